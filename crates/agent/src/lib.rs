@@ -1,0 +1,226 @@
+//! The agent API: what a distribution point and its site say to each other, as JSON under [`ROOT`].
+//!
+//! Wire types only: no HTTP, no clock, no state. `docs/agent-protocol.md` describes the exchange; the
+//! golden samples in `tests/golden.rs` guard every name on the wire.
+
+use serde::{Deserialize, Serialize};
+
+pub mod token;
+
+/// Where the agent API lives on a site's listener.
+pub const ROOT: &str = "/agent/v1";
+/// Where immutable content objects live on a site's listener.
+pub const CONTENT_ROOT: &str = "/content/v1";
+/// The longest that a site keeps a `desired` request open, in seconds.
+pub const WAIT_S_MAX: u64 = 60;
+/// The most facts in one report; an agent with more sends several.
+pub const FACTS_MAX: usize = 256;
+/// The most packages in one `desired` reply; the agent asks again from the returned revision.
+pub const DESIRED_MAX: usize = 512;
+
+/// `GET /agent/v1/ca`: the site's own CA. The reply is trusted only if its fingerprint is the token's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaReply {
+    /// PEM of the CA certificate; absent where the site serves plain HTTP on loopback.
+    pub ca_pem: Option<String>,
+}
+
+/// `POST /agent/v1/enrol`: trades a one-time token for a lasting identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolRequest {
+    /// The one-time token, as printed by `haulier dp token`.
+    pub token: String,
+    /// The distribution point's own name, as given when the token was made.
+    pub name: String,
+    /// Where the distribution point serves content, for example `http://dp1.example.test:8540`.
+    pub content_url: String,
+    /// PEM certificate request for the client certificate; absent over plain loopback HTTP.
+    pub csr_pem: Option<String>,
+    /// The agent's program version.
+    pub agent_version: String,
+}
+
+/// The reply to a successful enrolment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolReply {
+    /// The site that the distribution point now belongs to.
+    pub site_code: String,
+    /// The secret that authenticates the agent on plain loopback HTTP, as `Authorization: Bearer`.
+    pub secret: String,
+    /// The client certificate for TLS, signed by the site's CA; present when a request was sent.
+    pub certificate_pem: Option<String>,
+}
+
+/// `GET /agent/v1/desired?after=REVISION&wait=SECONDS`: what the distribution point should hold.
+///
+/// Rows that changed after `after`, oldest first. With nothing new the site answers after `wait` seconds
+/// with no packages and the same revision. `after=0` lists everything and answers at once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredReply {
+    /// Ask again with this number.
+    pub revision: i64,
+    /// Whether more rows wait beyond [`DESIRED_MAX`].
+    pub more: bool,
+    /// The rows that changed.
+    pub packages: Vec<DesiredPackage>,
+}
+
+/// One package as one distribution point should hold it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredPackage {
+    /// For example `PS100001`.
+    pub package_id: String,
+    /// Rises with each demand on the row; facts carry it back, so that a late one is recognised.
+    pub generation: i64,
+    /// 1 high, 2 normal, 3 low: the order in which an agent pulls.
+    pub priority: u8,
+    /// What to do.
+    pub goal: Goal,
+}
+
+/// What a distribution point should make true of a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "goal", rename_all = "snake_case")]
+pub enum Goal {
+    /// Hold and serve this version.
+    Hold {
+        /// The package version, from 1.
+        version: u32,
+        /// The manifest's id, hex.
+        manifest: String,
+        /// Hash every file again and repair what is damaged, even if the version is installed.
+        verify: bool,
+    },
+    /// Hold nothing of the package.
+    Absent,
+}
+
+/// `GET /agent/v1/packages/{id}/versions/{version}/route`: where the version's bytes are now.
+///
+/// The manifest names the content for ever; packs may be rewritten, so a route is asked for each pull.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// For example `PS100001`.
+    pub package_id: String,
+    /// The package version.
+    pub version: u32,
+    /// The manifest's id, hex; its root object is at `/content/v1/manifests/{id}`.
+    pub manifest: String,
+    /// The packs that together hold every chunk, and the patches towards this version.
+    pub packs: Vec<PackRef>,
+}
+
+/// One pack at `/content/v1/packs/{id}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackRef {
+    /// The pack's id, hex: BLAKE3 of its index.
+    pub id: String,
+    /// Where the index starts.
+    pub index_offset: u64,
+    /// How long the index is.
+    pub index_bytes: u64,
+}
+
+/// `POST /agent/v1/facts`: what happened at the distribution point, oldest first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// At most [`FACTS_MAX`].
+    pub facts: Vec<Fact>,
+}
+
+/// One thing that happened to one package at one distribution point.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fact {
+    /// For example `PS100001`.
+    pub package_id: String,
+    /// The generation of the demand that the agent was working on.
+    pub generation: i64,
+    /// When it happened, RFC 3339 in UTC.
+    pub at: String,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A pull began.
+    Started {
+        /// The version that is pulled.
+        version: u32,
+        /// The attempt's number for this generation, from 1.
+        attempt: u32,
+    },
+    /// A pull goes on.
+    Progress {
+        /// The version that is pulled.
+        version: u32,
+        /// Content bytes that are in place, of `bytes_total`.
+        bytes_done: u64,
+        /// Content bytes of the version.
+        bytes_total: u64,
+        /// Body bytes received for this pull so far.
+        bytes_received: u64,
+    },
+    /// The version is complete, verified, durable and served.
+    Installed {
+        /// The version.
+        version: u32,
+        /// Files in the version.
+        files: u64,
+        /// Content bytes of the version.
+        bytes_total: u64,
+        /// Body bytes received for this pull, all requests together.
+        bytes_received: u64,
+        /// Files whose hash was checked in this pull.
+        files_verified: u64,
+    },
+    /// Every file was hashed again; nothing is wrong, or what was wrong is repaired.
+    Verified {
+        /// The version.
+        version: u32,
+        /// Files whose hash was checked.
+        files_verified: u64,
+        /// Files that were damaged or missing and are whole again.
+        files_repaired: Vec<String>,
+    },
+    /// An attempt failed; the agent tries again.
+    Failed {
+        /// What failed.
+        fault: Fault,
+        /// The attempt's number for this generation, from 1.
+        attempt: u32,
+        /// When the agent tries again, RFC 3339 in UTC.
+        next_attempt_at: String,
+    },
+    /// Nothing of the package is left.
+    Removed,
+    /// An object came with the wrong bytes and was refused; the agent fetches it again.
+    Refused {
+        /// The pack or manifest id, hex.
+        object: String,
+        /// What was wrong.
+        reason: String,
+    },
+}
+
+/// Why an attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// A stable code, for example `disk_full`.
+    pub code: String,
+    /// One sentence for an administrator.
+    pub message: String,
+    /// The file concerned, relative to the package.
+    pub file: Option<String>,
+}
+
+/// Any refusal by the agent API.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorReply {
+    /// A stable code, for example `token_used`.
+    pub code: String,
+    /// One sentence for an administrator.
+    pub message: String,
+}
