@@ -1,0 +1,1 @@
+//! MOF (being written).
