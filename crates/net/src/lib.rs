@@ -1,1 +1,17 @@
-//! net
+//! The network floor: a listener that survives hostile clients, a client that trusts one site, and that
+//! site's own certificate authority.
+//!
+//! Knows HTTP, TLS and limits; knows no route, no package and no site. `axum::serve` is not used, because it
+//! installs no timer and so has no header timeout, hides the peer's certificate, and cannot cap connections.
+
+pub mod ca;
+pub mod client;
+mod error;
+mod listener;
+
+pub use client::{Client, ClientOptions, Endpoint, Identity};
+pub use error::{NetError, Refusal};
+pub use listener::{
+    Drained, Limits, Listener, ListenerOptions, ListenerStats, Peer, PeerCertificate, ServerTls, Shutdown,
+    limit_body,
+};

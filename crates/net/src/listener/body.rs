@@ -1,0 +1,101 @@
+//! Bodies under watch: a request body has a size and a deadline, a response body keeps its request in flight.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use clock::SharedClock;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use super::ListenerStats;
+use super::activity::InFlight;
+
+/// A request body that must be complete by its deadline.
+pub(crate) struct TimedBody {
+    incoming: Incoming,
+    deadline: Pin<Box<dyn Future<Output = ()> + Send>>,
+    stats: Arc<ListenerStats>,
+}
+
+/// The request body took longer than the listener allows.
+#[derive(Debug)]
+pub(crate) struct BodyTooSlow;
+
+impl TimedBody {
+    pub(crate) fn new(
+        incoming: Incoming,
+        time: Duration,
+        clock: SharedClock,
+        stats: Arc<ListenerStats>,
+    ) -> Self {
+        Self { incoming, deadline: Box::pin(async move { clock.sleep(time).await }), stats }
+    }
+}
+
+impl HttpBody for TimedBody {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        if self.deadline.as_mut().poll(cx).is_ready() {
+            self.stats.bodies_timed_out.inc();
+            return Poll::Ready(Some(Err(Box::new(BodyTooSlow))));
+        }
+        Poll::Pending
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
+
+impl fmt::Display for BodyTooSlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the request body did not arrive in time")
+    }
+}
+
+impl Error for BodyTooSlow {}
+
+/// A response body; its request is in flight until hyper has sent or dropped it.
+pub(crate) struct TrackedBody {
+    pub(crate) body: Body,
+    pub(crate) _in_flight: InFlight,
+}
+
+impl HttpBody for TrackedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

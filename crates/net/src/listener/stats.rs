@@ -1,0 +1,71 @@
+//! What a listener counts, for `/metrics` and for tests that must see a limit fire.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
+        /// Counters of one listener since it was bound.
+        #[derive(Debug, Default)]
+        pub struct ListenerStats { $(pub(crate) $name: Counter,)* }
+
+        impl ListenerStats {
+            $($(#[$doc])* #[must_use] pub fn $name(&self) -> u64 { self.$name.get() })*
+
+            /// Every counter with its name, for an exporter.
+            #[must_use]
+            pub fn all(&self) -> Vec<(&'static str, u64)> {
+                vec![$((stringify!($name), self.$name.get()),)*]
+            }
+        }
+    };
+}
+
+counters! {
+    /// Connections accepted.
+    accepted,
+    /// Connections closed at once because the listener held its maximum.
+    refused_total,
+    /// Connections closed at once because their address held its maximum.
+    refused_per_peer,
+    /// Times that the system refused to accept a connection, for example for want of file descriptors.
+    accept_errors,
+    /// TLS handshakes that failed: no TLS, an unknown certificate, a broken connection.
+    handshakes_failed,
+    /// TLS handshakes that took too long.
+    handshakes_timed_out,
+    /// Connections cut because no complete request came in time.
+    headers_timed_out,
+    /// Connections closed because they were idle.
+    idle_closed,
+    /// Connections cut because requests were in flight and no byte moved.
+    stalled,
+    /// Connections cut because they outlived the drain.
+    drain_cut,
+    /// Requests begun.
+    requests,
+    /// Requests whose handler panicked.
+    panics,
+    /// Request bodies that took too long.
+    bodies_timed_out,
+    /// Bytes read from sockets, TLS and HTTP framing included.
+    wire_bytes_in,
+    /// Bytes written to sockets, TLS and HTTP framing included.
+    wire_bytes_out,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(crate) fn inc(&self) {
+        self.add(1);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
