@@ -108,7 +108,7 @@ fn point(main: &str, micros: u32, zone: &str) -> Result<DateTime, DateTimeError>
             Some(if zone.starts_with('-') { -minutes } else { minutes })
         }
     };
-    let part = |from: usize, to: usize| digits(&main[from..to]).and_then(|number| narrow(number));
+    let part = |from: usize, to: usize| digits(&main[from..to]).and_then(narrow);
     let year = i16::try_from(digits(&main[..4])?).expect("four digits fit");
     let nanoseconds = i32::try_from(micros * 1_000).expect("below one second");
     let local = civil::DateTime::new(
