@@ -1,1 +1,23 @@
-//! content
+//! The content library: snapshots of source folders as chunks, packs and manifests, and what a distribution
+//! point needs to hold them.
+//!
+//! Knows no network and no database of the site. All of it blocks; a caller on an async runtime uses its
+//! blocking threads. `docs/format.md` describes the bytes.
+//!
+//! * [`format`]: the stored formats, pure functions.
+//! * [`store`]: where objects live, one small trait.
+//! * [`holder`]: the receiving side.
+
+mod content_hash;
+pub mod format;
+pub mod holder;
+mod ids;
+pub mod path;
+pub mod store;
+
+pub use format::{
+    ChunkRef, Encoding, Entry, FileEntry, FormatError, Manifest, ManifestRoot, PackEntry, PackIndex,
+};
+pub use ids::{ChunkId, FileHash, FileHasher, ID_BYTES, ManifestId, PackId, ParseIdError};
+pub use path::{ContentPath, PathError, fold};
+pub use store::{LocalStore, MemoryStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, StoreError};
