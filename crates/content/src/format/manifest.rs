@@ -8,7 +8,7 @@ use super::chunker::{
     cut_manifest,
 };
 use super::codec::{FormatError, Reader, put_signed, put_varint};
-use crate::ids::{ChunkId, FileHash, FileHasher, ManifestId};
+use crate::ids::{ChunkId, FileHash, ManifestId};
 use crate::path::ContentPath;
 
 /// The version that this program writes.
@@ -97,7 +97,7 @@ impl Manifest {
     /// lower-case UTF-16 names; how the original orders punctuation and non-ASCII names is not proven.
     #[must_use]
     pub fn content_hash(&self) -> FileHash {
-        super::super::content_hash::content_hash(self)
+        crate::content_hash::content_hash(self)
     }
 
     /// The byte stream, to be cut by [`cut_manifest`].

@@ -1,0 +1,138 @@
+//! Measures chunk sizes and compression levels on real files, for the numbers in `docs/format.md`.
+//!
+//! ```text
+//! cargo run --release -p content --example measure -- levels FOLDER       # whole files: ratio and MB/s by level
+//! cargo run --release -p content --example measure -- patch OLD NEW       # one large file: sizes x levels
+//! ```
+
+#![expect(clippy::print_stdout, reason = "a measuring program prints its table")]
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clock::{Clock, SystemClock};
+use content::ChunkId;
+use content::format::{ChunkerParameters, Compressor, cut_length};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments[..] {
+        ["levels", folder] => levels(Path::new(folder)),
+        ["patch", old, new] => patch(Path::new(old), Path::new(new)),
+        _ => {
+            println!("usage: measure levels FOLDER | measure patch OLD NEW");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn seconds<T>(work: impl FnOnce() -> T) -> (T, f64) {
+    let start = SystemClock.monotonic();
+    let result = work();
+    (result, (SystemClock.monotonic() - start).as_secs_f64())
+}
+
+fn files_below(folder: &Path, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            files_below(&entry.path(), found)?;
+        } else if entry.file_type()?.is_file() {
+            found.push(entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// Each file compressed alone, by size class and level.
+fn levels(folder: &Path) -> std::io::Result<()> {
+    let mut paths = Vec::new();
+    files_below(folder, &mut paths)?;
+    let mut compressor = Compressor::new();
+    println!("| size class | files | MB | level | ratio | MB/s |\n|---|---|---|---|---|---|");
+    for (name, range) in [("< 64 KiB", 1..64 << 10), ("64 KiB to 1 MiB", 64 << 10..1 << 20), ("1 to 4 MiB", 1 << 20..4 << 20)] {
+        let mut contents = Vec::new();
+        for path in &paths {
+            let size = usize::try_from(std::fs::metadata(path)?.len()).unwrap_or(usize::MAX);
+            if range.contains(&size) && contents.len() < 4000 {
+                contents.push(std::fs::read(path)?);
+            }
+        }
+        let raw: usize = contents.iter().map(Vec::len).sum();
+        for level in [1, 3, 6, 9, 12, 15, 19] {
+            let (stored, time) = seconds(|| {
+                contents.iter().map(|bytes| compressor.compress(bytes, level).map_or(bytes.len(), |s| s.len())).sum::<usize>()
+            });
+            let (mb, ratio) = (megabytes(raw), stored as f64 / raw as f64);
+            println!("| {name} | {} | {mb:.1} | {level} | {ratio:.3} | {:.0} |", contents.len(), mb / time);
+        }
+    }
+    Ok(())
+}
+
+fn megabytes(bytes: usize) -> f64 {
+    bytes as f64 / 1e6
+}
+
+struct Cut {
+    start: usize,
+    end: usize,
+    id: ChunkId,
+}
+
+fn cut(bytes: &[u8], sizes: ChunkerParameters) -> Vec<Cut> {
+    let mut cuts = Vec::new();
+    let mut start = 0;
+    while start < bytes.len() {
+        let end = start + cut_length(&bytes[start..], sizes);
+        cuts.push(Cut { start, end, id: ChunkId::of(&bytes[start..end]) });
+        start = end;
+    }
+    cuts
+}
+
+/// The old chunks that lie around the same relative place, at most four, in order.
+fn region<'a>(old: &'a [Cut], old_len: usize, new: &Cut, new_len: usize) -> Vec<&'a Cut> {
+    let middle = (new.start + new.end) / 2;
+    let scaled = (middle as f64 * old_len as f64 / new_len as f64) as usize;
+    let mut near: Vec<&Cut> = old.iter().collect();
+    near.sort_by_key(|cut| ((cut.start + cut.end) / 2).abs_diff(scaled));
+    near.truncate(4);
+    near.sort_by_key(|cut| cut.start);
+    near
+}
+
+/// One large file: what a patch of its new chunks costs, by chunk size and level.
+fn patch(old: &Path, new: &Path) -> std::io::Result<()> {
+    let (old, new) = (std::fs::read(old)?, std::fs::read(new)?);
+    println!("| average | chunks | new MB | level | patch ratio of file | MB/s |\n|---|---|---|---|---|---|");
+    for average in [256 << 10, 512 << 10, 1 << 20, 2 << 20, 4 << 20] {
+        let sizes = ChunkerParameters { min: average / 4, average, max: average * 2 };
+        let (old_cuts, new_cuts) = (cut(&old, sizes), cut(&new, sizes));
+        let held: HashSet<ChunkId> = old_cuts.iter().map(|cut| cut.id).collect();
+        let fresh: Vec<&Cut> = new_cuts.iter().filter(|cut| !held.contains(&cut.id)).collect();
+        let raw: usize = fresh.iter().map(|cut| cut.end - cut.start).sum();
+        for level in [3, 9, 12, 15, 17, 19] {
+            let (stored, time) = seconds(|| {
+                fresh.iter().map(|cut| {
+                    let bases = region(&old_cuts, old.len(), cut, new.len());
+                    let prefix: Vec<u8> = bases.iter().flat_map(|base| &old[base.start..base.end]).copied().collect();
+                    let raw = &new[cut.start..cut.end];
+                    Compressor::new().patch(raw, &prefix, level).map_or(raw.len(), |stored| stored.len())
+                }).sum::<usize>()
+            });
+            let ratio = stored as f64 / new.len() as f64;
+            println!("| {} KiB | {} | {:.1} | {level} | {ratio:.4} | {:.1} |", average >> 10, new_cuts.len(), megabytes(raw), megabytes(raw) / time);
+        }
+    }
+    Ok(())
+}
