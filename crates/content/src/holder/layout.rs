@@ -1,0 +1,172 @@
+//! Where things lie in the data folder, and the few ways in which they get there.
+//!
+//! Names on disk are made of hashes, package IDs and numbers only: no name from a manifest ever becomes
+//! a path. `docs/distribution-point.md` shows the tree to administrators.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::error::HolderError;
+use crate::{ChunkId, FileHash, FileHasher};
+
+/// The longest package ID; the original's have eight characters.
+const PACKAGE_ID_CHARS_MAX: usize = 16;
+/// One read while hashing a file.
+const HASH_READ_BYTES: usize = 256 * 1024;
+
+/// The data folder.
+#[derive(Debug)]
+pub(super) struct Layout {
+    root: PathBuf,
+    syncs: AtomicU64,
+}
+
+impl Layout {
+    /// Makes what is missing of the tree.
+    pub(super) fn create(root: &Path) -> Result<Self, HolderError> {
+        let make =
+            |path: PathBuf| fs::create_dir_all(path).map_err(HolderError::io("making the data folder"));
+        make(root.join("staging"))?;
+        make(root.join("versions"))?;
+        for first in 0..=u8::MAX {
+            make(root.join("files").join(hex::encode([first])))?;
+        }
+        Ok(Self { root: root.to_owned(), syncs: AtomicU64::new(0) })
+    }
+
+    pub(super) fn index(&self) -> PathBuf {
+        self.root.join("index.redb")
+    }
+
+    pub(super) fn file(&self, hash: &FileHash) -> PathBuf {
+        let name = hash.to_string();
+        self.root.join("files").join(&name[..2]).join(name)
+    }
+
+    pub(super) fn file_folders(&self) -> impl Iterator<Item = PathBuf> + '_ {
+        (0..=u8::MAX).map(|first| self.root.join("files").join(hex::encode([first])))
+    }
+
+    pub(super) fn staging(&self) -> PathBuf {
+        self.root.join("staging")
+    }
+
+    pub(super) fn versions(&self) -> PathBuf {
+        self.root.join("versions")
+    }
+
+    /// Bytes that may still be written.
+    pub(super) fn free_bytes(&self) -> Result<u64, HolderError> {
+        let stat = rustix::fs::statvfs(&self.root)
+            .map_err(|e| HolderError::io("asking for free space")(e.into()))?;
+        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    }
+
+    /// Makes everything written so far durable, in one go.
+    pub(super) fn sync(&self) -> Result<(), HolderError> {
+        let folder = File::open(&self.root).map_err(HolderError::io("opening the data folder"))?;
+        rustix::fs::syncfs(&folder).map_err(|e| HolderError::io("syncing the data folder")(e.into()))?;
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+}
+
+/// The package ID in its one spelling.
+pub(super) fn package_key(id: &str) -> Result<String, HolderError> {
+    let good =
+        (1..=PACKAGE_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric());
+    good.then(|| id.to_ascii_uppercase())
+        .ok_or_else(|| HolderError::BadPackageId(id.chars().take(64).collect()))
+}
+
+/// `PS100001.2`: how a version is named in `staging` and `versions`.
+pub(super) fn version_name(package: &str, version: u32) -> String {
+    format!("{package}.{version}")
+}
+
+/// The reverse of [`version_name`]; `None` for what the holder never wrote.
+pub(super) fn parse_version_name(name: &str) -> Option<(String, u32)> {
+    let (package, version) = name.split_once('.')?;
+    let version = version.parse().ok()?;
+    let package = package_key(package).ok()?;
+    (version_name(&package, version) == name).then_some((package, version))
+}
+
+/// A part of a file, if it is there and is exactly the chunk.
+pub(super) fn read_chunk(file: &File, offset: u64, len: u32, id: &ChunkId) -> io::Result<Option<Vec<u8>>> {
+    let mut bytes = vec![0; usize::try_from(len).expect("a chunk fits in memory")];
+    match file.read_exact_at(&mut bytes, offset) {
+        Ok(()) => Ok((ChunkId::of(&bytes) == *id).then_some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// SHA-256 of a whole file, read once.
+pub(super) fn hash_file(path: &Path, mut go_on: impl FnMut() -> bool) -> io::Result<Option<FileHash>> {
+    use io::Read;
+    let mut file = File::open(path)?;
+    let mut hasher = FileHasher::new();
+    let mut buffer = vec![0; HASH_READ_BYTES];
+    loop {
+        if !go_on() {
+            return Ok(None);
+        }
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok(Some(hasher.finish()));
+        }
+        hasher.update(&buffer[..read]);
+    }
+}
+
+/// Deletes a file that may already be gone.
+pub(super) fn remove_file(path: &Path) -> Result<(), HolderError> {
+    gone(fs::remove_file(path), "deleting a file")
+}
+
+/// Deletes a folder that may already be gone.
+pub(super) fn remove_folder(path: &Path) -> Result<(), HolderError> {
+    gone(fs::remove_dir_all(path), "deleting a folder")
+}
+
+fn gone(result: io::Result<()>, doing: &'static str) -> Result<(), HolderError> {
+    match result {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.map_err(HolderError::io(doing)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_the_holder_writes_are_read_back() {
+        for (name, expect) in [
+            ("PS100001.2", Some(("PS100001", 2))),
+            ("PS100001.02", None),
+            ("ps100001.2", None),
+            ("PS100001", None),
+            ("PS100001.2.tmp", None),
+            ("..1", None),
+        ] {
+            assert_eq!(parse_version_name(name), expect.map(|(p, v)| (p.to_owned(), v)), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_package_id_never_leaves_its_folder() {
+        for id in ["", "..", "../x", "PS1/2", "a\\b", "PS 1", "PS1\0", "ÄÖ", &"A".repeat(17)] {
+            assert_eq!(package_key(id).map_err(|e| e.code()), Err("bad_package_id"), "{id:?}");
+        }
+        assert_eq!(package_key("ps100001").unwrap(), "PS100001");
+    }
+}
