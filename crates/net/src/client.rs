@@ -248,9 +248,12 @@ fn failure(endpoint: &Endpoint, error: &reqwest::Error) -> NetError {
 
 fn certificate_error(error: &(dyn std::error::Error + 'static)) -> bool {
     causes(error).any(|cause| {
-        let inside = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        let rustls = cause.downcast_ref().or_else(|| inside.and_then(|e| e.downcast_ref()));
-        matches!(rustls, Some(rustls::Error::InvalidCertificate(_)))
+        // An I/O error hides what it carries from `source`, and here one carries another.
+        let mut cause = cause;
+        while let Some(inside) = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            cause = inside;
+        }
+        matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_)))
     })
 }
 

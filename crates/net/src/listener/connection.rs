@@ -1,5 +1,6 @@
 //! One connection, from its first byte to its last.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -154,9 +155,14 @@ fn certificate(stream: &TlsStream<Socket>) -> Option<PeerCertificate> {
     session.peer_certificates()?.first().map(PeerCertificate::of)
 }
 
-fn ended(stats: &ListenerStats, addr: SocketAddr, error: &(dyn std::error::Error + 'static)) {
-    if error.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_timeout) {
-        stats.headers_timed_out.inc();
+fn ended(stats: &ListenerStats, addr: SocketAddr, error: &(dyn Error + 'static)) {
+    if let Some(error) = error.downcast_ref::<hyper::Error>().filter(|error| error.is_timeout()) {
+        // A header that did not come has no cause; an unanswered ping has one.
+        let counter = match error.source() {
+            None => &stats.headers_timed_out,
+            Some(_) => &stats.pings_unanswered,
+        };
+        counter.inc();
     }
     tracing::debug!(peer = %addr, error = %error, "The connection ended early");
 }

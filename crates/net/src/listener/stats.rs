@@ -35,6 +35,8 @@ counters! {
     handshakes_timed_out,
     /// Connections cut because no complete request came in time.
     headers_timed_out,
+    /// HTTP/2 connections cut because the peer did not answer a ping.
+    pings_unanswered,
     /// Connections closed because they were idle.
     idle_closed,
     /// Connections cut because requests were in flight and no byte moved.

@@ -1,0 +1,215 @@
+//! Every limit of the listener fires, is counted, and hits only the connection that earned it.
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing::{get, post};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+mod rig;
+
+use rig::{Rig, not_hanging, read_answer, read_to_close};
+
+const HEADER_TIME: Duration = Duration::from_secs(5);
+
+fn router() -> Router {
+    Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/body", post(|body: Bytes| async move { body.len().to_string() }))
+        .route("/never", get(std::future::pending::<()>))
+}
+
+/// The bytes of an HTTP/2 opening: preface, empty SETTINGS, and a HEADERS frame without END_HEADERS whose
+/// continuation never comes. h2 has no timeout for this.
+fn half_open_http2() -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    bytes.extend([0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82]);
+    bytes
+}
+
+#[tokio::test]
+async fn a_connection_without_a_whole_request_is_cut() {
+    for (what, bytes) in [
+        ("silence", Vec::new()),
+        ("half a version", b"PRI * HT".to_vec()),
+        ("half a header", b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: 1".to_vec()),
+        ("half an HTTP/2 header block", half_open_http2()),
+    ] {
+        let rig = Rig::start(router(), |limits| limits.header_time = HEADER_TIME).await;
+        let mut stream = rig.send(&bytes).await;
+        rig.until(|stats| stats.wire_bytes_in() == bytes.len() as u64 && stats.accepted() == 1).await;
+        let (_, passed) = rig.while_time_passes(read_to_close(&mut stream)).await;
+        assert!(passed >= HEADER_TIME, "{what}: cut after {passed:?}");
+        rig.until(|stats| stats.headers_timed_out() == 1).await;
+        assert_eq!(rig.stats.requests(), 0, "{what}");
+    }
+}
+
+#[tokio::test]
+async fn dribbling_header_bytes_do_not_buy_time() {
+    let rig = Rig::start(router(), |limits| limits.header_time = HEADER_TIME).await;
+    let stream = rig.send(b"GET / HTTP/1.1\r\n").await;
+    let (mut read, mut write) = stream.into_split();
+    let dribble = async {
+        // Ends when the socket is closed; one byte comes each time the clock has moved.
+        while write.write_all(b"a").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    rig.while_time_passes(async {
+        tokio::select! { _ = read_to_close(&mut read) => {}, () = dribble => {} }
+    })
+    .await;
+    rig.until(|stats| stats.headers_timed_out() == 1).await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed() {
+    let idle_time = Duration::from_secs(3);
+    let rig = Rig::start(router(), |limits| limits.idle_time = idle_time).await;
+    let mut stream = rig.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+    let (rest, passed) = rig.while_time_passes(read_to_close(&mut stream)).await;
+    assert!(rest.is_empty() && passed >= idle_time, "closed after {passed:?}");
+    assert_eq!(rig.stats.idle_closed(), 1);
+    assert_eq!(rig.stats.headers_timed_out(), 0);
+}
+
+#[tokio::test]
+async fn a_request_that_moves_no_byte_is_cut_but_not_before_its_time() {
+    let stall_time = Duration::from_secs(150);
+    let rig = Rig::start(router(), |limits| limits.stall_time = stall_time).await;
+    let mut stream = rig.send(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    rig.until(|stats| stats.requests() == 1).await;
+    let (_, passed) = rig.while_time_passes(read_to_close(&mut stream)).await;
+    assert!(passed >= stall_time, "cut after {passed:?}");
+    assert_eq!((rig.stats.stalled(), rig.stats.idle_closed()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_end_is_given_up() {
+    let rig = Rig::start(router(), |limits| limits.body_time = Duration::from_secs(4)).await;
+    let mut stream = rig.send(b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc").await;
+    rig.until(|stats| stats.requests() == 1).await;
+    let (head, _) = rig.while_time_passes(read_answer(&mut stream)).await;
+    assert!(head.starts_with("HTTP/1.1 4"), "{head}");
+    assert_eq!(rig.stats.bodies_timed_out(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused() {
+    let chunked = |bytes: usize| {
+        let head = "POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+        format!("{head}{bytes:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(bytes))
+    };
+    let sized = |bytes: usize| {
+        format!("POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: {bytes}\r\n\r\n{}", "x".repeat(bytes))
+    };
+    for (listener_max, route_max, request, expect) in [
+        (100, None, sized(100), "200"),
+        (100, None, sized(101), "413"),
+        (100, None, chunked(100), "200"),
+        (100, None, chunked(101), "413"),
+        (100, Some(10), sized(11), "413"),
+        (100, Some(10), chunked(11), "413"),
+        (100, Some(10), sized(10), "200"),
+        (100, Some(1000), sized(101), "413"),
+    ] {
+        let router = match route_max {
+            Some(bytes) => net::limit_body(router(), bytes),
+            None => router(),
+        };
+        let rig = Rig::start(router, |limits| limits.body_bytes = listener_max).await;
+        let mut stream = rig.send(request.as_bytes()).await;
+        let head = not_hanging(read_answer(&mut stream)).await;
+        assert!(head.starts_with(&format!("HTTP/1.1 {expect}")), "{listener_max} {route_max:?}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn headers_that_are_too_large_are_refused() {
+    let rig = Rig::start(router(), |limits| limits.header_bytes = 8192).await;
+    let mut stream =
+        rig.send(format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}", "y".repeat(20_000)).as_bytes()).await;
+    let answer = not_hanging(read_to_close(&mut stream)).await;
+    assert!(answer.starts_with(b"HTTP/1.1 431"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(rig.stats.requests(), 0);
+}
+
+#[tokio::test]
+async fn connections_are_capped_in_total_and_for_each_address() {
+    type Count = fn(&net::ListenerStats) -> u64;
+    for (total, per_peer, counter) in [
+        (2, 100, net::ListenerStats::refused_total as Count),
+        (100, 2, net::ListenerStats::refused_per_peer as Count),
+    ] {
+        let rig = Rig::start(router(), |limits| {
+            limits.connections = total;
+            limits.connections_per_peer = per_peer;
+        })
+        .await;
+        let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        let mut kept = Vec::new();
+        for _ in 0..2 {
+            let mut stream = rig.send(request).await;
+            read_answer(&mut stream).await;
+            kept.push(stream);
+        }
+        let mut third = rig.connect().await;
+        assert!(not_hanging(read_to_close(&mut third)).await.is_empty(), "closed without an answer");
+        assert_eq!(counter(&rig.stats), 1);
+        // The connections that were admitted are not disturbed, and leaving makes room.
+        kept[0].write_all(request).await.unwrap();
+        read_answer(&mut kept[0]).await;
+        drop(kept.pop());
+        not_hanging(async {
+            loop {
+                let mut stream = rig.connect().await;
+                let _ = stream.write_all(request).await;
+                if stream.read(&mut [0; 16]).await.is_ok_and(|count| count > 0) {
+                    break;
+                }
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn one_connection_carries_only_so_many_streams() {
+    let rig = Rig::start(router(), |limits| limits.streams = 2).await;
+    let client = rig.client();
+    let never = |client: net::Client| tokio::spawn(async move { client.get_object("/never", 10).await });
+    let waiting = [never(client.clone()), never(client.clone()), never(client.clone())];
+    rig.until(|stats| stats.requests() == 2).await;
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(rig.stats.requests(), 2, "the third request waits at the client");
+    waiting[0].abort();
+    rig.until(|stats| stats.requests() == 3).await;
+}
+
+#[tokio::test]
+async fn an_http2_peer_that_does_not_answer_pings_is_cut() {
+    let (interval, timeout) = (Duration::from_secs(20), Duration::from_secs(10));
+    let rig = Rig::start(router(), |limits| {
+        limits.ping_interval = interval;
+        limits.ping_timeout = timeout;
+    })
+    .await;
+    // A whole request for `/never` (HPACK: indexed GET and http, literal path), and then silence.
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    let headers = [b"\x82\x86\x04\x06".as_slice(), b"/never"].concat();
+    bytes.extend([0, 0, headers.len() as u8, 1, 5, 0, 0, 0, 1]);
+    bytes.extend(headers);
+    let mut stream = rig.send(&bytes).await;
+    rig.until(|stats| stats.requests() == 1).await;
+    let (_, passed) = rig.while_time_passes(read_to_close(&mut stream)).await;
+    assert!(passed >= interval + timeout, "cut after {passed:?}");
+    rig.until(|stats| stats.pings_unanswered() == 1).await;
+    assert_eq!((rig.stats.stalled(), rig.stats.headers_timed_out()), (0, 0));
+}
