@@ -14,7 +14,7 @@ pub(crate) const CALL: u8 = 0xE8;
 /// A load of a data address: these bytes, then the distance.
 pub(crate) const LOAD: [u8; 3] = [0x48, 0x8D, 0x0D];
 
-const INSTRUCTIONS: usize = 3000;
+const INSTRUCTIONS: usize = 250;
 /// Functions that several binaries share, as a C runtime or a vendor's own library is shared.
 const SHARED_FUNCTIONS: usize = 4000;
 
@@ -65,7 +65,7 @@ pub(crate) fn function(rng: &mut Rng, number: u32, around: Surroundings) -> Func
             until_reference -= 1;
             continue;
         }
-        until_reference = bytes_rng.between(4, 14);
+        until_reference = bytes_rng.between(1, 4);
         let load = bytes_rng.chance(0.3);
         reference(&mut function, rng, load && around.data_bytes > 0, number, around);
     }
@@ -98,7 +98,7 @@ fn reference(function: &mut Function, rng: &mut Rng, load: bool, number: u32, ar
 
 /// Mostly a neighbor, else one of the few functions that everything calls.
 fn callee(rng: &mut Rng, number: u32, functions: u32) -> u32 {
-    if rng.chance(0.6) {
+    if rng.chance(0.4) {
         let near = i64::from(number) + rng.below(33) as i64 - 16;
         return near.clamp(0, i64::from(functions) - 1) as u32;
     }
@@ -108,12 +108,14 @@ fn callee(rng: &mut Rng, number: u32, functions: u32) -> u32 {
 
 /// Appends one instruction; what follows what is skewed, as in real code. Returns its number.
 fn instruction(out: &mut Vec<u8>, rng: &mut Rng, previous: usize) -> usize {
-    let skew = rng.unit();
-    let rank = (INSTRUCTIONS as f64 * skew * skew * skew * skew) as usize;
-    // Each instruction has its own favorites.
-    let number = (rank + (previous % 8) * 97) % INSTRUCTIONS;
+    let number = if rng.chance(0.6) {
+        (previous * 7 + 3) % INSTRUCTIONS // the idiom goes on
+    } else {
+        let skew = rng.unit();
+        (INSTRUCTIONS as f64 * skew * skew * skew * skew) as usize
+    };
     out.extend_from_slice(&vocabulary()[number]);
-    if number % 4 == 0 {
+    if number % 8 == 0 {
         out.push(without_call(rng.next_u64() as u8)); // an operand
     }
     number

@@ -60,7 +60,7 @@ impl Identity {
             product: class.product,
             stem: format!("{short}{}{number:03}", class.stem),
             number,
-            vendor_id: 0x8000 + (short.as_bytes()[0] as u16) * 16,
+            vendor_id: 0x8000 + u16::from(short.as_bytes()[0]) * 16,
             version: [
                 rng.between(1, 31) as u16,
                 0,

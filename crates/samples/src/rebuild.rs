@@ -13,11 +13,12 @@ pub(crate) fn rebuild(image: &mut Image, version: [u16; 4], rng: &mut Rng) {
     image.debug_guid = guid(rng);
     resource::set_version(&mut image.resource, version);
     match rng.unit() {
-        draw if draw < 0.20 => return, // rebuilt, nothing changed
-        draw if draw < 0.51 => edit_in_place(image, rng),
-        draw if draw < 0.85 => {
-            let share = 0.01 + 0.04 * rng.unit();
+        draw if draw < 0.15 => return, // rebuilt, nothing changed
+        draw if draw < 0.40 => edit_in_place(image, rng),
+        draw if draw < 0.82 => {
+            let share = 0.02 + 0.08 * rng.unit();
             edit_lengths(image, share, rng);
+            replace_functions(image, share, rng);
         }
         _ => large_change(image, rng),
     }
@@ -31,7 +32,7 @@ fn some(image: &Image, share: f64, rng: &mut Rng) -> Vec<usize> {
 }
 
 fn edit_in_place(image: &mut Image, rng: &mut Rng) {
-    let share = 0.0005 + 0.0045 * rng.unit();
+    let share = 0.001 + 0.02 * rng.unit();
     for number in some(image, share, rng) {
         // The first bytes never hold a reference.
         let bytes = &mut image.functions[number].bytes[2..10];
@@ -43,7 +44,7 @@ fn edit_in_place(image: &mut Image, rng: &mut Rng) {
 /// Inserts instructions, so that everything behind moves.
 fn edit_lengths(image: &mut Image, share: f64, rng: &mut Rng) {
     for number in some(image, share, rng) {
-        let size = rng.between(4, 48);
+        let size = rng.between(4, 160);
         let inserted = code::plain(rng, size);
         let function = &mut image.functions[number];
         let at = gap(function, rng.below(function.bytes.len()));
@@ -65,13 +66,17 @@ fn gap(function: &Function, at: usize) -> usize {
 
 /// A new compiler or a new feature: many functions differ, and there are more of them.
 fn large_change(image: &mut Image, rng: &mut Rng) {
-    let around = image.surroundings();
     let share = 0.20 + 0.40 * rng.unit();
+    replace_functions(image, share, rng);
+    let added = (image.functions.len() as f64 * (0.05 + 0.35 * rng.unit())) as usize;
+    insert_functions(image, added, rng);
+}
+
+fn replace_functions(image: &mut Image, share: f64, rng: &mut Rng) {
+    let around = image.surroundings();
     for number in some(image, share, rng) {
         image.functions[number] = function(rng, number as u32, around);
     }
-    let added = (image.functions.len() as f64 * (0.05 + 0.35 * rng.unit())) as usize;
-    insert_functions(image, added, rng);
 }
 
 /// Adds `count` functions in a row somewhere in the middle; every reference follows its target.
@@ -93,7 +98,7 @@ fn insert_functions(image: &mut Image, count: usize, rng: &mut Rng) {
 }
 
 fn edit_constants(image: &mut Image, rng: &mut Rng) {
-    let edits = image.constants.len() / 4000 + 1;
+    let edits = image.constants.len() / 1500 + 1;
     for _ in 0..edits {
         let text: Vec<u8> = message(rng).encode_utf16().flat_map(u16::to_le_bytes).collect();
         let room = image.constants.len().saturating_sub(text.len());

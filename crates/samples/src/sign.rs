@@ -69,7 +69,7 @@ pub(crate) fn signed_data(kind: &str, content: &[u8], message_digest: &[u8], rng
     let stamp = sequence(&[utc_time("260301120000Z"), octets(&rng.bytes(20)), octets(&rng.bytes(256))]);
     let signer = sequence(&[
         integer(1),
-        sequence(&[name("Sample Root"), integer(4711)]),
+        sequence(&[name("Sample Root"), integer(4700 + CHAIN_CERTIFICATES as u32 - 1)]),
         algorithm(SHA256),
         attributes,
         algorithm(RSA),

@@ -1,10 +1,12 @@
 //! What a generated pack must be like for measurements on it to mean something.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics, helpers included")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use samples::{PackSpec, Step, TreeStats, apply_step, write_pack};
+use samples::{PackSpec, Step, apply_step, write_pack};
 
 type Tree = BTreeMap<String, Vec<u8>>;
 
@@ -146,6 +148,7 @@ fn rebuilt_binaries_need_patches_and_not_chunks() {
         chunks.push(sent as f64 / new.len() as f64);
     }
     assert!(patches.len() > 20, "{} binaries", patches.len());
+
     let (patch, chunk) = (median(patches), median(chunks));
     assert!((0.06..0.18).contains(&patch), "a patch is {patch:.3} of the file at the median");
     assert!(chunk > 0.8, "chunks leave {chunk:.3} of the file at the median");
@@ -159,8 +162,8 @@ fn signing_again_touches_every_driver_and_few_bytes() {
     assert!(share > 0.4, "{share:.2} of the files changed");
     let (mut sent, mut whole) = (0, 0);
     for (name, old, new) in changed(&before, &after) {
-        assert_eq!(old.len(), new.len(), "{name}: sizes stay");
         if is_binary(name) {
+            assert_eq!(old.len(), new.len(), "{name}: sizes stay");
             sent += patch_bytes(old, new, 9);
             whole += new.len();
         }
@@ -196,9 +199,4 @@ fn large_files_shift() {
     let (old, new) = (&before["Large Images/image00.img"], &after["Large Images/image00.img"]);
     assert!(new.len() > old.len());
     assert!(patch_bytes(old, new, 3) < new.len() / 10);
-}
-
-#[test]
-fn stats_of_nothing() {
-    assert_eq!(TreeStats::default().files, 0);
 }
