@@ -1,0 +1,94 @@
+//! What the tests and benches need on the machine beyond the toolchain: looked for, installed when missing and
+//! possible, else named.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{command, output, succeeds};
+
+/// Whether we may install packages.
+pub(crate) fn is_root() -> bool {
+    output(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
+}
+
+/// Where a program lies on the search path.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    // Servers lie here, and a plain user's path lacks it.
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    folders.map(|folder| folder.join(program)).find(|file| file.is_file())
+}
+
+/// Makes sure that `program` is there, from Debian's `package` if need be.
+pub(crate) fn need(program: &str, package: &str) -> Result<PathBuf> {
+    if let Some(path) = find(program) {
+        return Ok(path);
+    }
+    install(package)?;
+    find(program).with_context(|| format!("Debian's package {package} brought no program {program}"))
+}
+
+/// Installs a Debian package, with fresh package lists when the ones at hand do not do.
+pub(crate) fn install(package: &str) -> Result<()> {
+    if find("apt-get").is_none() || !is_root() {
+        bail!("{package} is missing; install it (on Debian: apt-get install {package}), or run this as root");
+    }
+    println!("Installing Debian's package {package}");
+    if !apt_get(&["install", package])? {
+        println!("Fetching fresh package lists");
+        if !(apt_get(&["update"])? && apt_get(&["install", package])?) {
+            bail!("apt-get could not install {package}; its messages are above");
+        }
+    }
+    Ok(())
+}
+
+fn apt_get(arguments: &[&str]) -> Result<bool> {
+    let mut apt_get = command("apt-get");
+    apt_get.env("DEBIAN_FRONTEND", "noninteractive");
+    apt_get.args(["--quiet=2", "--yes", "--no-install-recommends"]).args(arguments);
+    succeeds(&mut apt_get)
+}
+
+/// A Python with the packages of this requirements file, made once and kept in the target folder.
+pub(crate) fn python_with(requirements: &Path, venv: &Path) -> Result<PathBuf> {
+    let python = venv.join("bin/python");
+    let wanted = std::fs::read_to_string(requirements)
+        .with_context(|| format!("cannot read {}", requirements.display()))?;
+    let installed = venv.join("installed.txt");
+    if python.is_file() && std::fs::read_to_string(&installed).is_ok_and(|there| there == wanted) {
+        return Ok(python);
+    }
+    println!("Making a Python environment with the clients of {}", requirements.display());
+    let system = need("python3", "python3")?;
+    if !make_venv(&system, venv)? {
+        install("python3-venv")?;
+        if !make_venv(&system, venv)? {
+            bail!("python3 -m venv failed; its messages are above");
+        }
+    }
+    let mut pip = command(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"])
+        .arg(requirements);
+    if !succeeds(&mut pip)? {
+        bail!("pip could not install the clients; its messages are above");
+    }
+    std::fs::write(installed, wanted)?;
+    Ok(python)
+}
+
+fn make_venv(python: &Path, venv: &Path) -> Result<bool> {
+    succeeds(command(python).args(["-m", "venv", "--clear"]).arg(venv))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found() {
+        assert!(find("sh").is_some());
+        assert!(find("no-such-program-anywhere").is_none());
+    }
+}

@@ -1,0 +1,96 @@
+//! `cargo xtask test`: every check, in the order in which it is cheapest to fail, and a summary that says what ran.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+use clock::Clock;
+
+use crate::machine;
+use crate::postgres::Cluster;
+use crate::process::{by_line, cargo, succeeds};
+use crate::summary::{Results, spoken};
+use crate::tidy;
+
+struct Step {
+    name: &'static str,
+    passed: bool,
+    took: Duration,
+}
+
+/// Runs everything; whether all of it held.
+pub(crate) fn run() -> Result<bool> {
+    let mut steps = Vec::new();
+    let mut results = Results::default();
+    let cluster = Cluster::start()?;
+    println!("A throw-away PostgreSQL cluster runs at {}", cluster.url());
+    let clients = clients(&mut results);
+    step(&mut steps, "format", || succeeds(&mut cargo(&["fmt", "--all", "--", "--check"])));
+    step(&mut steps, "house rules", tidy::run);
+    step(&mut steps, "lints", || {
+        succeeds(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+    });
+    step(&mut steps, "build", || succeeds(&mut cargo(&["build", "--workspace", "--bins", "--tests"])));
+    step(&mut steps, "tests", || tests(&cluster, clients, &mut results));
+    step(&mut steps, "documentation", || {
+        let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
+        succeeds(doc.env("RUSTDOCFLAGS", "-D warnings"))
+    });
+    drop(cluster);
+    summarize(&steps, &results);
+    Ok(steps.iter().all(|step| step.passed) && results.failed == 0)
+}
+
+fn step(steps: &mut Vec<Step>, name: &'static str, run: impl FnOnce() -> Result<bool>) {
+    println!("\n== {name}");
+    let clock = clock::SystemClock;
+    let start = clock.monotonic();
+    let passed = run().unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        false
+    });
+    steps.push(Step { name, passed, took: clock.monotonic() - start });
+}
+
+/// A Python with the clients that the tests drive, when there are such tests.
+fn clients(results: &mut Results) -> Option<PathBuf> {
+    let root = crate::root();
+    let requirements = root.join("crates/adminservice/tests/clients/requirements.txt");
+    if !requirements.is_file() {
+        return None;
+    }
+    match machine::python_with(&requirements, &root.join("target/clients")) {
+        Ok(python) => Some(python),
+        Err(error) => {
+            results.take(&format!("NOT RUN: tests with Python clients: {error:#}"));
+            None
+        }
+    }
+}
+
+fn tests(cluster: &Cluster, clients: Option<PathBuf>, results: &mut Results) -> Result<bool> {
+    // Passing tests say what they could not do, so their output is read too.
+    let mut tests: Command = cargo(&["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
+    tests.env("HAULIER_TEST_POSTGRES", cluster.url());
+    if let Some(python) = clients {
+        tests.env("HAULIER_TEST_PYTHON", python);
+    }
+    by_line(&mut tests, |line| {
+        if results.take(line) {
+            println!("{line}");
+        }
+    })
+}
+
+fn summarize(steps: &[Step], results: &Results) {
+    println!("\n== summary");
+    for step in steps {
+        let outcome = if step.passed { "passed" } else { "FAILED" };
+        println!("{outcome}  {:14} {}", step.name, spoken(step.took));
+    }
+    for line in &results.not_run {
+        println!("{line}");
+    }
+    println!("{} passed, {} failed", results.passed, results.failed);
+}
