@@ -53,8 +53,8 @@ pub struct EnrolReply {
 
 /// `GET /agent/v1/desired?after=REVISION&wait=SECONDS`: what the distribution point should hold.
 ///
-/// Rows that changed after `after`, oldest first. With nothing new the site answers after `wait` seconds
-/// with no packages and the same revision. `after=0` lists everything and answers at once.
+/// Rows that changed after `after`, oldest first; `after=0` lists everything. With nothing to tell the site
+/// answers after `wait` seconds with no packages and the same revision, without `wait` at once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredReply {
     /// Ask again with this number.

@@ -90,9 +90,15 @@ mod tests {
     #[test]
     fn what_is_not_a_token_is_refused() {
         let secret = "0a".repeat(32);
-        for text in ["", "hdp1", "hdp1.", &format!("hdp2.{secret}"), &format!("hdp1.{secret}.zz"),
-            &format!("hdp1.{secret}.{secret}.{secret}"), &format!("hdp1.{}", secret.to_uppercase().replace('0', "A"))]
-        {
+        for text in [
+            "",
+            "hdp1",
+            "hdp1.",
+            &format!("hdp2.{secret}"),
+            &format!("hdp1.{secret}.zz"),
+            &format!("hdp1.{secret}.{secret}.{secret}"),
+            &format!("hdp1.{}", secret.to_uppercase().replace('0', "A")),
+        ] {
             assert_eq!(text.parse::<EnrolToken>(), Err(NotAToken), "{text}");
         }
     }
