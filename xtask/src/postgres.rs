@@ -132,3 +132,23 @@ fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").context("no free port on loopback")?;
     Ok(listener.local_addr()?.port())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_answers_and_goes_away() {
+        if installed().is_none() {
+            eprintln!("NOT RUN: a_cluster_answers_and_goes_away: PostgreSQL is not installed");
+            return;
+        }
+        let cluster = Cluster::start().unwrap();
+        let folder = cluster.folder.clone();
+        let psql = programs().unwrap().join("psql");
+        let create = "create database one";
+        output(command(&psql).args(["--no-psqlrc", "--command", create, cluster.url()])).unwrap();
+        drop(cluster);
+        assert!(!folder.exists(), "{} is left", folder.display());
+    }
+}
