@@ -24,22 +24,22 @@ fn folder() -> PathBuf {
 }
 
 /// The message is written as the sample says and read back as it was, with fields that nobody knows yet too.
-fn check<T>(sample: &str, message: T)
+fn check<T>(sample: &str, message: &T)
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug,
 {
     let path = folder().join(format!("{sample}.json"));
-    let written = serde_json::to_string_pretty(&message).unwrap() + "\n";
+    let written = serde_json::to_string_pretty(message).unwrap() + "\n";
     if std::env::var("GOLDEN").is_ok_and(|how| how == "write") {
         std::fs::write(&path, &written).unwrap();
     }
     let golden = std::fs::read_to_string(&path).unwrap();
     assert_eq!(written, golden, "{sample}");
-    assert_eq!(serde_json::from_str::<T>(&golden).unwrap(), message, "{sample}");
+    assert_eq!(serde_json::from_str::<T>(&golden).unwrap(), *message, "{sample}");
 
     let mut value: Value = serde_json::from_str(&golden).unwrap();
     add_unknown_fields(&mut value);
-    assert_eq!(serde_json::from_value::<T>(value).unwrap(), message, "{sample} from a newer program");
+    assert_eq!(serde_json::from_value::<T>(value).unwrap(), *message, "{sample} from a newer program");
 }
 
 fn add_unknown_fields(value: &mut Value) {
@@ -59,8 +59,8 @@ fn pem(kind: &str) -> String {
 
 #[test]
 fn authority() {
-    check("ca_reply", CaReply { ca_pem: Some(pem("CERTIFICATE")) });
-    check("ca_reply_plain", CaReply { ca_pem: None });
+    check("ca_reply", &CaReply { ca_pem: Some(pem("CERTIFICATE")) });
+    check("ca_reply_plain", &CaReply { ca_pem: None });
 }
 
 #[test]
@@ -72,14 +72,14 @@ fn enrolment() {
         csr_pem: Some(pem("CERTIFICATE REQUEST")),
         agent_version: "0.1.0".to_owned(),
     };
-    check("enrol_request", request);
+    check("enrol_request", &request);
     let reply = EnrolReply {
         site_code: "PS1".to_owned(),
         secret: "9d".repeat(32),
         certificate_pem: Some(pem("CERTIFICATE")),
     };
-    check("enrol_reply", reply.clone());
-    check("enrol_reply_plain", EnrolReply { certificate_pem: None, ..reply });
+    check("enrol_reply", &reply);
+    check("enrol_reply_plain", &EnrolReply { certificate_pem: None, ..reply });
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn desired() {
         goal,
     };
     let packages = vec![package("PS100001", 3, 2, hold), package("PS100002", 7, 1, Goal::Absent)];
-    check("desired_reply", DesiredReply { revision: 41, more: false, packages });
-    check("desired_reply_unchanged", DesiredReply { revision: 41, more: false, packages: vec![] });
+    check("desired_reply", &DesiredReply { revision: 41, more: false, packages });
+    check("desired_reply_unchanged", &DesiredReply { revision: 41, more: false, packages: vec![] });
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn route() {
         PackRef { id: PATCHES.to_owned(), index_offset: 910_311, index_bytes: 1_204 },
     ];
     let (package_id, manifest) = ("PS100001".to_owned(), MANIFEST.to_owned());
-    check("route", Route { package_id, version: 2, manifest, packs });
+    check("route", &Route { package_id, version: 2, manifest, packs });
 }
 
 #[test]
@@ -140,13 +140,13 @@ fn facts() {
         fact(4, Event::Verified { version: 2, files_verified: 12, files_repaired: vec!["a.inf".to_owned()] }),
         fact(5, Event::Removed),
     ];
-    check("facts", Facts { facts });
+    check("facts", &Facts { facts });
 }
 
 #[test]
 fn refusal() {
     let (code, message) = ("token_used".to_owned(), "the enrolment token was used before".to_owned());
-    check("error_reply", ErrorReply { code, message });
+    check("error_reply", &ErrorReply { code, message });
 }
 
 #[test]
