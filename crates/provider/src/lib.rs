@@ -1,1 +1,19 @@
-//! provider
+//! The SMS Provider: the classes that Configuration Manager's clients know, over the site.
+//!
+//! The schema comes from MOF ([`Schema`]); each class has one handler (`classes`); a query is checked against
+//! the schema and answered by the site's database. Every front end speaks to [`Provider`] and to nothing
+//! below it, and gets its errors as [`ProviderError`], which knows its HRESULT and SMS_ExtendedStatus.
+
+mod check;
+mod classes;
+mod error;
+mod handler;
+mod parameters;
+mod provider;
+mod rows;
+mod schema;
+
+pub use error::{Fault, Operation, ProviderError};
+pub use handler::{Answer, Outcome};
+pub use provider::Provider;
+pub use schema::{ClassInfo, Schema, SchemaError};

@@ -1,0 +1,342 @@
+//! Checks against the schema: queries, object paths and instances leave here with declared names and
+//! values of the declared types, or not at all.
+
+use cim::class::{Property, Qualifiers};
+use cim::query::{Expr, Operator, Query, Select};
+use cim::{CimType, Instance, ObjectPath, Value};
+
+use crate::error::Fault;
+use crate::schema::{ClassInfo, Schema, is_lazy};
+
+/// The longest text for a property that states no limit, in characters.
+const TEXT_CHARS_MAX: usize = 64 * 1024;
+/// The most elements for an array property that states no limit.
+const ELEMENTS_MAX: usize = 1024 * 1024;
+
+/// Checks a query on a class that has instances.
+pub(crate) fn query(class: &ClassInfo, query: Query) -> Result<Query, Fault> {
+    let select = match query.select {
+        Select::All => Select::All,
+        Select::Properties(names) => Select::Properties(selected(class, &names)?),
+    };
+    let mut order = Vec::with_capacity(query.order.len());
+    for (name, direction) in query.order {
+        let property = searchable(class, &name)?;
+        if property.array {
+            return Err(invalid_query(format!("{} is an array and has no order", property.name)));
+        }
+        order.push((property.name.clone(), direction));
+    }
+    let filter = query.filter.map(|filter| expr(class, filter)).transpose()?;
+    Ok(Query { class: class.name.clone(), select, filter, order, ..query })
+}
+
+fn selected(class: &ClassInfo, names: &[String]) -> Result<Vec<String>, Fault> {
+    let mut properties: Vec<String> = Vec::with_capacity(names.len());
+    for name in names {
+        let declared = declared(class, name)?.name.clone();
+        if !properties.contains(&declared) {
+            properties.push(declared);
+        }
+    }
+    Ok(properties)
+}
+
+/// The depth is bounded by the parser that built the tree.
+fn expr(class: &ClassInfo, condition: Expr) -> Result<Expr, Fault> {
+    let all =
+        |terms: Vec<Expr>| terms.into_iter().map(|term| expr(class, term)).collect::<Result<Vec<_>, _>>();
+    Ok(match condition {
+        Expr::And(terms) => Expr::And(all(terms)?),
+        Expr::Or(terms) => Expr::Or(all(terms)?),
+        Expr::Not(inner) => expr(class, *inner)?.not(),
+        Expr::IsNull { property } => Expr::IsNull { property: searchable(class, &property)?.name.clone() },
+        Expr::Compare { property, op, value } | Expr::AnyElement { property, op, value } => {
+            comparison(searchable(class, &property)?, op, value)?
+        }
+        Expr::In { property, values } => {
+            let property = searchable(class, &property)?;
+            let fitted =
+                values.into_iter().map(|value| operand(property, value)).collect::<Result<_, _>>()?;
+            Expr::In { property: property.name.clone(), values: fitted }
+        }
+        Expr::Like { property, pattern } => Expr::Like { property: text(class, &property)?, pattern },
+        Expr::StartsWith { property, text: part } => {
+            Expr::StartsWith { property: text(class, &property)?, text: part }
+        }
+        Expr::EndsWith { property, text: part } => {
+            Expr::EndsWith { property: text(class, &property)?, text: part }
+        }
+        Expr::Contains { property, text: part } => {
+            Expr::Contains { property: text(class, &property)?, text: part }
+        }
+    })
+}
+
+/// A comparison with an array means any of its elements.
+fn comparison(property: &Property, op: Operator, value: Value) -> Result<Expr, Fault> {
+    if value.is_null() {
+        return Err(invalid_query(format!("{} cannot be compared with null; use IS NULL", property.name)));
+    }
+    let value = operand(property, value)?;
+    let property_name = property.name.clone();
+    Ok(match property.array {
+        true => Expr::AnyElement { property: property_name, op, value },
+        false => Expr::Compare { property: property_name, op, value },
+    })
+}
+
+fn operand(property: &Property, value: Value) -> Result<Value, Fault> {
+    if matches!(property.kind, CimType::Embedded(_)) {
+        return Err(invalid_query(format!("{} holds objects and cannot be compared", property.name)));
+    }
+    property.kind.fit(value).map_err(|mismatch| invalid_query(format!("{}: {mismatch}", property.name)))
+}
+
+fn text(class: &ClassInfo, name: &str) -> Result<String, Fault> {
+    let property = searchable(class, name)?;
+    match property.kind {
+        CimType::String if !property.array => Ok(property.name.clone()),
+        _ => Err(invalid_query(format!("{} is no text", property.name))),
+    }
+}
+
+fn searchable<'a>(class: &'a ClassInfo, name: &str) -> Result<&'a Property, Fault> {
+    let property = declared(class, name)?;
+    if is_lazy(property) {
+        let name = &property.name;
+        return Err(invalid_query(format!("{name} is lazy: only a get of one instance returns it")));
+    }
+    Ok(property)
+}
+
+fn declared<'a>(class: &'a ClassInfo, name: &str) -> Result<&'a Property, Fault> {
+    let missing = || Fault::InvalidProperty { class: class.name.clone(), property: name.to_owned() };
+    class.property(name).ok_or_else(missing)
+}
+
+fn invalid_query(reason: String) -> Fault {
+    Fault::InvalidQuery { reason }
+}
+
+/// Checks an object path: exactly the class's keys, each with a value of its type.
+pub(crate) fn path(class: &ClassInfo, given: &ObjectPath) -> Result<ObjectPath, Fault> {
+    let keys = class.keys();
+    let invalid = |reason: String| Fault::InvalidPath { reason };
+    if keys.is_empty() || given.keys.len() != keys.len() {
+        let names: Vec<_> = keys.iter().map(|key| key.name.as_str()).collect();
+        return Err(invalid(format!("{} has the keys {}", class.name, names.join(", "))));
+    }
+    let mut checked = Vec::with_capacity(keys.len());
+    for key in keys {
+        let value =
+            given.key(&key.name).ok_or_else(|| invalid(format!("the key {} is missing", key.name)))?;
+        let fitted =
+            key.kind.fit(value.clone()).map_err(|mismatch| invalid(format!("{}: {mismatch}", key.name)))?;
+        if fitted.is_null() {
+            return Err(invalid(format!("the key {} is null", key.name)));
+        }
+        checked.push((key.name.clone(), fitted));
+    }
+    Ok(ObjectPath::new(&class.name, checked))
+}
+
+/// Checks the properties of an instance to be created or changed: declared names, fitting values, limits.
+pub(crate) fn instance(schema: &Schema, class: &ClassInfo, given: Instance) -> Result<Instance, Fault> {
+    let mut checked = Instance::new(&class.name);
+    for (name, value) in given.properties {
+        let property = declared(class, &name)?;
+        let value = fit(&property.kind, property.array, value, &property.name)?;
+        limits(schema, property, &value)?;
+        checked.set(&property.name, value);
+    }
+    Ok(checked)
+}
+
+/// Fits a value to a declared type. A single value where an array is declared becomes its only element, as
+/// scripts pass one string where a list is meant.
+pub(crate) fn fit(kind: &CimType, array: bool, value: Value, name: &str) -> Result<Value, Fault> {
+    let fit_one = |value| {
+        kind.fit(value).map_err(|mismatch| Fault::TypeMismatch { property: name.to_owned(), mismatch })
+    };
+    match value {
+        Value::Null => Ok(Value::Null),
+        Value::Array(elements) if array => {
+            elements.into_iter().map(fit_one).collect::<Result<_, _>>().map(Value::Array)
+        }
+        value if array => fit_one(value).map(|only| Value::Array(vec![only])),
+        value => fit_one(value),
+    }
+}
+
+fn limits(schema: &Schema, property: &Property, value: &Value) -> Result<(), Fault> {
+    let marks = &property.qualifiers;
+    match value {
+        Value::Null if marks.has("not_null") || marks.has("key") => {
+            Err(Fault::IllegalNull { property: property.name.clone() })
+        }
+        Value::String(text) => {
+            let (least, most) = marks.get("SizeLimit").and_then(span).unwrap_or((0, TEXT_CHARS_MAX as i128));
+            within(text.chars().count() as i128, least, most)
+                .map_err(|rule| out_of_range(property, rule, "characters"))
+        }
+        Value::Integer(number) => {
+            let (least, most) = marks.get("Range").and_then(span).unwrap_or((i128::MIN, i128::MAX));
+            within(*number, least, most).map_err(|rule| out_of_range(property, rule, "as value"))
+        }
+        Value::Array(elements) => {
+            let most = marks.get("Max").and_then(Value::as_integer).unwrap_or(ELEMENTS_MAX as i128);
+            within(elements.len() as i128, 0, most)
+                .map_err(|rule| out_of_range(property, rule, "elements"))?;
+            elements.iter().try_for_each(|element| embedded(schema, property, element))
+        }
+        _ => embedded(schema, property, value),
+    }
+}
+
+/// An embedded instance must be of the declared class or of a subclass, and is checked like any other.
+fn embedded(schema: &Schema, property: &Property, value: &Value) -> Result<(), Fault> {
+    let (CimType::Embedded(base), Value::Instance(given)) = (&property.kind, value) else { return Ok(()) };
+    let class = schema.class(&given.class).filter(|class| class.is_a(base) && !class.is_abstract());
+    let Some(class) = class else {
+        let reason = format!("{} is no class for it; a subclass of {base} is needed", given.class);
+        return Err(Fault::OutOfRange { property: property.name.clone(), reason });
+    };
+    instance(schema, class, (**given).clone()).map(drop)
+}
+
+/// `n` is a limit from 0, `lo-hi` a range.
+fn span(limit: &Value) -> Option<(i128, i128)> {
+    let text = limit.as_str()?;
+    match text.split_once('-') {
+        Some((least, most)) => Some((least.parse().ok()?, most.parse().ok()?)),
+        None => Some((0, text.parse().ok()?)),
+    }
+}
+
+fn within(number: i128, least: i128, most: i128) -> Result<(), (i128, i128)> {
+    if (least..=most).contains(&number) { Ok(()) } else { Err((least, most)) }
+}
+
+fn out_of_range(property: &Property, (least, most): (i128, i128), unit: &str) -> Fault {
+    let reason = match least {
+        0 => format!("at most {most} {unit} are allowed"),
+        _ => format!("{least} to {most} {unit} are allowed"),
+    };
+    Fault::OutOfRange { property: property.name.clone(), reason }
+}
+
+/// Whether clients may not set a property.
+pub(crate) fn read_only(marks: &Qualifiers) -> bool {
+    marks.has("read")
+}
+
+#[cfg(test)]
+mod tests {
+    use cim::wql;
+
+    use super::*;
+
+    fn check(text: &str) -> Result<String, u32> {
+        let parsed = wql::parse(text).unwrap();
+        let class = Schema::shipped().class(&parsed.class).unwrap();
+        query(class, parsed).map(|query| query.to_string()).map_err(|fault| fault.hresult())
+    }
+
+    #[test]
+    fn queries_leave_with_declared_names_and_types() {
+        for (text, expect) in [
+            (
+                "select packageid, NAME, name from sms_driverpackage where priority = '2' order by SOURCEDATE desc",
+                "SELECT PackageID, Name FROM SMS_DriverPackage WHERE Priority = 2 ORDER BY SourceDate DESC",
+            ),
+            (
+                "select * from SMS_DriverPackage where SecuredScopeNames = 'x'",
+                "SELECT * FROM SMS_DriverPackage WHERE SecuredScopeNames = \"x\"",
+            ),
+            (
+                "select * from SMS_DriverPackage where SourceDate > '2024-01-01T00:00:00Z'",
+                "SELECT * FROM SMS_DriverPackage WHERE SourceDate > \"20240101000000.000000+***\"",
+            ),
+            (
+                "select * from SMS_DriverPackage where packageid = 12",
+                "SELECT * FROM SMS_DriverPackage WHERE PackageID = \"12\"",
+            ),
+            (
+                "select * from SMS_DistributionPoint where RefreshNow = 1",
+                "SELECT * FROM SMS_DistributionPoint WHERE RefreshNow = TRUE",
+            ),
+        ] {
+            assert_eq!(check(text).as_deref(), Ok(expect), "{text}");
+        }
+    }
+
+    #[test]
+    fn queries_that_make_no_sense_are_refused() {
+        for (text, hresult) in [
+            ("select Nothing from SMS_DriverPackage", 0x8004_1031),
+            ("select * from SMS_DriverPackage where Nothing = 1", 0x8004_1031),
+            ("select * from SMS_DriverPackage order by Nothing", 0x8004_1031),
+            ("select * from SMS_DriverPackage where Priority = 'high'", 0x8004_1017),
+            ("select * from SMS_DriverPackage where Priority like '2'", 0x8004_1017),
+            ("select * from SMS_DriverPackage where RefreshPkgSourceFlag = true", 0x8004_1017),
+            ("select * from SMS_DriverPackage where Priority in (1, 'x')", 0x8004_1017),
+            ("select * from SMS_DriverPackage where Priority = 4294967296", 0x8004_1017),
+            ("select * from SMS_DriverPackage order by SecuredScopeNames", 0x8004_1017),
+            ("select * from SMS_DriverPackage where SourceDate = 'yesterday'", 0x8004_1017),
+        ] {
+            assert_eq!(check(text), Err(hresult), "{text}");
+        }
+    }
+
+    #[test]
+    fn paths_have_exactly_the_keys_of_the_class() {
+        let check = |text: &str| {
+            let given = ObjectPath::parse(text).unwrap();
+            let class = Schema::shipped().class(&given.class).unwrap();
+            path(class, &given).map(|path| path.relative()).map_err(|fault| fault.hresult())
+        };
+        let one = Ok("SMS_DriverPackage.PackageID=\"PS100001\"".to_owned());
+        assert_eq!(check("sms_driverpackage.packageid='PS100001'"), one);
+        assert_eq!(check("SMS_DriverPackage='PS100001'"), one);
+        for wrong in [
+            "SMS_DriverPackage",
+            "SMS_DriverPackage.Name='x'",
+            "SMS_DriverPackage.PackageID='x',Name='y'",
+            "SMS_DistributionPoint.PackageID='x'",
+            "SMS_DriverPackage.PackageID=TRUE",
+            "SMS_BaseClass",
+        ] {
+            assert_eq!(check(wrong), Err(0x8004_103A), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn instances_keep_the_limits_of_their_properties() {
+        let schema = Schema::shipped();
+        let class = schema.class("SMS_DriverPackage").unwrap();
+        let check = |name: &str, value: Value, expect: Result<Value, u32>| {
+            let given = Instance { class: String::new(), properties: vec![(name.to_owned(), value)] };
+            let got = instance(schema, class, given).map(|instance| instance.properties[0].1.clone());
+            assert_eq!(got.map_err(|fault| fault.hresult()), expect, "{name}");
+        };
+        let token = |class: &str, span: i128| {
+            let properties = vec![("DaySpan".to_owned(), Value::Integer(span))];
+            Value::Instance(Box::new(Instance { class: class.to_owned(), properties }))
+        };
+        let interval = token("SMS_ST_RecurInterval", 7);
+        check("name", Value::text("x"), Ok(Value::text("x")));
+        check("Name", Value::text("x".repeat(256)), Err(0x8004_103C));
+        check("Priority", Value::text("3"), Ok(Value::Integer(3)));
+        check("Priority", Value::text("x"), Err(0x8004_1005));
+        check("Nothing", Value::Null, Err(0x8004_1031));
+        check("PackageID", Value::Null, Err(0x8004_1028));
+        check("RefreshSchedule", interval.clone(), Ok(Value::Array(vec![interval.clone()])));
+        check("RefreshSchedule", Value::Array(vec![interval; 16]), Err(0x8004_103C));
+        check("RefreshSchedule", token("SMS_ST_RecurInterval", 32), Err(0x8004_103C));
+        check("RefreshSchedule", token("SMS_DriverPackage", 1), Err(0x8004_103C));
+        check("RefreshSchedule", token("SMS_ScheduleToken", 1), Err(0x8004_103C));
+        check("RefreshSchedule", token("SMS_ST_NonRecurring", 1), Err(0x8004_1031));
+        check("RefreshSchedule", Value::text("weekly"), Err(0x8004_1005));
+    }
+}

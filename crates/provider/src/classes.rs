@@ -1,0 +1,39 @@
+//! One handler a class, and the list of them.
+
+mod distribution_point;
+mod driver_package;
+mod identification;
+mod read_only;
+
+use std::sync::Arc;
+
+use crate::handler::ClassHandler;
+
+/// The handler of a class that has instances.
+pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
+    Some(match class {
+        "SMS_DriverPackage" => Arc::new(driver_package::DriverPackage),
+        "SMS_DistributionPoint" => Arc::new(distribution_point::DistributionPoint),
+        "SMS_Identification" => Arc::new(identification::Identification),
+        "SMS_DistributionPointInfo"
+        | "SMS_PackageStatusDistPointsSummarizer"
+        | "SMS_ProviderLocation"
+        | "SMS_SystemResourceList" => Arc::new(read_only::ReadOnly),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::schema::Schema;
+
+    use super::*;
+
+    #[test]
+    fn every_class_with_instances_has_a_handler() {
+        for class in Schema::shipped().classes().filter(|class| class.is_queryable() && !class.is_abstract())
+        {
+            assert!(handler(&class.name).is_some(), "{}", class.name);
+        }
+    }
+}

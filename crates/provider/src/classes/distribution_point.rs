@@ -1,0 +1,110 @@
+use cim::{Instance, ObjectPath, Value};
+use site::NalPath;
+
+use crate::error::Fault;
+use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, by_keys, not_implemented};
+
+/// `SMS_DistributionPoint`: one package on one distribution point.
+pub(crate) struct DistributionPoint;
+
+/// Writable in the schema, but facts of the server: what a client says of them when it assigns is not kept.
+const DERIVED: [&str; 4] = ["LastRefreshTime", "SecureObjectID", "SiteName", "SourceSite"];
+
+impl ClassHandler for DistributionPoint {
+    fn get<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, Instance> {
+        Box::pin(async move {
+            let path = canonical(path)?;
+            let found = self.query(call, &by_keys(call.class, &path)).await?.instances.into_iter().next();
+            found.ok_or_else(|| Fault::NotFound { what: path.relative() })
+        })
+    }
+
+    fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
+        Box::pin(async move {
+            let given = key_path(call, &instance)?;
+            let unknown = |name: &str| {
+                call.class.property(name).is_some_and(|p| p.qualifiers.has("key")) || DERIVED.contains(&name)
+            };
+            // RefreshNow on a new assignment asks for what the assignment does anyway.
+            if let Some((name, _)) =
+                instance.properties.iter().find(|(name, _)| !unknown(name) && name != "RefreshNow")
+            {
+                return Err(Fault::NotSupported { what: format!("storing {name}") });
+            }
+            let path = canonical(&given)?;
+            let point = (text(&path, "SiteCode").to_owned(), text(&path, "ServerNALPath").to_owned());
+            call.site.add_distribution_points(call.actor, text(&path, "PackageID"), &[point]).await?;
+            Ok(path)
+        })
+    }
+
+    fn modify<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath, change: Instance) -> Work<'a, ()> {
+        Box::pin(async move {
+            if let Some((name, _)) = change.properties.iter().find(|(name, _)| name != "RefreshNow") {
+                return Err(Fault::NotSupported {
+                    what: format!("changing {name} of a distribution point's package"),
+                });
+            }
+            if change.get("RefreshNow") == Some(&Value::Boolean(true)) {
+                let path = canonical(path)?;
+                call.site
+                    .redistribute(call.actor, text(&path, "PackageID"), text(&path, "ServerNALPath"))
+                    .await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn delete<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, ()> {
+        Box::pin(async move {
+            let path = canonical(path)?;
+            let (package, nal_path) = (text(&path, "PackageID"), text(&path, "ServerNALPath"));
+            Ok(call.site.remove_from_distribution_point(call.actor, package, nal_path).await?)
+        })
+    }
+
+    fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
+        Box::pin(async move {
+            match invocation.method {
+                "VerifyPackage" => {
+                    let (package, nal_path) = (invocation.text("PackageId"), invocation.text("NALPath"));
+                    call.site.validate(call.actor, package, nal_path).await?;
+                    Ok(Outcome::success())
+                }
+                _ => Err(not_implemented(call, &invocation)),
+            }
+        })
+    }
+}
+
+/// The path that an instance to be created will have.
+fn key_path(call: Call<'_>, instance: &Instance) -> Result<ObjectPath, Fault> {
+    let mut keys = Vec::new();
+    for key in call.class.keys() {
+        let value =
+            instance.get(&key.name).filter(|value| value.as_str().is_some_and(|text| !text.is_empty()));
+        let value = value.ok_or_else(|| Fault::IllegalNull { property: key.name.clone() })?;
+        keys.push((key.name.clone(), value.clone()));
+    }
+    Ok(ObjectPath::new(&call.class.name, keys))
+}
+
+/// The path with the NAL path as the site writes it; clients leave out display qualifiers or change case.
+fn canonical(path: &ObjectPath) -> Result<ObjectPath, Fault> {
+    let mut path = path.clone();
+    for (name, value) in &mut path.keys {
+        if name == "ServerNALPath" {
+            let given = value.as_str().unwrap_or("");
+            let invalid = |error: site::NalPathError| Fault::OutOfRange {
+                property: name.clone(),
+                reason: error.to_string(),
+            };
+            *value = Value::String(given.parse::<NalPath>().map_err(invalid)?.to_string());
+        }
+    }
+    Ok(path)
+}
+
+fn text<'a>(path: &'a ObjectPath, key: &str) -> &'a str {
+    path.key(key).and_then(Value::as_str).unwrap_or("")
+}

@@ -1,0 +1,151 @@
+use cim::{Instance, ObjectPath, Value};
+use site::{FieldValue, NewPackage, PackageChange};
+
+use crate::error::Fault;
+use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemented};
+
+/// `SMS_DriverPackage`: the package and `RefreshPkgSource`, the main job.
+pub(crate) struct DriverPackage;
+
+/// A write, split into what the site stores and what it does.
+#[derive(Debug, Default, PartialEq)]
+struct Write {
+    change: PackageChange,
+    refresh: bool,
+}
+
+impl ClassHandler for DriverPackage {
+    fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
+        Box::pin(async move {
+            // The first snapshot is queued by the creation itself, so a refresh asked for with it is done.
+            let write = split(instance)?;
+            let made = call.site.create_package(call.actor, new_package(write.change)).await?;
+            Ok(ObjectPath::new(&call.class.name, [("PackageID".to_owned(), Value::String(made.package_id))]))
+        })
+    }
+
+    fn modify<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath, change: Instance) -> Work<'a, ()> {
+        Box::pin(async move {
+            let write = split(change)?;
+            let id = package_id(path);
+            let only_refresh = write.refresh && write.change == PackageChange::default();
+            if !only_refresh {
+                call.site.update_package(call.actor, id, write.change).await?;
+            }
+            if write.refresh {
+                call.site.refresh_package(call.actor, id).await?;
+            }
+            Ok(())
+        })
+    }
+
+    fn delete<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, ()> {
+        Box::pin(async move { Ok(call.site.delete_package(call.actor, package_id(path)).await?) })
+    }
+
+    fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
+        Box::pin(async move {
+            let Some(path) = invocation.path else { return Err(not_implemented(call, &invocation)) };
+            let id = package_id(path);
+            match invocation.method {
+                "RefreshPkgSource" => call.site.refresh_package(call.actor, id).await?,
+                "AddDistributionPoints" => {
+                    let points = pairs(&invocation)?;
+                    call.site.add_distribution_points(call.actor, id, &points).await?;
+                }
+                _ => return Err(not_implemented(call, &invocation)),
+            }
+            Ok(Outcome::success())
+        })
+    }
+}
+
+fn package_id(path: &ObjectPath) -> &str {
+    path.key("PackageID").and_then(Value::as_str).unwrap_or("")
+}
+
+/// The parallel arrays of AddDistributionPoints, in pairs.
+fn pairs(invocation: &Invocation<'_>) -> Result<Vec<(String, String)>, Fault> {
+    let (codes, paths) = (invocation.texts("SiteCode"), invocation.texts("NALPath"));
+    if codes.len() != paths.len() || codes.is_empty() {
+        let reason = format!(
+            "SiteCode has {} elements and NALPath {}; one pair for each distribution point is needed",
+            codes.len(),
+            paths.len()
+        );
+        return Err(Fault::InvalidParameters { method: invocation.method.to_owned(), reason });
+    }
+    Ok(codes.into_iter().zip(paths).map(|(code, path)| (code.to_owned(), path.to_owned())).collect())
+}
+
+fn split(instance: Instance) -> Result<Write, Fault> {
+    let mut write = Write::default();
+    for (name, value) in instance.properties {
+        match (name.as_str(), value) {
+            ("RefreshPkgSourceFlag", value) => write.refresh = value == Value::Boolean(true),
+            ("SedoObjectVersion", Value::String(version)) => write.change.sedo_object_version = Some(version),
+            ("RefreshSchedule", Value::Null) => {}
+            ("RefreshSchedule", Value::Array(tokens)) if tokens.is_empty() => {}
+            ("RefreshSchedule", _) => {
+                let what = "a scheduled refresh (RefreshSchedule)";
+                return Err(Fault::NotSupported { what: what.to_owned() });
+            }
+            ("PackageType", value) => {
+                let reason = format!("{value:?} is not allowed; a driver package has type 3");
+                return Err(Fault::OutOfRange { property: name, reason });
+            }
+            (_, value) => write.change.set(&name, field(&name, value)?)?,
+        }
+    }
+    Ok(write)
+}
+
+/// Null means the empty text, as the original's columns have no null.
+fn field(name: &str, value: Value) -> Result<FieldValue, Fault> {
+    Ok(match value {
+        Value::Null => FieldValue::Text(String::new()),
+        Value::String(text) => FieldValue::Text(text),
+        Value::Boolean(truth) => FieldValue::Flag(truth),
+        Value::Integer(number) if u32::try_from(number).is_ok() => {
+            FieldValue::Number(u32::try_from(number).expect("checked by the guard"))
+        }
+        _ => return Err(Fault::NotSupported { what: format!("storing {name}") }),
+    })
+}
+
+/// A new package: the site's defaults with a change on top.
+fn new_package(change: PackageChange) -> NewPackage {
+    macro_rules! with_defaults {
+        ($($field:ident),+) => {{
+            let defaults = NewPackage::default();
+            NewPackage { $($field: change.$field.unwrap_or(defaults.$field)),+ }
+        }};
+    }
+    // The compiler checks that no field is missing.
+    with_defaults!(
+        name,
+        description,
+        manufacturer,
+        language,
+        version,
+        mif_filename,
+        mif_name,
+        mif_publisher,
+        mif_version,
+        isv_string,
+        alternate_content_providers,
+        share_name,
+        share_type,
+        stored_pkg_path,
+        preferred_address_type,
+        ignore_address_schedule,
+        forced_disconnect_enabled,
+        forced_disconnect_delay,
+        forced_disconnect_num_retries,
+        num_of_programs,
+        pkg_flags,
+        priority,
+        pkg_source_flag,
+        pkg_source_path
+    )
+}

@@ -1,0 +1,134 @@
+//! What every class handler can do, and what it answers when it cannot.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use cim::query::{Expr, Operator, Query};
+use cim::{Instance, ObjectPath, Value};
+use site::{Actor, Site};
+
+use crate::error::Fault;
+use crate::rows;
+use crate::schema::{ClassInfo, Schema};
+
+/// Work in progress.
+pub(crate) type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
+
+/// The answer to a query.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Answer {
+    /// The instances, with their keys even where the query did not select them.
+    pub instances: Vec<Instance>,
+    /// How many instances match regardless of `top` and `skip`, where the query asked for it.
+    pub count: Option<u64>,
+}
+
+/// The answer of a method.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// `ReturnValue`.
+    pub return_value: Value,
+    /// The out parameters, in declaration order.
+    pub out: Vec<(String, Value)>,
+}
+
+impl Outcome {
+    /// Success without out parameters.
+    pub(crate) fn success() -> Self {
+        Self { return_value: Value::Integer(0), out: Vec::new() }
+    }
+}
+
+/// Who calls, and on which class.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    pub(crate) site: &'a Site,
+    pub(crate) actor: &'a Actor,
+    pub(crate) schema: &'a Schema,
+    pub(crate) class: &'a ClassInfo,
+}
+
+/// A method call whose parameters have been checked: every one is there, in declaration order.
+#[derive(Debug)]
+pub(crate) struct Invocation<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: Option<&'a ObjectPath>,
+    pub(crate) parameters: &'a [(String, Value)],
+}
+
+impl Invocation<'_> {
+    /// The text of a checked parameter; empty where null was given.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.value(name).and_then(Value::as_str).unwrap_or("")
+    }
+
+    /// The texts of a checked array parameter.
+    pub(crate) fn texts(&self, name: &str) -> Vec<&str> {
+        match self.value(name) {
+            Some(Value::Array(elements)) => elements.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<&Value> {
+        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+}
+
+/// One class. Everything has been checked against the schema before it comes here: names are as declared,
+/// values fit their types, read-only properties are absent, paths have exactly the class's keys.
+pub(crate) trait ClassHandler: Send + Sync {
+    /// Answers a query from the view of the class's name, lazy properties included.
+    fn query<'a>(&'a self, call: Call<'a>, query: &'a Query) -> Work<'a, Answer> {
+        Box::pin(rows::query(call, query))
+    }
+
+    /// Reads one instance, lazy properties included.
+    fn get<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, Instance> {
+        Box::pin(async move {
+            let query = by_keys(call.class, path);
+            let found = self.query(call, &query).await?.instances.into_iter().next();
+            found.ok_or_else(|| Fault::NotFound { what: path.relative() })
+        })
+    }
+
+    /// Makes an instance and returns its path.
+    fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
+        drop(instance);
+        refuse(call, "creating instances of")
+    }
+
+    /// Sets the given properties; the others stay.
+    fn modify<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath, change: Instance) -> Work<'a, ()> {
+        let _ = path;
+        drop(change);
+        refuse(call, "changing instances of")
+    }
+
+    /// Deletes an instance.
+    fn delete<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, ()> {
+        let _ = path;
+        refuse(call, "deleting instances of")
+    }
+
+    /// Calls a method that is not marked NotImplemented.
+    fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
+        Box::pin(async move { Err(not_implemented(call, &invocation)) })
+    }
+}
+
+/// The honest answer for a method without an implementation.
+pub(crate) fn not_implemented(call: Call<'_>, invocation: &Invocation<'_>) -> Fault {
+    Fault::NotImplemented { class: call.class.name.clone(), method: invocation.method.to_owned() }
+}
+
+/// The query for exactly the instance that a path names.
+pub(crate) fn by_keys(class: &ClassInfo, path: &ObjectPath) -> Query {
+    let equals = |(name, value): &(String, Value)| Expr::compare(name.as_str(), Operator::Eq, value.clone());
+    Query { filter: Some(Expr::And(path.keys.iter().map(equals).collect())), ..Query::all(&class.name) }
+}
+
+fn refuse<'a, T: Send + 'a>(call: Call<'a>, what: &str) -> Work<'a, T> {
+    let what = format!("{what} {}", call.class.name);
+    Box::pin(async move { Err(Fault::NotSupported { what }) })
+}

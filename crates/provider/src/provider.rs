@@ -1,0 +1,245 @@
+use std::sync::Arc;
+
+use cim::class::Property;
+use cim::query::Query;
+use cim::{Instance, ObjectPath, Value};
+use site::{Actor, Site};
+
+use crate::classes;
+use crate::error::{Fault, Operation, ProviderError};
+use crate::handler::{Answer, Call, ClassHandler, Invocation, Outcome, not_implemented};
+use crate::schema::{ClassInfo, Schema};
+use crate::{check, parameters, rows};
+
+/// The provider of one site. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    site: Site,
+    schema: &'static Schema,
+}
+
+/// The namespace of SMS_ProviderLocation; every other class lives in the site's own.
+const ROOT_NAMESPACE: &str = "root\\sms";
+
+impl Provider {
+    /// The provider of a site.
+    #[must_use]
+    pub fn new(site: Site) -> Self {
+        Self { site, schema: Schema::shipped() }
+    }
+
+    /// All classes.
+    #[must_use]
+    pub fn schema(&self) -> &'static Schema {
+        self.schema
+    }
+
+    /// The server's name, as `__SERVER` shows it.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.site.identity().server_name
+    }
+
+    /// The namespace of a class, as `__NAMESPACE` shows it.
+    #[must_use]
+    pub fn namespace(&self, class: &ClassInfo) -> String {
+        match class.name.as_str() {
+            "SMS_ProviderLocation" => ROOT_NAMESPACE.to_owned(),
+            _ => format!("{ROOT_NAMESPACE}\\site_{}", self.site.identity().site_code),
+        }
+    }
+
+    /// The path of an instance, with server and namespace; its keys must be there.
+    #[must_use]
+    pub fn path(&self, class: &ClassInfo, instance: &Instance) -> ObjectPath {
+        let key =
+            |key: &Property| (key.name.clone(), instance.get(&key.name).cloned().unwrap_or(Value::Null));
+        let mut path = ObjectPath::new(&class.name, class.keys().into_iter().map(key));
+        path.server = Some(self.server().to_owned());
+        path.namespace = Some(self.namespace(class));
+        path
+    }
+
+    /// Answers a query. Lazy properties are null. A query on an abstract class returns its subclass's instances.
+    pub async fn query(&self, actor: &Actor, query: Query) -> Result<Answer, ProviderError> {
+        let text = query.class.clone();
+        self.run_query(actor, query).await.map_err(|fault| failed(Operation::ExecQuery, text, fault))
+    }
+
+    async fn run_query(&self, actor: &Actor, query: Query) -> Result<Answer, Fault> {
+        let class = self.queryable(&query.class)?;
+        let checked = check::query(class, query)?;
+        let mut answer = handler(class)?.query(self.call(actor, class), &checked).await?;
+        answer.instances.iter_mut().for_each(|instance| rows::drop_lazy(class, instance));
+        Ok(answer)
+    }
+
+    /// Reads one instance, lazy properties included.
+    pub async fn get(&self, actor: &Actor, path: &ObjectPath) -> Result<Instance, ProviderError> {
+        self.run_get(actor, path).await.map_err(|fault| failed(Operation::GetObject, path.relative(), fault))
+    }
+
+    async fn run_get(&self, actor: &Actor, path: &ObjectPath) -> Result<Instance, Fault> {
+        let class = self.queryable(&path.class)?;
+        let path = check::path(class, path)?;
+        handler(class)?.get(self.call(actor, class), &path).await
+    }
+
+    /// Makes an instance and returns its path.
+    pub async fn create(&self, actor: &Actor, instance: Instance) -> Result<ObjectPath, ProviderError> {
+        let object = instance.class.clone();
+        self.run_create(actor, instance).await.map_err(|fault| failed(Operation::PutInstance, object, fault))
+    }
+
+    async fn run_create(&self, actor: &Actor, instance: Instance) -> Result<ObjectPath, Fault> {
+        let class = self.writable(&instance.class, "creating instances of")?;
+        let mut new = check::instance(self.schema, class, instance)?;
+        for property in &class.properties {
+            let Some(value) = new.get(&property.name) else { continue };
+            // What a client copied from another instance may be there as long as it says nothing.
+            let says_nothing = value.is_null() || *value == property.default;
+            if check::read_only(&property.qualifiers) && !says_nothing {
+                return Err(Fault::ReadOnly { property: property.name.clone() });
+            }
+            if says_nothing {
+                new.properties.retain(|(name, _)| *name != property.name);
+            }
+        }
+        handler(class)?.create(self.call(actor, class), new).await
+    }
+
+    /// Sets the given properties of an instance; the others stay. Read-only properties may be given with the
+    /// value they have; a `SedoObjectVersion` that is not the stored one refuses the change.
+    pub async fn modify(
+        &self,
+        actor: &Actor,
+        path: &ObjectPath,
+        change: Instance,
+    ) -> Result<(), ProviderError> {
+        self.run_modify(actor, path, change)
+            .await
+            .map_err(|fault| failed(Operation::PutInstance, path.relative(), fault))
+    }
+
+    async fn run_modify(&self, actor: &Actor, path: &ObjectPath, change: Instance) -> Result<(), Fault> {
+        let class = self.writable(&path.class, "changing instances of")?;
+        let path = check::path(class, path)?;
+        let change = check::instance(self.schema, class, change)?;
+        let (call, handler) = (self.call(actor, class), handler(class)?);
+        let current = handler.get(call, &path).await?;
+        handler.modify(call, &path, changes(class, &path, &current, change)?).await
+    }
+
+    /// Deletes an instance.
+    pub async fn delete(&self, actor: &Actor, path: &ObjectPath) -> Result<(), ProviderError> {
+        self.run_delete(actor, path)
+            .await
+            .map_err(|fault| failed(Operation::DeleteInstance, path.relative(), fault))
+    }
+
+    async fn run_delete(&self, actor: &Actor, path: &ObjectPath) -> Result<(), Fault> {
+        let class = self.writable(&path.class, "deleting instances of")?;
+        let path = check::path(class, path)?;
+        handler(class)?.delete(self.call(actor, class), &path).await
+    }
+
+    /// Calls a method: of an instance by its path, or static without one.
+    pub async fn invoke(
+        &self,
+        actor: &Actor,
+        class: &str,
+        path: Option<&ObjectPath>,
+        method: &str,
+        given: Vec<(String, Value)>,
+    ) -> Result<Outcome, ProviderError> {
+        let object =
+            path.map_or_else(|| format!("{class}.{method}"), |path| format!("{}.{method}", path.relative()));
+        self.run_invoke(actor, class, path, method, given)
+            .await
+            .map_err(|fault| failed(Operation::ExecMethod, object, fault))
+    }
+
+    async fn run_invoke(
+        &self,
+        actor: &Actor,
+        class: &str,
+        path: Option<&ObjectPath>,
+        method: &str,
+        given: Vec<(String, Value)>,
+    ) -> Result<Outcome, Fault> {
+        let class = self.queryable(class)?;
+        let missing = || Fault::InvalidMethod { class: class.name.clone(), method: method.to_owned() };
+        let method = class.method(method).ok_or_else(missing)?;
+        let path = path.map(|path| check::path(class, path)).transpose()?;
+        if path.is_none() && !method.qualifiers.has("static") {
+            let reason = format!("{} is a method of an instance; name one", method.name);
+            return Err(Fault::InvalidPath { reason });
+        }
+        let bound = parameters::bind(method, given)?;
+        let invocation = Invocation { method: &method.name, path: path.as_ref(), parameters: &bound };
+        let call = self.call(actor, class);
+        if method.qualifiers.has("NotImplemented") {
+            return Err(not_implemented(call, &invocation));
+        }
+        handler(class)?.invoke(call, invocation).await
+    }
+
+    fn call<'a>(&'a self, actor: &'a Actor, class: &'a ClassInfo) -> Call<'a> {
+        Call { site: &self.site, actor, schema: self.schema, class }
+    }
+
+    /// The class that answers for a name: itself, or the one class below an abstract one.
+    fn queryable(&self, name: &str) -> Result<&'static ClassInfo, Fault> {
+        let invalid = || Fault::InvalidClass { class: name.to_owned() };
+        let class = self.schema.class(name).filter(|class| class.is_queryable()).ok_or_else(invalid)?;
+        let mut below = self.schema.concrete(class);
+        match (below.next(), below.next()) {
+            (Some(only), None) => Ok(only),
+            _ => Err(invalid()),
+        }
+    }
+
+    fn writable(&self, name: &str, what: &str) -> Result<&'static ClassInfo, Fault> {
+        let invalid = || Fault::InvalidClass { class: name.to_owned() };
+        let class = self.schema.class(name).filter(|class| class.is_queryable()).ok_or_else(invalid)?;
+        if class.is_abstract() || class.is_read_only() {
+            return Err(Fault::NotSupported { what: format!("{what} {}", class.name) });
+        }
+        Ok(class)
+    }
+}
+
+fn failed(operation: Operation, object: String, fault: Fault) -> ProviderError {
+    ProviderError { operation, object, fault }
+}
+
+fn handler(class: &ClassInfo) -> Result<Arc<dyn ClassHandler>, Fault> {
+    classes::handler(&class.name).ok_or_else(|| Fault::InvalidClass { class: class.name.clone() })
+}
+
+/// The properties that a change really changes.
+fn changes(
+    class: &ClassInfo,
+    path: &ObjectPath,
+    current: &Instance,
+    change: Instance,
+) -> Result<Instance, Fault> {
+    let mut changed = Instance::new(&class.name);
+    for (name, value) in change.properties {
+        let property = class.property(&name).expect("the change was checked against the class");
+        if name == "SedoObjectVersion" && !value.is_null() {
+            if current.get(&name) != Some(&value) {
+                return Err(Fault::Stale { what: path.relative() });
+            }
+            // Kept, so that the site compares it once more in the transaction of the change.
+            changed.set(&name, value);
+        } else if current.get(&name).is_some_and(|known| rows::same(known, &value)) {
+            // A client that sends the whole instance back changes only what differs.
+        } else if check::read_only(&property.qualifiers) || property.qualifiers.has("key") {
+            return Err(Fault::ReadOnly { property: name });
+        } else {
+            changed.set(&name, value);
+        }
+    }
+    Ok(changed)
+}

@@ -1,0 +1,88 @@
+//! Rows of the site's views, made instances of the schema's classes.
+
+use cim::query::{Query, Select};
+use cim::{DateTime, Instance, Value};
+use site::views::{self, View};
+
+use crate::error::Fault;
+use crate::handler::{Answer, Call};
+use crate::schema::{ClassInfo, is_lazy};
+
+/// Answers a checked query from the view of the class's name.
+pub(crate) async fn query(call: Call<'_>, query: &Query) -> Result<Answer, Fault> {
+    let class = call.class;
+    let view = views::find(&class.name).ok_or_else(|| Fault::InvalidClass { class: class.name.clone() })?;
+    let rows = call.site.query(view.name, &on_columns(view, query)).await?;
+    let names: Vec<&str> = rows.columns.iter().map(|column| column.name).collect();
+    let instances = rows.rows.into_iter().map(|row| instance(class, query, &names, row)).collect();
+    Ok(Answer { instances, count: rows.count })
+}
+
+/// The same query on what the view stores: keys always, constants of the schema never.
+fn on_columns(view: &View, query: &Query) -> Query {
+    let select = match &query.select {
+        Select::All => Select::All,
+        Select::Properties(names) => {
+            let chosen = names.iter().filter_map(|name| view.column(name)).map(|column| column.name);
+            let mut columns: Vec<String> = view.key.iter().map(|key| (*key).to_owned()).collect();
+            for column in chosen.filter(|column| !view.key.contains(column)) {
+                columns.push(column.to_owned());
+            }
+            Select::Properties(columns)
+        }
+    };
+    Query { select, ..query.clone() }
+}
+
+fn instance(class: &ClassInfo, query: &Query, names: &[&str], row: Vec<site::Value>) -> Instance {
+    let mut found: Vec<(&str, Value)> = names.iter().copied().zip(row.into_iter().map(value)).collect();
+    let mut instance = Instance::new(&class.name);
+    for property in &class.properties {
+        let stored = found.iter_mut().find(|(name, _)| *name == property.name);
+        let chosen = match &query.select {
+            Select::All => true,
+            Select::Properties(names) => names.contains(&property.name) || property.qualifiers.has("key"),
+        };
+        if !chosen {
+            continue;
+        }
+        let value = match stored {
+            Some((_, value)) => std::mem::replace(value, Value::Null),
+            None => property.default.clone(),
+        };
+        instance.properties.push((property.name.clone(), value));
+    }
+    instance
+}
+
+fn value(stored: site::Value) -> Value {
+    match stored {
+        site::Value::Null => Value::Null,
+        site::Value::Text(text) => Value::String(text),
+        site::Value::Integer(number) => Value::from(number),
+        site::Value::Boolean(truth) => Value::Boolean(truth),
+        site::Value::DateTime(at) => Value::DateTime(DateTime::from_timestamp(at)),
+    }
+}
+
+/// Empties the properties that a query does not return.
+pub(crate) fn drop_lazy(class: &ClassInfo, instance: &mut Instance) {
+    for (name, value) in &mut instance.properties {
+        if class.property(name).is_some_and(is_lazy) {
+            *value = Value::Null;
+        }
+    }
+}
+
+/// Whether two values of a property are the same to a client that read one and sends it back.
+pub(crate) fn same(known: &Value, given: &Value) -> bool {
+    match (known, given) {
+        // Front ends without fractions of a second cut them off.
+        (Value::DateTime(known), Value::DateTime(given)) => {
+            let second = |at: &DateTime| at.timestamp().map(|at| at.as_second());
+            known == given || second(known).is_some_and(|known| Some(known) == second(given))
+        }
+        (Value::Null, Value::Array(elements)) | (Value::Array(elements), Value::Null) => elements.is_empty(),
+        (known, given) => known == given,
+    }
+}
