@@ -1,0 +1,83 @@
+//! Who calls: Basic or Bearer, over TLS or from this machine.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::HeaderMap;
+use http::header::AUTHORIZATION;
+use net::Peer;
+use site::{Actor, Site};
+
+use crate::error::ApiError;
+
+/// The longest credentials that are read, in bytes; password hashing must not be fed megabytes.
+const CREDENTIALS_BYTES_MAX: usize = 4 * 1024;
+
+/// What a request says about who calls.
+#[derive(Debug, PartialEq, Eq)]
+enum Credentials {
+    Basic { user: String, password: String },
+    Bearer(String),
+}
+
+/// The user behind a request.
+pub(crate) async fn authenticate(
+    site: &Site,
+    peer: Option<&Peer>,
+    headers: &HeaderMap,
+) -> Result<Actor, ApiError> {
+    let header = headers.get(AUTHORIZATION).ok_or(ApiError::Unauthenticated)?;
+    let credentials = header.to_str().ok().and_then(read).ok_or(ApiError::Unauthenticated)?;
+    // Checked before the password, so that an open connection learns nothing about it.
+    if !peer.is_some_and(|peer| peer.secure || peer.is_loopback()) {
+        return Err(ApiError::OpenConnection);
+    }
+    match credentials {
+        Credentials::Basic { user, password } => site.authenticate_password(&user, &password).await,
+        Credentials::Bearer(token) => site.authenticate_token(&token).await,
+    }
+    .map_err(ApiError::Access)
+}
+
+fn read(header: &str) -> Option<Credentials> {
+    if header.len() > CREDENTIALS_BYTES_MAX {
+        return None;
+    }
+    let (scheme, rest) = header.trim().split_once(' ')?;
+    let rest = rest.trim();
+    if scheme.eq_ignore_ascii_case("Bearer") {
+        return (!rest.is_empty()).then(|| Credentials::Bearer(rest.to_owned()));
+    }
+    if !scheme.eq_ignore_ascii_case("Basic") {
+        return None;
+    }
+    let plain = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
+    let (user, password) = plain.split_once(':')?;
+    // Windows clients write `DOMAIN\user`; local users have no domain.
+    let user = user.rsplit('\\').next().unwrap_or(user);
+    Some(Credentials::Basic { user: user.to_owned(), password: password.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_read_or_refused() {
+        let basic = |plain: &str| format!("Basic {}", STANDARD.encode(plain));
+        let check = |header: &str, expect: Option<Credentials>| assert_eq!(read(header), expect, "{header}");
+        let user = |password: &str| {
+            Some(Credentials::Basic { user: "admin".to_owned(), password: password.to_owned() })
+        };
+        check(&basic("admin:secret"), user("secret"));
+        check(&basic("admin:a:b"), user("a:b"));
+        check(&basic("PS1\\admin:ü"), user("ü"));
+        check(&basic("admin:").replace("Basic", "BASIC"), user(""));
+        check("bearer abc", Some(Credentials::Bearer("abc".to_owned())));
+        check("Bearer", None);
+        check("Bearer  ", None);
+        check("Basic %%%", None);
+        check(&basic("admin"), None);
+        check("Negotiate YII=", None);
+        check(&format!("Bearer {}", "x".repeat(CREDENTIALS_BYTES_MAX)), None);
+    }
+}

@@ -1,0 +1,168 @@
+//! Instances as JSON, in the order that the original writes: etag, lazy names, plain properties, system
+//! properties, embedded objects.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use cim::class::Property;
+use cim::{CimType, DateTime, Instance, Value};
+use provider::{ClassInfo, Provider};
+use serde_json::{Map, Value as Json, json};
+
+/// What a JSON entity is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// An answer to a query or a get.
+    Read,
+    /// The answer to a creation.
+    Created,
+}
+
+/// The name of the property that shows the caller's rights.
+const SECURITY_VERBS: &str = "__QUALIFIER_SECURITYVERBS";
+
+/// The whole entity.
+pub(crate) fn whole(
+    provider: &Provider,
+    class: &ClassInfo,
+    instance: &Instance,
+    purpose: Purpose,
+) -> Map<String, Json> {
+    let mut entity = Map::new();
+    entity.insert("@odata.etag".to_owned(), json!(etag(class, instance)));
+    let (plain, embedded): (Vec<_>, Vec<_>) =
+        sorted(class).into_iter().partition(|property| !is_embedded(property));
+    let system = system_properties(provider, class, instance, purpose);
+    let is_first = |name: &str| name == "__LAZYPROPERTIES" || name == SECURITY_VERBS;
+    let (first, last): (Vec<_>, Vec<_>) = system.into_iter().partition(|(name, _)| is_first(name));
+    entity.extend(first.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    entity.extend(plain.into_iter().map(|property| named(property, instance)));
+    entity.extend(last.into_iter().map(|(name, value)| (name.to_owned(), value)));
+    entity.extend(embedded.into_iter().map(|property| named(property, instance)));
+    entity
+}
+
+/// The chosen properties only.
+pub(crate) fn selected(
+    provider: &Provider,
+    class: &ClassInfo,
+    instance: &Instance,
+    names: &[String],
+) -> Map<String, Json> {
+    let chosen = |name: &str| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
+    let mut entity = whole(provider, class, instance, Purpose::Read);
+    entity.retain(|name, _| chosen(name));
+    entity
+}
+
+/// An object without system properties, as in error bodies.
+pub(crate) fn plain_object(instance: &Instance) -> Json {
+    let mut object = Map::new();
+    for (name, value) in &instance.properties {
+        object.insert(name.clone(), plain(value));
+    }
+    Json::Object(object)
+}
+
+/// A value whose type is not declared; used for out parameters and embedded objects.
+pub(crate) fn plain(value: &Value) -> Json {
+    match value {
+        Value::Null => Json::Null,
+        Value::Boolean(truth) => json!(truth),
+        Value::Integer(number) => integer(*number),
+        Value::Real(number) => json!(number),
+        Value::String(text) => json!(text),
+        Value::DateTime(at) => json!(iso(at)),
+        Value::Reference(path) => json!(path.to_string()),
+        Value::Instance(instance) => {
+            let mut object = Map::new();
+            object.insert("@odata.type".to_owned(), json!(format!("#AdminService.{}", instance.class)));
+            if let Json::Object(properties) = plain_object(instance) {
+                object.extend(properties);
+            }
+            Json::Object(object)
+        }
+        Value::Array(elements) => Json::Array(elements.iter().map(plain).collect()),
+    }
+}
+
+/// The system properties that a class's entities have, with their values, in the original's order.
+fn system_properties(
+    provider: &Provider,
+    class: &ClassInfo,
+    instance: &Instance,
+    purpose: Purpose,
+) -> Vec<(&'static str, Json)> {
+    let path = provider.path(class, instance);
+    let lazy = class.lazy().into_iter().map(|property| property.name.as_str());
+    let lazy: Vec<_> = std::iter::once(SECURITY_VERBS).chain(lazy).collect();
+    let verbs = match purpose {
+        Purpose::Read => Json::Null,
+        Purpose::Created => json!(-1),
+    };
+    vec![
+        ("__LAZYPROPERTIES", json!(lazy)),
+        (SECURITY_VERBS, verbs),
+        ("__GENUS", json!(2)),
+        ("__CLASS", json!(class.name)),
+        ("__SUPERCLASS", json!(class.derivation.first())),
+        ("__DYNASTY", json!(class.derivation.last().unwrap_or(&class.name))),
+        ("__RELPATH", json!(path.relative())),
+        ("__PROPERTY_COUNT", json!(class.properties.len())),
+        ("__DERIVATION", json!(class.derivation)),
+        ("__SERVER", json!(provider.server())),
+        ("__NAMESPACE", json!(provider.namespace(class))),
+        ("__PATH", json!(path.to_string())),
+    ]
+}
+
+/// Key values in alphabetical key order.
+fn etag(class: &ClassInfo, instance: &Instance) -> String {
+    let value = |key: &Property| match instance.get(&key.name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(value) => plain(value).to_string(),
+        None => String::new(),
+    };
+    class.keys().into_iter().map(value).collect::<Vec<_>>().join(";")
+}
+
+fn sorted(class: &ClassInfo) -> Vec<&Property> {
+    let mut properties: Vec<_> = class.properties.iter().collect();
+    properties.sort_by_key(|property| property.name.to_ascii_lowercase());
+    properties
+}
+
+fn is_embedded(property: &Property) -> bool {
+    matches!(property.kind, CimType::Embedded(_))
+}
+
+fn named(property: &Property, instance: &Instance) -> (String, Json) {
+    let value = instance.get(&property.name).unwrap_or(&Value::Null);
+    let json = match value {
+        // An array of objects is never null to clients.
+        Value::Null if property.array && is_embedded(property) => json!([]),
+        Value::Array(bytes) if property.kind == CimType::Uint8 => json!(base64(bytes)),
+        value => plain(value),
+    };
+    (property.name.clone(), json)
+}
+
+fn base64(elements: &[Value]) -> String {
+    let byte = |value: &Value| value.as_integer().and_then(|number| u8::try_from(number).ok());
+    STANDARD.encode(elements.iter().filter_map(byte).collect::<Vec<u8>>())
+}
+
+fn integer(number: i128) -> Json {
+    match (i64::try_from(number), u64::try_from(number)) {
+        (Ok(number), _) => json!(number),
+        (_, Ok(number)) => json!(number),
+        _ => json!(number.to_string()),
+    }
+}
+
+/// ISO 8601 in UTC without fractions; an interval keeps its CIM form.
+fn iso(at: &DateTime) -> String {
+    match at.timestamp() {
+        Some(timestamp) => timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        None => at.to_string(),
+    }
+}

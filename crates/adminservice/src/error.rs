@@ -1,0 +1,170 @@
+//! Every refusal as `{"error":{"code","message","innererror"}}`, the provider's object inside.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use provider::{Fault, ProviderError};
+use serde_json::{Map, Value as Json, json};
+use site::SiteError;
+
+use crate::entity;
+
+/// Why a request was refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// The URL means nothing here.
+    #[error("there is no resource at this address: {reason}")]
+    NoResource {
+        /// What was not understood.
+        reason: String,
+    },
+    /// A query option is wrong.
+    #[error("the query option {option} is not valid: {reason}")]
+    InvalidOption {
+        /// The option.
+        option: String,
+        /// What is wrong and what is needed.
+        reason: String,
+    },
+    /// The body is wrong.
+    #[error("the body is not valid: {reason}")]
+    InvalidBody {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The body is too long.
+    #[error("the body is longer than {limit} bytes")]
+    BodyTooLong {
+        /// The limit.
+        limit: usize,
+    },
+    /// The URL is too long.
+    #[error("the URL is longer than {limit} bytes; send fewer conditions")]
+    UrlTooLong {
+        /// The limit.
+        limit: usize,
+    },
+    /// The resource does not take this method.
+    #[error("this resource answers to {allow} only")]
+    MethodNotAllowed {
+        /// The methods that it takes.
+        allow: &'static str,
+    },
+    /// No credentials, or none that are understood.
+    #[error("sign in with Basic or Bearer authentication")]
+    Unauthenticated,
+    /// Credentials over an open connection.
+    #[error("credentials over plain HTTP are accepted from this machine only; use https")]
+    OpenConnection,
+    /// The site did not accept the credentials, or could not check them.
+    #[error(transparent)]
+    Access(SiteError),
+    /// The provider refused or failed.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+}
+
+impl ApiError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NoResource { .. } => StatusCode::NOT_FOUND,
+            Self::InvalidOption { .. } | Self::InvalidBody { .. } => StatusCode::BAD_REQUEST,
+            Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::UrlTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
+            Self::OpenConnection => StatusCode::FORBIDDEN,
+            Self::Access(error) => access_status(error),
+            Self::Provider(error) => fault_status(&error.fault),
+        }
+    }
+
+    fn header(&self) -> Vec<(HeaderName, HeaderValue)> {
+        match self {
+            Self::MethodNotAllowed { allow } => vec![(ALLOW, HeaderValue::from_static(allow))],
+            // The one operation that every class takes; the class said no to the others.
+            Self::Provider(error) if fault_status(&error.fault) == StatusCode::METHOD_NOT_ALLOWED => {
+                vec![(ALLOW, HeaderValue::from_static("GET"))]
+            }
+            Self::Access(SiteError::TooManyFailures { retry_after_s }) => {
+                vec![(RETRY_AFTER, HeaderValue::from(*retry_after_s))]
+            }
+            _ if self.status() == StatusCode::UNAUTHORIZED => vec![
+                (WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Haulier\", charset=\"UTF-8\"")),
+                (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"Haulier\"")),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    fn body(&self) -> Json {
+        let mut error = Map::new();
+        error.insert("code".to_owned(), json!(self.status().as_str()));
+        error.insert("message".to_owned(), json!(self.to_string()));
+        if let Self::Provider(error_below) = self {
+            let status = entity::plain_object(&error_below.extended_status());
+            error.insert("innererror".to_owned(), json!({ "SMS_ExtendedStatus": status }));
+        }
+        json!({ "error": error })
+    }
+}
+
+fn access_status(error: &SiteError) -> StatusCode {
+    match error {
+        SiteError::InvalidCredentials | SiteError::InvalidToken => StatusCode::UNAUTHORIZED,
+        SiteError::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
+        SiteError::Busy { .. } | SiteError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn fault_status(fault: &Fault) -> StatusCode {
+    match fault {
+        Fault::InvalidClass { .. } | Fault::InvalidMethod { .. } | Fault::NotFound { .. } => {
+            StatusCode::NOT_FOUND
+        }
+        Fault::AlreadyExists { .. } | Fault::Stale { .. } => StatusCode::CONFLICT,
+        Fault::NotSupported { .. } => StatusCode::METHOD_NOT_ALLOWED,
+        Fault::NotImplemented { .. } => StatusCode::NOT_IMPLEMENTED,
+        Fault::Site(error) => site_status(error),
+        _ => StatusCode::BAD_REQUEST,
+    }
+}
+
+fn site_status(error: &SiteError) -> StatusCode {
+    match error {
+        SiteError::PackageNotFound { .. }
+        | SiteError::VersionNotFound { .. }
+        | SiteError::DpNotFound { .. }
+        | SiteError::DistributionNotFound { .. }
+        | SiteError::UnknownView { .. } => StatusCode::NOT_FOUND,
+        SiteError::AccessDenied { .. } => StatusCode::FORBIDDEN,
+        SiteError::AlreadyExists { .. } | SiteError::Conflict { .. } | SiteError::EditionMismatch { .. } => {
+            StatusCode::CONFLICT
+        }
+        SiteError::InvalidField { .. }
+        | SiteError::InvalidQuery { .. }
+        | SiteError::NoSource { .. }
+        | SiteError::SourceUnusable { .. } => StatusCode::BAD_REQUEST,
+        SiteError::Busy { .. } | SiteError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        SiteError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
+            tracing::error!(error = &self as &dyn std::error::Error, "a request failed");
+        }
+        let mut response = (status, self.body().to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
+        headers.insert("odata-version", HeaderValue::from_static("4.0"));
+        for (name, value) in self.header() {
+            headers.append(name, value);
+        }
+        response
+    }
+}

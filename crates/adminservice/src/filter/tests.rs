@@ -1,0 +1,95 @@
+use super::*;
+
+fn eq(property: &str, value: impl Into<Value>) -> Expr {
+    Expr::compare(property, Operator::Eq, value)
+}
+
+fn contains(property: &str, text: &str) -> Expr {
+    Expr::Contains { property: property.to_owned(), text: text.to_owned() }
+}
+
+#[test]
+fn every_form_of_the_grammar_is_read() {
+    let check = |text: &str, expect: Expr| assert_eq!(parse(text), Ok(expect), "{text}");
+    let starts = |text: &str| Expr::StartsWith { property: "Name".to_owned(), text: text.to_owned() };
+    let any = |value: &str| Expr::AnyElement {
+        property: "Names".to_owned(),
+        op: Operator::Eq,
+        value: Value::text(value),
+    };
+    let null = || Expr::IsNull { property: "a".to_owned() };
+    check("Name eq 'x'", eq("Name", "x"));
+    check("NAME EQ 'it''s'", eq("NAME", "it's"));
+    check("'x' eq Name", eq("Name", "x"));
+    check("5 lt a", Expr::compare("a", Operator::Gt, 5));
+    check("a ne -5", Expr::compare("a", Operator::Ne, -5));
+    check("a ge 1.5", Expr::Compare { property: "a".to_owned(), op: Operator::Ge, value: Value::Real(1.5) });
+    check("a eq true and b eq false", Expr::And(vec![eq("a", true), eq("b", false)]));
+    check("a eq null", null());
+    check("a ne null", null().not());
+    check(
+        "(a eq 1 or b eq 2) and not (c eq 3)",
+        Expr::And(vec![Expr::Or(vec![eq("a", 1), eq("b", 2)]), eq("c", 3).not()]),
+    );
+    check("a eq 1 or b eq 2 and c eq 3", Expr::Or(vec![eq("a", 1), Expr::And(vec![eq("b", 2), eq("c", 3)])]));
+    check("contains(Name,'x')", contains("Name", "x"));
+    check("contains(Name, 'x') eq true", contains("Name", "x"));
+    check("contains(Name,'x') eq false", contains("Name", "x").not());
+    check("contains(tolower(Name),'x')", contains("Name", "x"));
+    check("contains(tolower(Name),tolower('X'))", contains("Name", "X"));
+    check("startswith(Name,'Drivers - ')", starts("Drivers - "));
+    check("not startswith(Name,'x')", starts("x").not());
+    check("endswith(Name,'x')", Expr::EndsWith { property: "Name".to_owned(), text: "x".to_owned() });
+    check("toupper(Name) eq 'X'", eq("Name", "X"));
+    check("Names/any(item: item eq 'x')", any("x"));
+    check("Names/any(i:i eq 'x' or i eq 'y') eq true", Expr::Or(vec![any("x"), any("y")]));
+    check("a in ('x', 'y')", Expr::In { property: "a".to_owned(), values: vec!["x".into(), "y".into()] });
+    check("IsPXE and a eq 1", Expr::And(vec![eq("IsPXE", true), eq("a", 1)]));
+    check("IsPXE", eq("IsPXE", true));
+    check("not IsPXE", eq("IsPXE", true).not());
+    check("(a eq 1) eq false", eq("a", 1).not());
+    let date = "20240101000000.000000+***".parse::<DateTime>().unwrap();
+    for text in ["a gt 2024-01-01T00:00:00Z", "a gt 2024-01-01T01:00:00+01:00", "a gt 2024-01-01"] {
+        check(text, Expr::compare("a", Operator::Gt, date));
+    }
+    for guid in ["0c4a1bb2-0000-4000-8000-00000000abcd", "ac4a1bb2-0000-4000-8000-00000000abcd"] {
+        check(&format!("a eq {guid}"), eq("a", guid));
+    }
+}
+
+#[test]
+fn what_is_no_filter_is_refused_with_its_place() {
+    for (text, column) in [
+        ("", 1),
+        ("Name eq", 8),
+        ("Name eq x", 10),
+        ("Name eq 'x", 9),
+        ("Name = 'x'", 6),
+        ("Name eq 'x' and", 16),
+        ("(Name eq 'x'", 13),
+        ("Name eq 'x')", 12),
+        ("1 eq 2", 7),
+        ("indexof(Name,'x') eq 1", 1),
+        ("contains('x',Name)", 13),
+        ("contains(Name,5)", 16),
+        ("contains(Name,'x') eq 5", 24),
+        ("Names/all(i: i eq 'x')", 7),
+        ("Names/any(i: j eq 'x')", 22),
+        ("Names/any(i: i eq 'x' and i eq 'y')", 23),
+        ("a gt null", 10),
+        ("a eq 12x", 6),
+        ("a in ()", 7),
+        ("Name eq 'x'; DROP TABLE package", 12),
+    ] {
+        assert_eq!(parse(text).map_err(|error| error.column), Err(column), "{text}: {:?}", parse(text));
+    }
+}
+
+#[test]
+fn depth_and_terms_are_bounded() {
+    let nested = |depth: usize| format!("{}a eq 1{}", "(".repeat(depth), ")".repeat(depth));
+    assert!(parse(&nested(DEPTH_MAX - 1)).is_ok());
+    assert!(parse(&nested(30_000)).unwrap_err().reason.contains("nest deeper"));
+    let many = vec!["a eq 1"; TERMS_MAX + 1].join(" or ");
+    assert!(parse(&many).unwrap_err().reason.contains("more than"));
+}

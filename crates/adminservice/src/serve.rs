@@ -1,0 +1,316 @@
+//! From an HTTP request to the provider and back.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use cim::query::Query;
+use cim::{Instance, ObjectPath, Value};
+use clock::SharedClock;
+use http::header::{CONTENT_TYPE, HOST, HeaderName, LOCATION};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode};
+use net::Peer;
+use provider::{ClassInfo, Fault, Operation, Provider, ProviderError};
+use serde_json::{Map, Value as Json, json};
+use site::{Actor, Site};
+
+use crate::entity::{self, Purpose};
+use crate::error::ApiError;
+use crate::options::{self, Options};
+use crate::request::Request;
+use crate::{auth, body, metadata};
+
+/// The longest body that is read, in bytes: an icon in base64 with room to spare.
+pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The longest URL behind the host, in bytes.
+pub const URL_BYTES_MAX: usize = 16 * 1024;
+/// The most instances in one answer. Scripts do not follow `@odata.nextLink`, so it is far above what a
+/// script reads; it bounds memory.
+pub const LIST_INSTANCES_MAX: u64 = 50_000;
+
+const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
+
+/// What the handlers share.
+#[derive(Debug)]
+struct Service {
+    provider: Provider,
+    site: Site,
+    clock: SharedClock,
+}
+
+/// Everything about one caller that an answer needs.
+struct Caller {
+    actor: Actor,
+    /// `https://host/AdminService/wmi`
+    root: String,
+    /// The query as sent.
+    query: String,
+}
+
+/// The service, for `/AdminService/...` in any case; every other path answers 404 in the service's form.
+///
+/// Requests must carry the [`Peer`] extension that `net` sets, or no credentials are accepted.
+pub fn router(provider: Provider, site: Site, clock: SharedClock) -> Router {
+    // axum's routes regard case, the service does not; the rest of the path is parsed by `url`.
+    let service = Arc::new(Service { provider, site, clock });
+    Router::new().fallback(any(handle)).with_state(service)
+}
+
+async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
+    let started = service.clock.monotonic();
+    let (parts, body) = request.into_parts();
+    let response = service.answer(&parts, body).await.unwrap_or_else(IntoResponse::into_response);
+    let took_ms = service.clock.monotonic().saturating_sub(started).as_millis();
+    tracing::debug!(method = %parts.method, path = parts.uri.path(), status = response.status().as_u16(), took_ms, "answered");
+    response
+}
+
+impl Service {
+    async fn answer(&self, parts: &Parts, body: Body) -> Result<Response, ApiError> {
+        let actor = auth::authenticate(&self.site, parts.extensions.get::<Peer>(), &parts.headers).await?;
+        let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or(""));
+        if path.len() + query.len() > URL_BYTES_MAX {
+            return Err(ApiError::UrlTooLong { limit: URL_BYTES_MAX });
+        }
+        let caller = Caller { actor, root: self.root(parts), query: query.to_owned() };
+        let request = Request::parse(&parts.method, path, query)?;
+        let body = to_bytes(body, BODY_BYTES_MAX)
+            .await
+            .map_err(|_| ApiError::BodyTooLong { limit: BODY_BYTES_MAX })?;
+        self.dispatch(&caller, request, parts, body).await
+    }
+
+    async fn dispatch(
+        &self,
+        caller: &Caller,
+        request: Request,
+        parts: &Parts,
+        body: Bytes,
+    ) -> Result<Response, ApiError> {
+        match request {
+            Request::ServiceDocument => {
+                Ok(reply(StatusCode::OK, &metadata::service_document(self.provider.schema(), &caller.root)))
+            }
+            Request::Metadata => Ok(xml(metadata::document(self.provider.schema()))),
+            Request::List { class, options } => self.list(caller, class, options).await,
+            Request::Count { class, options } => self.count(caller, class, options).await,
+            Request::Get { path, options } => self.get(caller, &path, &options).await,
+            Request::Create { class } => self.create(caller, &class, &body).await,
+            Request::Modify { path } => {
+                self.modify(caller, &path, &body).await?;
+                let minimal = parts.headers.get("prefer").is_some_and(|value| value == "return=minimal");
+                if minimal {
+                    Ok(StatusCode::NO_CONTENT.into_response())
+                } else {
+                    self.one(caller, &path, Purpose::Read).await
+                }
+            }
+            Request::Delete { path } => {
+                self.provider.delete(&caller.actor, &path).await?;
+                Ok(StatusCode::NO_CONTENT.into_response())
+            }
+            Request::Invoke { class, path, method } => {
+                self.invoke(caller, &class, path.as_ref(), &method, &body).await
+            }
+        }
+    }
+
+    async fn list(&self, caller: &Caller, class: String, options: Options) -> Result<Response, ApiError> {
+        let select = options.select.clone();
+        let mut query = options.into_query(class);
+        let asked = query.top;
+        // One more than fits tells whether something follows.
+        query.top = Some(asked.unwrap_or(u64::MAX).min(LIST_INSTANCES_MAX + 1));
+        let (context, name) = (self.context(caller, &query.class), query.class.clone());
+        let skip = query.skip.unwrap_or(0);
+        let mut answer = self.provider.query(&caller.actor, query).await?;
+        let more = answer.instances.len() as u64 > LIST_INSTANCES_MAX;
+        answer.instances.truncate(usize::try_from(LIST_INSTANCES_MAX).unwrap_or(usize::MAX));
+        let mut envelope = Map::new();
+        envelope.insert("@odata.context".to_owned(), json!(context));
+        if let Some(count) = answer.count {
+            envelope.insert("@odata.count".to_owned(), json!(count));
+        }
+        let rows =
+            answer.instances.iter().map(|instance| self.entity(instance, select.as_deref(), Purpose::Read));
+        envelope.insert("value".to_owned(), Json::Array(rows.map(Json::Object).collect()));
+        if more {
+            let rest = options::rest(&caller.query, skip + LIST_INSTANCES_MAX, asked.map(|top| top - LIST_INSTANCES_MAX));
+            envelope.insert("@odata.nextLink".to_owned(), json!(format!("{}/{name}?{rest}", caller.root)));
+        }
+        Ok(reply(StatusCode::OK, &Json::Object(envelope)))
+    }
+
+    async fn count(&self, caller: &Caller, class: String, options: Options) -> Result<Response, ApiError> {
+        let query =
+            Query { count: true, top: Some(0), skip: None, order: Vec::new(), ..options.into_query(class) };
+        let count = self.provider.query(&caller.actor, query).await?.count.unwrap_or(0);
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")), version()];
+        Ok((headers, count.to_string()).into_response())
+    }
+
+    /// One instance, in an array: clients of this route read `value[0]`.
+    async fn get(&self, caller: &Caller, path: &ObjectPath, options: &Options) -> Result<Response, ApiError> {
+        let instance = self.provider.get(&caller.actor, path).await?;
+        if let Some(unknown) = self.unknown_name(&instance, options) {
+            return Err(ApiError::InvalidOption {
+                option: "$select".to_owned(),
+                reason: format!("there is no property {unknown}"),
+            });
+        }
+        let context = self.context(caller, &instance.class);
+        let entity = self.entity(&instance, options.select.as_deref(), Purpose::Read);
+        Ok(reply(StatusCode::OK, &json!({ "@odata.context": context, "value": [entity] })))
+    }
+
+    fn unknown_name<'a>(&self, instance: &Instance, options: &'a Options) -> Option<&'a String> {
+        let class = self.provider.schema().class(&instance.class)?;
+        let known = |name: &String| name.starts_with("__") || class.property(name).is_some();
+        options.select.iter().flatten().find(|name| !known(name))
+    }
+
+    /// Makes an instance, or changes it where the body names one that exists: scripts use POST for both.
+    async fn create(&self, caller: &Caller, class: &str, body: &[u8]) -> Result<Response, ApiError> {
+        let class = self.class(class, Operation::PutInstance)?;
+        let instance = body::instance(self.provider.schema(), class, body)?;
+        let named =
+            class.keys().into_iter().all(|key| instance.get(&key.name).is_some_and(|value| !value.is_null()));
+        if named && !class.is_abstract() && !class.is_read_only() {
+            let path = self.provider.path(class, &instance);
+            match self.provider.get(&caller.actor, &path).await {
+                Ok(_) => {
+                    self.provider.modify(&caller.actor, &path, instance).await?;
+                    return self.one(caller, &path, Purpose::Created).await;
+                }
+                Err(ProviderError { fault: Fault::NotFound { .. }, .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let path = self.provider.create(&caller.actor, instance).await?;
+        self.one(caller, &path, Purpose::Created).await
+    }
+
+    async fn modify(&self, caller: &Caller, path: &ObjectPath, body: &[u8]) -> Result<(), ApiError> {
+        let class = self.class(&path.class, Operation::PutInstance)?;
+        let change = body::instance(self.provider.schema(), class, body)?;
+        Ok(self.provider.modify(&caller.actor, path, change).await?)
+    }
+
+    /// The bare entity, after a write.
+    async fn one(&self, caller: &Caller, path: &ObjectPath, purpose: Purpose) -> Result<Response, ApiError> {
+        let instance = self.provider.get(&caller.actor, path).await?;
+        let mut entity = Map::new();
+        let context = format!("{}/$entity", self.context(caller, &instance.class));
+        entity.insert("@odata.context".to_owned(), json!(context));
+        entity.extend(self.entity(&instance, None, purpose));
+        let status = if purpose == Purpose::Created { StatusCode::CREATED } else { StatusCode::OK };
+        let mut response = reply(status, &Json::Object(entity));
+        if let (Purpose::Created, Ok(location)) =
+            (purpose, HeaderValue::try_from(self.location(caller, &instance)))
+        {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        Ok(response)
+    }
+
+    async fn invoke(
+        &self,
+        caller: &Caller,
+        class: &str,
+        path: Option<&ObjectPath>,
+        method: &str,
+        body: &[u8],
+    ) -> Result<Response, ApiError> {
+        let declared = self.provider.schema().class(class).and_then(|class| class.method(method));
+        let given = body::parameters(self.provider.schema(), declared, body)?;
+        let outcome = self.provider.invoke(&caller.actor, class, path, method, given).await?;
+        let mut answer = Map::new();
+        answer.insert("@odata.context".to_owned(), json!(self.context(caller, "__PARAMETERS")));
+        answer.insert("ReturnValue".to_owned(), entity::plain(&outcome.return_value));
+        answer.extend(outcome.out.iter().map(|(name, value)| (name.clone(), entity::plain(value))));
+        Ok(reply(StatusCode::CREATED, &Json::Object(answer)))
+    }
+
+    fn entity(&self, instance: &Instance, select: Option<&[String]>, purpose: Purpose) -> Map<String, Json> {
+        let class =
+            self.provider.schema().class(&instance.class).expect("the provider returns its own classes");
+        match select {
+            Some(names) => entity::selected(&self.provider, class, instance, names),
+            None => entity::whole(&self.provider, class, instance, purpose),
+        }
+    }
+
+    fn class(&self, name: &str, operation: Operation) -> Result<&'static ClassInfo, ApiError> {
+        let fault = || Fault::InvalidClass { class: name.to_owned() };
+        let invalid = || ProviderError { operation, object: name.to_owned(), fault: fault() };
+        Ok(self.provider.schema().class(name).ok_or_else(invalid)?)
+    }
+
+    /// `.../$metadata#Class`, the class spelled as declared.
+    fn context(&self, caller: &Caller, class: &str) -> String {
+        let declared = self.provider.schema().class(class).map_or(class, |class| class.name.as_str());
+        format!("{}/$metadata#{declared}", caller.root)
+    }
+
+    /// The URL of an instance.
+    fn location(&self, caller: &Caller, instance: &Instance) -> String {
+        let class =
+            self.provider.schema().class(&instance.class).expect("the provider returns its own classes");
+        let keys: Vec<_> = class
+            .keys()
+            .into_iter()
+            .map(|key| (key.name.as_str(), key_text(instance.get(&key.name))))
+            .collect();
+        let inside = match keys.as_slice() {
+            [(_, only)] => only.clone(),
+            several => {
+                several.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
+            }
+        };
+        format!("{}/{}({inside})", caller.root, instance.class)
+    }
+
+    fn root(&self, parts: &Parts) -> String {
+        let secure = parts.extensions.get::<Peer>().is_some_and(|peer| peer.secure);
+        let named = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let host = named.or(parts.uri.authority().map(http::uri::Authority::as_str));
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._:[]".contains(c);
+        // A host that is none is the client's own mistake; links then name the server.
+        let host =
+            host.filter(|host| !host.is_empty() && host.chars().all(plain)).unwrap_or(self.provider.server());
+        format!("{}://{host}/AdminService/wmi", if secure { "https" } else { "http" })
+    }
+}
+
+/// A key as it stands in a URL.
+fn key_text(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => {
+            let quoted = text.replace('\'', "''");
+            format!(
+                "'{}'",
+                percent_encoding::utf8_percent_encode(&quoted, percent_encoding::NON_ALPHANUMERIC)
+            )
+        }
+        Some(value) => entity::plain(value).to_string(),
+        None => String::new(),
+    }
+}
+
+fn reply(status: StatusCode, json: &Json) -> Response {
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static(JSON)), version()];
+    (status, headers, json.to_string()).into_response()
+}
+
+fn xml(document: String) -> Response {
+    let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=utf-8")), version()];
+    (headers, document).into_response()
+}
+
+fn version() -> (HeaderName, HeaderValue) {
+    (HeaderName::from_static("odata-version"), HeaderValue::from_static("4.0"))
+}
