@@ -1,1 +1,38 @@
-//! site
+//! The site: packages, distribution, status and access, and the database that holds them.
+//!
+//! The only crate that writes SQL. It knows no HTTP, no protocol and no distribution point's inside: front
+//! ends call it, agents report to it through `agent`'s types, and content goes through `content`.
+//!
+//! A refresh, as it runs through this crate: [`Site::refresh_package`] counts the request durably; a worker
+//! claims it (`snapshot::claim`), reads the source into the content library (`snapshot::worker`) and publishes
+//! the version in one transaction (`snapshot::publish`), which raises what every targeted distribution point
+//! should hold; [`Site::desired`] tells them; [`Site::record_facts`] stores what they report.
+
+mod access;
+mod change;
+mod db;
+mod distribution;
+mod error;
+mod housekeeping;
+mod library;
+mod package;
+mod query;
+mod site;
+mod snapshot;
+mod status;
+
+pub use access::token::{ApiToken, NewApiToken};
+pub use access::user::User;
+pub use access::{Actor, Role};
+pub use distribution::DpId;
+pub use distribution::enrol::{AgentCredential, CsrSigner};
+pub use distribution::nal::{NalPath, NalPathError};
+pub use distribution::point::{DistributionPoint, SILENT_AFTER};
+pub use distribution::state::{Event, Next, State, TransitionError, transition};
+pub use distribution::status::{DistributionFault, DistributionStatus};
+pub use error::{Result, SiteError};
+pub use package::fields::{FieldValue, NewPackage, PackageChange, PackageFields};
+pub use package::{ActionInProgress, Package, PackageVersion, SourceFault};
+pub use query::{Rows, Value, views};
+pub use site::{Site, SiteIdentity, SiteOptions};
+pub use status::{Severity, StatusFilter, StatusMessage};

@@ -1,0 +1,167 @@
+//! Who may do what. Every change names its [`Actor`]; the check is here and nowhere else.
+
+pub(crate) mod credentials;
+pub(crate) mod password;
+pub(crate) mod token;
+pub(crate) mod user;
+
+use std::fmt;
+use std::str::FromStr;
+
+use aws_lc_rs::digest;
+
+use crate::error::{Result, SiteError};
+
+/// What a user may do. Each role includes reading everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Everything, users and distribution points included.
+    FullAdministrator,
+    /// Distribute, redistribute, remove from distribution points, validate, refresh.
+    Operator,
+    /// Create, change, delete and refresh packages.
+    Author,
+    /// Look only.
+    Reader,
+}
+
+/// An authenticated user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// The user's name.
+    pub name: String,
+    /// The user's role.
+    pub role: Role,
+}
+
+/// Something that needs a permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Action {
+    ChangePackages,
+    Refresh,
+    Distribute,
+    ManageDps,
+    ManageUsers,
+}
+
+impl Action {
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::ChangePackages => "create, change or delete packages",
+            Self::Refresh => "refresh packages",
+            Self::Distribute => "change what is on distribution points",
+            Self::ManageDps => "add or remove distribution points",
+            Self::ManageUsers => "manage users and tokens",
+        }
+    }
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 4] = [Self::FullAdministrator, Self::Operator, Self::Author, Self::Reader];
+
+    /// The name on the command line and in configuration.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::FullAdministrator => "administrator",
+            Self::Operator => "operator",
+            Self::Author => "author",
+            Self::Reader => "reader",
+        }
+    }
+
+    fn allows(self, action: Action) -> bool {
+        match self {
+            Self::FullAdministrator => true,
+            Self::Operator => matches!(action, Action::Distribute | Action::Refresh),
+            Self::Author => matches!(action, Action::ChangePackages | Action::Refresh),
+            Self::Reader => false,
+        }
+    }
+
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            Self::FullAdministrator => 1,
+            Self::Operator => 2,
+            Self::Author => 3,
+            Self::Reader => 4,
+        }
+    }
+
+    pub(crate) fn from_number(number: i64) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|role| role.number() == number);
+        found.ok_or_else(|| SiteError::corrupt("admin_user.role"))
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Role {
+    type Err = SiteError;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|role| role.name().eq_ignore_ascii_case(text));
+        found.ok_or_else(|| SiteError::InvalidOption {
+            option: "role",
+            reason: "one of administrator, operator, author, reader is needed".to_owned(),
+        })
+    }
+}
+
+impl Actor {
+    /// The site acting for whoever holds its data folder, as the command line does.
+    #[must_use]
+    pub fn local() -> Self {
+        Self { name: "local".to_owned(), role: Role::FullAdministrator }
+    }
+
+    pub(crate) fn may(&self, action: Action) -> Result<()> {
+        if self.role.allows(action) {
+            return Ok(());
+        }
+        let user = self.name.clone();
+        Err(SiteError::AccessDenied { user, role: self.role.name(), action: action.phrase() })
+    }
+}
+
+/// 256 random bits as hex.
+pub(crate) fn random_secret() -> Result<String> {
+    let mut bytes = [0u8; 32];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| SiteError::Stopped)?;
+    Ok(hex::encode(bytes))
+}
+
+/// How a random secret is stored. It has 256 bits, so one hash without salt is enough.
+pub(crate) fn secret_hash(secret: &str) -> String {
+    hex::encode(digest::digest(&digest::SHA256, secret.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_role_allows_exactly_its_actions() {
+        use Action::{ChangePackages, Distribute, ManageDps, ManageUsers, Refresh};
+        let every = [ChangePackages, Refresh, Distribute, ManageDps, ManageUsers];
+        let table: [(Role, &[Action]); 4] = [
+            (Role::FullAdministrator, &every),
+            (Role::Operator, &[Refresh, Distribute]),
+            (Role::Author, &[ChangePackages, Refresh]),
+            (Role::Reader, &[]),
+        ];
+        for (role, allowed) in table {
+            for action in every {
+                let actor = Actor { name: "someone".to_owned(), role };
+                assert_eq!(actor.may(action).is_ok(), allowed.contains(&action), "{role} {action:?}");
+            }
+            assert_eq!(role.name().parse::<Role>().unwrap(), role);
+            assert_eq!(Role::from_number(role.number()).unwrap(), role);
+        }
+    }
+}

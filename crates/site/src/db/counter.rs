@@ -1,0 +1,18 @@
+use sea_query::{Expr, ExprTrait, Query};
+
+use super::Tx;
+use crate::error::{Result, SiteError};
+
+/// The next number of a durable counter; given back if the transaction is dropped.
+pub(crate) async fn next(tx: &mut Tx, name: &'static str) -> Result<i64> {
+    let update = Query::update()
+        .table("counter")
+        .value("value", Expr::col("value").add(1i64))
+        .and_where(Expr::col("name").eq(name))
+        .returning_col("value")
+        .to_owned();
+    match tx.optional(&update).await? {
+        Some(row) => row.get("value"),
+        None => Err(SiteError::corrupt("counter")),
+    }
+}

@@ -1,0 +1,40 @@
+use std::borrow::Cow;
+
+use sqlx::SqlSafeStr;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+
+/// A numbered step. A published one never changes; a new one is added for both back ends.
+struct Step {
+    version: i64,
+    name: &'static str,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
+
+const VIEWS: &str = include_str!("../../migrations/shared/0002_views.sql");
+
+const STEPS: [Step; 2] = [
+    Step {
+        version: 1,
+        name: "base",
+        sqlite: include_str!("../../migrations/sqlite/0001_base.sql"),
+        postgres: include_str!("../../migrations/postgres/0001_base.sql"),
+    },
+    Step { version: 2, name: "views", sqlite: VIEWS, postgres: VIEWS },
+];
+
+pub(super) fn sqlite() -> Migrator {
+    migrator(|step| step.sqlite)
+}
+
+pub(super) fn postgres() -> Migrator {
+    migrator(|step| step.postgres)
+}
+
+fn migrator(sql: impl Fn(&Step) -> &'static str) -> Migrator {
+    let migration = |step: &Step| {
+        let name = Cow::Borrowed(step.name);
+        Migration::new(step.version, name, MigrationType::Simple, sql(step).into_sql_str(), false)
+    };
+    Migrator::with_migrations(STEPS.iter().map(migration).collect())
+}

@@ -1,0 +1,283 @@
+//! What an administrator or a new version demands of distribution points.
+//!
+//! A demand raises the row's generation, so that facts about an earlier demand are recognised as such, and
+//! its revision, by which the agent learns of it. The revision comes from one counter inside the writing
+//! transaction: what readers see rises in commit order and an agent that asks "after r" misses nothing.
+
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
+
+use super::DpId;
+use super::point;
+use super::state::{Event, Next, State, transition};
+use crate::access::{Action, Actor};
+use crate::db::{Tx, counter};
+use crate::error::{Result, SiteError};
+use crate::package::{self, Package, by_id};
+use crate::site::Site;
+use crate::status::{self, Message};
+
+/// Distribution points in one call.
+const ADDED_AT_ONCE_MAX: usize = 10_000;
+
+impl Site {
+    /// Assigns a package to distribution points, named by site code and NAL path. All of them or none.
+    ///
+    /// Errors: [`SiteError::AlreadyExists`] where the package is assigned already, [`SiteError::DpNotFound`],
+    /// [`SiteError::PackageNotFound`].
+    pub async fn add_distribution_points(
+        &self,
+        actor: &Actor,
+        package_id: &str,
+        dps: &[(String, String)],
+    ) -> Result<()> {
+        actor.may(Action::Distribute)?;
+        if dps.is_empty() || dps.len() > ADDED_AT_ONCE_MAX {
+            let reason = format!("1 to {ADDED_AT_ONCE_MAX} distribution points are needed");
+            return Err(SiteError::invalid("NALPath", reason));
+        }
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let package = package::require(&mut tx, package_id).await?;
+        let mut touched = Vec::with_capacity(dps.len());
+        for (site_code, nal_path) in dps {
+            let (dp, name) = point::require(self, &mut tx, site_code, nal_path).await?;
+            add(&mut tx, &package, dp, &name, now).await?;
+            status::add(&mut tx, now, Message::dp_added(actor, package_id, &name)).await?;
+            touched.push(dp);
+        }
+        tx.commit().await?;
+        self.changes().notify(&touched);
+        Ok(())
+    }
+
+    /// Brings the same version to one distribution point again: verify everything, repair what is wrong.
+    pub async fn redistribute(&self, actor: &Actor, package_id: &str, nal_path: &str) -> Result<()> {
+        self.demand(actor, package_id, nal_path, Demand::Again).await
+    }
+
+    /// Hashes all files of the package at one distribution point again; what is wrong is repaired.
+    ///
+    /// Errors: [`SiteError::Transition`] unless the package is installed there.
+    pub async fn validate(&self, actor: &Actor, package_id: &str, nal_path: &str) -> Result<()> {
+        self.demand(actor, package_id, nal_path, Demand::Validate).await
+    }
+
+    /// Removes a package from one distribution point. The assignment ends when the agent has reported.
+    pub async fn remove_from_distribution_point(
+        &self,
+        actor: &Actor,
+        package_id: &str,
+        nal_path: &str,
+    ) -> Result<()> {
+        self.demand(actor, package_id, nal_path, Demand::Remove).await
+    }
+
+    async fn demand(&self, actor: &Actor, package_id: &str, nal_path: &str, demand: Demand) -> Result<()> {
+        actor.may(Action::Distribute)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        package::require(&mut tx, package_id).await?;
+        let (dp, name) = point::require(self, &mut tx, "", nal_path).await?;
+        let row = read_row(&mut tx, package_id, dp).await?;
+        let missing =
+            || SiteError::DistributionNotFound { package_id: package_id.to_owned(), dp: name.clone() };
+        let row = row.ok_or_else(missing)?;
+        let (event, message) = match demand {
+            Demand::Again => {
+                (Event::Wanted { serving: row.serving }, Message::dp_refreshed(actor, package_id, &name))
+            }
+            Demand::Validate => (Event::ValidationWanted, Message::dp_validated(actor, package_id, &name)),
+            Demand::Remove => (Event::RemovalWanted, Message::dp_removed(actor, package_id, &name)),
+        };
+        let mut update = demand_update(&mut tx, row.state, event, now).await?;
+        match demand {
+            Demand::Again | Demand::Validate => update.value("verify", 1i64),
+            Demand::Remove => update.value("verify", 0i64).value("absent", 1i64),
+        };
+        tx.execute(&update.and_where(by_id(package_id)).and_where(at(dp)).to_owned()).await?;
+        status::add(&mut tx, now, message).await?;
+        tx.commit().await?;
+        self.changes().notify(&[dp]);
+        Ok(())
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Demand {
+    Again,
+    Validate,
+    Remove,
+}
+
+/// What a demand needs to know of a row.
+struct DemandRow {
+    state: State,
+    serving: bool,
+}
+
+async fn read_row(tx: &mut Tx, package_id: &str, dp: DpId) -> Result<Option<DemandRow>> {
+    let select = Query::select()
+        .columns(["state", "installed_version"])
+        .from("distribution")
+        .and_where(by_id(package_id))
+        .and_where(at(dp))
+        .to_owned();
+    let Some(row) = tx.optional(&select).await? else { return Ok(None) };
+    Ok(Some(DemandRow {
+        state: State::from_number(row.get("state")?)?,
+        serving: row.get::<i64>("installed_version")? > 0,
+    }))
+}
+
+/// The part of an update that is the same for every demand on one row.
+async fn demand_update(tx: &mut Tx, state: State, event: Event, now: Timestamp) -> Result<UpdateStatement> {
+    let Next::State(next) = transition(state, event)? else {
+        return Err(SiteError::Transition(super::state::TransitionError { state, event }));
+    };
+    let revision = counter::next(tx, "revision").await?;
+    Ok(demand_values(next, revision, now))
+}
+
+fn demand_values(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
+    let no_number = Option::<i64>::None;
+    let no_text = Option::<String>::None;
+    Query::update()
+        .table("distribution")
+        .value("state", i64::from(next.number()))
+        .value("generation", Expr::col("generation").add(1i64))
+        .value("revision", revision)
+        .value("demanded_at", now.as_microsecond())
+        .value("changed_at", now.as_microsecond())
+        .value("attempts", 0i64)
+        .value("next_attempt_at", no_number)
+        .value("bytes_total", 0i64)
+        .value("bytes_done", 0i64)
+        .value("bytes_received", 0i64)
+        .value("fault_code", no_text.clone())
+        .value("fault_message", no_text.clone())
+        .value("fault_file", no_text)
+        .value("fault_at", no_number)
+        .to_owned()
+}
+
+async fn add(tx: &mut Tx, package: &Package, dp: DpId, name: &str, now: Timestamp) -> Result<()> {
+    let wanted = i64::from(package.stored_version);
+    if let Some(row) = read_row(tx, &package.package_id, dp).await? {
+        let what =
+            || format!("the assignment of package {} to distribution point {name}", package.package_id);
+        if transition(row.state, Event::Added).is_err() {
+            return Err(SiteError::AlreadyExists { what: what() });
+        }
+        let mut update = demand_update(tx, row.state, Event::Added, now).await?;
+        update.value("absent", 0i64).value("verify", 0i64).value("desired_version", wanted);
+        tx.execute(update.and_where(by_id(&package.package_id)).and_where(at(dp))).await?;
+        return Ok(());
+    }
+    let revision = counter::next(tx, "revision").await?;
+    let insert = Query::insert()
+        .into_table("distribution")
+        .columns([
+            "package_id",
+            "dp_id",
+            "absent",
+            "desired_version",
+            "verify",
+            "generation",
+            "revision",
+            "demanded_at",
+            "changed_at",
+            "state",
+        ])
+        .values_panic([
+            package.package_id.as_str().into(),
+            dp.0.into(),
+            0i64.into(),
+            wanted.into(),
+            0i64.into(),
+            // Rises over the life of the site, so that a row that was removed and made again is never
+            // mistaken for its predecessor.
+            revision.into(),
+            revision.into(),
+            now.as_microsecond().into(),
+            now.as_microsecond().into(),
+            i64::from(State::InstallPending.number()).into(),
+        ])
+        .to_owned();
+    tx.execute(&insert).await?;
+    Ok(())
+}
+
+/// A new version is published: every assignment that stands wants it now. Returns whom to tell.
+pub(crate) async fn want_version(
+    tx: &mut Tx,
+    package_id: &str,
+    version: u32,
+    now: Timestamp,
+) -> Result<Vec<DpId>> {
+    let revision = counter::next(tx, "revision").await?;
+    let mut touched = Vec::new();
+    for (serving, state) in [(true, State::ContentUpdating), (false, State::InstallPending)] {
+        // The same step as `transition` takes for each of these rows, in one statement for all of them.
+        debug_assert!(State::ALL.into_iter().all(|from| {
+            transition(from, Event::Wanted { serving }).is_ok_and(|next| next == Next::State(state))
+                || is_removal(from)
+        }));
+        let installed = Expr::col("installed_version");
+        let mut update = demand_values(state, revision, now);
+        update
+            .value("desired_version", i64::from(version))
+            .value("verify", 0i64)
+            .and_where(by_id(package_id))
+            .and_where(Expr::col("absent").eq(0i64))
+            .and_where(Expr::col("revision").ne(revision))
+            .and_where(if serving { installed.gt(0i64) } else { installed.eq(0i64) })
+            .returning_col("dp_id");
+        for row in tx.all(&update).await? {
+            touched.push(DpId(row.get("dp_id")?));
+        }
+    }
+    Ok(touched)
+}
+
+fn is_removal(state: State) -> bool {
+    matches!(state, State::RemovalPending | State::RemovalRetrying | State::RemovalFailed)
+}
+
+/// The package goes: no distribution point shall hold it. Returns whom to tell.
+pub(crate) async fn remove_everywhere(tx: &mut Tx, package_id: &str, now: Timestamp) -> Result<Vec<DpId>> {
+    let revision = counter::next(tx, "revision").await?;
+    let mut update = demand_values(State::RemovalPending, revision, now);
+    update.value("absent", 1i64).value("verify", 0i64).and_where(by_id(package_id)).returning_col("dp_id");
+    tx.all(&update).await?.iter().map(|row| row.get("dp_id").map(DpId)).collect()
+}
+
+/// Tells every agent the row again without a new demand, for example because the priority changed.
+pub(crate) async fn tell_again(tx: &mut Tx, package_id: &str) -> Result<Vec<DpId>> {
+    let revision = counter::next(tx, "revision").await?;
+    let update = Query::update()
+        .table("distribution")
+        .value("revision", revision)
+        .and_where(by_id(package_id))
+        .returning_col("dp_id")
+        .to_owned();
+    tx.all(&update).await?.iter().map(|row| row.get("dp_id").map(DpId)).collect()
+}
+
+/// An agent enrolled anew, perhaps with an empty disk: what it held is no longer known.
+pub(crate) async fn demand_again_after_enrolment(tx: &mut Tx, dp: DpId, now: Timestamp) -> Result<()> {
+    let select =
+        Query::select().columns(["package_id", "state"]).from("distribution").and_where(at(dp)).to_owned();
+    for row in tx.all(&select).await? {
+        let package_id: String = row.get("package_id")?;
+        let state = State::from_number(row.get("state")?)?;
+        let mut update = demand_update(tx, state, Event::Reenrolled, now).await?;
+        update.value("installed_version", 0i64);
+        tx.execute(update.and_where(by_id(&package_id)).and_where(at(dp))).await?;
+    }
+    Ok(())
+}
+
+pub(crate) fn at(dp: DpId) -> Expr {
+    Expr::col("dp_id").eq(dp.0)
+}

@@ -1,0 +1,140 @@
+//! What an agent is told: the rows of its distribution point that changed, in order, page by page.
+
+use std::time::Duration;
+
+use agent::{DESIRED_MAX, DesiredPackage, DesiredReply, Goal, PackRef, Route};
+use sea_query::{Cond, Expr, ExprTrait, Order, Query, SelectStatement};
+
+use super::DpId;
+use crate::db::Row;
+use crate::error::{Result, SiteError};
+use crate::package::by_id;
+use crate::site::Site;
+
+/// Agents that wait at once; each costs a task and a connection of the front end.
+pub(crate) const WAITERS_MAX: usize = 16_384;
+
+impl Site {
+    /// The rows that changed after a revision, oldest first, at most [`DESIRED_MAX`].
+    ///
+    /// A revision that this site never gave (its database was restored) counts as 0: everything is told.
+    /// A package whose first version is not published yet is not told; it follows when it is.
+    pub async fn desired(&self, dp: DpId, after: i64) -> Result<DesiredReply> {
+        let after = self.known_revision(after).await?;
+        let limit = DESIRED_MAX as u64 + 1;
+        let mut rows = self.db().all(select(dp, after).limit(limit)).await?;
+        let more = rows.len() > DESIRED_MAX;
+        rows.truncate(DESIRED_MAX);
+        let revision = match rows.last() {
+            Some(last) => last.get("revision")?,
+            None => after,
+        };
+        let packages = rows.iter().map(read).collect::<Result<_>>()?;
+        Ok(DesiredReply { revision, more, packages })
+    }
+
+    /// Waits until something changed after a revision, at most `wait`. Returns whether it did.
+    ///
+    /// Errors: [`SiteError::Busy`] when too many agents wait, [`SiteError::AgentUnknown`] when the
+    /// distribution point is removed meanwhile.
+    pub async fn wait_for_change(&self, dp: DpId, after: i64, wait: Duration) -> Result<bool> {
+        let _waiter =
+            self.waiters().try_acquire().map_err(|_| SiteError::Busy { what: "too many agents wait" })?;
+        let wait = wait.min(Duration::from_secs(agent::WAIT_S_MAX));
+        // The order matters: who subscribes after looking misses what comes between.
+        let mut changed = self.changes().subscribe(dp);
+        let mut end = self.clock().sleep(wait);
+        loop {
+            if self.has_changes(dp, after).await? {
+                return Ok(true);
+            }
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = &mut end => return Ok(false),
+            }
+        }
+    }
+
+    async fn has_changes(&self, dp: DpId, after: i64) -> Result<bool> {
+        let alive = Query::select().column("id").from("dp").and_where(Expr::col("id").eq(dp.0)).to_owned();
+        if self.db().optional(&alive).await?.is_none() {
+            return Err(SiteError::AgentUnknown);
+        }
+        let after = self.known_revision(after).await?;
+        Ok(self.db().optional(select(dp, after).limit(1)).await?.is_some())
+    }
+
+    async fn known_revision(&self, after: i64) -> Result<i64> {
+        let newest = self.newest_revision().await?;
+        Ok(if (0..=newest).contains(&after) { after } else { 0 })
+    }
+
+    /// Where the bytes of a version are now.
+    ///
+    /// Errors: [`SiteError::VersionNotFound`] also when the content is no longer kept.
+    pub async fn route(&self, package_id: &str, version: u32) -> Result<Route> {
+        let missing = || SiteError::VersionNotFound { package_id: package_id.to_owned(), version };
+        let select = Query::select()
+            .column("manifest_id")
+            .from("package_version")
+            .and_where(by_id(package_id))
+            .and_where(Expr::col("version").eq(i64::from(version)))
+            .and_where(Expr::col("retained").eq(1i64))
+            .to_owned();
+        let row = self.db().optional(&select).await?.ok_or_else(missing)?;
+        let manifest: String = row.get("manifest_id")?;
+        let packs = self.route_of(&manifest).await?;
+        let packs = packs
+            .into_iter()
+            .map(|(id, index_offset, index_bytes)| PackRef { id, index_offset, index_bytes })
+            .collect();
+        Ok(Route { package_id: package_id.to_owned(), version, manifest, packs })
+    }
+}
+
+fn select(dp: DpId, after: i64) -> SelectStatement {
+    let version = Expr::col(("v", "package_id"))
+        .equals(("d", "package_id"))
+        .and(Expr::col(("v", "version")).equals(("d", "desired_version")));
+    let tellable = Cond::any()
+        .add(Expr::col(("d", "absent")).eq(1i64))
+        .add(Expr::col(("v", "manifest_id")).is_not_null());
+    Query::select()
+        .columns([
+            ("d", "package_id"),
+            ("d", "generation"),
+            ("d", "revision"),
+            ("d", "absent"),
+            ("d", "desired_version"),
+            ("d", "verify"),
+            ("p", "priority"),
+            ("v", "manifest_id"),
+        ])
+        .from_as("distribution", "d")
+        .inner_join(("package", "p"), Expr::col(("p", "package_id")).equals(("d", "package_id")))
+        .left_join(("package_version", "v"), version)
+        .and_where(Expr::col(("d", "dp_id")).eq(dp.0))
+        .and_where(Expr::col(("d", "revision")).gt(after))
+        .cond_where(tellable)
+        .order_by(("d", "revision"), Order::Asc)
+        .to_owned()
+}
+
+fn read(row: &Row) -> Result<DesiredPackage> {
+    let goal = if row.flag("absent")? {
+        Goal::Absent
+    } else {
+        Goal::Hold {
+            version: row.unsigned("desired_version")?,
+            manifest: row.get("manifest_id")?,
+            verify: row.flag("verify")?,
+        }
+    };
+    let package_id = row.get("package_id")?;
+    Ok(DesiredPackage {
+        package_id,
+        generation: row.get("generation")?,
+        priority: row.unsigned("priority")?,
+        goal,
+    })
+}

@@ -1,0 +1,345 @@
+//! What agents report, and what follows from it.
+//!
+//! A fact about an earlier demand changes only what is true whatever is wanted now: the installed version.
+//! A fact may come twice, since an agent repeats what it got no answer for; the second time changes nothing.
+
+use agent::{Event as Reported, FACTS_MAX, Fact, Fault};
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
+
+use super::DpId;
+use super::demand::at;
+use super::state::{Event, Next, State, transition};
+use crate::db::{Row, Tx};
+use crate::error::{Result, SiteError};
+use crate::package::{by_id, delete};
+use crate::site::Site;
+use crate::status::{self, Message};
+
+/// Failed attempts in a row after which the state says "failed" and no longer "retrying".
+pub(crate) const ATTEMPTS_BEFORE_FAILED: u32 = 10;
+/// Texts from an agent are cut here.
+const TEXT_CHARS_MAX: usize = 1024;
+const CODE_CHARS_MAX: usize = 64;
+/// Repaired files that are named in a message.
+const REPAIRED_NAMED_MAX: usize = 10;
+
+impl Site {
+    /// Stores what an agent reports, all of it in one transaction, oldest first.
+    ///
+    /// Errors: [`SiteError::InvalidField`] for more than [`FACTS_MAX`] facts, [`SiteError::AgentUnknown`].
+    pub async fn record_facts(&self, dp: DpId, facts: &[Fact]) -> Result<()> {
+        if facts.len() > FACTS_MAX {
+            return Err(SiteError::invalid("facts", format!("at most {FACTS_MAX} facts are taken at once")));
+        }
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let select = Query::select().column("name").from("dp").and_where(Expr::col("id").eq(dp.0)).to_owned();
+        let name: String = tx.optional(&select).await?.ok_or(SiteError::AgentUnknown)?.get("name")?;
+        let seen = Query::update()
+            .table("dp")
+            .value("last_seen_at", now.as_microsecond())
+            .and_where(Expr::col("id").eq(dp.0))
+            .to_owned();
+        tx.execute(&seen).await?;
+        let mut gone = Vec::new();
+        for fact in facts {
+            // An agent's clock may be wrong; a fact does not lie in the future.
+            let at = fact.at.parse::<Timestamp>().map_or(now, |at| at.min(now));
+            let Some(row) = Assignment::read(&mut tx, &fact.package_id, dp).await? else { continue };
+            let mut record = Record { tx: &mut tx, row, dp: &name, fact, at };
+            gone.extend(record.apply().await?);
+        }
+        tx.commit().await?;
+        self.release(&gone).await;
+        Ok(())
+    }
+}
+
+/// What the site knows of one package at one distribution point.
+struct Assignment {
+    dp: DpId,
+    state: State,
+    absent: bool,
+    generation: i64,
+    desired_version: u32,
+    attempts: u32,
+    last_copied_at: Option<Timestamp>,
+    last_verified_at: Option<Timestamp>,
+    fault_at: Option<Timestamp>,
+}
+
+impl Assignment {
+    async fn read(tx: &mut Tx, package_id: &str, dp: DpId) -> Result<Option<Self>> {
+        let select = Query::select()
+            .columns([
+                "state",
+                "absent",
+                "generation",
+                "desired_version",
+                "attempts",
+                "last_copied_at",
+                "last_verified_at",
+                "fault_at",
+            ])
+            .from("distribution")
+            .and_where(by_id(package_id))
+            .and_where(at(dp))
+            .to_owned();
+        tx.optional(&select).await?.as_ref().map(|row| Self::decode(row, dp)).transpose()
+    }
+
+    fn decode(row: &Row, dp: DpId) -> Result<Self> {
+        Ok(Self {
+            dp,
+            state: State::from_number(row.get("state")?)?,
+            absent: row.flag("absent")?,
+            generation: row.get("generation")?,
+            desired_version: row.unsigned("desired_version")?,
+            attempts: row.unsigned("attempts")?,
+            last_copied_at: row.time_or_null("last_copied_at")?,
+            last_verified_at: row.time_or_null("last_verified_at")?,
+            fault_at: row.time_or_null("fault_at")?,
+        })
+    }
+}
+
+/// One fact on its way into the database.
+struct Record<'r> {
+    tx: &'r mut Tx,
+    row: Assignment,
+    dp: &'r str,
+    fact: &'r Fact,
+    at: Timestamp,
+}
+
+impl Record<'_> {
+    /// Applies the fact. Returns manifests to release, when a deleted package lost its last place.
+    async fn apply(&mut self) -> Result<Vec<String>> {
+        if let Reported::Refused { object, reason } = &self.fact.event {
+            self.say(|id, dp| Message::refused(id, dp, object, reason)).await?;
+            return Ok(Vec::new());
+        }
+        if self.fact.generation != self.row.generation {
+            self.note_truth().await?;
+            return Ok(Vec::new());
+        }
+        match &self.fact.event {
+            Reported::Started { version, attempt } => self.started(*version, *attempt).await?,
+            Reported::Progress { bytes_done, bytes_total, bytes_received, .. } => {
+                self.progress(*bytes_done, *bytes_total, *bytes_received).await?;
+            }
+            Reported::Installed { .. } => self.installed().await?,
+            Reported::Verified { version, files_verified, files_repaired } => {
+                self.verified(*version, *files_verified, files_repaired).await?;
+            }
+            Reported::Failed { fault, attempt, next_attempt_at } => {
+                self.failed(fault, *attempt, next_attempt_at).await?;
+            }
+            Reported::Removed => return self.removed().await,
+            Reported::Refused { .. } => {}
+        }
+        Ok(Vec::new())
+    }
+
+    /// What is true of the disk, whatever was demanded since.
+    async fn note_truth(&mut self) -> Result<()> {
+        let mut update = self.update();
+        match &self.fact.event {
+            Reported::Installed { version, .. } => {
+                update.value("installed_version", i64::from(*version));
+                update.value("last_copied_at", self.at.as_microsecond());
+            }
+            Reported::Verified { version, .. } => {
+                update.value("installed_version", i64::from(*version));
+            }
+            Reported::Removed => {
+                update.value("installed_version", 0i64);
+            }
+            _ => return Ok(()),
+        }
+        self.store(&mut update).await
+    }
+
+    async fn started(&mut self, version: u32, attempt: u32) -> Result<()> {
+        let Some(state) = self.step(Event::Working) else { return Ok(()) };
+        let mut update = self.update();
+        update.value("state", state).value("attempts", i64::from(Ord::max(attempt, self.row.attempts)));
+        update.value("next_attempt_at", Option::<i64>::None);
+        self.store(&mut update).await?;
+        if attempt == 1 && self.row.attempts == 0 && !self.row.absent {
+            self.say(|id, dp| Message::distribution_started(id, dp, version)).await?;
+        }
+        Ok(())
+    }
+
+    async fn progress(&mut self, done: u64, total: u64, received: u64) -> Result<()> {
+        // Progress that arrives late does not undo an installation.
+        if self.row.state == State::Installed {
+            return Ok(());
+        }
+        let Some(state) = self.step(Event::Working) else { return Ok(()) };
+        let mut update = self.update();
+        update
+            .value("state", state)
+            .value("bytes_done", number(done))
+            .value("bytes_total", number(total))
+            .value("bytes_received", number(received));
+        self.store(&mut update).await
+    }
+
+    async fn installed(&mut self) -> Result<()> {
+        let Reported::Installed { version, bytes_total, bytes_received, files_verified, .. } =
+            self.fact.event
+        else {
+            return Ok(());
+        };
+        let state = self.step(Event::Installed);
+        let (Some(state), true) = (state, version == self.row.desired_version) else {
+            return self.note_truth().await;
+        };
+        let repeated = self.row.state == State::Installed && self.row.last_copied_at == Some(self.at);
+        let mut update = self.update();
+        update
+            .value("state", state)
+            .value("verify", 0i64)
+            .value("installed_version", i64::from(version))
+            .value("bytes_done", number(bytes_total))
+            .value("bytes_total", number(bytes_total))
+            .value("bytes_received", number(bytes_received))
+            .value("files_verified", number(files_verified))
+            .value("last_copied_at", self.at.as_microsecond())
+            .value("last_verified_at", self.at.as_microsecond());
+        clear_fault(&mut update);
+        self.store(&mut update).await?;
+        if !repeated {
+            self.say(|id, dp| Message::installed(id, dp, version, bytes_received)).await?;
+        }
+        Ok(())
+    }
+
+    async fn verified(&mut self, version: u32, files: u64, repaired: &[String]) -> Result<()> {
+        let state = self.step(Event::Verified);
+        let (Some(state), true) = (state, version == self.row.desired_version) else {
+            return self.note_truth().await;
+        };
+        let repeated = self.row.state == State::Installed && self.row.last_verified_at == Some(self.at);
+        let mut update = self.update();
+        update
+            .value("state", state)
+            .value("verify", 0i64)
+            .value("installed_version", i64::from(version))
+            .value("files_verified", number(files))
+            .value("last_verified_at", self.at.as_microsecond());
+        clear_fault(&mut update);
+        self.store(&mut update).await?;
+        if repeated {
+            return Ok(());
+        }
+        if !repaired.is_empty() {
+            let names = name_files(repaired);
+            self.say(|id, dp| Message::repaired(id, dp, &names)).await?;
+        }
+        self.say(|id, dp| Message::verified(id, dp, version, files)).await
+    }
+
+    async fn failed(&mut self, fault: &Fault, attempt: u32, next_attempt_at: &str) -> Result<()> {
+        let exhausted = attempt >= ATTEMPTS_BEFORE_FAILED;
+        let Some(state) = self.step(Event::Failed { exhausted }) else { return Ok(()) };
+        let repeated = self.row.fault_at == Some(self.at) && self.row.attempts == attempt;
+        let next = next_attempt_at.parse::<Timestamp>().ok();
+        let message = cut(&fault.message, TEXT_CHARS_MAX);
+        let mut update = self.update();
+        update
+            .value("state", state)
+            .value("attempts", i64::from(attempt))
+            .value("next_attempt_at", next.map(Timestamp::as_microsecond))
+            .value("fault_code", cut(&fault.code, CODE_CHARS_MAX))
+            .value("fault_message", message.as_str())
+            .value("fault_file", fault.file.as_deref().map(|file| cut(file, TEXT_CHARS_MAX)))
+            .value("fault_at", self.at.as_microsecond());
+        self.store(&mut update).await?;
+        if !repeated {
+            let next = next
+                .map_or_else(|| "the agent tries again".to_owned(), |at| format!("next attempt at {at:.0}"));
+            let fault =
+                fault.file.as_ref().map_or_else(|| message.clone(), |file| format!("{message} [{file}]"));
+            self.say(|id, dp| Message::distribution_failed(id, dp, &fault, &next, exhausted)).await?;
+        }
+        Ok(())
+    }
+
+    async fn removed(&mut self) -> Result<Vec<String>> {
+        let id = &self.fact.package_id;
+        match transition(self.row.state, Event::Removed)? {
+            Next::Gone => {
+                let gone = Query::delete()
+                    .from_table("distribution")
+                    .and_where(by_id(id))
+                    .and_where(at(self.row.dp))
+                    .to_owned();
+                self.tx.execute(&gone).await?;
+                self.say(Message::removed).await?;
+                delete::finish(self.tx, id).await
+            }
+            Next::State(state) => {
+                let mut update = self.update();
+                update.value("state", i64::from(state.number())).value("installed_version", 0i64);
+                self.store(&mut update).await?;
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    /// The number of the state after an event; none where the event makes no sense in this state.
+    fn step(&self, event: Event) -> Option<i64> {
+        match transition(self.row.state, event) {
+            Ok(Next::State(state)) => Some(i64::from(state.number())),
+            Ok(Next::Gone) => None,
+            Err(refused) => {
+                tracing::warn!(package = self.fact.package_id, dp = self.dp, %refused, "fact ignored");
+                None
+            }
+        }
+    }
+
+    fn update(&self) -> UpdateStatement {
+        Query::update().table("distribution").value("changed_at", self.at.as_microsecond()).to_owned()
+    }
+
+    async fn store(&mut self, update: &mut UpdateStatement) -> Result<()> {
+        update.and_where(by_id(&self.fact.package_id)).and_where(at(self.row.dp));
+        self.tx.execute(update).await?;
+        Ok(())
+    }
+
+    async fn say(&mut self, message: impl FnOnce(&str, &str) -> Message) -> Result<()> {
+        status::add(self.tx, self.at, message(&self.fact.package_id, self.dp)).await
+    }
+}
+
+fn clear_fault(update: &mut UpdateStatement) {
+    update.value("attempts", 0i64);
+    for column in ["next_attempt_at", "fault_at"] {
+        update.value(column, Option::<i64>::None);
+    }
+    for column in ["fault_code", "fault_message", "fault_file"] {
+        update.value(column, Option::<String>::None);
+    }
+}
+
+fn number(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn cut(text: &str, chars_max: usize) -> String {
+    text.chars().take(chars_max).collect()
+}
+
+fn name_files(files: &[String]) -> String {
+    let named = files.iter().take(REPAIRED_NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match files.len().saturating_sub(REPAIRED_NAMED_MAX) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}

@@ -1,0 +1,14 @@
+//! Distribution points and what each of them holds, should hold and last said.
+
+pub(crate) mod demand;
+pub(crate) mod desired;
+pub(crate) mod enrol;
+pub(crate) mod facts;
+pub(crate) mod nal;
+pub(crate) mod point;
+pub(crate) mod state;
+pub(crate) mod status;
+
+/// Names a distribution point inside the site.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DpId(pub(crate) i64);

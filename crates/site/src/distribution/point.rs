@@ -1,0 +1,152 @@
+//! The distribution points themselves: listed, found by NAL path, removed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Order, Query};
+
+use super::DpId;
+use super::nal::NalPath;
+use crate::access::{Action, Actor};
+use crate::db::{Row, Tx};
+use crate::error::{Result, SiteError};
+use crate::package::delete;
+use crate::site::Site;
+use crate::status::{self, Message};
+
+/// A distribution point that said nothing for so long is shown as silent: five of its longest requests.
+pub const SILENT_AFTER: Duration = Duration::from_secs(5 * agent::WAIT_S_MAX);
+
+const COLUMNS: [&str; 9] = [
+    "id",
+    "name",
+    "nal_path",
+    "content_url",
+    "agent_version",
+    "created_at",
+    "enrolled_at",
+    "last_seen_at",
+    "identity_guid",
+];
+
+/// A distribution point.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DistributionPoint {
+    /// Names it inside the site.
+    pub id: DpId,
+    /// Its network name.
+    pub name: String,
+    /// Its NAL path, the key of the provider's classes.
+    pub nal_path: String,
+    /// Where it serves content; empty until it enrolled.
+    pub content_url: String,
+    /// Its program's version; empty until it enrolled.
+    pub agent_version: String,
+    /// Its GUID at this site.
+    pub identity_guid: String,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When it last enrolled.
+    pub enrolled_at: Option<Timestamp>,
+    /// When it was last heard of.
+    pub last_seen_at: Option<Timestamp>,
+    /// Whether it said nothing for longer than [`SILENT_AFTER`], or never.
+    pub silent: bool,
+}
+
+impl Site {
+    /// Every distribution point, by name.
+    pub async fn distribution_points(&self) -> Result<Vec<DistributionPoint>> {
+        let select = Query::select().columns(COLUMNS).from("dp").order_by("name_key", Order::Asc).to_owned();
+        let now = self.now();
+        self.db().all(&select).await?.iter().map(|row| DistributionPoint::read(row, now)).collect()
+    }
+
+    /// Removes a distribution point that goes or never comes back, with all its assignments.
+    ///
+    /// Its identity ends at once. Nothing is asked of it: what is on its disk stays there. To empty it first,
+    /// remove its packages and wait. Errors: [`SiteError::DpNotFound`].
+    pub async fn remove_dp(&self, actor: &Actor, name: &str) -> Result<()> {
+        actor.may(Action::ManageDps)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let select = Query::select()
+            .columns(["id", "name"])
+            .from("dp")
+            .and_where(Expr::col("name_key").eq(name_key(name)))
+            .to_owned();
+        let missing = || SiteError::DpNotFound { name: name.to_owned() };
+        let row = tx.optional(&select).await?.ok_or_else(missing)?;
+        let (dp, name) = (DpId(row.get("id")?), row.get::<String>("name")?);
+        let drop_rows = Query::delete()
+            .from_table("distribution")
+            .and_where(super::demand::at(dp))
+            .returning_col("package_id")
+            .to_owned();
+        let packages = tx.all(&drop_rows).await?;
+        tx.execute(Query::delete().from_table("dp").and_where(Expr::col("id").eq(dp.0))).await?;
+        let mut gone = Vec::new();
+        for row in packages {
+            gone.extend(delete::finish(&mut tx, &row.get::<String>("package_id")?).await?);
+        }
+        status::add(&mut tx, now, Message::dp_server_changed(actor, &name, "removed")).await?;
+        tx.commit().await?;
+        self.changes().notify(&[dp]);
+        self.release(&gone).await;
+        Ok(())
+    }
+}
+
+impl DistributionPoint {
+    fn read(row: &Row, now: Timestamp) -> Result<Self> {
+        let last_seen_at = row.time_or_null("last_seen_at")?;
+        Ok(Self {
+            id: DpId(row.get("id")?),
+            name: row.get("name")?,
+            nal_path: row.get("nal_path")?,
+            content_url: row.get("content_url")?,
+            agent_version: row.get("agent_version")?,
+            identity_guid: row.get("identity_guid")?,
+            created_at: row.time("created_at")?,
+            enrolled_at: row.time_or_null("enrolled_at")?,
+            last_seen_at,
+            silent: is_silent(last_seen_at, now),
+        })
+    }
+}
+
+pub(crate) fn is_silent(last_seen_at: Option<Timestamp>, now: Timestamp) -> bool {
+    last_seen_at.is_none_or(|seen| now.duration_since(seen).unsigned_abs() > SILENT_AFTER && now > seen)
+}
+
+/// The form in which names are compared.
+pub(crate) fn name_key(name: &str) -> String {
+    name.to_ascii_lowercase()
+}
+
+/// The distribution point that a NAL path names. An empty site code is not compared.
+pub(crate) async fn require(
+    site: &Site,
+    tx: &mut Tx,
+    site_code: &str,
+    nal_path: &str,
+) -> Result<(DpId, String)> {
+    let own = &site.identity().site_code;
+    let missing = || SiteError::DpNotFound { name: nal_path.to_owned() };
+    let nal: NalPath = nal_path
+        .parse()
+        .map_err(|e: super::nal::NalPathError| SiteError::invalid("NALPath", e.to_string()))?;
+    if !site_code.is_empty() && !site_code.eq_ignore_ascii_case(nal.site_code()) {
+        return Err(SiteError::invalid("SiteCode", format!("{site_code} is not the site in the NAL path")));
+    }
+    if nal.site_code() != own {
+        return Err(missing());
+    }
+    let select = Query::select()
+        .columns(["id", "name"])
+        .from("dp")
+        .and_where(Expr::col("name_key").eq(name_key(nal.server())))
+        .to_owned();
+    let row = tx.optional(&select).await?.ok_or_else(missing)?;
+    Ok((DpId(row.get("id")?), row.get("name")?))
+}

@@ -1,0 +1,280 @@
+//! What can go wrong at a site: one variant for each thing that somebody can act on.
+//!
+//! `Display` is what a client may read. It names what the client itself sent and never a path of this
+//! machine, a statement or a secret; the cause below it (`source()`) is for the log.
+
+use std::path::PathBuf;
+
+use crate::distribution::state::TransitionError;
+
+/// The crate's result.
+pub type Result<T, E = SiteError> = std::result::Result<T, E>;
+
+/// Why a site refused or failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SiteError {
+    /// No package has this id, or it is being deleted.
+    #[error("there is no package {package_id}")]
+    PackageNotFound {
+        /// As asked for.
+        package_id: String,
+    },
+    /// The package never had this version, or its content is no longer kept.
+    #[error("package {package_id} has no version {version}")]
+    VersionNotFound {
+        /// The package.
+        package_id: String,
+        /// As asked for.
+        version: u32,
+    },
+    /// No distribution point has this name or NAL path.
+    #[error("there is no distribution point {name}; `haulier dp list` shows those that exist")]
+    DpNotFound {
+        /// As asked for.
+        name: String,
+    },
+    /// The package is not assigned to the distribution point.
+    #[error("package {package_id} is not on distribution point {dp}")]
+    DistributionNotFound {
+        /// The package.
+        package_id: String,
+        /// The distribution point's name.
+        dp: String,
+    },
+    /// No administrative user has this name.
+    #[error("there is no user {name}")]
+    UserNotFound {
+        /// As asked for.
+        name: String,
+    },
+    /// The user's role does not allow the change.
+    #[error("{user} may not {action}: the role {role} does not include it")]
+    AccessDenied {
+        /// Who asked.
+        user: String,
+        /// The user's role.
+        role: &'static str,
+        /// What was asked for, as a verb phrase.
+        action: &'static str,
+    },
+    /// The name or the password is wrong.
+    #[error("the user name or the password is wrong")]
+    InvalidCredentials,
+    /// The bearer token is unknown, revoked or expired.
+    #[error("the token is not valid: it is unknown, revoked or expired")]
+    InvalidToken,
+    /// Too many wrong passwords for this name.
+    #[error("too many failed sign-ins for this user; try again in {retry_after_s} s")]
+    TooManyFailures {
+        /// How long the name stays closed.
+        retry_after_s: u64,
+    },
+    /// The enrolment token was never made, or belongs to another name.
+    #[error("the enrolment token is not known for this name; make one with `haulier dp token NAME`")]
+    EnrolTokenUnknown,
+    /// The enrolment token was traded before.
+    #[error("the enrolment token was used before; make another with `haulier dp token NAME`")]
+    EnrolTokenUsed,
+    /// The enrolment token is too old.
+    #[error("the enrolment token has expired; make another with `haulier dp token NAME`")]
+    EnrolTokenExpired,
+    /// The certificate request could not be signed.
+    #[error("the certificate request was refused: {reason}")]
+    CertificateRefused {
+        /// What the authority said.
+        reason: String,
+    },
+    /// The agent is not enrolled here, or was removed.
+    #[error("this agent is not enrolled at this site")]
+    AgentUnknown,
+    /// A property has a value that it must not have.
+    #[error("{property}: {reason}")]
+    InvalidField {
+        /// The property's provider name.
+        property: &'static str,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// The thing exists already.
+    #[error("{what} already exists")]
+    AlreadyExists {
+        /// What.
+        what: String,
+    },
+    /// The object's present state does not allow this.
+    #[error("{reason}")]
+    Conflict {
+        /// What stands in the way, and what to do.
+        reason: String,
+    },
+    /// The object changed since the caller read it.
+    #[error("{what} was changed by someone else; read it again and repeat the change")]
+    EditionMismatch {
+        /// What.
+        what: String,
+    },
+    /// The package has no source to read.
+    #[error(
+        "package {package_id} has no source files: set PkgSourceFlag to 2 and PkgSourcePath to its folder"
+    )]
+    NoSource {
+        /// The package.
+        package_id: String,
+    },
+    /// The source path cannot be used.
+    #[error("the source {path} cannot be used: {reason}")]
+    SourceUnusable {
+        /// As the package names it.
+        path: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// More is asked at once than the site takes.
+    #[error("the site is busy: {what}; try again shortly")]
+    Busy {
+        /// Which limit was met.
+        what: &'static str,
+    },
+    /// No class of this name can be queried.
+    #[error("there is no class {view}")]
+    UnknownView {
+        /// As asked for.
+        view: String,
+    },
+    /// The query cannot be answered.
+    #[error("the query is not valid: {reason}")]
+    InvalidQuery {
+        /// What is wrong.
+        reason: String,
+    },
+    /// An option of the site itself is wrong.
+    #[error("{option}: {reason}")]
+    InvalidOption {
+        /// The option's name.
+        option: &'static str,
+        /// What is wrong and what is allowed.
+        reason: String,
+    },
+    /// The data folder holds a site already.
+    #[error("a site is already initialized here; `site run` starts it")]
+    AlreadyInitialized,
+    /// The data folder holds no site.
+    #[error("there is no site here; `haulier site init` makes one")]
+    NotInitialized,
+    /// Another process runs this site's workers.
+    #[error("another process already runs this site")]
+    AlreadyRunning,
+    /// The disk that holds the site's data is full.
+    #[error("the site's disk is full; make room, nothing that was accepted is lost")]
+    DiskFull(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The content library failed.
+    #[error("the content library failed; the site's log says why")]
+    Library(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database failed.
+    #[error("the site's database failed; the site's log says why")]
+    Database(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database holds a value that this program never writes.
+    #[error("the site's database holds a damaged value in {what}")]
+    Corrupt {
+        /// The column or table.
+        what: String,
+    },
+    /// The agent or the site asked for a step that the state does not allow.
+    #[error(transparent)]
+    Transition(#[from] TransitionError),
+    /// A file of the site itself cannot be read or written.
+    #[error("the site's data folder cannot be used; the site's log says why")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Work on a blocking thread ended without an answer.
+    #[error("the site is shutting down")]
+    Stopped,
+}
+
+impl SiteError {
+    /// A stable code, for scripts and tests.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::PackageNotFound { .. } => "package_not_found",
+            Self::VersionNotFound { .. } => "version_not_found",
+            Self::DpNotFound { .. } => "dp_not_found",
+            Self::DistributionNotFound { .. } => "distribution_not_found",
+            Self::UserNotFound { .. } => "user_not_found",
+            Self::AccessDenied { .. } => "access_denied",
+            Self::InvalidCredentials => "invalid_credentials",
+            Self::InvalidToken => "invalid_token",
+            Self::TooManyFailures { .. } => "too_many_failures",
+            Self::EnrolTokenUnknown => "token_unknown",
+            Self::EnrolTokenUsed => "token_used",
+            Self::EnrolTokenExpired => "token_expired",
+            Self::CertificateRefused { .. } => "certificate_refused",
+            Self::AgentUnknown => "agent_unknown",
+            Self::InvalidField { .. } => "invalid_field",
+            Self::AlreadyExists { .. } => "already_exists",
+            Self::Conflict { .. } => "conflict",
+            Self::EditionMismatch { .. } => "edition_mismatch",
+            Self::NoSource { .. } => "no_source",
+            Self::SourceUnusable { .. } => "source_unusable",
+            Self::Busy { .. } => "busy",
+            Self::UnknownView { .. } => "unknown_class",
+            Self::InvalidQuery { .. } => "invalid_query",
+            Self::InvalidOption { .. } => "invalid_option",
+            Self::AlreadyInitialized => "already_initialized",
+            Self::NotInitialized => "not_initialized",
+            Self::AlreadyRunning => "already_running",
+            Self::DiskFull(_) => "disk_full",
+            Self::Library(_) => "library_failed",
+            Self::Database(_) => "database_failed",
+            Self::Corrupt { .. } => "database_corrupt",
+            Self::Transition(_) => "transition_refused",
+            Self::Io { .. } => "data_folder_failed",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    pub(crate) fn corrupt(what: impl Into<String>) -> Self {
+        Self::Corrupt { what: what.into() }
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| match source.kind() {
+            std::io::ErrorKind::StorageFull => Self::DiskFull(Box::new(source)),
+            _ => Self::Io { path, source },
+        }
+    }
+
+    pub(crate) fn invalid(property: &'static str, reason: impl Into<String>) -> Self {
+        Self::InvalidField { property, reason: reason.into() }
+    }
+
+    pub(crate) fn package(package_id: &str) -> Self {
+        Self::PackageNotFound { package_id: package_id.to_owned() }
+    }
+}
+
+/// SQLite's SQLITE_FULL and PostgreSQL's disk_full.
+const DISK_FULL_CODES: [&str; 2] = ["13", "53100"];
+
+impl From<sqlx::Error> for SiteError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|e| e.code().map(|c| c.into_owned()));
+        match code {
+            Some(code) if DISK_FULL_CODES.contains(&code.as_str()) => Self::DiskFull(Box::new(error)),
+            _ => Self::Database(Box::new(error)),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for SiteError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Database(Box::new(error))
+    }
+}

@@ -1,0 +1,133 @@
+//! What a running site does besides snapshots: forget what is old, collect what nobody needs, watch for
+//! changes that other processes make.
+
+use std::fs::{File, TryLockError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use tokio_util::sync::CancellationToken;
+
+use crate::change::WATCH_INTERVAL;
+use crate::error::{Result, SiteError};
+use crate::library::error_chain;
+use crate::site::Site;
+use crate::snapshot::worker::SNAPSHOTS_MAX;
+use crate::status;
+
+/// Held by the process that runs the workers.
+const LOCK_FILE: &str = "workers.lock";
+/// How often an idle worker looks for due snapshots: retries, and requests of other processes.
+const SNAPSHOT_POLL: Duration = Duration::from_secs(2);
+
+/// How often the housekeeper runs.
+pub(crate) const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// How long content that nobody needs stays, so that transfers under way end undisturbed.
+pub(crate) const COLLECT_GRACE: Duration = Duration::from_secs(60 * 60);
+
+impl Site {
+    /// Does all background work of a site server until `cancel`: snapshots, housekeeping, watching.
+    ///
+    /// Returns when what was under way has come to a safe end. Errors: [`SiteError::AlreadyRunning`] if
+    /// another process does the same for this data folder, or what kept the library from opening.
+    pub async fn run_workers(&self, cancel: CancellationToken) -> Result<()> {
+        let _lock = self.lock_data_folder()?;
+        self.end_leases_of(self.server_id()).await?;
+        self.library().await?;
+        let snapshots = (0..SNAPSHOTS_MAX).map(|_| self.take_snapshots(&cancel));
+        tokio::join!(join_all(snapshots), self.keep_house(&cancel), self.watch(&cancel));
+        Ok(())
+    }
+
+    fn lock_data_folder(&self) -> Result<File> {
+        let path = self.options().data_dir.join(LOCK_FILE);
+        let file = File::create(&path).map_err(SiteError::io(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(SiteError::AlreadyRunning),
+            Err(TryLockError::Error(error)) => Err(SiteError::io(path)(error)),
+        }
+    }
+
+    async fn take_snapshots(&self, cancel: &CancellationToken) {
+        while !cancel.is_cancelled() {
+            match self.work_once(cancel).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => tracing::error!(error = error_chain(&error), "snapshot worker"),
+            }
+            tokio::select! {
+                () = self.snapshot_wake().notified() => {}
+                () = self.clock().sleep(SNAPSHOT_POLL) => {}
+                () = cancel.cancelled() => {}
+            }
+        }
+    }
+
+    async fn keep_house(&self, cancel: &CancellationToken) {
+        while !cancel.is_cancelled() {
+            for done in [self.forget_old().await, self.collect().await] {
+                if let Err(error) = done {
+                    tracing::error!(error = error_chain(&error), "housekeeping");
+                }
+            }
+            self.pause(HOUSEKEEPING_INTERVAL, cancel).await;
+        }
+    }
+
+    async fn watch(&self, cancel: &CancellationToken) {
+        let mut seen = 0;
+        while !cancel.is_cancelled() {
+            match self.watch_changes(seen).await {
+                Ok(newest) => seen = newest,
+                Err(error) => tracing::error!(error = error_chain(&error), "watching for changes"),
+            }
+            self.pause(WATCH_INTERVAL, cancel).await;
+        }
+    }
+
+    async fn pause(&self, duration: Duration, cancel: &CancellationToken) {
+        tokio::select! {
+            () = self.clock().sleep(duration) => {}
+            () = cancel.cancelled() => {}
+        }
+    }
+
+    /// One round of housekeeping in the database.
+    pub(crate) async fn forget_old(&self) -> Result<()> {
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let ended = |table: &'static str| {
+            let expired = Expr::col("expires_at").lte(now.as_microsecond());
+            Query::delete().from_table(table).and_where(expired).to_owned()
+        };
+        tx.execute(&ended("api_token")).await?;
+        // A used enrolment token is kept until its end, so that its reuse is told from a wrong one.
+        tx.execute(&ended("enrol_token")).await?;
+        let oldest = now.checked_sub(status::KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
+        let old = Expr::col("at").lt(oldest.as_microsecond());
+        tx.execute(Query::delete().from_table("status_message").and_where(old)).await?;
+        let newest: SelectStatement =
+            Query::select().expr_as(Expr::col("id").max(), "newest").from("status_message").to_owned();
+        let newest: Option<i64> = match tx.optional(&newest).await? {
+            Some(row) => row.get("newest")?,
+            None => None,
+        };
+        if let Some(newest) = newest {
+            let beyond = Expr::col("id").lte(newest - status::KEPT_MAX);
+            tx.execute(Query::delete().from_table("status_message").and_where(beyond)).await?;
+        }
+        tx.commit().await
+    }
+
+    /// The manifests that some package version needs, one entry for each version.
+    pub(crate) async fn live_manifests(&self) -> Result<Vec<String>> {
+        let live = Query::select()
+            .column("manifest_id")
+            .from("package_version")
+            .and_where(Expr::col("retained").eq(1i64))
+            .to_owned();
+        self.db().all(&live).await?.iter().map(|row| row.get("manifest_id")).collect()
+    }
+}

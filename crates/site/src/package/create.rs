@@ -1,0 +1,165 @@
+//! Making and changing packages.
+//!
+//! A package with a source shows `SourceVersion` 1 at once and `StoredPkgVersion` 0 until the library holds
+//! version 1: creation queues the first snapshot like a refresh, and it may fail and be retried like one.
+
+use jiff::Timestamp;
+use sea_query::{Expr, Query};
+
+use super::fields::{NewPackage, PackageChange, PackageFields};
+use super::source::SourcePath;
+use super::{ActionInProgress, Package, TYPE_DRIVER, by_id, refresh, require};
+use crate::access::{Action, Actor};
+use crate::db::{Tx, counter};
+use crate::distribution::demand;
+use crate::error::{Result, SiteError};
+use crate::site::Site;
+use crate::status::{self, Message};
+
+/// Five hexadecimal digits.
+const PACKAGE_NUMBER_MAX: i64 = 0xF_FFFF;
+/// The original counts from here, and scripts show ids such as `PS100001`.
+const PACKAGE_NUMBER_FIRST: i64 = 1;
+
+impl Site {
+    /// Makes a driver package; with a source, its first snapshot is queued durably.
+    ///
+    /// Errors: [`SiteError::InvalidField`], [`SiteError::AccessDenied`].
+    pub async fn create_package(&self, actor: &Actor, new: NewPackage) -> Result<Package> {
+        actor.may(Action::ChangePackages)?;
+        self.check_fields(&new)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let package_id = self.next_package_id(&mut tx).await?;
+        self.insert_package(&mut tx, &package_id, &new, now).await?;
+        if new.has_source() {
+            refresh::request(&mut tx, &package_id, now).await?;
+        }
+        status::add(&mut tx, now, Message::package_created(actor, &package_id, &new.name)).await?;
+        let package = require(&mut tx, &package_id).await?;
+        tx.commit().await?;
+        self.snapshot_wake().notify_one();
+        Ok(package)
+    }
+
+    /// Changes properties of a package. A new source path or a first source queues a snapshot.
+    ///
+    /// Errors: as [`Site::create_package`], [`SiteError::PackageNotFound`], [`SiteError::EditionMismatch`].
+    pub async fn update_package(
+        &self,
+        actor: &Actor,
+        package_id: &str,
+        change: PackageChange,
+    ) -> Result<Package> {
+        actor.may(Action::ChangePackages)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let before = require(&mut tx, package_id).await?;
+        if change.sedo_object_version.as_ref().is_some_and(|read| *read != before.sedo_object_version) {
+            return Err(SiteError::EditionMismatch { what: format!("package {package_id}") });
+        }
+        let mut fields = before.fields.clone();
+        fields.apply(change);
+        self.check_fields(&fields)?;
+        let mut touched = Vec::new();
+        if fields != before.fields {
+            self.store_fields(&mut tx, package_id, &fields).await?;
+            touched = self.follow_change(&mut tx, &before, &fields, now).await?;
+            status::add(&mut tx, now, Message::package_changed(actor, package_id, &fields.name)).await?;
+        }
+        let package = require(&mut tx, package_id).await?;
+        tx.commit().await?;
+        self.snapshot_wake().notify_one();
+        self.changes().notify(&touched);
+        Ok(package)
+    }
+
+    fn check_fields(&self, fields: &PackageFields) -> Result<()> {
+        fields.check()?;
+        if !fields.pkg_source_path.is_empty() {
+            SourcePath::parse(&fields.pkg_source_path, &self.options().shares)
+                .map_err(|e| SiteError::invalid("PkgSourcePath", e.to_string()))?;
+        }
+        Ok(())
+    }
+
+    async fn next_package_id(&self, tx: &mut Tx) -> Result<String> {
+        let number = counter::next(tx, "package").await?;
+        if number > PACKAGE_NUMBER_MAX {
+            return Err(SiteError::Conflict { reason: "this site has used all its package ids".to_owned() });
+        }
+        debug_assert!(number >= PACKAGE_NUMBER_FIRST, "the counter starts at 0 and is raised before use");
+        Ok(format!("{}{number:05X}", self.identity().site_code))
+    }
+
+    async fn insert_package(
+        &self,
+        tx: &mut Tx,
+        id: &str,
+        fields: &PackageFields,
+        now: Timestamp,
+    ) -> Result<()> {
+        let own = [
+            "package_id",
+            "package_type",
+            "source_site",
+            "source_version",
+            "action_in_progress",
+            "created_at",
+        ];
+        let mut values = fields.values();
+        values.extend::<[Expr; 6]>([
+            id.into(),
+            TYPE_DRIVER.into(),
+            self.identity().site_code.as_str().into(),
+            i64::from(fields.has_source()).into(),
+            i64::from(ActionInProgress::None.number()).into(),
+            now.as_microsecond().into(),
+        ]);
+        let insert = Query::insert()
+            .into_table("package")
+            .columns(PackageFields::COLUMNS.iter().copied().chain(own))
+            .values_panic(values)
+            .to_owned();
+        tx.execute(&insert).await?;
+        Ok(())
+    }
+
+    async fn store_fields(&self, tx: &mut Tx, package_id: &str, fields: &PackageFields) -> Result<()> {
+        let update = Query::update()
+            .table("package")
+            .values(PackageFields::COLUMNS.iter().copied().zip(fields.values()))
+            .value("edition", sea_query::ExprTrait::add(Expr::col("edition"), 1i64))
+            .and_where(by_id(package_id))
+            .to_owned();
+        tx.execute(&update).await?;
+        Ok(())
+    }
+
+    /// What else must happen after a change. Returns whose desired state changed.
+    async fn follow_change(
+        &self,
+        tx: &mut Tx,
+        before: &Package,
+        fields: &PackageFields,
+        now: Timestamp,
+    ) -> Result<Vec<crate::distribution::DpId>> {
+        let id = &before.package_id;
+        let source_moved = fields.pkg_source_path != before.fields.pkg_source_path;
+        if fields.has_source() && (source_moved || !before.fields.has_source()) {
+            if before.stored_version == 0 {
+                let update = Query::update()
+                    .table("package")
+                    .value("source_version", 1i64)
+                    .and_where(by_id(id))
+                    .to_owned();
+                tx.execute(&update).await?;
+            }
+            refresh::request(tx, id, now).await?;
+        }
+        if fields.priority != before.fields.priority {
+            return demand::tell_again(tx, id).await;
+        }
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,73 @@
+//! Accepting a refresh: counted durably, coalesced with what is not begun yet.
+//!
+//! `refresh_requested` counts what was accepted, `refresh_done` what was answered. A request to an idle
+//! package must publish a version even from an unchanged source, and `refresh_forced` remembers up to which
+//! request that holds. A request that arrives while a snapshot runs is not forced: the worker looks again
+//! and publishes only what really changed. Requests that wait together are answered by one version.
+
+use jiff::Timestamp;
+use sea_query::Query;
+
+use super::{ActionInProgress, by_id, require};
+use crate::access::{Action, Actor};
+use crate::db::Tx;
+use crate::error::{Result, SiteError};
+use crate::site::Site;
+use crate::status::{self, Message};
+
+impl Site {
+    /// Reads the package's source anew and brings the result to all its distribution points.
+    ///
+    /// Returns once the request is durable. Errors: [`SiteError::PackageNotFound`], [`SiteError::NoSource`],
+    /// [`SiteError::AccessDenied`].
+    pub async fn refresh_package(&self, actor: &Actor, package_id: &str) -> Result<()> {
+        actor.may(Action::Refresh)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let package = require(&mut tx, package_id).await?;
+        if !package.fields.has_source() {
+            return Err(SiteError::NoSource { package_id: package_id.to_owned() });
+        }
+        request(&mut tx, package_id, now).await?;
+        status::add(&mut tx, now, Message::package_refreshed(actor, package_id, &package.fields.name))
+            .await?;
+        tx.commit().await?;
+        self.snapshot_wake().notify_one();
+        Ok(())
+    }
+}
+
+/// Counts one more request. A request in a retry's waiting time is tried at once.
+pub(crate) async fn request(tx: &mut Tx, package_id: &str, now: Timestamp) -> Result<()> {
+    let select = Query::select()
+        .columns([
+            "refresh_requested",
+            "refresh_forced",
+            "refresh_done",
+            "refresh_since",
+            "lease_owner",
+            "stored_version",
+        ])
+        .from("package")
+        .and_where(by_id(package_id))
+        .to_owned();
+    let row = tx.optional(&select).await?.ok_or_else(|| SiteError::package(package_id))?;
+    let requested = row.get::<i64>("refresh_requested")? + 1;
+    let running = row.get::<Option<String>>("lease_owner")?.is_some();
+    let forced = if running { row.get("refresh_forced")? } else { requested };
+    let since: Option<i64> = row.get("refresh_since")?;
+    let first = row.get::<i64>("stored_version")? == 0;
+    let action = if first { ActionInProgress::Add } else { ActionInProgress::Update };
+    let update = Query::update()
+        .table("package")
+        .value("refresh_requested", requested)
+        .value("refresh_forced", forced)
+        .value("refresh_since", since.unwrap_or_else(|| now.as_microsecond()))
+        .value("snapshot_next_at", Option::<i64>::None)
+        .value("snapshot_attempts", 0i64)
+        .value("action_in_progress", i64::from(action.number()))
+        .and_where(by_id(package_id))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}

@@ -1,0 +1,326 @@
+//! From the query tree to one statement for either back end.
+//!
+//! Every name comes from the table of views and every value is bound, so nothing that a client wrote becomes
+//! SQL text. Text compares by the lower case of ASCII letters, bytewise beyond: the same on both back ends
+//! whatever the database's locale is.
+
+use cim::Value;
+use cim::query::{Direction, Expr as Condition, Operator, Query, Select};
+use sea_query::extension::postgres::PgBinOper;
+use sea_query::extension::sqlite::SqliteBinOper;
+use sea_query::{Expr, ExprTrait, Func, LikeExpr, Order, SelectStatement};
+
+use super::pattern;
+use super::views::{Column, Kind, View};
+use crate::db::Dialect;
+use crate::error::{Result, SiteError};
+
+/// How deep conditions nest.
+const DEPTH_MAX: usize = 64;
+/// Comparisons in one query, each value of an IN list counted.
+const TERMS_MAX: usize = 1_000;
+/// Properties to sort by.
+const ORDER_MAX: usize = 16;
+/// Characters of one text value or pattern.
+const TEXT_CHARS_MAX: usize = 4_096;
+
+/// A query, ready to run.
+pub(super) struct Compiled {
+    pub(super) columns: Vec<&'static Column>,
+    pub(super) rows: SelectStatement,
+    /// Selects one number, `matching`.
+    pub(super) count: Option<SelectStatement>,
+}
+
+pub(super) fn compile(view: &'static View, query: &Query, dialect: Dialect) -> Result<Compiled> {
+    let mut compiler = Compiler { view, dialect, terms: 0 };
+    let columns = compiler.columns(&query.select)?;
+    let filter = query.filter.as_ref().map(|filter| compiler.condition(filter, 0)).transpose()?;
+    let base = || {
+        let mut select = sea_query::Query::select();
+        select.from(view.name);
+        if let Some(filter) = &filter {
+            select.and_where(filter.clone());
+        }
+        select
+    };
+    let mut rows = base();
+    rows.columns(columns.iter().map(|column| column.name));
+    compiler.order(&mut rows, &query.order)?;
+    // SQLite has no OFFSET without LIMIT, and both count in 64-bit signed numbers.
+    const LIMIT_MAX: u64 = i64::MAX.cast_unsigned();
+    let within = |count: u64| Ord::min(count, LIMIT_MAX);
+    if query.top.is_some() || query.skip.is_some() {
+        rows.limit(query.top.map_or(LIMIT_MAX, within));
+        rows.offset(query.skip.map_or(0, within));
+    }
+    let count = query.count.then(|| {
+        let mut count = base();
+        count.expr_as(Func::count(Expr::val(1i64)), "matching");
+        count
+    });
+    Ok(Compiled { columns, rows, count })
+}
+
+struct Compiler {
+    view: &'static View,
+    dialect: Dialect,
+    terms: usize,
+}
+
+impl Compiler {
+    fn columns(&self, select: &Select) -> Result<Vec<&'static Column>> {
+        match select {
+            Select::All => Ok(self.view.columns.iter().collect()),
+            Select::Properties(names) => {
+                let mut columns: Vec<&Column> = Vec::with_capacity(names.len().min(self.view.columns.len()));
+                for name in names {
+                    let column = self.column(name)?;
+                    if !columns.contains(&column) {
+                        columns.push(column);
+                    }
+                }
+                Ok(columns)
+            }
+        }
+    }
+
+    fn column(&self, name: &str) -> Result<&'static Column> {
+        let missing = || invalid(format!("{} has no property {name} that can be queried", self.view.name));
+        self.view.column(name).ok_or_else(missing)
+    }
+
+    /// The order asked for, and the key last, so that pages neither overlap nor leave out.
+    fn order(&self, rows: &mut SelectStatement, order: &[(String, Direction)]) -> Result<()> {
+        if order.len() > ORDER_MAX {
+            return Err(invalid(format!("at most {ORDER_MAX} properties can be sorted by")));
+        }
+        for (name, direction) in order {
+            let direction = match direction {
+                Direction::Ascending => Order::Asc,
+                Direction::Descending => Order::Desc,
+            };
+            let column = self.column(name)?;
+            // Null sorts below everything, as in the original; the back ends disagree by default.
+            rows.order_by_expr(Expr::col(column.name).is_not_null(), direction.clone());
+            rows.order_by_expr(self.comparable(column), direction);
+        }
+        for name in self.view.key {
+            rows.order_by_expr(self.comparable(self.column(name)?), Order::Asc);
+        }
+        Ok(())
+    }
+
+    fn condition(&mut self, condition: &Condition, depth: usize) -> Result<Expr> {
+        if depth > DEPTH_MAX {
+            return Err(invalid(format!("conditions nest more than {DEPTH_MAX} deep")));
+        }
+        match condition {
+            Condition::And(all) => self.joined(all, depth, true),
+            Condition::Or(any) => self.joined(any, depth, false),
+            Condition::Not(inner) => Ok(self.condition(inner, depth + 1)?.not()),
+            Condition::Compare { property, op, value } => self.compare(property, *op, value),
+            Condition::IsNull { property } => {
+                self.count_terms(1)?;
+                Ok(Expr::col(self.column(property)?.name).is_null())
+            }
+            Condition::In { property, values } => self.one_of(property, values),
+            Condition::Like { property, pattern } => self.like(property, pattern),
+            Condition::StartsWith { property, text } => self.has_text(property, text, "", "%"),
+            Condition::EndsWith { property, text } => self.has_text(property, text, "%", ""),
+            Condition::Contains { property, text } => self.has_text(property, text, "%", "%"),
+            Condition::AnyElement { property, .. } => {
+                Err(invalid(format!("{property} is not an array property that can be queried")))
+            }
+        }
+    }
+
+    fn joined(&mut self, conditions: &[Condition], depth: usize, all: bool) -> Result<Expr> {
+        let mut joined: Option<Expr> = None;
+        for condition in conditions {
+            let next = self.condition(condition, depth + 1)?;
+            joined = Some(match joined {
+                None => next,
+                Some(so_far) if all => so_far.and(next),
+                Some(so_far) => so_far.or(next),
+            });
+        }
+        joined.ok_or_else(|| invalid("a condition has no terms".to_owned()))
+    }
+
+    fn compare(&mut self, property: &str, op: Operator, value: &Value) -> Result<Expr> {
+        self.count_terms(1)?;
+        let column = self.column(property)?;
+        let fitted = match fit(column, value)? {
+            Fitted::Value(fitted) => fitted,
+            Fitted::Below => {
+                return Ok(always(column, matches!(op, Operator::Gt | Operator::Ge | Operator::Ne)));
+            }
+            Fitted::Above => {
+                return Ok(always(column, matches!(op, Operator::Lt | Operator::Le | Operator::Ne)));
+            }
+        };
+        let left = self.comparable(column);
+        Ok(match op {
+            Operator::Eq => left.eq(fitted),
+            Operator::Ne => left.ne(fitted),
+            Operator::Lt => left.lt(fitted),
+            Operator::Le => left.lte(fitted),
+            Operator::Gt => left.gt(fitted),
+            Operator::Ge => left.gte(fitted),
+        })
+    }
+
+    fn one_of(&mut self, property: &str, values: &[Value]) -> Result<Expr> {
+        self.count_terms(values.len())?;
+        let column = self.column(property)?;
+        let mut fitted = Vec::with_capacity(values.len());
+        for value in values {
+            if let Fitted::Value(value) = fit(column, value)? {
+                fitted.push(value);
+            }
+        }
+        if fitted.is_empty() {
+            return Ok(always(column, false));
+        }
+        Ok(self.comparable(column).is_in(fitted))
+    }
+
+    fn like(&mut self, property: &str, like: &cim::query::LikePattern) -> Result<Expr> {
+        self.count_terms(1)?;
+        let left = self.text(property)?;
+        let short = |text: &str| check_length(text);
+        Ok(match (pattern::like(like), self.dialect) {
+            (Some(sql), _) => {
+                short(&sql)?;
+                left.like(LikeExpr::new(sql).escape('\\'))
+            }
+            (None, Dialect::Sqlite) => {
+                let glob = pattern::glob(like);
+                short(&glob)?;
+                left.binary(SqliteBinOper::Glob, glob)
+            }
+            (None, Dialect::Postgres) => {
+                let regex = pattern::regex(like);
+                short(&regex)?;
+                left.binary(PgBinOper::Regex, regex)
+            }
+        })
+    }
+
+    fn has_text(&mut self, property: &str, text: &str, before: &str, after: &str) -> Result<Expr> {
+        self.count_terms(1)?;
+        check_length(text)?;
+        let sql = format!("{before}{}{after}", pattern::like_text(text));
+        Ok(self.text(property)?.like(LikeExpr::new(sql).escape('\\')))
+    }
+
+    fn text(&self, property: &str) -> Result<Expr> {
+        let column = self.column(property)?;
+        match column.kind {
+            Kind::Text => Ok(self.comparable(column)),
+            _ => Err(invalid(format!("{} is not text; it cannot be matched with a pattern", column.name))),
+        }
+    }
+
+    /// The column in the form in which it is compared and sorted.
+    fn comparable(&self, column: &Column) -> Expr {
+        let plain = Expr::col(column.name);
+        match (column.kind, self.dialect) {
+            (Kind::Text, Dialect::Sqlite) => Expr::from(Func::lower(plain)),
+            (Kind::Text, Dialect::Postgres) => Expr::cust_with_expr(r#"LOWER($1 COLLATE "C")"#, plain),
+            _ => plain,
+        }
+    }
+
+    fn count_terms(&mut self, more: usize) -> Result<()> {
+        self.terms = self.terms.saturating_add(more);
+        if self.terms > TERMS_MAX {
+            return Err(invalid(format!("more than {TERMS_MAX} comparisons")));
+        }
+        Ok(())
+    }
+}
+
+/// A value in the form of its column.
+enum Fitted {
+    Value(Expr),
+    /// Below every value that the column can have.
+    Below,
+    /// Above every value that the column can have.
+    Above,
+}
+
+fn fit(column: &Column, value: &Value) -> Result<Fitted> {
+    let wrong = |needed: &str| Err(invalid(format!("{} is compared with what is not {needed}", column.name)));
+    match (column.kind, value) {
+        (Kind::Text, Value::String(text)) => fit_text(text),
+        (Kind::Text, Value::Integer(number)) => fit_text(&number.to_string()),
+        (Kind::Text, _) => wrong("text"),
+        (Kind::Integer | Kind::Boolean, Value::Boolean(truth)) => Ok(fit_number(i128::from(*truth))),
+        (Kind::Boolean, Value::Integer(number)) => Ok(fit_number(i128::from(*number != 0))),
+        (Kind::Boolean, Value::String(text)) => match text.trim().to_ascii_lowercase().as_str() {
+            "true" | "1" | "-1" => Ok(fit_number(1)),
+            "false" | "0" => Ok(fit_number(0)),
+            _ => wrong("true or false"),
+        },
+        (Kind::Boolean, _) => wrong("true or false"),
+        (Kind::Integer, Value::Integer(number)) => Ok(fit_number(*number)),
+        (Kind::Integer, Value::String(text)) => match text.trim().parse::<i128>() {
+            Ok(number) => Ok(fit_number(number)),
+            Err(_) => wrong("a whole number"),
+        },
+        (Kind::Integer, _) => wrong("a whole number"),
+        (Kind::DateTime, Value::DateTime(at)) => match at.timestamp() {
+            Some(at) => Ok(Fitted::Value(at.as_microsecond().into())),
+            None => wrong("a point in time"),
+        },
+        (Kind::DateTime, Value::String(text)) => fit_time(text).map_or_else(|| wrong("a point in time"), Ok),
+        (Kind::DateTime, _) => wrong("a point in time"),
+    }
+}
+
+fn fit_text(text: &str) -> Result<Fitted> {
+    check_length(text)?;
+    Ok(Fitted::Value(text.to_ascii_lowercase().into()))
+}
+
+fn fit_number(number: i128) -> Fitted {
+    match i64::try_from(number) {
+        Ok(number) => Fitted::Value(number.into()),
+        Err(_) if number < 0 => Fitted::Below,
+        Err(_) => Fitted::Above,
+    }
+}
+
+/// A CIM datetime or one of ISO 8601, without a zone read as UTC.
+fn fit_time(text: &str) -> Option<Fitted> {
+    let text = text.trim();
+    let cim = text.parse::<cim::DateTime>().ok().and_then(|at| at.timestamp());
+    let zoned = || text.parse::<jiff::Timestamp>().ok();
+    let plain = || {
+        let plain: jiff::civil::DateTime = text.parse().ok()?;
+        jiff::tz::Offset::UTC.to_timestamp(plain).ok()
+    };
+    cim.or_else(zoned).or_else(plain).map(|at| Fitted::Value(at.as_microsecond().into()))
+}
+
+/// The same answer for every instance that has a value.
+fn always(column: &Column, answer: bool) -> Expr {
+    let has_value = Expr::col(column.name).is_not_null();
+    if answer { has_value } else { has_value.and(Expr::val(1i64).eq(0i64)) }
+}
+
+fn check_length(text: &str) -> Result<()> {
+    if text.chars().count() > TEXT_CHARS_MAX {
+        return Err(invalid(format!("a text has more than {TEXT_CHARS_MAX} characters")));
+    }
+    if text.contains('\0') {
+        return Err(invalid("a text has a null character".to_owned()));
+    }
+    Ok(())
+}
+
+fn invalid(reason: String) -> SiteError {
+    SiteError::InvalidQuery { reason }
+}

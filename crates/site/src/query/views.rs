@@ -1,0 +1,243 @@
+//! The classes that can be queried: the columns of each view, their kinds, and the key.
+//!
+//! A test compares this table with the views themselves on both back ends.
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// True or false.
+    Boolean,
+    /// A time.
+    DateTime,
+}
+
+/// A column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Column {
+    /// The property's name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+}
+
+/// A class that can be queried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// The class's name.
+    pub name: &'static str,
+    /// The columns, in alphabetical order.
+    pub columns: &'static [Column],
+    /// The names of the key columns, in alphabetical order.
+    pub key: &'static [&'static str],
+}
+
+impl View {
+    /// The column of that name, whatever its case.
+    #[must_use]
+    pub fn column(&self, name: &str) -> Option<&'static Column> {
+        self.columns.iter().find(|column| column.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// The view of that name, whatever its case.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static View> {
+    ALL.iter().find(|view| view.name.eq_ignore_ascii_case(name))
+}
+
+/// Every class that can be queried.
+pub const ALL: &[View] = &[
+    View { name: "SMS_DriverPackage", columns: DRIVER_PACKAGE, key: &["PackageID"] },
+    View {
+        name: "SMS_DistributionPoint",
+        columns: DISTRIBUTION_POINT,
+        key: &["PackageID", "ServerNALPath", "SiteCode"],
+    },
+    View {
+        name: "SMS_DistributionPointInfo",
+        columns: DISTRIBUTION_POINT_INFO,
+        key: &["NALPath", "ResourceType", "SiteCode"],
+    },
+    View {
+        name: "SMS_SystemResourceList",
+        columns: SYSTEM_RESOURCE_LIST,
+        key: &["NALPath", "ResourceType", "RoleName", "SiteCode"],
+    },
+    View {
+        name: "SMS_PackageStatusDistPointsSummarizer",
+        columns: PACKAGE_STATUS_DIST_POINTS_SUMMARIZER,
+        key: &["PackageID", "ServerNALPath", "SiteCode"],
+    },
+    View { name: "SMS_ProviderLocation", columns: PROVIDER_LOCATION, key: &["SiteCode"] },
+    View { name: "SMS_Identification", columns: IDENTIFICATION, key: &["ThisSiteCode"] },
+];
+
+const fn text(name: &'static str) -> Column {
+    Column { name, kind: Kind::Text }
+}
+
+const fn integer(name: &'static str) -> Column {
+    Column { name, kind: Kind::Integer }
+}
+
+const fn boolean(name: &'static str) -> Column {
+    Column { name, kind: Kind::Boolean }
+}
+
+const fn time(name: &'static str) -> Column {
+    Column { name, kind: Kind::DateTime }
+}
+
+const DRIVER_PACKAGE: &[Column] = &[
+    integer("ActionInProgress"),
+    text("AlternateContentProviders"),
+    text("Description"),
+    integer("ExtendedDataSize"),
+    integer("ForcedDisconnectDelay"),
+    boolean("ForcedDisconnectEnabled"),
+    integer("ForcedDisconnectNumRetries"),
+    integer("IconSize"),
+    boolean("IgnoreAddressSchedule"),
+    integer("ISVDataSize"),
+    text("ISVString"),
+    text("Language"),
+    time("LastRefreshTime"),
+    text("Manufacturer"),
+    text("MIFFilename"),
+    text("MIFName"),
+    text("MIFPublisher"),
+    text("MIFVersion"),
+    text("Name"),
+    integer("NumOfPrograms"),
+    text("PackageID"),
+    integer("PackageSize"),
+    integer("PackageType"),
+    integer("PkgFlags"),
+    integer("PkgSourceFlag"),
+    text("PkgSourcePath"),
+    text("PreferredAddressType"),
+    integer("Priority"),
+    boolean("RefreshPkgSourceFlag"),
+    text("SedoObjectVersion"),
+    text("ShareName"),
+    integer("ShareType"),
+    time("SourceDate"),
+    text("SourceSite"),
+    integer("SourceVersion"),
+    text("StoredPkgPath"),
+    integer("StoredPkgVersion"),
+    text("Version"),
+];
+
+const DISTRIBUTION_POINT: &[Column] = &[
+    boolean("BitsEnabled"),
+    boolean("IsPeerDP"),
+    boolean("IsProtected"),
+    integer("ISVDataSize"),
+    text("ISVString"),
+    time("LastRefreshTime"),
+    integer("ObjectTypeID"),
+    text("PackageID"),
+    integer("PackageType"),
+    boolean("RefreshNow"),
+    text("ResourceType"),
+    text("SecureObjectID"),
+    text("ServerNALPath"),
+    text("SiteCode"),
+    text("SiteName"),
+    text("SourceSite"),
+    integer("Status"),
+];
+
+const DISTRIBUTION_POINT_INFO: &[Column] = &[
+    boolean("AddressScheduleEnabled"),
+    text("BindExcept"),
+    boolean("BindPolicy"),
+    boolean("BitsEnabled"),
+    boolean("CertificateType"),
+    integer("Communication"),
+    text("Description"),
+    integer("DPFlags"),
+    text("Drive"),
+    integer("GroupCount"),
+    boolean("HasRelationship"),
+    boolean("HealthCheckEnabled"),
+    integer("HealthCheckPriority"),
+    text("HealthCheckSchedule"),
+    integer("ID"),
+    text("IdentityGUID"),
+    boolean("InternetFacing"),
+    boolean("IsActive"),
+    boolean("IsMulticast"),
+    boolean("IsPeerDP"),
+    boolean("IsProtected"),
+    boolean("IsPullDP"),
+    boolean("IsPXE"),
+    text("NALPath"),
+    text("Name"),
+    text("OperatingSystem"),
+    boolean("PreStagingAllowed"),
+    integer("Priority"),
+    text("PXEPassword"),
+    boolean("RateLimitsEnabled"),
+    text("Region"),
+    text("ResourceType"),
+    integer("ResponseDelay"),
+    text("ServerName"),
+    integer("ServiceType"),
+    text("ShareName"),
+    text("SiteCode"),
+    text("SiteName"),
+    boolean("SupportUnknownMachines"),
+    integer("TransferRate"),
+    integer("UdaSetting"),
+];
+
+const SYSTEM_RESOURCE_LIST: &[Column] = &[
+    boolean("InternetEnabled"),
+    boolean("InternetShared"),
+    text("NALPath"),
+    text("ResourceType"),
+    text("RoleName"),
+    text("ServerName"),
+    text("ServerRemoteName"),
+    text("SiteCode"),
+    integer("SslState"),
+];
+
+const PACKAGE_STATUS_DIST_POINTS_SUMMARIZER: &[Column] = &[
+    time("LastCopied"),
+    text("PackageID"),
+    integer("PackageType"),
+    integer("SecuredTypeID"),
+    text("SecureObjectID"),
+    text("ServerNALPath"),
+    text("SiteCode"),
+    text("SourceNALPath"),
+    integer("SourceVersion"),
+    integer("State"),
+    time("SummaryDate"),
+];
+
+const PROVIDER_LOCATION: &[Column] =
+    &[text("Machine"), text("NamespacePath"), boolean("ProviderForLocalSite"), text("SiteCode")];
+
+const IDENTIFICATION: &[Column] = &[
+    integer("License"),
+    integer("LocaleID"),
+    integer("MonthlyReleaseVersion"),
+    integer("Reserved"),
+    text("ServiceAccountName"),
+    text("SMSAvailableConsoleVersion"),
+    integer("SMSBuildNumber"),
+    integer("SMSMinBuildNumber"),
+    text("SMSProviderServer"),
+    text("SMSSiteServer"),
+    text("SMSVersion"),
+    text("ThisSiteCode"),
+    text("ThisSiteName"),
+];

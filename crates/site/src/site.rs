@@ -1,0 +1,271 @@
+//! The site itself: its making, its opening, and what its parts share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clock::SharedClock;
+use content::Library;
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Query};
+use tokio::sync::{Notify, OnceCell, Semaphore};
+
+use crate::access::credentials::Credentials;
+use crate::access::{Role, password, user};
+use crate::change::Changes;
+use crate::db::{Database, Tx};
+use crate::distribution::desired::WAITERS_MAX;
+use crate::error::{Result, SiteError};
+
+const DATABASE_FILE: &str = "site.db";
+const SITE_NAME_CHARS_MAX: usize = 50;
+const SERVER_NAME_CHARS_MAX: usize = 253;
+
+/// Where a site lives and what it is called.
+#[derive(Debug, Clone, Default)]
+pub struct SiteOptions {
+    /// The data folder.
+    pub data_dir: PathBuf,
+    /// `postgres://...`; without it the database is SQLite in the data folder.
+    pub database_url: Option<String>,
+    /// Three letters or digits, for example `PS1`. Used by [`Site::init`] only.
+    pub site_code: String,
+    /// The site's name. Used by [`Site::init`] only.
+    pub site_name: String,
+    /// The server's network name; by default the machine's host name. Used by [`Site::init`] only.
+    pub server_name: Option<String>,
+    /// UNC prefixes and the folders they stand for, for example `\\srv\src` and `/srv/src`.
+    pub shares: BTreeMap<String, PathBuf>,
+}
+
+/// What a site is called; fixed when it is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteIdentity {
+    /// Three upper-case letters or digits.
+    pub site_code: String,
+    /// The site's name.
+    pub site_name: String,
+    /// The site's GUID, without braces.
+    pub site_guid: String,
+    /// The server's network name.
+    pub server_name: String,
+}
+
+/// A site: packages, distribution, status, access. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Site {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    db: Database,
+    clock: SharedClock,
+    identity: SiteIdentity,
+    options: SiteOptions,
+    library: OnceCell<Arc<Library>>,
+    changes: Changes,
+    snapshot_wake: Notify,
+    waiters: Semaphore,
+    credentials: Credentials,
+    /// Names this data folder's server in leases, when several serve one site.
+    server_id: String,
+}
+
+impl Site {
+    /// Makes a new site with its first administrator `admin`.
+    ///
+    /// Errors: [`SiteError::AlreadyInitialized`] if the database holds a site, [`SiteError::InvalidOption`]
+    /// for a bad site code, name or password.
+    pub async fn init(options: &SiteOptions, admin_password: &str, clock: SharedClock) -> Result<()> {
+        let identity = new_identity(options)?;
+        create_private_folder(&options.data_dir)?;
+        let db = open_database(options).await?;
+        let hash = password::hash(admin_password.to_owned()).await?;
+        let mut tx = db.write().await?;
+        if read_identity(&mut tx).await?.is_some() {
+            return Err(SiteError::AlreadyInitialized);
+        }
+        insert_identity(&mut tx, &identity, clock.now()).await?;
+        user::insert(&mut tx, "admin", &hash, Role::FullAdministrator, clock.now()).await?;
+        tx.commit().await?;
+        db.close().await;
+        Ok(())
+    }
+
+    /// Opens a site that [`Site::init`] made. The content library is opened when it is first needed.
+    pub async fn open(options: &SiteOptions, clock: SharedClock) -> Result<Self> {
+        if options.database_url.is_none() && !options.data_dir.join(DATABASE_FILE).is_file() {
+            return Err(SiteError::NotInitialized);
+        }
+        let db = open_database(options).await?;
+        let mut tx = db.write().await?;
+        let identity = read_identity(&mut tx).await?.ok_or(SiteError::NotInitialized)?;
+        drop(tx);
+        let inner = Inner {
+            db,
+            clock,
+            identity,
+            options: options.clone(),
+            library: OnceCell::new(),
+            changes: Changes::default(),
+            snapshot_wake: Notify::new(),
+            waiters: Semaphore::new(WAITERS_MAX),
+            credentials: Credentials::new()?,
+            server_id: server_id(&options.data_dir)?,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// What the site is called.
+    #[must_use]
+    pub fn identity(&self) -> &SiteIdentity {
+        &self.inner.identity
+    }
+
+    /// Closes the database in good order. A site that is only dropped loses nothing either.
+    pub async fn close(&self) {
+        self.inner.db.close().await;
+    }
+
+    pub(crate) fn db(&self) -> &Database {
+        &self.inner.db
+    }
+
+    pub(crate) fn clock(&self) -> &SharedClock {
+        &self.inner.clock
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    pub(crate) fn options(&self) -> &SiteOptions {
+        &self.inner.options
+    }
+
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.inner.changes
+    }
+
+    pub(crate) fn snapshot_wake(&self) -> &Notify {
+        &self.inner.snapshot_wake
+    }
+
+    pub(crate) fn waiters(&self) -> &Semaphore {
+        &self.inner.waiters
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.inner.credentials
+    }
+
+    pub(crate) fn server_id(&self) -> &str {
+        &self.inner.server_id
+    }
+
+    pub(crate) fn library_cell(&self) -> &OnceCell<Arc<Library>> {
+        &self.inner.library
+    }
+}
+
+async fn open_database(options: &SiteOptions) -> Result<Database> {
+    match &options.database_url {
+        Some(url) => Database::postgres(url).await,
+        None => Database::sqlite(&options.data_dir.join(DATABASE_FILE)).await,
+    }
+}
+
+fn new_identity(options: &SiteOptions) -> Result<SiteIdentity> {
+    let invalid = |option, reason: &str| SiteError::InvalidOption { option, reason: reason.to_owned() };
+    let code = &options.site_code;
+    if code.len() != 3 || !code.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        return Err(invalid("site code", "three letters or digits are needed, for example PS1"));
+    }
+    let site_name = match options.site_name.trim() {
+        "" => format!("Site {}", code.to_ascii_uppercase()),
+        name if name.chars().count() <= SITE_NAME_CHARS_MAX => name.to_owned(),
+        _ => return Err(invalid("site name", "at most 50 characters are allowed")),
+    };
+    let server_name = options.server_name.clone().unwrap_or_else(machine_name);
+    if !is_host_name(&server_name) {
+        return Err(invalid("server name", "a host name is needed, for example srv.example.test"));
+    }
+    Ok(SiteIdentity {
+        site_code: code.to_ascii_uppercase(),
+        site_name,
+        site_guid: uuid::Uuid::new_v4().to_string().to_uppercase(),
+        server_name,
+    })
+}
+
+/// Whether the text is a host name: it goes into NAL paths, URLs and certificates as it stands.
+pub(crate) fn is_host_name(name: &str) -> bool {
+    let label = |label: &str| {
+        let inside = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        (1..=63).contains(&label.len()) && inside && !label.starts_with('-') && !label.ends_with('-')
+    };
+    name.len() <= SERVER_NAME_CHARS_MAX && name.split('.').all(label)
+}
+
+fn machine_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match name.trim() {
+        name if is_host_name(name) => name.to_owned(),
+        _ => "localhost".to_owned(),
+    }
+}
+
+fn create_private_folder(folder: &Path) -> Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(SiteError::io(folder))
+}
+
+/// The id of the server with this data folder, made when it is first asked for.
+fn server_id(folder: &Path) -> Result<String> {
+    let file = folder.join("server-id");
+    if let Ok(text) = std::fs::read_to_string(&file)
+        && let Ok(id) = uuid::Uuid::try_parse(text.trim())
+    {
+        return Ok(id.to_string());
+    }
+    create_private_folder(folder)?;
+    let id = uuid::Uuid::new_v4().to_string();
+    std::fs::write(&file, &id).map_err(SiteError::io(&file))?;
+    Ok(id)
+}
+
+async fn read_identity(tx: &mut Tx) -> Result<Option<SiteIdentity>> {
+    let select = Query::select()
+        .columns(["site_code", "site_name", "site_guid", "server_name"])
+        .from("site")
+        .and_where(Expr::col("id").eq(1i64))
+        .to_owned();
+    let Some(row) = tx.optional(&select).await? else { return Ok(None) };
+    Ok(Some(SiteIdentity {
+        site_code: row.get("site_code")?,
+        site_name: row.get("site_name")?,
+        site_guid: row.get("site_guid")?,
+        server_name: row.get("server_name")?,
+    }))
+}
+
+async fn insert_identity(tx: &mut Tx, identity: &SiteIdentity, now: Timestamp) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("site")
+        .columns(["id", "site_code", "site_name", "site_guid", "server_name", "created_at"])
+        .values_panic([
+            1i64.into(),
+            identity.site_code.as_str().into(),
+            identity.site_name.as_str().into(),
+            identity.site_guid.as_str().into(),
+            identity.server_name.as_str().into(),
+            now.as_microsecond().into(),
+        ])
+        .to_owned();
+    tx.execute(&insert).await?;
+    Ok(())
+}

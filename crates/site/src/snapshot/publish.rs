@@ -1,0 +1,179 @@
+//! Publishing: the one transaction that makes a snapshot the package's next version.
+
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Query};
+
+use super::claim::Claim;
+use crate::db::Tx;
+use crate::distribution::{DpId, demand};
+use crate::error::Result;
+use crate::package::{ActionInProgress, by_id};
+use crate::site::Site;
+use crate::status::{self, Message};
+
+/// Versions whose content the library keeps: the current one, and two before it as patch bases for
+/// distribution points that lag behind.
+pub(crate) const VERSIONS_KEPT: u32 = 3;
+
+/// What the library made of a source.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    pub(crate) manifest: String,
+    pub(crate) content_hash: String,
+    pub(crate) files: u64,
+    pub(crate) folders: u64,
+    pub(crate) bytes: u64,
+    pub(crate) stored_new_bytes: u64,
+}
+
+/// What became of a snapshot.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It is this version now. The manifests of versions that are no longer kept may be released.
+    Published { version: u32, outdated: Vec<String> },
+    /// The source is as it was, and nobody asked for a version since.
+    Unchanged,
+    /// Somebody else has the claim, or the package is being deleted.
+    ClaimLost,
+}
+
+impl Site {
+    /// Answers the claim's request with what was taken.
+    pub(crate) async fn publish(&self, claim: &Claim, taken: &Taken) -> Result<Outcome> {
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        if !answer(&mut tx, claim, now).await? {
+            return Ok(Outcome::ClaimLost);
+        }
+        let changed = claim.previous_manifest.as_ref() != Some(&taken.manifest);
+        if !(claim.forced || changed) {
+            tx.commit().await?;
+            return Ok(Outcome::Unchanged);
+        }
+        let version = claim.stored_version + 1;
+        insert_version(&mut tx, claim, version, taken, now).await?;
+        raise_version(&mut tx, claim, version, taken, now).await?;
+        let touched = demand::want_version(&mut tx, &claim.package_id, version, now).await?;
+        let outdated = drop_outdated(&mut tx, claim, version).await?;
+        say(&mut tx, claim, version, taken, now).await?;
+        tx.commit().await?;
+        self.tell(&touched);
+        Ok(Outcome::Published { version, outdated })
+    }
+
+    fn tell(&self, touched: &[DpId]) {
+        self.changes().notify(touched);
+    }
+}
+
+/// Marks the request as answered, if the claim still holds.
+async fn answer(tx: &mut Tx, claim: &Claim, now: Timestamp) -> Result<bool> {
+    let pending = Expr::col("refresh_requested").gt(claim.request);
+    let no_number = Option::<i64>::None;
+    let no_text = Option::<String>::None;
+    let update = Query::update()
+        .table("package")
+        .value("refresh_done", claim.request)
+        .value(
+            "refresh_since",
+            Expr::case(pending.clone(), now.as_microsecond()).finally(Expr::value(no_number)),
+        )
+        .value(
+            "action_in_progress",
+            Expr::case(pending, number(ActionInProgress::Update)).finally(number(ActionInProgress::None)),
+        )
+        .value("last_refresh_at", now.as_microsecond())
+        .value("lease_owner", no_text.clone())
+        .value("lease_until", no_number)
+        .value("snapshot_attempts", 0i64)
+        .value("snapshot_next_at", no_number)
+        .value("source_fault_code", no_text.clone())
+        .value("source_fault_message", no_text)
+        .value("source_fault_at", no_number)
+        .and_where(by_id(&claim.package_id))
+        .and_where(Expr::col("lease_owner").eq(claim.token.as_str()))
+        .and_where(Expr::col("action_in_progress").ne(number(ActionInProgress::Delete)))
+        .to_owned();
+    Ok(tx.execute(&update).await? == 1)
+}
+
+fn number(action: ActionInProgress) -> i64 {
+    i64::from(action.number())
+}
+
+async fn insert_version(
+    tx: &mut Tx,
+    claim: &Claim,
+    version: u32,
+    taken: &Taken,
+    now: Timestamp,
+) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("package_version")
+        .columns([
+            "package_id",
+            "version",
+            "manifest_id",
+            "content_hash",
+            "files",
+            "folders",
+            "bytes",
+            "stored_new_bytes",
+            "published_at",
+            "retained",
+        ])
+        .values_panic([
+            claim.package_id.as_str().into(),
+            i64::from(version).into(),
+            taken.manifest.as_str().into(),
+            taken.content_hash.as_str().into(),
+            taken.files.cast_signed().into(),
+            taken.folders.cast_signed().into(),
+            taken.bytes.cast_signed().into(),
+            taken.stored_new_bytes.cast_signed().into(),
+            now.as_microsecond().into(),
+            1i64.into(),
+        ])
+        .to_owned();
+    tx.execute(&insert).await?;
+    Ok(())
+}
+
+async fn raise_version(
+    tx: &mut Tx,
+    claim: &Claim,
+    version: u32,
+    taken: &Taken,
+    now: Timestamp,
+) -> Result<()> {
+    let update = Query::update()
+        .table("package")
+        .value("source_version", i64::from(version))
+        .value("stored_version", i64::from(version))
+        .value("source_date", now.as_microsecond())
+        .value("source_bytes", taken.bytes.cast_signed())
+        .value("content_hash", taken.content_hash.as_str())
+        .and_where(by_id(&claim.package_id))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
+async fn drop_outdated(tx: &mut Tx, claim: &Claim, version: u32) -> Result<Vec<String>> {
+    let update = Query::update()
+        .table("package_version")
+        .value("retained", 0i64)
+        .and_where(by_id(&claim.package_id))
+        .and_where(Expr::col("retained").eq(1i64))
+        .and_where(Expr::col("version").lte(i64::from(version.saturating_sub(VERSIONS_KEPT))))
+        .returning_col("manifest_id")
+        .to_owned();
+    tx.all(&update).await?.iter().map(|row| row.get("manifest_id")).collect()
+}
+
+async fn say(tx: &mut Tx, claim: &Claim, version: u32, taken: &Taken, now: Timestamp) -> Result<()> {
+    let (id, name) = (&claim.package_id, &claim.name);
+    status::add(tx, now, Message::snapshot_taken(id, name, taken.files, taken.bytes)).await?;
+    status::add(tx, now, Message::package_updated(id, name, version, taken.bytes)).await?;
+    status::add(tx, now, Message::processed(id, name, version)).await
+}

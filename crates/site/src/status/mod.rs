@@ -1,0 +1,164 @@
+//! Status messages: events, kept for a while. State never comes from here.
+
+mod message;
+
+pub(crate) use message::Message;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Order, Query};
+
+use crate::db::{Row, Tx};
+use crate::error::{Result, SiteError};
+use crate::site::Site;
+
+/// How long messages are kept.
+pub(crate) const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// How many messages are kept; beyond it the oldest go earlier.
+pub(crate) const KEPT_MAX: i64 = 1_000_000;
+/// The most messages in one answer.
+const LISTED_MAX: u64 = 10_000;
+
+/// How bad it is, with the provider's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// 0x40000000.
+    Information,
+    /// 0x80000000.
+    Warning,
+    /// 0xC0000000.
+    Error,
+}
+
+/// A status message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusMessage {
+    /// Rises with time.
+    pub record_id: i64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// How bad it is.
+    pub severity: Severity,
+    /// For example 2330.
+    pub message_id: u32,
+    /// Who wrote it, for example `SMS_DISTRIBUTION_MANAGER`.
+    pub component: String,
+    /// The package concerned.
+    pub package_id: Option<String>,
+    /// The distribution point concerned.
+    pub dp: Option<String>,
+    /// Who asked, in an audit message.
+    pub user: Option<String>,
+    /// The insertion strings.
+    pub inserts: Vec<String>,
+    /// The message in words.
+    pub text: String,
+}
+
+/// Which messages to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StatusFilter {
+    /// Only of this package.
+    pub package_id: Option<String>,
+    /// Only newer than this record.
+    pub after: Option<i64>,
+    /// At most this many, the newest; 10,000 at most.
+    pub limit: Option<u64>,
+}
+
+impl Severity {
+    /// The provider's number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Information => 0x4000_0000,
+            Self::Warning => 0x8000_0000,
+            Self::Error => 0xC000_0000,
+        }
+    }
+
+    fn from_number(number: i64) -> Result<Self> {
+        let all = [Self::Information, Self::Warning, Self::Error];
+        let found = all.into_iter().find(|severity| i64::from(severity.number()) == number);
+        found.ok_or_else(|| SiteError::corrupt("status_message.severity"))
+    }
+}
+
+impl Site {
+    /// Status messages, newest first.
+    pub async fn status_messages(&self, filter: &StatusFilter) -> Result<Vec<StatusMessage>> {
+        let mut select = Query::select();
+        select
+            .columns([
+                "id",
+                "at",
+                "severity",
+                "message_id",
+                "component",
+                "package_id",
+                "dp_name",
+                "user_name",
+                "inserts",
+            ])
+            .from("status_message")
+            .order_by("id", Order::Desc)
+            .limit(filter.limit.map_or(LISTED_MAX, |limit| Ord::min(limit, LISTED_MAX)));
+        if let Some(package_id) = &filter.package_id {
+            select.and_where(Expr::col("package_id").eq(package_id.as_str()));
+        }
+        if let Some(after) = filter.after {
+            select.and_where(Expr::col("id").gt(after));
+        }
+        self.db().all(&select).await?.iter().map(read).collect()
+    }
+}
+
+/// Writes a message as part of the change that it tells of.
+pub(crate) async fn add(tx: &mut Tx, at: Timestamp, message: Message) -> Result<()> {
+    let inserts = serde_json::to_string(&message.inserts).expect("strings always become JSON");
+    let insert = Query::insert()
+        .into_table("status_message")
+        .columns([
+            "at",
+            "severity",
+            "message_id",
+            "component",
+            "package_id",
+            "dp_name",
+            "user_name",
+            "inserts",
+        ])
+        .values_panic([
+            at.as_microsecond().into(),
+            i64::from(message.severity.number()).into(),
+            i64::from(message.id).into(),
+            message.component.into(),
+            message.package_id.into(),
+            message.dp.into(),
+            message.user.into(),
+            inserts.into(),
+        ])
+        .to_owned();
+    tx.execute(&insert).await?;
+    Ok(())
+}
+
+fn read(row: &Row) -> Result<StatusMessage> {
+    let inserts: String = row.get("inserts")?;
+    let inserts: Vec<String> =
+        serde_json::from_str(&inserts).map_err(|_| SiteError::corrupt("status_message.inserts"))?;
+    let message_id = row.unsigned("message_id")?;
+    Ok(StatusMessage {
+        record_id: row.get("id")?,
+        at: row.time("at")?,
+        severity: Severity::from_number(row.get("severity")?)?,
+        message_id,
+        component: row.get("component")?,
+        package_id: row.get("package_id")?,
+        dp: row.get("dp_name")?,
+        user: row.get("user_name")?,
+        text: message::text(message_id, &inserts),
+        inserts,
+    })
+}

@@ -1,0 +1,18 @@
+//! The site as its callers see it, each case on SQLite and on PostgreSQL.
+//!
+//! PostgreSQL comes from `HAULIER_TEST_POSTGRES`, the URL of a superuser on a throw-away cluster; each case
+//! makes its own database there. `cargo xtask test` starts such a cluster.
+
+#[macro_use]
+mod stage;
+
+mod access;
+mod crash;
+mod deletion;
+mod demand;
+mod enrolment;
+mod facts;
+mod housekeeping;
+mod packages;
+mod query;
+mod refresh;

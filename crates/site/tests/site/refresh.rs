@@ -1,0 +1,193 @@
+//! Refresh: durable, coalesced, never published by halves.
+
+use std::time::Duration;
+
+use content::FileHash;
+use site::{PackageChange, Role, Site, State, StatusFilter};
+
+use crate::stage::{admin, code, installed, with_source, write};
+
+on_both! {
+    async fn creation_shows_version_1_and_stores_it_when_the_library_holds_it(stage: &Stage) {
+        stage.source("dell", &[("a.inf", "one"), ("sub/b.sys", "two")]);
+        let made = stage.site.create_package(&admin(), with_source("dell")).await.unwrap();
+        assert_eq!((made.source_version, made.stored_version, made.refresh_pending), (1, 0, true));
+        assert_eq!(made.source_date, None);
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+        let stored = stage.site.package(&made.package_id).await.unwrap();
+        assert_eq!((stored.source_version, stored.stored_version, stored.refresh_pending), (1, 1, false));
+        assert_eq!((stored.source_bytes, stored.source_fault), (6, None));
+        let history = stage.site.package_history(&made.package_id).await.unwrap();
+        assert_eq!(history.len(), 1);
+        assert_eq!((history[0].version, history[0].files, history[0].folders, history[0].bytes), (1, 2, 1, 6));
+        assert_eq!(stage.message_ids().await, [30000, 2300, 2376, 2311, 2301]);
+    }
+
+    async fn a_refresh_when_idle_publishes_even_an_unchanged_source(stage: &Stage) {
+        let package = stage.package("dell").await;
+        stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+        let history = stage.site.package_history(&package.package_id).await.unwrap();
+        assert_eq!(history.iter().map(|v| v.version).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(history[0].manifest, history[1].manifest);
+        assert_eq!(history[0].stored_new_bytes, 0);
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 0);
+    }
+
+    async fn requests_that_wait_together_are_one_version(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let (admin, id) = (admin(), &package.package_id);
+        let (one, two) = tokio::join!(stage.site.refresh_package(&admin, id), stage.site.refresh_package(&admin, id));
+        one.unwrap();
+        two.unwrap();
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+        assert_eq!(stage.site.package(id).await.unwrap().source_version, 2);
+    }
+
+    async fn an_accepted_refresh_survives_a_restart(stage: &Stage) {
+        let package = stage.package("dell").await;
+        stage.source("dell", &[("new.inf", "new")]);
+        stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+        stage.site.close().await;
+        let again = stage.reopen().await;
+        // The library of the closed site is still open in this process, so only the database is looked at.
+        assert!(again.package(&package.package_id).await.unwrap().refresh_pending);
+        again.close().await;
+    }
+
+    async fn a_failed_source_publishes_nothing_and_says_why(stage: &Stage) {
+        let made = stage.site.create_package(&admin(), with_source("none")).await.unwrap();
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+        let failed = stage.site.package(&made.package_id).await.unwrap();
+        let fault = failed.source_fault.unwrap();
+        assert_eq!((fault.code.as_str(), fault.attempts), ("source_unusable", 1));
+        assert_eq!(fault.next_attempt_at, Some("2026-01-01T00:00:30Z".parse().unwrap()));
+        assert!(!fault.message.contains(stage.options.data_dir.parent().unwrap().to_str().unwrap()));
+        assert_eq!((failed.stored_version, failed.refresh_pending), (0, true));
+        assert_eq!(stage.message_ids().await, [30000, 2300, 2306, 2302]);
+        // Not due before its time; then tried again, and the delay doubles.
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 0);
+        stage.clock.advance(Duration::from_secs(30));
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+        let fault = stage.site.package(&made.package_id).await.unwrap().source_fault.unwrap();
+        assert_eq!((fault.attempts, fault.next_attempt_at), (2, Some("2026-01-01T00:01:30Z".parse().unwrap())));
+        // A new request does not wait for the delay, and success clears the fault.
+        stage.source("none", &[("a.inf", "a")]);
+        stage.site.refresh_package(&admin(), &made.package_id).await.unwrap();
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+        let healed = stage.site.package(&made.package_id).await.unwrap();
+        assert_eq!((healed.source_fault, healed.stored_version, healed.refresh_pending), (None, 1, false));
+    }
+
+    async fn an_empty_source_is_refused(stage: &Stage) {
+        stage.source("empty", &[]);
+        let made = stage.site.create_package(&admin(), with_source("empty")).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        let fault = stage.site.package(&made.package_id).await.unwrap().source_fault.unwrap();
+        assert_eq!(fault.code, "source_empty");
+    }
+
+    async fn the_site_gives_up_after_the_limit_until_asked_again(stage: &Stage) {
+        let made = stage.site.create_package(&admin(), with_source("none")).await.unwrap();
+        for attempt in 1..=100 {
+            assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1, "attempt {attempt}");
+            stage.clock.advance(Duration::from_secs(30 * 60));
+        }
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 0);
+        let package = stage.site.package(&made.package_id).await.unwrap();
+        assert!(!package.refresh_pending);
+        assert_eq!(package.source_fault.unwrap().next_attempt_at, None);
+        stage.site.refresh_package(&admin(), &made.package_id).await.unwrap();
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+    }
+
+    async fn high_priority_goes_first_then_age(stage: &Stage) {
+        for (name, priority) in [("low", 3), ("second", 2), ("high", 1), ("third", 2)] {
+            stage.source(name, &[("a.inf", name)]);
+            let new = site::NewPackage { priority, ..with_source(name) };
+            stage.site.create_package(&admin(), new).await.unwrap();
+            stage.clock.advance(Duration::from_secs(1));
+        }
+        stage.site.run_due_snapshots().await.unwrap();
+        let messages = stage.site.status_messages(&StatusFilter::default()).await.unwrap();
+        let published: Vec<_> = messages.iter().rev().filter(|m| m.message_id == 2301).map(|m| m.inserts[0].as_str()).collect();
+        assert_eq!(published, ["high", "second", "third", "low"]);
+    }
+
+    async fn a_moved_source_is_read_anew(stage: &Stage) {
+        let package = stage.package("dell").await;
+        stage.source("elsewhere", &[("b.inf", "b")]);
+        let change = PackageChange { pkg_source_path: Some(r"\\SRV\SRC\Elsewhere".to_owned()), ..PackageChange::default() };
+        stage.site.update_package(&admin(), &package.package_id, change).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        assert_eq!(stage.site.package(&package.package_id).await.unwrap().source_version, 2);
+    }
+
+    async fn without_a_source_there_is_nothing_to_refresh(stage: &Stage) {
+        let new = site::NewPackage { name: "plain".to_owned(), ..site::NewPackage::default() };
+        let made = stage.site.create_package(&admin(), new).await.unwrap();
+        assert_eq!((made.source_version, made.refresh_pending), (0, false));
+        assert_eq!(code(stage.site.refresh_package(&admin(), &made.package_id).await), "no_source");
+        assert_eq!(code(stage.site.refresh_package(&admin(), "PS1FFFFF").await), "package_not_found");
+        let change = PackageChange {
+            pkg_source_flag: Some(2),
+            pkg_source_path: Some(r"\\srv\src\late".to_owned()),
+            ..PackageChange::default()
+        };
+        stage.source("late", &[("a.inf", "a")]);
+        let changed = stage.site.update_package(&admin(), &made.package_id, change).await.unwrap();
+        assert_eq!((changed.source_version, changed.stored_version), (1, 0));
+        stage.site.run_due_snapshots().await.unwrap();
+        assert_eq!(stage.site.package(&made.package_id).await.unwrap().stored_version, 1);
+    }
+
+    async fn a_new_version_is_wanted_everywhere_at_once(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let (one, two) = (stage.point("dp1").await, stage.point("dp2").await);
+        stage.assign(&package, &[&one, &two]).await;
+        stage.report(&package, &one, installed(1)).await;
+        let before = stage.site.desired(two.id, 0).await.unwrap();
+        write(&stage.source("dell", &[]).join("new.inf"), "new");
+        stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        // One served a version, the other none yet; both want the new one, nothing stacks.
+        assert_eq!(stage.state(&package, &one).await, State::ContentUpdating);
+        assert_eq!(stage.state(&package, &two).await, State::InstallPending);
+        let after = stage.site.desired(two.id, before.revision).await.unwrap();
+        assert_eq!(after.packages.len(), 1);
+        assert!(after.packages[0].generation > before.packages[0].generation);
+        let agent::Goal::Hold { version, ref manifest, verify } = after.packages[0].goal else { panic!("{after:?}") };
+        assert_eq!((version, verify), (2, false));
+        let route = stage.site.route(&package.package_id, 2).await.unwrap();
+        assert_eq!(&route.manifest, manifest);
+        let library = stage.site.library().await.unwrap();
+        let stored = library.manifest(manifest.parse().unwrap()).unwrap();
+        assert_eq!(stored.files().count(), 2);
+        assert!(stored.files().any(|file| file.hash == FileHash::of(b"new")));
+    }
+
+    async fn old_content_is_let_go_but_bases_are_kept(stage: &Stage) {
+        let package = stage.package("dell").await;
+        for version in 2..=5 {
+            write(&stage.source("dell", &[]).join("driver.inf"), &format!("version {version}"));
+            stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+            stage.site.run_due_snapshots().await.unwrap();
+        }
+        let history = stage.site.package_history(&package.package_id).await.unwrap();
+        let retained: Vec<_> = history.iter().map(|v| (v.version, v.retained)).collect();
+        assert_eq!(retained, [(5, true), (4, true), (3, true), (2, false), (1, false)]);
+        assert_eq!(code(stage.site.route(&package.package_id, 2).await), "version_not_found");
+        let stats = stage.site.library().await.unwrap().stats().unwrap();
+        assert_eq!((stats.manifests, stats.deletable_manifests), (3, 2));
+    }
+
+    async fn a_reader_may_not_refresh_and_an_operator_may(stage: &Stage) {
+        let package = stage.package("dell").await;
+        for (role, allowed) in [(Role::Reader, false), (Role::Operator, true), (Role::Author, true)] {
+            let actor = site::Actor { name: "x".to_owned(), role };
+            let result = stage.site.refresh_package(&actor, &package.package_id).await;
+            assert_eq!(result.is_ok(), allowed, "{role}");
+        }
+        let _: &Site = &stage.site;
+    }
+}
