@@ -7,6 +7,7 @@
     reason = "a command-line tool; it is not part of the product"
 )]
 
+mod bench;
 mod machine;
 mod postgres;
 mod process;
@@ -24,6 +25,7 @@ Commands:
   test    everything that must hold before a change is shared: format, house rules, lints, tests, documentation
   tidy    only the house rules
   bench   measure Haulier against the tools people would use instead; writes bench/results/
+          (with names - snapshot, unchanged, wire, serve, memory - only these, and nothing is written)
 ";
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => suite::run(),
         ["tidy"] => tidy::run(),
+        ["bench", names @ ..] => bench::run(names),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);

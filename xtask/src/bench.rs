@@ -1,0 +1,86 @@
+//! `cargo xtask bench`: Haulier against what people would use instead, on the same machine, in one run.
+//!
+//! Absolute figures of one machine mean little; each line is a ratio, each side is run in turn with the other, and
+//! the median counts. The table goes to the terminal and to `bench/results/`.
+
+mod gauge;
+mod memory;
+mod proxy;
+mod report;
+mod rig;
+mod serve;
+mod snapshot;
+mod trees;
+mod wire;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+
+use crate::machine;
+use crate::process::{cargo, succeeds};
+use report::Report;
+
+/// Where the benches work; git does not look there.
+pub(crate) struct Workshop {
+    folder: tempfile::TempDir,
+    haulier: PathBuf,
+    snapshot: PathBuf,
+}
+
+impl Workshop {
+    /// The folder of all data, on the repository's file system.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+type Bench = (&'static str, fn(&Workshop, &mut Report) -> Result<()>);
+
+const BENCHES: [Bench; 5] = [
+    ("snapshot", snapshot::first),
+    ("unchanged", snapshot::unchanged),
+    ("wire", wire::updates),
+    ("serve", serve::large_file),
+    ("memory", memory::large_package),
+];
+
+/// Runs the named benches, or all of them.
+pub(crate) fn run(names: &[&str]) -> Result<bool> {
+    if let Some(unknown) = names.iter().find(|name| BENCHES.iter().all(|(known, _)| known != *name)) {
+        let known: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
+        bail!("there is no bench {unknown}; there are {}", known.join(", "));
+    }
+    for (program, package) in
+        [("rsync", "rsync"), ("zstd", "zstd"), ("nginx", "nginx-light"), ("curl", "curl")]
+    {
+        machine::need(program, package)?;
+    }
+    let workshop = workshop()?;
+    let mut report = Report::new()?;
+    for (name, bench) in BENCHES.iter().filter(|(name, _)| names.is_empty() || names.contains(name)) {
+        println!("== {name}");
+        bench(&workshop, &mut report)?;
+    }
+    report.finish(names.is_empty())?;
+    Ok(true)
+}
+
+fn workshop() -> Result<Workshop> {
+    println!("Building what is measured, optimized");
+    let built = succeeds(&mut cargo(&["build", "--release", "--package", "haulier"]))?
+        && succeeds(&mut cargo(&["build", "--release", "--package", "content", "--example", "snapshot"]))?;
+    if !built {
+        bail!("the build failed; its messages are above");
+    }
+    let root = crate::root();
+    let work = root.join("bench/work");
+    std::fs::create_dir_all(&work)?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
+    let release = target.join("release");
+    Ok(Workshop {
+        folder: tempfile::tempdir_in(work)?,
+        haulier: release.join("haulier"),
+        snapshot: release.join("examples/snapshot"),
+    })
+}
