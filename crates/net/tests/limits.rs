@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::routing::{get, post};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 mod rig;
 
@@ -18,7 +19,13 @@ fn router() -> Router {
     Router::new()
         .route("/", get(|| async { "hello" }))
         .route("/body", post(|body: Bytes| async move { body.len().to_string() }))
+        .route("/large", get(large))
         .route("/never", get(std::future::pending::<()>))
+}
+
+async fn large() -> Body {
+    let chunks = std::iter::repeat_n(Bytes::from(vec![0; 64 * 1024]), 16);
+    Body::from_stream(futures_util::stream::iter(chunks.map(Ok::<_, std::convert::Infallible>)))
 }
 
 /// The bytes of an HTTP/2 opening: preface, empty SETTINGS, and a HEADERS frame without END_HEADERS whose
@@ -28,6 +35,35 @@ fn half_open_http2() -> Vec<u8> {
     bytes.extend([0, 0, 0, 4, 0, 0, 0, 0, 0]);
     bytes.extend([0, 0, 1, 1, 0, 0, 0, 0, 1, 0x82]);
     bytes
+}
+
+/// The bytes of an HTTP/2 opening with one whole GET of `path` (HPACK: indexed GET and http, literal path).
+fn http2_request(path: &str) -> Vec<u8> {
+    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
+    let headers = [&[0x82, 0x86, 0x04, path.len() as u8], path.as_bytes()].concat();
+    bytes.extend([0, 0, headers.len() as u8, 1, 5, 0, 0, 0, 1]);
+    bytes.extend(headers);
+    bytes
+}
+
+/// Answers every HTTP/2 ping and nothing else, until the connection ends; how many it answered.
+async fn answer_pings(stream: &mut TcpStream) -> usize {
+    const PING: u8 = 6;
+    let mut answered = 0;
+    let mut head = [0; 9];
+    while stream.read_exact(&mut head).await.is_ok() {
+        let bytes = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let mut payload = vec![0; bytes];
+        if stream.read_exact(&mut payload).await.is_err() {
+            break;
+        }
+        if head[3] == PING && head[4] == 0 {
+            head[4] = 1;
+            let _ = stream.write_all(&[head.as_slice(), &payload].concat()).await;
+            answered += 1;
+        }
+    }
+    answered
 }
 
 #[tokio::test]
@@ -79,7 +115,7 @@ async fn an_idle_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn a_request_that_moves_no_byte_is_cut_but_not_before_its_time() {
+async fn a_request_that_does_not_move_is_cut_but_not_before_its_time() {
     let stall_time = Duration::from_secs(150);
     let rig = Rig::start(router(), |limits| limits.stall_time = stall_time).await;
     let mut stream = rig.send(b"GET /never HTTP/1.1\r\nHost: x\r\n\r\n").await;
@@ -201,15 +237,28 @@ async fn an_http2_peer_that_does_not_answer_pings_is_cut() {
         limits.ping_timeout = timeout;
     })
     .await;
-    // A whole request for `/never` (HPACK: indexed GET and http, literal path), and then silence.
-    let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
-    let headers = [b"\x82\x86\x04\x06".as_slice(), b"/never"].concat();
-    bytes.extend([0, 0, headers.len() as u8, 1, 5, 0, 0, 0, 1]);
-    bytes.extend(headers);
-    let mut stream = rig.send(&bytes).await;
+    let mut stream = rig.send(&http2_request("/never")).await;
     rig.until(|stats| stats.requests() == 1).await;
     let (_, passed) = rig.while_time_passes(read_to_close(&mut stream)).await;
     assert!(passed >= interval + timeout, "cut after {passed:?}");
     rig.until(|stats| stats.pings_unanswered() == 1).await;
     assert_eq!((rig.stats.stalled(), rig.stats.headers_timed_out()), (0, 0));
+}
+
+#[tokio::test]
+async fn answering_pings_is_not_taking_the_answer() {
+    let stall_time = Duration::from_secs(150);
+    let rig = Rig::start(router(), |limits| {
+        limits.stall_time = stall_time;
+        limits.ping_interval = Duration::from_secs(20);
+        limits.ping_timeout = Duration::from_secs(1 << 30);
+    })
+    .await;
+    // The window is the initial one, 64 KiB, and is never opened, so most of the megabyte stays behind.
+    let mut stream = rig.send(&http2_request("/large")).await;
+    rig.until(|stats| stats.wire_bytes_out() > 60_000).await;
+    let (answered, passed) = rig.while_time_passes(answer_pings(&mut stream)).await;
+    assert!(answered >= 1, "the peer was alive all the time");
+    assert!(passed >= stall_time, "cut after {passed:?}");
+    assert_eq!((rig.stats.stalled(), rig.stats.pings_unanswered()), (1, 0));
 }

@@ -26,7 +26,7 @@ struct State {
     any_request: bool,
     /// When the number of requests in flight last became zero.
     quiet_since: Duration,
-    /// When a byte was last read or written.
+    /// When a request last came, or part of a request's or an answer's body last moved.
     moved_at: Duration,
 }
 
@@ -45,7 +45,7 @@ impl Activity {
         Arc::new(Self { clock, state: Mutex::new(state), quiet: Notify::new() })
     }
 
-    /// Bytes moved.
+    /// Part of a body moved.
     pub(crate) fn moved(&self) {
         let now = self.clock.monotonic();
         self.update(|state| state.moved_at = now);
@@ -84,7 +84,8 @@ impl Activity {
         }
         match state.any_request {
             false => (state.quiet_since + limits.header_time, Cut::NoRequest),
-            true => (state.quiet_since + limits.idle_time, Cut::Idle),
+            // The end of a large answer may still be on its way when its request has ended here.
+            true => (state.quiet_since.max(state.moved_at) + limits.idle_time, Cut::Idle),
         }
     }
 

@@ -15,12 +15,13 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use super::ListenerStats;
-use super::activity::InFlight;
+use super::activity::{Activity, InFlight};
 
 /// A request body that must be complete by its deadline.
 pub(crate) struct TimedBody {
     incoming: Incoming,
     deadline: Pin<Box<dyn Future<Output = ()> + Send>>,
+    activity: Arc<Activity>,
     stats: Arc<ListenerStats>,
 }
 
@@ -33,9 +34,10 @@ impl TimedBody {
         incoming: Incoming,
         time: Duration,
         clock: SharedClock,
+        activity: Arc<Activity>,
         stats: Arc<ListenerStats>,
     ) -> Self {
-        Self { incoming, deadline: Box::pin(async move { clock.sleep(time).await }), stats }
+        Self { incoming, deadline: Box::pin(async move { clock.sleep(time).await }), activity, stats }
     }
 }
 
@@ -48,6 +50,7 @@ impl HttpBody for TimedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
+            self.activity.moved();
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         if self.deadline.as_mut().poll(cx).is_ready() {

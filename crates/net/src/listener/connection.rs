@@ -131,7 +131,7 @@ impl Shared {
 /// hyper, set up with every limit that it knows.
 pub(crate) fn http_builder(limits: &Limits, clock: SharedClock) -> auto::Builder<TokioExecutor> {
     const HTTP1_BUFFER_BYTES_MIN: usize = 8192;
-    const SEND_BUFFER_BYTES: usize = 256 * 1024;
+    const SEND_BUFFER_BYTES: usize = 128 * 1024;
     let timer = ClockTimer::new(clock);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder

@@ -15,7 +15,7 @@ pub struct Limits {
     pub header_time: Duration,
     /// Time that a connection may stay open with no request in flight.
     pub idle_time: Duration,
-    /// Time that a connection with requests in flight may move no byte; longer than any long poll.
+    /// Time that a connection with requests in flight may move no part of them; longer than any long poll.
     pub stall_time: Duration,
     /// Time for a whole request body to arrive.
     pub body_time: Duration,

@@ -79,9 +79,9 @@ impl RequestService {
     }
 
     async fn route(self, request: Request<Incoming>) -> Response {
-        let Self { router, peer, shutdown, limits, stats, clock, .. } = self;
+        let Self { router, peer, shutdown, limits, stats, activity, clock } = self;
         let mut request = request.map(|incoming| {
-            let timed = TimedBody::new(incoming, limits.body_time, clock, stats);
+            let timed = TimedBody::new(incoming, limits.body_time, clock, activity, stats);
             Body::new(Limited::new(timed, limits.body_bytes))
         });
         request.extensions_mut().insert(peer);

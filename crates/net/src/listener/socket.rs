@@ -1,4 +1,4 @@
-//! The socket below TLS: counts what crosses the wire and tells the watchdog that it moved.
+//! The socket below TLS: counts what crosses the wire and tells the watchdog when an answer moves.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -10,6 +10,10 @@ use tokio::net::TcpStream;
 
 use super::ListenerStats;
 use super::activity::Activity;
+
+/// Pings, acknowledgements and their TLS records stay below this. They must not count: a peer that answers
+/// pings and never takes its answer would hold that answer's buffers for ever.
+const CONTROL_BYTES_MAX: usize = 128;
 
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -26,7 +30,9 @@ impl Socket {
     fn wrote(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if let Poll::Ready(Ok(count)) = &result {
             self.stats.wire_bytes_out.add(*count as u64);
-            self.activity.moved();
+            if *count > CONTROL_BYTES_MAX {
+                self.activity.moved();
+            }
         }
         result
     }
@@ -40,11 +46,7 @@ impl AsyncRead for Socket {
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let count = buf.filled().len() - before;
-        if count > 0 {
-            self.stats.wire_bytes_in.add(count as u64);
-            self.activity.moved();
-        }
+        self.stats.wire_bytes_in.add((buf.filled().len() - before) as u64);
         result
     }
 }

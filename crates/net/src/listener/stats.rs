@@ -39,7 +39,7 @@ counters! {
     pings_unanswered,
     /// Connections closed because they were idle.
     idle_closed,
-    /// Connections cut because requests were in flight and no byte moved.
+    /// Connections cut because requests were in flight and none moved.
     stalled,
     /// Connections cut because they outlived the drain.
     drain_cut,
