@@ -1,1 +1,193 @@
-//! dp
+//! The distribution point: makes true what its site wants, and serves it.
+//!
+//! Four loops share one [`context::Context`]: `reconcile` learns what the site wants, `schedule` runs a job
+//! for each package that is not there yet, `report` tells the site what happened, and the content listener
+//! serves what is held, site or no site. The crate knows the agent API and not the site behind it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent::token::EnrolToken;
+use clock::SharedClock;
+use content::holder::Holder;
+use net::{Limits, Listener, ListenerOptions};
+use tokio_util::sync::CancellationToken;
+
+mod backoff;
+mod context;
+mod error;
+mod fault;
+mod identity;
+mod job;
+mod metrics;
+mod reconcile;
+mod report;
+mod schedule;
+mod serve;
+mod site;
+mod state;
+
+pub use error::DpError;
+
+use context::{Context, blocking};
+use identity::Identity;
+use metrics::Metrics;
+use site::Site;
+use state::State;
+
+/// How often unused content is swept.
+const COLLECT_INTERVAL: Duration = Duration::from_secs(3600);
+/// How often gauges are read.
+const GAUGE_INTERVAL: Duration = Duration::from_secs(15);
+
+/// How a distribution point runs.
+#[derive(Debug, Clone)]
+pub struct DpOptions {
+    /// The data folder; made if missing.
+    pub data_dir: PathBuf,
+    /// The site's address; may be left out once enrolled.
+    pub site_url: Option<String>,
+    /// The one-time token; not looked at once enrolled, so that one command line serves every start.
+    pub token: Option<EnrolToken>,
+    /// The distribution point's own name, as given when the token was made.
+    pub name: String,
+    /// Where to serve content; port 0 picks a free port.
+    pub listen: SocketAddr,
+    /// The address that clients use, where it is not the bound one: behind a name or a proxy.
+    pub content_url: Option<String>,
+}
+
+/// A distribution point that is enrolled and bound, ready to run.
+#[derive(Debug)]
+pub struct Dp {
+    context: Arc<Context>,
+    listener: Listener,
+    identity: Identity,
+}
+
+impl Dp {
+    /// Binds the listener, opens the data folder and enrols if needed. The site must be reachable for an
+    /// enrolment only.
+    pub async fn start(options: DpOptions, clock: SharedClock) -> Result<Self, DpError> {
+        let DpOptions { data_dir, site_url, token, name, listen, content_url } = options;
+        let listening = ListenerOptions { addr: listen, tls: None, limits: Limits::default() };
+        let listener = Listener::bind(listening, Arc::clone(&clock)).await?;
+        let (holder, state, saved) = open(data_dir.clone(), Arc::clone(&clock)).await?;
+        let identity = match (saved, site_url, token) {
+            (Some(saved), site_url, _) => moved(saved, site_url, &data_dir)?,
+            (None, Some(site_url), Some(token)) => {
+                let content_url = content_url.unwrap_or_else(|| listener.url());
+                let identity = identity::enrol(&site_url, &token, &name, &content_url, &clock).await?;
+                identity.save(&data_dir)?;
+                tracing::info!(site = %identity.site_code, name = %identity.name, "Enrolled");
+                identity
+            }
+            (None, ..) => return Err(DpError::NotEnrolled),
+        };
+        let site = Site::new(&identity)?;
+        let context = Context::new(holder, state, Arc::new(Metrics::new()), site, clock);
+        Ok(Self { context: Arc::new(context), listener, identity })
+    }
+
+    /// Where content is served.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.listener.url()
+    }
+
+    /// The bound address.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.listener.local_addr()
+    }
+
+    /// The site that this distribution point belongs to.
+    #[must_use]
+    pub fn site_code(&self) -> &str {
+        &self.identity.site_code
+    }
+
+    /// Serves and follows the site until `stop`; then ends requests and transfers in order.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { context, listener, .. } = self;
+        let damaged = Arc::new(tokio::sync::Notify::new());
+        let content = serve::Content {
+            holder: context.holder.clone(),
+            metrics: Arc::clone(&context.metrics),
+            damaged: Arc::clone(&damaged),
+        };
+        tokio::join!(
+            listener.serve(serve::router(content), stop.clone()),
+            reconcile::run(Arc::clone(&context), stop.clone()),
+            schedule::run(Arc::clone(&context), stop.clone()),
+            report::run(Arc::clone(&context), stop.clone()),
+            pass_on(Arc::clone(&context), damaged, stop.clone()),
+            sweep(Arc::clone(&context), stop.clone()),
+            gauge(context, stop),
+        );
+    }
+}
+
+async fn open(data_dir: PathBuf, clock: SharedClock) -> Result<(Holder, State, Option<Identity>), DpError> {
+    let opening = tokio::task::spawn_blocking(move || {
+        std::fs::create_dir_all(&data_dir).map_err(DpError::file("making the data folder"))?;
+        let holder = Holder::open(&data_dir, clock)?;
+        Ok((holder, State::open(&data_dir.join("state.redb")), Identity::load(&data_dir)?))
+    });
+    opening.await.map_err(|e| DpError::Interrupted(e.to_string()))?
+}
+
+/// An enrolled agent follows its site to a new address.
+fn moved(
+    mut saved: Identity,
+    site_url: Option<String>,
+    data_dir: &std::path::Path,
+) -> Result<Identity, DpError> {
+    if let Some(site_url) = site_url.filter(|url| *url != saved.site_url) {
+        let endpoint: net::Endpoint = site_url.parse()?;
+        if endpoint.to_string() != saved.site_url {
+            tracing::info!(from = %saved.site_url, to = %endpoint, "The site has another address now");
+            saved.site_url = endpoint.to_string();
+            saved.save(data_dir)?;
+        }
+    }
+    Ok(saved)
+}
+
+/// A damaged file that the listener met is work for the schedule.
+async fn pass_on(context: Arc<Context>, damaged: Arc<tokio::sync::Notify>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = damaged.notified() => context.state.work.notify_one(),
+        }
+    }
+}
+
+async fn sweep(context: Arc<Context>, stop: CancellationToken) {
+    loop {
+        let holder = context.holder.clone();
+        if let Err(error) = blocking(move || holder.collect()).await {
+            tracing::warn!(%error, "Cannot sweep unused content");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = context.clock.sleep(COLLECT_INTERVAL) => {}
+        }
+    }
+}
+
+async fn gauge(context: Arc<Context>, stop: CancellationToken) {
+    loop {
+        context.metrics.packages.set(i64::try_from(context.state.rows_count()).unwrap_or(i64::MAX));
+        if let Ok(free) = context.holder.free_bytes() {
+            context.metrics.free_bytes.set(i64::try_from(free).unwrap_or(i64::MAX));
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = context.clock.sleep(GAUGE_INTERVAL) => {}
+        }
+    }
+}

@@ -12,6 +12,8 @@ use super::error::HolderError;
 use super::layout::{Layout, hash_file, read_chunk, remove_file};
 use crate::{ChunkId, ChunkRef, FileHash};
 
+/// Names of lacking files that are kept for a report.
+const NAMED_MAX: usize = 100;
 /// How often one chunk may come with wrong bytes before the pull gives up.
 pub(super) const REFUSALS_MAX: u8 = 3;
 
@@ -54,6 +56,8 @@ pub(super) struct Assembly {
     /// Where each chunk goes: target and offset. Complete targets have no spots.
     spots: HashMap<ChunkId, Vec<(usize, u64)>>,
     state: Mutex<State>,
+    /// The first files that were not held when this began.
+    lacked: Vec<String>,
 }
 
 #[derive(Debug, Default)]
@@ -88,13 +92,19 @@ impl Assembly {
         let mut assembly = Self {
             folder: folder.to_owned(),
             spots: HashMap::new(),
+            lacked: Vec::new(),
             state: Mutex::new(State { sources, lacking: vec![0; targets.len()], ..State::default() }),
             targets,
         };
         for n in 0..assembly.targets.len() {
             go_on()?;
             let target = &assembly.targets[n];
-            if target.hash.is_some_and(|hash| held.contains(&hash)) || assembly.adopt(layout, n, go_on)? {
+            let is_held = target.hash.is_some_and(|hash| held.contains(&hash));
+            if !is_held && assembly.lacked.len() < NAMED_MAX {
+                assembly.lacked.push(target.name.clone());
+            }
+            let target = &assembly.targets[n];
+            if is_held || assembly.adopt(layout, n, go_on)? {
                 let bytes = target.size * target.copies;
                 assembly.state().bytes_done += bytes;
             } else {
@@ -342,6 +352,10 @@ impl Assembly {
 
     pub(super) fn files_hashed(&self) -> u64 {
         self.state().files_hashed
+    }
+
+    pub(super) fn lacked(&self) -> &[String] {
+        &self.lacked
     }
 
     pub(super) fn targets(&self) -> &[Target] {

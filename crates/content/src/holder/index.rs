@@ -226,6 +226,27 @@ impl Index {
         })
     }
 
+    /// The packages that use a file which is not there.
+    pub(super) fn users_of_lost_files(&self) -> Result<BTreeSet<String>, HolderError> {
+        self.read(|txn| {
+            let (files, users) = (txn.open_table(FILES)?, txn.open_table(USERS)?);
+            let (mut lost, mut last) = (BTreeSet::new(), None);
+            for row in users.iter()? {
+                let key = row?.0;
+                let (file, package, _) = key.value();
+                let there = match last {
+                    Some((same, there)) if same == *file => there,
+                    _ => files.get(file)?.is_some(),
+                };
+                last = Some((*file, there));
+                if !there {
+                    lost.insert(package.to_owned());
+                }
+            }
+            Ok(lost)
+        })
+    }
+
     /// Synced files that no version uses.
     pub(super) fn unused_files(&self) -> Result<Vec<FileHash>, HolderError> {
         self.read(|txn| {

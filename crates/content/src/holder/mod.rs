@@ -107,6 +107,8 @@ impl Holder {
         if rebuild {
             rebuild::rebuild(&shared)?;
         }
+        // A damaged file was dropped, and the run ended before its repair.
+        shared.suspects().extend(shared.index.users_of_lost_files()?);
         Ok(Self { shared })
     }
 
@@ -247,14 +249,19 @@ impl Shared {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes damaged files out of the index and off the disk, and notes who used them.
+    /// Takes damaged files out of the index and off the disk, and notes who used them. A file that is out
+    /// of the index already has been noted.
     fn drop_damaged(&self, files: &[FileHash]) -> Result<(), HolderError> {
-        for file in files {
+        let files: Vec<FileHash> = self.index.files_held(files.iter().copied())?.into_iter().collect();
+        if files.is_empty() {
+            return Ok(());
+        }
+        for file in &files {
             let users = self.index.users(file)?;
             tracing::warn!(%file, packages = ?users, "Dropped a damaged file");
             self.suspects().extend(users);
         }
-        self.index.drop_files(files)?;
+        self.index.drop_files(&files)?;
         files.iter().try_for_each(|file| layout::remove_file(&self.layout.file(file)))
     }
 }

@@ -215,6 +215,12 @@ impl Pull {
         })
     }
 
+    /// The first files of the version that were not held when the pull began, by name.
+    #[must_use]
+    pub fn lacked(&self) -> Vec<String> {
+        self.content.get().map(|content| content.assembly.lacked().to_vec()).unwrap_or_default()
+    }
+
     /// How far the pull is.
     #[must_use]
     pub fn progress(&self) -> Progress {

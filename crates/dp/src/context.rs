@@ -1,0 +1,116 @@
+//! What all parts of a running distribution point share.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use agent::{Event, Fact};
+use clock::SharedClock;
+use content::holder::Holder;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+
+use crate::fault::JobError;
+use crate::metrics::Metrics;
+use crate::site::Site;
+use crate::state::State;
+
+/// Ranges under way at once in the whole program. Each holds up to 8 MiB in memory.
+const RANGES_MAX: usize = 6;
+/// Ranges decoded at once. Each holds a chunk, its bases and their join: up to 40 MiB.
+const FEEDS_MAX: usize = 2;
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) holder: Holder,
+    pub(crate) state: Arc<State>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) site: Site,
+    pub(crate) clock: SharedClock,
+    pub(crate) ranges: Semaphore,
+    pub(crate) feeds: Semaphore,
+    /// Packages that lost a damaged file and must be pulled again.
+    repairs: Mutex<BTreeSet<String>>,
+}
+
+impl Context {
+    pub(crate) fn new(
+        holder: Holder,
+        state: State,
+        metrics: Arc<Metrics>,
+        site: Site,
+        clock: SharedClock,
+    ) -> Self {
+        Self {
+            holder,
+            state: Arc::new(state),
+            metrics,
+            site,
+            clock,
+            ranges: Semaphore::new(RANGES_MAX),
+            feeds: Semaphore::new(FEEDS_MAX),
+            repairs: Mutex::default(),
+        }
+    }
+
+    /// Changes the agent's memory; its file is written on a blocking thread.
+    pub(crate) async fn remember(&self, change: impl FnOnce(&State) + Send + 'static) {
+        let state = Arc::clone(&self.state);
+        if let Err(error) = spawn_blocking(move || change(&state)).await {
+            tracing::error!(%error, "A change of the agent's memory was interrupted");
+        }
+    }
+
+    /// A fact that happens now.
+    pub(crate) fn fact(&self, package: &str, generation: i64, event: Event) -> Fact {
+        Fact { package_id: package.to_owned(), generation, at: self.clock.now().to_string(), event }
+    }
+
+    /// The packages to repair, those that the holder newly suspects included.
+    pub(crate) fn repairs(&self) -> BTreeSet<String> {
+        let mut repairs = self.repairs.lock().unwrap_or_else(PoisonError::into_inner);
+        repairs.extend(self.holder.take_suspects());
+        repairs.clone()
+    }
+
+    pub(crate) fn repaired(&self, package: &str) {
+        self.repairs.lock().unwrap_or_else(PoisonError::into_inner).remove(package);
+    }
+}
+
+/// Tells a job to stop, its blocking parts too.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Stop {
+    pub(crate) flag: Arc<AtomicBool>,
+    token: CancellationToken,
+}
+
+impl Stop {
+    pub(crate) fn stop(&self) {
+        self.flag.store(true, Ordering::Relaxed);
+        self.token.cancel();
+    }
+
+    /// Runs `work` unless the stop comes first.
+    pub(crate) async fn or<T>(&self, work: impl Future<Output = Result<T, JobError>>) -> Result<T, JobError> {
+        tokio::select! {
+            biased;
+            () = self.token.cancelled() => Err(JobError::Stopped),
+            result = work => result,
+        }
+    }
+}
+
+/// Runs blocking work of the content store.
+pub(crate) async fn blocking<T: Send + 'static, E: Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, JobError>
+where
+    JobError: From<E>,
+{
+    match spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(stopped) => Err(JobError::Interrupted(stopped.to_string())),
+    }
+}

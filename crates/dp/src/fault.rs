@@ -1,0 +1,103 @@
+//! Why a job failed, as the site and its administrators see it. The codes are stable;
+//! `docs/distribution-point.md` says what to do about each.
+
+use agent::Fault;
+use content::holder::HolderError;
+use net::NetError;
+
+/// The code of faults that end by themselves when the site answers again.
+pub(crate) const SITE_UNREACHABLE: &str = "site_unreachable";
+
+/// Why a job on a package ended without success.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JobError {
+    #[error(transparent)]
+    Holder(#[from] HolderError),
+    #[error("the site cannot be reached: {0}")]
+    Unreachable(NetError),
+    #[error("the site does not accept this distribution point: {0}; enrol it again if it was removed")]
+    Unauthorized(NetError),
+    #[error(
+        "the site has no manifest {0} any more; it publishes a newer version or needs `haulier content verify`"
+    )]
+    ManifestGone(String),
+    #[error(
+        "the site has no pack {0} any more, though its route names it; it needs `haulier content verify`"
+    )]
+    PackGone(String),
+    #[error("the site refused: {0}")]
+    SiteRefused(NetError),
+    #[error("the site's answer cannot be used: {0}")]
+    BadAnswer(String),
+    #[error("the transfer made no progress in {0} rounds; the next attempt goes on from here")]
+    NoProgress(usize),
+    #[error("the work was interrupted: {0}")]
+    Interrupted(String),
+    /// A newer demand or a stop; nothing to report.
+    #[error("stopped")]
+    Stopped,
+}
+
+impl JobError {
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Holder(error) => error.code(),
+            Self::Unreachable(_) => SITE_UNREACHABLE,
+            Self::Unauthorized(_) => "unauthorized",
+            Self::ManifestGone(_) => "manifest_gone",
+            Self::PackGone(_) => "pack_gone",
+            Self::SiteRefused(_) => "site_refused",
+            Self::BadAnswer(_) => "bad_answer",
+            Self::NoProgress(_) => "no_progress",
+            Self::Interrupted(_) => "interrupted",
+            Self::Stopped => "stopped",
+        }
+    }
+
+    pub(crate) fn fault(&self) -> Fault {
+        let file = match self {
+            Self::Holder(HolderError::NotOffered { file, .. }) => Some(file.clone()),
+            _ => None,
+        };
+        Fault { code: self.code().to_owned(), message: self.to_string(), file }
+    }
+}
+
+impl From<NetError> for JobError {
+    fn from(error: NetError) -> Self {
+        match error.refusal().map(|refusal| refusal.status) {
+            Some(401 | 403) => Self::Unauthorized(error),
+            Some(408 | 429 | 500..) => Self::Unreachable(error),
+            Some(_) => Self::SiteRefused(error),
+            None => match error {
+                NetError::Answer { .. } => Self::BadAnswer(error.to_string()),
+                _ => Self::Unreachable(error),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use net::Refusal;
+
+    #[test]
+    fn each_refusal_of_the_site_has_its_code() {
+        for (status, code) in [
+            (401, "unauthorized"),
+            (403, "unauthorized"),
+            (404, "site_refused"),
+            (429, "site_unreachable"),
+            (503, "site_unreachable"),
+        ] {
+            let refusal = Refusal { status, code: "x".to_owned(), message: "y".to_owned() };
+            let error = NetError::Refused { url: "http://s".to_owned(), refusal };
+            assert_eq!(JobError::from(error).code(), code, "{status}");
+        }
+        let broken = NetError::Unreachable { url: "http://s".to_owned(), reason: "reset".to_owned() };
+        assert_eq!(JobError::from(broken).code(), SITE_UNREACHABLE);
+        let full = HolderError::DiskFull { needed_bytes: Some(10), free_bytes: Some(5) };
+        assert_eq!(JobError::from(full).fault().code, "disk_full");
+    }
+}

@@ -1,0 +1,146 @@
+//! One job: making what the site wants of one package true, once.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use agent::{Event, Goal};
+use content::ManifestId;
+use content::holder::VerifyReport;
+
+use crate::backoff::{JOB_WAIT_MAX, SITE_WAIT_MAX, jittered};
+use crate::context::{Context, Stop, blocking};
+use crate::fault::{JobError, SITE_UNREACHABLE};
+use crate::state::Row;
+
+mod fetch;
+mod pull;
+
+use pull::{Pulled, Wanted, pull};
+
+/// Runs the job to its end: settled, failed with a time to try again, or stopped.
+pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Stop) {
+    let package = row.desired.package_id.clone();
+    let generation = row.desired.generation;
+    let result = match &row.desired.goal {
+        Goal::Absent => remove(&context, &package).await,
+        Goal::Hold { version, manifest, verify } => match manifest.parse::<ManifestId>() {
+            Ok(manifest) => {
+                let wanted = Wanted { package: package.clone(), generation, version: *version, manifest };
+                hold(&context, &row, &wanted, *verify && !row.settled, repair, &stop).await
+            }
+            Err(error) => Err(JobError::BadAnswer(error.to_string())),
+        },
+    };
+    match result {
+        Ok(events) => {
+            context.repaired(&package);
+            let facts = events.into_iter().map(|event| context.fact(&package, generation, event)).collect();
+            context.remember(move |state| state.settle(&package, generation, facts)).await;
+            context.metrics.job("done");
+        }
+        Err(JobError::Stopped | JobError::Holder(content::holder::HolderError::Canceled)) => {
+            context.metrics.job("stopped");
+        }
+        Err(error) => failed(&context, &row, &error).await,
+    }
+}
+
+async fn failed(context: &Context, row: &Row, error: &JobError) {
+    let (package, generation) = (row.desired.package_id.clone(), row.desired.generation);
+    let attempt = row.attempts.saturating_add(1);
+    let max = if error.code() == SITE_UNREACHABLE { SITE_WAIT_MAX } else { JOB_WAIT_MAX };
+    let next = context.clock.now() + jittered(attempt, max);
+    tracing::warn!(%error, code = error.code(), %package, attempt, %next, "A job failed");
+    let event = Event::Failed { fault: error.fault(), attempt, next_attempt_at: next.to_string() };
+    let fact = context.fact(&package, generation, event);
+    context.remember(move |state| state.fail(&package, generation, next, fact)).await;
+    context.metrics.job(error.code());
+}
+
+async fn remove(context: &Context, package: &str) -> Result<Vec<Event>, JobError> {
+    let (holder, package) = (context.holder.clone(), package.to_owned());
+    blocking(move || holder.remove(&package)).await?;
+    Ok(vec![Event::Removed])
+}
+
+/// Holds, repairs or verifies a version; gives what is true at the end.
+async fn hold(
+    context: &Arc<Context>,
+    row: &Row,
+    wanted: &Wanted,
+    verify: bool,
+    repair: bool,
+    stop: &Stop,
+) -> Result<Vec<Event>, JobError> {
+    let (holder, want) = (context.holder.clone(), wanted.clone());
+    let held = blocking(move || holder.version(&want.package, want.version)).await?;
+    let Some(held) = held.filter(|held| held.manifest == wanted.manifest) else {
+        let pulled = bring_in(context, row, wanted, stop).await?;
+        return Ok(vec![installed(wanted, &pulled)]);
+    };
+    if !verify && !repair {
+        activate(context, wanted).await?;
+        return Ok(vec![Event::Installed {
+            version: wanted.version,
+            files: held.files,
+            bytes_total: held.bytes,
+            bytes_received: 0,
+            files_verified: 0,
+        }]);
+    }
+    let report = if verify { check(context, wanted, stop).await? } else { VerifyReport::default() };
+    let (mut files_verified, mut files_repaired) = (report.files_verified, Vec::new());
+    if repair || report.files_damaged > 0 {
+        let pulled = bring_in(context, row, wanted, stop).await?;
+        files_verified = files_verified.max(pulled.installed.files_verified);
+        files_repaired = if report.damaged.is_empty() { pulled.lacked } else { report.damaged };
+    }
+    activate(context, wanted).await?;
+    Ok(vec![Event::Verified { version: wanted.version, files_verified, files_repaired }])
+}
+
+async fn bring_in(
+    context: &Arc<Context>,
+    row: &Row,
+    wanted: &Wanted,
+    stop: &Stop,
+) -> Result<Pulled, JobError> {
+    let started = Event::Started { version: wanted.version, attempt: row.attempts.saturating_add(1) };
+    let fact = context.fact(&wanted.package, wanted.generation, started);
+    context.remember(move |state| state.push(fact)).await;
+    let pulled = pull(context, wanted, stop).await?;
+    activate(context, wanted).await?;
+    context.metrics.received(pulled.received_bytes);
+    tracing::info!(
+        package = %wanted.package, version = wanted.version, files = pulled.installed.files,
+        bytes = pulled.installed.bytes, received = pulled.received_bytes, "Installed"
+    );
+    Ok(pulled)
+}
+
+fn installed(wanted: &Wanted, pulled: &Pulled) -> Event {
+    Event::Installed {
+        version: wanted.version,
+        files: pulled.installed.files,
+        bytes_total: pulled.installed.bytes,
+        bytes_received: pulled.received_bytes,
+        files_verified: pulled.installed.files_verified,
+    }
+}
+
+async fn activate(context: &Context, wanted: &Wanted) -> Result<(), JobError> {
+    let (holder, want) = (context.holder.clone(), wanted.clone());
+    blocking(move || {
+        if holder.current(&want.package)? == Some(want.version) {
+            return Ok(());
+        }
+        holder.activate(&want.package, want.version)
+    })
+    .await
+}
+
+async fn check(context: &Context, wanted: &Wanted, stop: &Stop) -> Result<VerifyReport, JobError> {
+    let (holder, want): (_, Wanted) = (context.holder.clone(), wanted.clone());
+    let flag: Arc<AtomicBool> = Arc::clone(&stop.flag);
+    blocking(move || holder.verify(&want.package, want.version, &flag)).await
+}

@@ -1,0 +1,265 @@
+//! Bringing one version in: what the holder asks for is fetched, fed, and asked for again until nothing is
+//! missing.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use agent::{Event, PackRef, Route};
+use content::format::{PACK_INDEX_BYTES_MAX, ROOT_BYTES_MAX};
+use content::holder::{FetchRange, HolderError, Installed, Plan, Pull};
+use content::{ManifestId, PackId};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::fetch::Fetcher;
+use crate::context::{Context, Stop, blocking};
+use crate::fault::JobError;
+use crate::site::{manifest_path, pack_path};
+
+/// Requests of one pull under way at once.
+const REQUESTS_MAX: usize = 4;
+/// Plans for one part of a version; each but the first follows refused bytes or a moved pack.
+const PLANS_MAX: usize = 12;
+/// Times that an object may come wrong before the attempt fails.
+const REFUSALS_MAX: usize = 3;
+/// Packs of one route; at 32 MiB each, 4 TB.
+const ROUTE_PACKS_MAX: usize = 131_072;
+/// How often a pull says how far it is.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What to bring in.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) package: String,
+    pub(crate) generation: i64,
+    pub(crate) version: u32,
+    pub(crate) manifest: ManifestId,
+}
+
+/// How a pull ended.
+#[derive(Debug)]
+pub(crate) struct Pulled {
+    pub(crate) installed: Installed,
+    pub(crate) received_bytes: u64,
+    /// Files that were not held when it began, the first of them by name.
+    pub(crate) lacked: Vec<String>,
+}
+
+/// Brings the version in and makes it durable; it is not served yet.
+pub(crate) async fn pull(context: &Arc<Context>, wanted: &Wanted, stop: &Stop) -> Result<Pulled, JobError> {
+    let fetcher = Fetcher::new(Arc::clone(context), stop.clone())?;
+    let run = begin(context, wanted, stop, fetcher).await?;
+    let route = run.route().await?;
+    run.indexes(&route).await?;
+    run.bring_in(Part::Manifest).await?;
+    run.bring_in(Part::Content).await?;
+    let pull = Arc::clone(&run.pull);
+    let installed = blocking(move || pull.finish()).await?;
+    let received_bytes = run.fetcher.received_bytes();
+    Ok(Pulled { installed, received_bytes, lacked: run.pull.lacked() })
+}
+
+struct Run<'a> {
+    context: &'a Arc<Context>,
+    wanted: &'a Wanted,
+    stop: &'a Stop,
+    fetcher: Fetcher,
+    pull: Arc<Pull>,
+    /// When progress was last told, in milliseconds of the monotonic clock.
+    told_ms: AtomicU64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Manifest,
+    Content,
+}
+
+/// Gets the manifest's root, from the disk where an earlier run left it.
+async fn begin<'a>(
+    context: &'a Arc<Context>,
+    wanted: &'a Wanted,
+    stop: &'a Stop,
+    fetcher: Fetcher,
+) -> Result<Run<'a>, JobError> {
+    let (holder, want) = (context.holder.clone(), wanted.clone());
+    let staged = blocking(move || holder.staged_root(&want.package, want.version, want.manifest)).await?;
+    let mut refusals = 0;
+    loop {
+        let root = match &staged {
+            Some(root) => root.clone(),
+            None => fetch_root(&fetcher, wanted).await?,
+        };
+        let (holder, want, flag) = (context.holder.clone(), wanted.clone(), Arc::clone(&stop.flag));
+        let begun =
+            blocking(move || holder.begin(&want.package, want.version, want.manifest, &root, flag)).await;
+        match begun {
+            Ok(pull) => {
+                let told_ms = AtomicU64::new(0);
+                return Ok(Run { context, wanted, stop, fetcher, pull: Arc::new(pull), told_ms });
+            }
+            Err(JobError::Holder(HolderError::Refused { object, reason })) if refusals + 1 < REFUSALS_MAX => {
+                refusals += 1;
+                refused(context, wanted, object, reason).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn fetch_root(fetcher: &Fetcher, wanted: &Wanted) -> Result<Vec<u8>, JobError> {
+    let id = wanted.manifest.to_string();
+    let bytes_max = usize::try_from(ROOT_BYTES_MAX).expect("a root fits in memory");
+    fetcher
+        .object(&manifest_path(&id), bytes_max)
+        .await
+        .map_err(|error| gone(error, JobError::ManifestGone(id)))
+}
+
+impl Run<'_> {
+    async fn route(&self) -> Result<Route, JobError> {
+        let Wanted { package, version, manifest, .. } = self.wanted;
+        let asked = async { Ok(self.context.site.route(package, *version).await?) };
+        let route =
+            self.stop.or(asked).await.map_err(|e| gone(e, JobError::ManifestGone(manifest.to_string())))?;
+        if route.manifest != manifest.to_string() {
+            return Err(JobError::ManifestGone(manifest.to_string()));
+        }
+        if route.packs.len() > ROUTE_PACKS_MAX {
+            return Err(JobError::BadAnswer(format!("a route of {} packs", route.packs.len())));
+        }
+        Ok(route)
+    }
+
+    /// Fetches the indexes of packs that were never seen.
+    async fn indexes(&self, route: &Route) -> Result<(), JobError> {
+        let mut packs = HashMap::new();
+        for pack in &route.packs {
+            packs.insert(pack.id.parse::<PackId>().map_err(|e| JobError::BadAnswer(e.to_string()))?, pack);
+        }
+        let mut ids: Vec<PackId> = packs.keys().copied().collect();
+        ids.sort_unstable();
+        let pull = Arc::clone(&self.pull);
+        let lacking = blocking(move || pull.set_route(&ids)).await?;
+        let fetches = lacking.iter().map(|id| Ok(self.index(*id, packs[id])));
+        stream::iter(fetches).try_for_each_concurrent(REQUESTS_MAX, |fetch| fetch).await
+    }
+
+    async fn index(&self, id: PackId, pack: &PackRef) -> Result<(), JobError> {
+        if pack.index_bytes == 0 || pack.index_bytes > PACK_INDEX_BYTES_MAX {
+            return Err(JobError::BadAnswer(format!("an index of {} bytes", pack.index_bytes)));
+        }
+        let end = pack.index_offset.checked_add(pack.index_bytes);
+        let range = pack.index_offset
+            ..end.ok_or_else(|| JobError::BadAnswer("an index beyond all files".to_owned()))?;
+        for refusals in 1.. {
+            let bytes = self.fetcher.range(&pack_path(&pack.id), range.clone()).await;
+            let bytes = bytes.map_err(|e| gone(e, JobError::PackGone(pack.id.clone())))?;
+            let pull = Arc::clone(&self.pull);
+            match blocking(move || pull.add_pack_index(&id, &bytes)).await {
+                Err(JobError::Holder(HolderError::Refused { object, reason })) if refusals < REFUSALS_MAX => {
+                    refused(self.context, self.wanted, object, reason).await;
+                }
+                other => return other,
+            }
+        }
+        Ok(())
+    }
+
+    async fn bring_in(&self, part: Part) -> Result<(), JobError> {
+        for _ in 0..PLANS_MAX {
+            let plan = self.plan(part).await?;
+            if plan.is_empty() {
+                return Ok(());
+            }
+            tracing::info!(
+                package = %self.wanted.package, version = self.wanted.version, ?part,
+                ranges = plan.ranges(), bytes = plan.bytes(), "Fetching"
+            );
+            match self.follow(plan).await {
+                // The site may have rewritten its packs since the route was asked for.
+                Err(JobError::PackGone(_)) => {
+                    let route = self.route().await?;
+                    self.indexes(&route).await?;
+                }
+                other => other?,
+            }
+        }
+        Err(JobError::NoProgress(PLANS_MAX))
+    }
+
+    async fn plan(&self, part: Part) -> Result<Plan, JobError> {
+        let pull = Arc::clone(&self.pull);
+        blocking(move || match part {
+            Part::Manifest => pull.plan_manifest(),
+            Part::Content => pull.plan_content(),
+        })
+        .await
+    }
+
+    /// Fetches and feeds a plan, a round after the other.
+    async fn follow(&self, plan: Plan) -> Result<(), JobError> {
+        for round in plan.rounds {
+            let fetches = round.into_iter().map(|range| self.fetch(range));
+            let mut fed = stream::iter(fetches).buffer_unordered(REQUESTS_MAX);
+            while fed.try_next().await?.is_some() {
+                self.tell();
+            }
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, range: FetchRange) -> Result<(), JobError> {
+        let pack = range.pack.to_string();
+        let bytes = self.fetcher.range(&pack_path(&pack), range.offset..range.offset + range.len).await;
+        let bytes = bytes.map_err(|e| gone(e, JobError::PackGone(pack)))?;
+        let permit = self.context.feeds.acquire().await.map_err(|e| JobError::Interrupted(e.to_string()))?;
+        let pull = Arc::clone(&self.pull);
+        let fed = blocking(move || pull.feed(&range, &bytes)).await?;
+        drop(permit);
+        for refusal in fed.refused {
+            refused(self.context, self.wanted, refusal.object, refusal.reason).await;
+        }
+        Ok(())
+    }
+
+    /// Says how far the pull is, now and then.
+    fn tell(&self) {
+        let now_ms = u64::try_from(self.context.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
+        let told_ms = self.told_ms.load(Ordering::Relaxed);
+        let interval_ms = u64::try_from(PROGRESS_INTERVAL.as_millis()).expect("a short time");
+        if told_ms != 0 && now_ms.saturating_sub(told_ms) < interval_ms {
+            return;
+        }
+        self.told_ms.store(now_ms.max(1), Ordering::Relaxed);
+        let progress = self.pull.progress();
+        let Wanted { package, generation, version, .. } = self.wanted;
+        let event = Event::Progress {
+            version: *version,
+            bytes_done: progress.bytes_done,
+            bytes_total: progress.bytes_total,
+            bytes_received: self.fetcher.received_bytes(),
+        };
+        self.context.state.progress(self.context.fact(package, *generation, event));
+    }
+}
+
+async fn refused(context: &Context, wanted: &Wanted, object: String, reason: String) {
+    tracing::warn!(package = %wanted.package, object, reason, "Refused wrong bytes; fetching again");
+    let event = Event::Refused { object, reason };
+    let fact = context.fact(&wanted.package, wanted.generation, event);
+    context.remember(move |state| state.push(fact)).await;
+}
+
+/// A 404 means that the object is not there any more.
+fn gone(error: JobError, what: JobError) -> JobError {
+    match &error {
+        JobError::SiteRefused(inner)
+            if inner.refusal().is_some_and(|refusal| matches!(refusal.status, 404 | 410)) =>
+        {
+            what
+        }
+        _ => error,
+    }
+}

@@ -1,0 +1,73 @@
+//! Listening to the site: what it wants now, and everything from time to time, so that a lost message
+//! costs time and never correctness.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use net::NetError;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::{SITE_WAIT_MAX, jittered};
+use crate::context::Context;
+use crate::fault::SITE_UNREACHABLE;
+
+/// How often the whole list is asked for.
+const FULL_INTERVAL: Duration = Duration::from_secs(600);
+
+/// A site that answers sooner with nothing new, as one without any package does, is not asked again sooner.
+const HASTE: Duration = Duration::from_secs(1);
+
+/// Keeps the desired state current until `stop`.
+pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let (mut failures, mut full_at) = (0, None);
+    // 0 lists everything: at the start, and whenever the interval is over.
+    let mut after = 0;
+    loop {
+        let asked_at = context.clock.monotonic();
+        let asked = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            asked = context.site.desired(after) => asked,
+        };
+        let wait = match asked {
+            Ok(reply) => {
+                connected(&context, &mut failures);
+                let (now, at) = (context.clock.monotonic(), context.clock.now());
+                if after == 0 {
+                    full_at = Some(now);
+                }
+                let is_full_due = full_at.is_none_or(|at| now.saturating_sub(at) >= FULL_INTERVAL);
+                // A site that was restored from a backup counts from an earlier number.
+                let went_back = reply.revision < after;
+                after = if (is_full_due || went_back) && !reply.more { 0 } else { reply.revision };
+                let is_hasty = reply.packages.is_empty() && now.saturating_sub(asked_at) < HASTE;
+                context.remember(move |state| state.apply(&reply, at)).await;
+                if is_hasty { HASTE } else { Duration::ZERO }
+            }
+            Err(error) => {
+                failures += 1;
+                failed(&context, failures, &error);
+                jittered(failures, SITE_WAIT_MAX)
+            }
+        };
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = context.clock.sleep(wait) => {}
+        }
+    }
+}
+
+fn connected(context: &Context, failures: &mut u32) {
+    if *failures > 0 {
+        tracing::info!("The site answers again");
+        context.state.site_is_back(SITE_UNREACHABLE);
+    }
+    *failures = 0;
+    context.metrics.site_connected.set(1);
+}
+
+fn failed(context: &Context, failures: u32, error: &NetError) {
+    context.metrics.site_connected.set(0);
+    tracing::warn!(%error, failures, "Cannot ask the site what it wants; serving what is here");
+}

@@ -1,0 +1,136 @@
+//! Which job runs when: a few at a time, urgent and old demands first, and never two for one package.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::{Context, Stop};
+use crate::job;
+use crate::state::Row;
+
+/// Jobs at once. More would share the same link and the same disk.
+const JOBS_MAX: usize = 3;
+/// How often the schedule looks again although nothing told it to.
+const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Runs jobs until `stop`, then waits for the running ones to give up.
+pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let mut jobs: JoinSet<String> = JoinSet::new();
+    let mut running: HashMap<String, (i64, Stop)> = HashMap::new();
+    loop {
+        let (now, rows, repairs) = (context.clock.now(), context.state.rows(), context.repairs());
+        supersede(&rows, &running);
+        let free = JOBS_MAX.saturating_sub(running.len());
+        let due = due(&rows, &repairs, now, |package| running.contains_key(package));
+        for (row, repair) in due.into_iter().take(free) {
+            let (package, job_stop) = (row.desired.package_id.clone(), Stop::default());
+            running.insert(package.clone(), (row.desired.generation, job_stop.clone()));
+            let context = Arc::clone(&context);
+            jobs.spawn(async move {
+                // A task of its own, so that a panic frees the slot.
+                if let Err(error) = tokio::spawn(job::run(context, row, repair, job_stop)).await {
+                    tracing::error!(%error, package, "A job broke down");
+                }
+                package
+            });
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            Some(ended) = jobs.join_next(), if !jobs.is_empty() => {
+                running.remove(&ended.expect("the outer task does nothing that can fail"));
+            }
+            () = context.state.work.notified() => {}
+            () = context.clock.sleep(next_look(&rows, now)) => {}
+        }
+    }
+    for (_, stop) in running.values() {
+        stop.stop();
+    }
+    while jobs.join_next().await.is_some() {}
+}
+
+/// Stops jobs whose demand was replaced. What they fetched stays useful.
+fn supersede(rows: &[Row], running: &HashMap<String, (i64, Stop)>) {
+    for row in rows {
+        match running.get(&row.desired.package_id) {
+            Some((generation, stop)) if *generation != row.desired.generation => stop.stop(),
+            _ => {}
+        }
+    }
+}
+
+/// The jobs to start, most urgent first, each with whether it repairs what is held.
+fn due(
+    rows: &[Row],
+    repairs: &BTreeSet<String>,
+    now: Timestamp,
+    is_running: impl Fn(&str) -> bool,
+) -> Vec<(Row, bool)> {
+    let mut due: Vec<(Row, bool)> = rows
+        .iter()
+        .filter(|row| !is_running(&row.desired.package_id))
+        .filter(|row| row.next_attempt_at.is_none_or(|at| at <= now))
+        .map(|row| (row.clone(), repairs.contains(&row.desired.package_id)))
+        .filter(|(row, repair)| !row.settled || *repair)
+        .collect();
+    due.sort_by(|(a, _), (b, _)| {
+        let key = |row: &Row| (row.desired.priority, row.since_ms);
+        key(a).cmp(&key(b)).then_with(|| a.desired.package_id.cmp(&b.desired.package_id))
+    });
+    due
+}
+
+fn next_look(rows: &[Row], now: Timestamp) -> Duration {
+    let next = rows.iter().filter_map(|row| row.next_attempt_at).filter(|at| *at > now).min();
+    let wait = next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
+    wait.map_or(LOOK_INTERVAL, |wait| wait.min(LOOK_INTERVAL))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agent::{DesiredPackage, Goal};
+
+    fn row(package: &str, priority: u8, since_ms: i64, settled: bool, next_s: Option<i64>) -> Row {
+        Row {
+            desired: DesiredPackage {
+                package_id: package.to_owned(),
+                generation: 1,
+                priority,
+                goal: Goal::Absent,
+            },
+            since_ms,
+            settled,
+            attempts: 0,
+            next_attempt_at: next_s.map(|s| Timestamp::from_second(s).unwrap()),
+            fault: None,
+        }
+    }
+
+    #[test]
+    fn urgent_then_old_demands_go_first_and_waits_are_kept() {
+        let rows = [
+            row("A", 2, 10, false, None),
+            row("B", 1, 20, false, None),
+            row("C", 2, 5, false, None),
+            row("D", 1, 1, true, None),
+            row("E", 1, 1, false, Some(200)),
+            row("F", 1, 1, false, Some(100)),
+            row("G", 3, 0, true, None),
+            row("H", 1, 0, false, None),
+        ];
+        let repairs = BTreeSet::from(["G".to_owned()]);
+        let now = Timestamp::from_second(100).unwrap();
+        let found = due(&rows, &repairs, now, |package| package == "H");
+        let found: Vec<(&str, bool)> =
+            found.iter().map(|(r, repair)| (r.desired.package_id.as_str(), *repair)).collect();
+        assert_eq!(found, [("F", false), ("B", false), ("C", false), ("A", false), ("G", true)]);
+        assert_eq!(next_look(&rows, now), LOOK_INTERVAL);
+        assert_eq!(next_look(&rows, Timestamp::from_second(190).unwrap()), Duration::from_secs(10));
+    }
+}
