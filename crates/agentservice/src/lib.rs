@@ -1,1 +1,101 @@
-//! agentservice
+//! The front end for distribution points: `/agent/v1` and `/content/v1` over [`site::Site`].
+//!
+//! Turns bytes into typed requests, asks the site, and renders its answers. Knows HTTP and the agent's wire
+//! types; knows no SQL and no rule of distribution. `docs/agent-protocol.md` describes the exchange.
+
+mod attempts;
+mod auth;
+mod desired;
+mod enrol;
+mod error;
+mod facts;
+mod objects;
+mod path;
+mod range;
+mod request;
+mod route;
+mod stats;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{any, get, post};
+use clock::SharedClock;
+use net::ca::SiteCa;
+use site::Site;
+use tokio::sync::Semaphore;
+
+pub use stats::AgentServiceStats;
+
+use attempts::Attempts;
+use desired::Waits;
+
+/// The largest body of any call: [`agent::FACTS_MAX`] facts that each name hundreds of repaired files.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+/// Reads from the content library at once, over all answers. Each holds one piece of an object in memory.
+const READS_MAX: usize = 16;
+/// Enrolments at once: each checks and makes a signature.
+const ENROLMENTS_MAX: usize = 4;
+
+/// The agent API of one site. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AgentService(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    site: Site,
+    ca: SiteCa,
+    stats: Arc<AgentServiceStats>,
+    attempts: Attempts,
+    enrolments: Semaphore,
+    waits: Waits,
+    reads: Arc<Semaphore>,
+}
+
+impl AgentService {
+    /// The service for `site`, whose agents get certificates from `ca`.
+    #[must_use]
+    pub fn new(site: Site, ca: SiteCa, clock: SharedClock) -> Self {
+        Self(Arc::new(Shared {
+            site,
+            ca,
+            stats: Arc::default(),
+            attempts: Attempts::new(clock),
+            enrolments: Semaphore::new(ENROLMENTS_MAX),
+            waits: Waits::default(),
+            reads: Arc::new(Semaphore::new(READS_MAX)),
+        }))
+    }
+
+    /// The routes under [`agent::ROOT`] and [`agent::CONTENT_ROOT`]; needs the extensions of `net::Listener`.
+    pub fn router(&self) -> Router {
+        let api = Router::new()
+            .route("/ca", get(enrol::authority))
+            .route("/enrol", post(enrol::enrol))
+            .route("/desired", get(desired::desired))
+            .route("/packages/{package}/versions/{version}/route", get(route::route))
+            .route("/facts", post(facts::facts));
+        let content = Router::new()
+            .route("/packs/{id}", get(objects::pack))
+            .route("/manifests/{id}", get(objects::manifest));
+        let router = Router::new()
+            .nest(agent::ROOT, closed(api))
+            .nest(agent::CONTENT_ROOT, closed(content))
+            .with_state(self.clone());
+        net::limit_body(router, BODY_BYTES_MAX)
+    }
+
+    /// What the service has done since it was made.
+    #[must_use]
+    pub fn stats(&self) -> Arc<AgentServiceStats> {
+        Arc::clone(&self.0.stats)
+    }
+}
+
+/// Whatever is no route gets an answer in the protocol's own form.
+fn closed(router: Router<AgentService>) -> Router<AgentService> {
+    router
+        .route("/", any(error::no_such_route))
+        .route("/{*rest}", any(error::no_such_route))
+        .method_not_allowed_fallback(error::method_not_allowed)
+}

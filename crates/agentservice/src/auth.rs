@@ -1,0 +1,62 @@
+//! Which distribution point is calling: by client certificate on TLS, by secret on plain loopback.
+
+use axum::extract::FromRequestParts;
+use axum::http::header;
+use axum::http::request::Parts;
+use net::Peer;
+use site::{AgentCredential, DpId, SiteError};
+
+use crate::AgentService;
+use crate::error::ServiceError;
+
+/// A known, enrolled agent. A handler that takes it is closed to everybody else.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Agent(pub(crate) DpId);
+
+impl FromRequestParts<AgentService> for Agent {
+    type Rejection = ServiceError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &AgentService) -> Result<Self, ServiceError> {
+        let known = authenticate(parts, service).await;
+        if known.as_ref().is_err_and(|error| error.status().is_client_error()) {
+            service.0.stats.unauthenticated.inc();
+        }
+        known
+    }
+}
+
+async fn authenticate(parts: &Parts, service: &AgentService) -> Result<Agent, ServiceError> {
+    let peer = peer(parts);
+    private(peer)?;
+    let credential = match &peer.certificate {
+        Some(certificate) => AgentCredential::CertificateFingerprint(&certificate.fingerprint),
+        None if peer.secure => return Err(ServiceError::CertificateRequired),
+        None => AgentCredential::Secret(bearer(parts).ok_or(ServiceError::SecretRequired)?),
+    };
+    match service.0.site.authenticate_agent(credential).await {
+        Ok(dp) => Ok(Agent(dp)),
+        // One answer for "never was", "was removed" and "enrolled again elsewhere".
+        Err(SiteError::InvalidToken) => Err(SiteError::AgentUnknown.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The caller, as the listener knows it.
+pub(crate) fn peer(parts: &Parts) -> &Peer {
+    parts.extensions.get().expect("net::Listener puts the peer into every request")
+}
+
+/// Secrets cross TLS or this machine only.
+pub(crate) fn private(peer: &Peer) -> Result<(), ServiceError> {
+    match peer.secure || peer.is_loopback() {
+        true => Ok(()),
+        false => Err(ServiceError::PlainNotLoopback),
+    }
+}
+
+fn bearer(parts: &Parts) -> Option<&str> {
+    const SCHEME: &str = "bearer ";
+    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let scheme = value.get(..SCHEME.len())?;
+    scheme.eq_ignore_ascii_case(SCHEME).then(|| value[SCHEME.len()..].trim())
+}

@@ -1,0 +1,200 @@
+//! `GET` and `HEAD` of immutable objects: packs and manifest roots, whole or one range.
+//!
+//! An object's name is its content, so every answer may be kept for ever by whoever is on the way, and the
+//! tag is the name. Bytes are read on blocking threads, a piece at a time, one piece ahead of the network.
+
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use content::{ObjectKey, ObjectKind, ObjectStore, StoreError};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::Semaphore;
+
+use crate::AgentService;
+use crate::auth::Agent;
+use crate::error::ServiceError;
+use crate::path::shown;
+use crate::range::{self, Part};
+
+/// Bytes of one read: large enough that the disk and the thread switch do not show, small enough for memory.
+const PIECE_BYTES: u64 = 256 * 1024;
+/// Pieces of one answer that are read at once.
+const PIECES_AHEAD: usize = 2;
+const CACHE_FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+type ObjectPath = Result<Path<String>, PathRejection>;
+
+pub(crate) async fn pack(
+    State(service): State<AgentService>,
+    _: Agent,
+    method: Method,
+    headers: HeaderMap,
+    id: ObjectPath,
+) -> Result<Response, ServiceError> {
+    serve(&service, key(ObjectKind::Pack, id)?, &method, &headers).await
+}
+
+pub(crate) async fn manifest(
+    State(service): State<AgentService>,
+    _: Agent,
+    method: Method,
+    headers: HeaderMap,
+    id: ObjectPath,
+) -> Result<Response, ServiceError> {
+    serve(&service, key(ObjectKind::Manifest, id)?, &method, &headers).await
+}
+
+fn key(kind: ObjectKind, id: ObjectPath) -> Result<ObjectKey, ServiceError> {
+    let Path(id) = id.map_err(|e| ServiceError::BadObjectId(e.body_text()))?;
+    ObjectKey::parse(kind, &id).ok_or_else(|| ServiceError::BadObjectId(shown(&id)))
+}
+
+async fn serve(
+    service: &AgentService,
+    key: ObjectKey,
+    method: &Method,
+    headers: &HeaderMap,
+) -> Result<Response, ServiceError> {
+    let reader = Reader {
+        store: Arc::clone(service.0.site.library().await?.store()),
+        turns: Arc::clone(&service.0.reads),
+        key,
+    };
+    let object_bytes = reader.size().await?.ok_or_else(|| ServiceError::ObjectNotFound(key.to_string()))?;
+    let etag = format!("\"{}\"", key.id());
+    if headers.get(header::IF_NONE_MATCH).is_some_and(|tags| matches_tag(tags.as_bytes(), &etag)) {
+        return Ok((StatusCode::NOT_MODIFIED, fixed(&etag)).into_response());
+    }
+    if method == Method::HEAD {
+        let length = [(header::CONTENT_LENGTH, object_bytes.to_string())];
+        return Ok((StatusCode::OK, fixed(&etag), length).into_response());
+    }
+    let (status, range) = match range::part(headers, &etag, object_bytes)? {
+        Part::Whole => (StatusCode::OK, 0..object_bytes),
+        Part::Range(range) => (StatusCode::PARTIAL_CONTENT, range),
+    };
+    let mut response = (status, fixed(&etag)).into_response();
+    let answer = response.headers_mut();
+    answer.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
+    if status == StatusCode::PARTIAL_CONTENT {
+        let text = format!("bytes {}-{}/{object_bytes}", range.start, range.end - 1);
+        answer.insert(header::CONTENT_RANGE, text.parse().expect("digits are a valid header"));
+    }
+    service.0.stats.content_responses.inc();
+    let stats = Arc::clone(&service.0.stats);
+    let counted = reader.stream(range).inspect_ok(move |piece| stats.content_bytes.add(piece.len() as u64));
+    *response.body_mut() = Body::from_stream(counted);
+    Ok(response)
+}
+
+/// What every answer about an object says.
+fn fixed(etag: &str) -> [(header::HeaderName, String); 4] {
+    [
+        (header::ETAG, etag.to_owned()),
+        (header::CACHE_CONTROL, CACHE_FOR_EVER.to_owned()),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+    ]
+}
+
+/// Whether a list of tags names this one; weak tags count here, as HTTP says of `If-None-Match`.
+fn matches_tag(tags: &[u8], etag: &str) -> bool {
+    let Ok(tags) = std::str::from_utf8(tags) else { return false };
+    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+/// Reads one object on blocking threads, in its turn among all answers.
+#[derive(Clone)]
+struct Reader {
+    store: Arc<dyn ObjectStore>,
+    turns: Arc<Semaphore>,
+    key: ObjectKey,
+}
+
+impl Reader {
+    async fn size(&self) -> Result<Option<u64>, ServiceError> {
+        self.blocking(|store, key| store.size(key)).await.map_err(ServiceError::Storage)
+    }
+
+    fn stream(
+        self,
+        range: Range<u64>,
+    ) -> impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'static {
+        stream::iter(pieces(range))
+            .map(move |piece| {
+                let reader = self.clone();
+                async move {
+                    let read = reader.blocking(move |store, key| store.read(key, piece)).await;
+                    read.map(Bytes::from).map_err(|error| {
+                        // The status is sent, so the answer can only break off; the agent sees that it is short.
+                        tracing::error!(object = %reader.key, error = %error, "Cannot read an object to its end");
+                        io::Error::other(error)
+                    })
+                }
+            })
+            .buffered(PIECES_AHEAD)
+    }
+
+    /// The turn is held for one read, not for an answer: a slow agent holds none.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn ObjectStore, ObjectKey) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.expect("the semaphore is never closed");
+        let (store, key) = (Arc::clone(&self.store), self.key);
+        let done = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            read(store.as_ref(), key)
+        });
+        done.await.unwrap_or_else(|_| Err(StoreError::NotFound { key }))
+    }
+}
+
+fn pieces(range: Range<u64>) -> impl Iterator<Item = Range<u64>> + Send {
+    let Range { start, end } = range;
+    (start..end)
+        .step_by(usize::try_from(PIECE_BYTES).expect("256 KiB fits"))
+        .map(move |from| from..end.min(from.saturating_add(PIECE_BYTES)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_cover_a_range_without_gap_or_overlap() {
+        let piece = PIECE_BYTES;
+        for (range, seams) in [
+            (0..0, vec![]),
+            (5..6, vec![5, 6]),
+            (0..piece, vec![0, piece]),
+            (7..piece + 8, vec![7, piece + 7, piece + 8]),
+            (u64::MAX - 1..u64::MAX, vec![u64::MAX - 1, u64::MAX]),
+        ] {
+            let expect: Vec<_> = seams.windows(2).map(|seam| seam[0]..seam[1]).collect();
+            assert_eq!(pieces(range.clone()).collect::<Vec<_>>(), expect, "{range:?}");
+        }
+    }
+
+    #[test]
+    fn tags_are_compared_as_http_says() {
+        for (tags, expect) in [
+            ("\"a\"", true),
+            ("W/\"a\"", true),
+            ("\"b\", \"a\"", true),
+            ("*", true),
+            ("\"b\"", false),
+            ("a", false),
+            ("", false),
+        ] {
+            assert_eq!(matches_tag(tags.as_bytes(), "\"a\""), expect, "{tags}");
+        }
+        assert!(!matches_tag(b"\xff", "\"a\""));
+    }
+}

@@ -1,0 +1,21 @@
+//! Bodies and queries, parsed; every way to fail is an answer in the protocol's own form.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
+use serde::de::DeserializeOwned;
+
+use crate::BODY_BYTES_MAX;
+use crate::error::ServiceError;
+
+/// A JSON body. Fields that this version does not know are passed over: a newer agent may send them.
+pub(crate) fn json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, ServiceError> {
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ServiceError::BodyTooLarge(BODY_BYTES_MAX),
+        _ => ServiceError::BodyIncomplete(rejection.body_text()),
+    })?;
+    serde_json::from_slice(&body).map_err(|e| ServiceError::BadRequest {
+        what: "the body is not the JSON that this call takes",
+        reason: e.to_string(),
+    })
+}
