@@ -9,15 +9,28 @@
 //! * [`holder`]: the receiving side.
 
 mod content_hash;
+mod error;
 pub mod format;
 pub mod holder;
 mod ids;
+mod index;
+mod library;
+mod monitor;
 pub mod path;
+mod rebuild;
+mod refs;
+mod snapshot;
 pub mod store;
+mod writer;
 
+pub use error::Error;
 pub use format::{
     ChunkRef, Encoding, Entry, FileEntry, FormatError, Manifest, ManifestRoot, PackEntry, PackIndex,
 };
 pub use ids::{ChunkId, FileHash, FileHasher, ID_BYTES, ManifestId, PackId, ParseIdError};
+pub use library::{Library, LibraryOptions, PackLocation, Route, Stats};
+pub use monitor::{Counter, CountingMonitor, Monitor, VoidMonitor};
 pub use path::{ContentPath, PathError, fold};
+pub use refs::RefState;
+pub use snapshot::{Snapshot, SnapshotError, SnapshotRequest, SnapshotWarning, WarningKind};
 pub use store::{LocalStore, MemoryStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, StoreError};

@@ -23,4 +23,4 @@ pub use pack::{
     Encoding, PACK_BYTES_TARGET, PACK_ENTRIES_MAX, PACK_FOOTER_BYTES, PACK_HEADER, PACK_INDEX_BYTES_MAX,
     PACK_VERSION, PATCH_BASES_MAX, PackEntry, PackFooter, PackIndex,
 };
-pub(crate) use pack::{decode_pack_entry, encode_pack_entry};
+pub(crate) use pack::{decode_entry_body, encode_entry_body};

@@ -128,8 +128,13 @@ impl PackIndex {
 }
 
 /// Appends one entry; its offset is stored as the gap after `previous_end`.
-pub(crate) fn encode_pack_entry(out: &mut Vec<u8>, entry: &PackEntry, previous_end: u64) {
+fn encode_pack_entry(out: &mut Vec<u8>, entry: &PackEntry, previous_end: u64) {
     out.extend_from_slice(entry.chunk.as_bytes());
+    encode_entry_body(out, entry, previous_end);
+}
+
+/// Appends all of an entry but its chunk's id.
+pub(crate) fn encode_entry_body(out: &mut Vec<u8>, entry: &PackEntry, previous_end: u64) {
     match &entry.encoding {
         Encoding::Stored => out.push(TAG_STORED),
         Encoding::Zstd => out.push(TAG_ZSTD),
@@ -147,12 +152,17 @@ pub(crate) fn encode_pack_entry(out: &mut Vec<u8>, entry: &PackEntry, previous_e
     out.extend_from_slice(&entry.stored_check.to_le_bytes());
 }
 
-/// Reads what [`encode_pack_entry`] wrote.
-pub(crate) fn decode_pack_entry(
+fn decode_pack_entry(reader: &mut Reader<'_>, previous_end: u64) -> Result<PackEntry, FormatError> {
+    let chunk = ChunkId::from_bytes(reader.id()?);
+    decode_entry_body(reader, chunk, previous_end)
+}
+
+/// Reads what [`encode_entry_body`] wrote.
+pub(crate) fn decode_entry_body(
     reader: &mut Reader<'_>,
+    chunk: ChunkId,
     previous_end: u64,
 ) -> Result<PackEntry, FormatError> {
-    let chunk = ChunkId::from_bytes(reader.id()?);
     let encoding = match reader.u8()? {
         TAG_STORED => Encoding::Stored,
         TAG_ZSTD => Encoding::Zstd,
