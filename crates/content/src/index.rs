@@ -212,6 +212,18 @@ impl View {
         Ok(packs)
     }
 
+    /// The pieces of a pack whose own index cannot be read, by offset. Looks at every chunk.
+    pub(crate) fn entries_in(&self, pack: u32) -> Result<Vec<PackEntry>, Error> {
+        let mut entries = Vec::new();
+        for row in self.read.open_table(CHUNKS)?.iter()? {
+            let (chunk, bytes) = row?;
+            let locations = decode_locations(ChunkId::from_bytes(*chunk.value()), bytes.value())?;
+            entries.extend(locations.into_iter().filter(|at| at.pack == pack).map(|at| at.entry));
+        }
+        entries.sort_by_key(|entry| entry.offset);
+        Ok(entries)
+    }
+
     /// The last chunk that had this similarity feature.
     pub(crate) fn feature(&self, feature: u64) -> Result<Option<ChunkId>, Error> {
         let table = self.read.open_table(FEATURES)?;

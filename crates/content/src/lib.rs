@@ -8,6 +8,7 @@
 //! * [`store`]: where objects live, one small trait.
 //! * [`holder`]: the receiving side.
 
+mod collect;
 mod content_hash;
 mod error;
 pub mod format;
@@ -21,8 +22,10 @@ mod rebuild;
 mod refs;
 mod snapshot;
 pub mod store;
+mod verify;
 mod writer;
 
+pub use collect::{CollectReport, RecountReport};
 pub use error::Error;
 pub use format::{
     ChunkRef, Encoding, Entry, FileEntry, FormatError, Manifest, ManifestRoot, PackEntry, PackIndex,
@@ -34,3 +37,4 @@ pub use path::{ContentPath, PathError, fold};
 pub use refs::RefState;
 pub use snapshot::{Snapshot, SnapshotError, SnapshotRequest, SnapshotWarning, WarningKind};
 pub use store::{LocalStore, MemoryStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, StoreError};
+pub use verify::{Lost, VerifyReport};

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, RwLock};
 
 use clock::SharedClock;
@@ -266,11 +266,6 @@ impl Library {
 
     fn routes(&self) -> std::sync::MutexGuard<'_, HashMap<ManifestId, Arc<Route>>> {
         self.routes.lock().expect("no one panics while holding the routes")
-    }
-
-    /// Where the next temporary file goes.
-    pub(crate) fn aside(&self, what: &str) -> PathBuf {
-        self.staging.join(format!("{what}-{}", self.next_aside.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// Reads a chunk from its full copy; from a patch if every full copy is bad.

@@ -24,7 +24,7 @@ pub struct ChunkerParameters {
 
 /// For files above [`WHOLE_FILE_BYTES_MAX`].
 pub const FILE_CHUNKS: ChunkerParameters =
-    ChunkerParameters { min: 512 << 10, average: 2 << 20, max: CHUNK_BYTES_MAX };
+    ChunkerParameters { min: 256 << 10, average: 1 << 20, max: 2 << 20 };
 /// For the manifest's own bytes.
 pub const MANIFEST_CHUNKS: ChunkerParameters =
     ChunkerParameters { min: 8 << 10, average: 32 << 10, max: 128 << 10 };

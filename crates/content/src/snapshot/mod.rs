@@ -288,6 +288,11 @@ impl Library {
     }
 }
 
+/// Opens a file of a source for repair; `None` if it cannot be.
+pub(crate) fn open_in_source(source: &Path, path: &ContentPath) -> Option<std::fs::File> {
+    Source::open(source).ok()?.open_file(path).ok().map(std::fs::File::from)
+}
+
 /// The index's key for a source.
 fn source_key(source: &Path) -> String {
     source.to_string_lossy().into_owned()

@@ -22,7 +22,10 @@ const LEVEL_LARGE: i32 = 6;
 /// Patches: what most transfers consist of. `docs/format.md` has the measurements.
 const PATCH_SMALL_BYTES: usize = 256 << 10;
 const PATCH_LEVEL_SMALL: i32 = 19;
-const PATCH_LEVEL_LARGE: i32 = 12;
+const PATCH_LEVEL_LARGE: i32 = 9;
+/// Above this many bytes of bases and chunk, level 9 no longer remembers all of the bases.
+const PATCH_REACH_BYTES: usize = 8 << 20;
+const PATCH_LEVEL_FAR: i32 = 12;
 /// A patch is kept if it is smaller than this many percent of the full copy, its index entry included.
 const PATCH_PERCENT_MAX: usize = 80;
 /// A patch below this many percent ends the search for a better base.
@@ -182,7 +185,6 @@ impl<'a> Session<'a> {
         full_bytes: usize,
         candidates: impl Iterator<Item = Vec<ChunkId>>,
     ) -> Result<(), Error> {
-        let level = if raw.len() <= PATCH_SMALL_BYTES { PATCH_LEVEL_SMALL } else { PATCH_LEVEL_LARGE };
         let mut best: Option<(Vec<u8>, Vec<ChunkId>)> = None;
         let mut tried: Vec<Vec<ChunkId>> = Vec::with_capacity(BASE_TRIES_MAX);
         for bases in candidates {
@@ -191,7 +193,7 @@ impl<'a> Session<'a> {
             }
             tried.push(bases.clone());
             let Some(prefix) = self.prefix(view, &bases) else { continue };
-            let patch = compressor.patch(raw, &prefix, level)?;
+            let patch = compressor.patch(raw, &prefix, patch_level(raw, &prefix))?;
             let good = cost(&patch) * 100 < full_bytes * PATCH_PERCENT_GOOD;
             if best.as_ref().is_none_or(|(smallest, _)| patch.len() < smallest.len()) {
                 best = Some((patch, bases));
@@ -247,6 +249,14 @@ impl<'a> Session<'a> {
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("no one panics while holding the session")
+    }
+}
+
+fn patch_level(raw: &[u8], prefix: &[u8]) -> i32 {
+    match raw.len() + prefix.len() {
+        reach if reach > PATCH_REACH_BYTES => PATCH_LEVEL_FAR,
+        _ if raw.len() > PATCH_SMALL_BYTES => PATCH_LEVEL_LARGE,
+        _ => PATCH_LEVEL_SMALL,
     }
 }
 
