@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Expr, ExprTrait, JoinType, Query};
 
 use super::{Action, Actor, Role, random_secret, secret_hash, user};
 use crate::error::{Result, SiteError};
@@ -52,7 +52,7 @@ impl Site {
         let select = Query::select()
             .columns([("u", "name"), ("u", "role")])
             .from_as("api_token", "t")
-            .inner_join(("admin_user", "u"), Expr::col(("u", "id")).equals(("t", "user_id")))
+            .join_as(JoinType::InnerJoin, "admin_user", "u", Expr::col(("u", "id")).equals(("t", "user_id")))
             .and_where(Expr::col(("t", "secret_hash")).eq(secret_hash(bearer)))
             .and_where(Expr::col(("t", "expires_at")).gt(self.now().as_microsecond()))
             .to_owned();
@@ -115,7 +115,7 @@ impl Site {
         let select = Query::select()
             .columns([("t", "id"), ("u", "name"), ("t", "label"), ("t", "created_at"), ("t", "expires_at")])
             .from_as("api_token", "t")
-            .inner_join(("admin_user", "u"), Expr::col(("u", "id")).equals(("t", "user_id")))
+            .join_as(JoinType::InnerJoin, "admin_user", "u", Expr::col(("u", "id")).equals(("t", "user_id")))
             .and_where(Expr::col(("u", "name_key")).eq(user::key(name)))
             .and_where(Expr::col(("t", "expires_at")).gt(self.now().as_microsecond()))
             .order_by(("t", "id"), sea_query::Order::Asc)

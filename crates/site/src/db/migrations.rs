@@ -13,7 +13,9 @@ struct Step {
 
 const VIEWS: &str = include_str!("../../migrations/shared/0002_views.sql");
 
-const STEPS: [Step; 2] = [
+const HAULIER_VIEWS: &str = include_str!("../../migrations/shared/0003_haulier_views.sql");
+
+const STEPS: [Step; 3] = [
     Step {
         version: 1,
         name: "base",
@@ -21,6 +23,7 @@ const STEPS: [Step; 2] = [
         postgres: include_str!("../../migrations/postgres/0001_base.sql"),
     },
     Step { version: 2, name: "views", sqlite: VIEWS, postgres: VIEWS },
+    Step { version: 3, name: "haulier views", sqlite: HAULIER_VIEWS, postgres: HAULIER_VIEWS },
 ];
 
 pub(super) fn sqlite() -> Migrator {

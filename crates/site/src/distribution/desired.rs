@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent::{DESIRED_MAX, DesiredPackage, DesiredReply, Goal, PackRef, Route};
-use sea_query::{Cond, Expr, ExprTrait, Order, Query, SelectStatement};
+use sea_query::{Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 
 use super::DpId;
 use crate::db::Row;
@@ -111,8 +111,13 @@ fn select(dp: DpId, after: i64) -> SelectStatement {
             ("v", "manifest_id"),
         ])
         .from_as("distribution", "d")
-        .inner_join(("package", "p"), Expr::col(("p", "package_id")).equals(("d", "package_id")))
-        .left_join(("package_version", "v"), version)
+        .join_as(
+            JoinType::InnerJoin,
+            "package",
+            "p",
+            Expr::col(("p", "package_id")).equals(("d", "package_id")),
+        )
+        .join_as(JoinType::LeftJoin, "package_version", "v", version)
         .and_where(Expr::col(("d", "dp_id")).eq(dp.0))
         .and_where(Expr::col(("d", "revision")).gt(after))
         .cond_where(tellable)

@@ -8,7 +8,7 @@ use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Expr, ExprTrait, JoinType, Query};
 
 use super::nal::NalPath;
 use super::point::name_key;
@@ -188,7 +188,7 @@ async fn spend_token(tx: &mut Tx, token: &EnrolToken, name: &str, now: Timestamp
     let select = Query::select()
         .columns([("t", "dp_id"), ("t", "expires_at"), ("t", "used_at"), ("d", "name"), ("d", "name_key")])
         .from_as("enrol_token", "t")
-        .inner_join(("dp", "d"), Expr::col(("d", "id")).equals(("t", "dp_id")))
+        .join_as(JoinType::InnerJoin, "dp", "d", Expr::col(("d", "id")).equals(("t", "dp_id")))
         .and_where(Expr::col(("t", "secret_hash")).eq(hash.as_str()))
         .to_owned();
     let row = tx.optional(&select).await?.ok_or(SiteError::EnrolTokenUnknown)?;

@@ -1,5 +1,5 @@
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
 
 use super::point::is_silent;
 use super::state::State;
@@ -77,8 +77,13 @@ impl Site {
             .expr_as(Expr::col(("x", "name")), "dp_name")
             .columns([("x", "nal_path"), ("x", "content_url"), ("x", "last_seen_at")])
             .from_as("distribution", "d")
-            .inner_join(("package", "p"), Expr::col(("p", "package_id")).equals(("d", "package_id")))
-            .inner_join(("dp", "x"), Expr::col(("x", "id")).equals(("d", "dp_id")))
+            .join_as(
+                JoinType::InnerJoin,
+                "package",
+                "p",
+                Expr::col(("p", "package_id")).equals(("d", "package_id")),
+            )
+            .join_as(JoinType::InnerJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
             .order_by(("d", "package_id"), Order::Asc)
             .order_by(("x", "name_key"), Order::Asc);
         if let Some(package_id) = package_id {

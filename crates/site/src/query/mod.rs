@@ -1,6 +1,7 @@
 //! Provider queries: a checked query tree in, rows of a view out. Nothing is filtered in memory.
 
 mod compile;
+mod haulier_views;
 mod pattern;
 pub mod views;
 

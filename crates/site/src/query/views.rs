@@ -2,6 +2,11 @@
 //!
 //! A test compares this table with the views themselves on both back ends.
 
+use super::haulier_views::{
+    HAULIER_DISTRIBUTION_POINT, HAULIER_DISTRIBUTION_STATE, HAULIER_PACKAGE_STATE, HAULIER_PACKAGE_VERSION,
+    HAULIER_USER,
+};
+
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -74,21 +79,34 @@ pub const ALL: &[View] = &[
     },
     View { name: "SMS_ProviderLocation", columns: PROVIDER_LOCATION, key: &["SiteCode"] },
     View { name: "SMS_Identification", columns: IDENTIFICATION, key: &["ThisSiteCode"] },
+    View { name: "Haulier_PackageState", columns: HAULIER_PACKAGE_STATE, key: &["PackageID"] },
+    View {
+        name: "Haulier_PackageVersion",
+        columns: HAULIER_PACKAGE_VERSION,
+        key: &["PackageID", "SourceVersion"],
+    },
+    View {
+        name: "Haulier_DistributionState",
+        columns: HAULIER_DISTRIBUTION_STATE,
+        key: &["NALPath", "PackageID"],
+    },
+    View { name: "Haulier_DistributionPoint", columns: HAULIER_DISTRIBUTION_POINT, key: &["NALPath"] },
+    View { name: "Haulier_User", columns: HAULIER_USER, key: &["Name"] },
 ];
 
-const fn text(name: &'static str) -> Column {
+pub(super) const fn text(name: &'static str) -> Column {
     Column { name, kind: Kind::Text }
 }
 
-const fn integer(name: &'static str) -> Column {
+pub(super) const fn integer(name: &'static str) -> Column {
     Column { name, kind: Kind::Integer }
 }
 
-const fn boolean(name: &'static str) -> Column {
+pub(super) const fn boolean(name: &'static str) -> Column {
     Column { name, kind: Kind::Boolean }
 }
 
-const fn time(name: &'static str) -> Column {
+pub(super) const fn time(name: &'static str) -> Column {
     Column { name, kind: Kind::DateTime }
 }
 

@@ -202,7 +202,11 @@ pub(crate) fn installed(version: u32) -> Event {
 }
 
 pub(crate) fn failed(attempt: u32) -> Event {
-    let fault = Fault { code: "disk_full".to_owned(), message: "The disk is full.".to_owned(), file: Some("a/b.sys".to_owned()) };
+    let fault = Fault {
+        code: "disk_full".to_owned(),
+        message: "The disk is full.".to_owned(),
+        file: Some("a/b.sys".to_owned()),
+    };
     Event::Failed { fault, attempt, next_attempt_at: "2026-01-01T00:05:00Z".to_owned() }
 }
 
@@ -226,7 +230,8 @@ fn postgres_url() -> String {
 async fn create_database() -> (String, String) {
     let url = postgres_url();
     let name = format!("site_{}", uuid::Uuid::new_v4().simple());
-    let mut connection = PgConnection::connect(&url).await.expect("the cluster of HAULIER_TEST_POSTGRES answers");
+    let mut connection =
+        PgConnection::connect(&url).await.expect("the cluster of HAULIER_TEST_POSTGRES answers");
     sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
     let (server, _) = url.rsplit_once('/').expect("the URL ends in /database");
     (name.clone(), format!("{server}/{name}"))
