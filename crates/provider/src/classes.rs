@@ -2,6 +2,8 @@
 
 mod distribution_point;
 mod driver_package;
+mod haulier_distribution_point;
+mod haulier_user;
 mod identification;
 mod read_only;
 
@@ -15,7 +17,12 @@ pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         "SMS_DriverPackage" => Arc::new(driver_package::DriverPackage),
         "SMS_DistributionPoint" => Arc::new(distribution_point::DistributionPoint),
         "SMS_Identification" => Arc::new(identification::Identification),
-        "SMS_DistributionPointInfo"
+        "Haulier_DistributionPoint" => Arc::new(haulier_distribution_point::Server),
+        "Haulier_User" => Arc::new(haulier_user::User),
+        "Haulier_DistributionState"
+        | "Haulier_PackageState"
+        | "Haulier_PackageVersion"
+        | "SMS_DistributionPointInfo"
         | "SMS_PackageStatusDistPointsSummarizer"
         | "SMS_ProviderLocation"
         | "SMS_SystemResourceList" => Arc::new(read_only::ReadOnly),

@@ -9,7 +9,7 @@ use site::{Actor, Site};
 
 use crate::error::Fault;
 use crate::rows;
-use crate::schema::{ClassInfo, Schema};
+use crate::schema::ClassInfo;
 
 /// Work in progress.
 pub(crate) type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, Fault>> + Send + 'a>>;
@@ -44,7 +44,6 @@ impl Outcome {
 pub(crate) struct Call<'a> {
     pub(crate) site: &'a Site,
     pub(crate) actor: &'a Actor,
-    pub(crate) schema: &'a Schema,
     pub(crate) class: &'a ClassInfo,
 }
 

@@ -185,7 +185,7 @@ impl Provider {
     }
 
     fn call<'a>(&'a self, actor: &'a Actor, class: &'a ClassInfo) -> Call<'a> {
-        Call { site: &self.site, actor, schema: self.schema, class }
+        Call { site: &self.site, actor, class }
     }
 
     /// The class that answers for a name: itself, or the one class below an abstract one.

@@ -8,7 +8,7 @@ use cim::mof::{self, Declaration};
 use cim::{DateTime, Value};
 
 /// The shipped MOF, in reading order.
-const SOURCES: [(&str, &str); 7] = [
+const SOURCES: [(&str, &str); 8] = [
     ("qualifiers.mof", include_str!("../mof/qualifiers.mof")),
     ("base.mof", include_str!("../mof/base.mof")),
     ("schedule.mof", include_str!("../mof/schedule.mof")),
@@ -16,6 +16,7 @@ const SOURCES: [(&str, &str); 7] = [
     ("distribution.mof", include_str!("../mof/distribution.mof")),
     ("status.mof", include_str!("../mof/status.mof")),
     ("site.mof", include_str!("../mof/site.mof")),
+    ("haulier.mof", include_str!("../mof/haulier.mof")),
 ];
 
 /// All classes.

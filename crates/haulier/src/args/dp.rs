@@ -1,0 +1,65 @@
+//! `haulier dp`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `haulier dp`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum DpCommand {
+    /// Print a one-time enrolment token for a new distribution point, and nothing else.
+    #[command(after_help = "Example: haulier dp token --data ps1 dp1.example.test")]
+    Token {
+        /// The site's data folder.
+        #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+        data: PathBuf,
+        /// The distribution point's name; clients and NAL paths use it.
+        name: String,
+    },
+    /// Run a distribution point in the foreground until SIGTERM.
+    Run(DpRun),
+    /// List the site's distribution points.
+    List,
+    /// Show one distribution point and what it holds.
+    Show {
+        /// Its name.
+        name: String,
+    },
+    /// Hash a package again on a distribution point (all of its packages without `--package`); what is
+    /// damaged is fetched again.
+    Validate {
+        /// The distribution point.
+        name: String,
+        /// Only this package: its ID or exact name.
+        #[arg(long)]
+        package: Option<String>,
+    },
+    /// Forget a distribution point that will not come back.
+    Remove {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// `haulier dp run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: haulier dp run --data dp1 --site http://127.0.0.1:8530 --token TOKEN \
+                        --name dp1.example.test --listen 127.0.0.1:8541")]
+pub(crate) struct DpRun {
+    /// The folder for content and identity.
+    #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// The one-time token of `haulier dp token`; needed only the first time.
+    #[arg(long, env = "HAULIER_DP_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub(crate) token: Option<String>,
+
+    /// The name that the token was made for; needed only the first time.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+
+    /// Where to serve content; port 0 picks a free one.
+    #[arg(long, env = "HAULIER_LISTEN", value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+}

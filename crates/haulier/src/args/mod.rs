@@ -1,0 +1,169 @@
+//! The command line: what can be typed. What happens then is in `commands`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+mod dp;
+mod package;
+mod site;
+
+pub(crate) use dp::{DpCommand, DpRun};
+pub(crate) use package::{PackageChanges, PackageCommand, PackageCreate};
+pub(crate) use site::{SiteCommand, SiteInit, SiteRun};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed; the message says why and what to do
+  2  the command line is wrong
+  3  the site did not answer
+  4  the site refused: sign-in or role
+  5  no such package, distribution point or user";
+
+/// A self-hosted server for Windows driver packages: every distribution point holds the current version,
+/// only what changed travels.
+#[derive(Debug, Parser)]
+#[command(name = "haulier", version, after_long_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Print JSON for scripts instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Log detail on stderr: error, warn, info, debug, trace, or a filter such as `dp=debug,info`.
+    #[arg(long, global = true, env = "HAULIER_LOG", default_value = "info")]
+    pub(crate) log: String,
+
+    #[command(flatten)]
+    pub(crate) site: SiteAddress,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Which site to talk to, and as whom.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SiteAddress {
+    /// The site's address [default: http://127.0.0.1:8530].
+    #[arg(long = "site", global = true, env = "HAULIER_SITE", value_name = "URL", help_heading = "Site")]
+    pub(crate) url: Option<String>,
+
+    /// The user to sign in as.
+    #[arg(long, global = true, env = "HAULIER_USER", default_value = "admin", help_heading = "Site")]
+    pub(crate) user: String,
+
+    /// The password. Prefer the environment: a command line is visible to others on the machine.
+    #[arg(long, global = true, env = "HAULIER_PASSWORD", hide_env_values = true, help_heading = "Site")]
+    pub(crate) password: Option<String>,
+
+    /// A bearer token instead of user and password.
+    #[arg(long, global = true, env = "HAULIER_API_TOKEN", hide_env_values = true, help_heading = "Site")]
+    pub(crate) api_token: Option<String>,
+
+    /// The site's CA certificate (PEM), for https addresses; `haulier site ca` prints it.
+    #[arg(long, global = true, env = "HAULIER_CA", value_name = "FILE", help_heading = "Site")]
+    pub(crate) ca: Option<PathBuf>,
+}
+
+impl SiteAddress {
+    /// The address that was given, or the one where a site listens unless told otherwise.
+    pub(crate) fn url(&self) -> &str {
+        self.url.as_deref().unwrap_or("http://127.0.0.1:8530")
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a whole hierarchy on this machine: a site, three distribution points, a refresh, the proof.
+    Demo(DemoArgs),
+    /// Make a site, run it.
+    #[command(subcommand)]
+    Site(SiteCommand),
+    /// Run a distribution point; list, validate and remove them.
+    #[command(subcommand)]
+    Dp(DpCommand),
+    /// Driver packages: create, distribute, refresh, remove.
+    #[command(subcommand)]
+    Package(PackageCommand),
+    /// Where every package stands on every distribution point.
+    Status(StatusArgs),
+    /// Ask the provider in WQL: `haulier query "SELECT Name FROM SMS_DriverPackage" --json`.
+    Query {
+        /// One SELECT over one class.
+        wql: String,
+    },
+    /// The site's content library.
+    #[command(subcommand)]
+    Content(ContentCommand),
+    /// Who may sign in.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Look for what is wrong here and say what to do.
+    Doctor,
+    /// Print completions for a shell: `haulier completions bash > /etc/bash_completion.d/haulier`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+/// `haulier demo`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: haulier demo --drivers /srv/drivers/latitude-7440")]
+pub(crate) struct DemoArgs {
+    /// Use this folder of drivers (it is copied, not changed) instead of generated samples.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) drivers: Option<PathBuf>,
+
+    /// Keep everything running afterwards, until Ctrl-C.
+    #[arg(long)]
+    pub(crate) serve: bool,
+}
+
+/// `haulier status`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: haulier status PS100001 --watch")]
+pub(crate) struct StatusArgs {
+    /// Only this package: its ID or exact name.
+    pub(crate) package: Option<String>,
+
+    /// Show progress until every distribution point holds the current version.
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+/// `haulier content`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ContentCommand {
+    /// Sizes and savings.
+    Stats,
+    /// Check every stored byte against its hash; repair from unchanged source folders.
+    Verify,
+    /// Delete what no kept version needs.
+    Collect,
+}
+
+/// `haulier user`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// List users and roles.
+    List,
+    /// Add a user.
+    #[command(after_help = "Example: haulier user create reader1 --role reader --password-file pw")]
+    Create {
+        /// The name to sign in with.
+        name: String,
+        /// administrator, operator (distribute, refresh), author (packages) or reader.
+        #[arg(long)]
+        role: String,
+        /// The first line of this file is the password.
+        #[arg(long, value_name = "FILE")]
+        password_file: PathBuf,
+    },
+    /// Remove a user and the user's tokens.
+    Delete {
+        /// The user's name.
+        name: String,
+    },
+}

@@ -1,0 +1,119 @@
+//! `haulier package`.
+
+use clap::{Args, Subcommand};
+
+/// `haulier package`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PackageCommand {
+    /// List the driver packages.
+    List,
+    /// Show one driver package with its distribution points.
+    Show {
+        /// The package: its ID or exact name.
+        package: String,
+    },
+    /// Create a driver package and print its ID; its first version is read from the source at once.
+    Create(PackageCreate),
+    /// Change a driver package's properties.
+    Set {
+        /// The package: its ID or exact name.
+        package: String,
+        #[command(flatten)]
+        changes: PackageChanges,
+    },
+    /// Delete a package: content first leaves its distribution points, then the site.
+    Delete {
+        /// The package: its ID or exact name.
+        package: String,
+    },
+    /// Publish the source as a new version and bring every distribution point to it.
+    #[command(after_help = "Example: haulier package refresh PS100001 && haulier status PS100001 --watch")]
+    Refresh {
+        /// The package: its ID or exact name.
+        package: String,
+    },
+    /// Send a package to distribution points.
+    #[command(after_help = "Example: haulier package distribute PS100001 dp1.example.test dp2.example.test")]
+    Distribute {
+        /// The package: its ID or exact name.
+        package: String,
+        /// The distribution points' names.
+        #[arg(required = true)]
+        distribution_points: Vec<String>,
+    },
+    /// Remove a package from distribution points.
+    Remove {
+        /// The package: its ID or exact name.
+        package: String,
+        /// The distribution points' names.
+        #[arg(required = true)]
+        distribution_points: Vec<String>,
+    },
+    /// Check a package on distribution points and fetch what is damaged or missing, at the same version.
+    Redistribute {
+        /// The package: its ID or exact name.
+        package: String,
+        /// The distribution points' names.
+        #[arg(required = true)]
+        distribution_points: Vec<String>,
+    },
+    /// List a package's published versions.
+    History {
+        /// The package: its ID or exact name.
+        package: String,
+    },
+}
+
+/// `haulier package create`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: haulier package create 'Latitude 7440' --source /srv/drivers/7440")]
+pub(crate) struct PackageCreate {
+    /// The package's name, at most 50 characters.
+    pub(crate) name: String,
+
+    /// The source folder as the site server sees it: a local path, or a UNC path mapped in `[shares]`.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) source: String,
+
+    #[command(flatten)]
+    pub(crate) changes: PackageChanges,
+}
+
+/// Properties that can be given on creation and changed later.
+#[derive(Debug, Args)]
+pub(crate) struct PackageChanges {
+    /// What the package is for; driver tools read `(Models included:SKU;SKU)` here.
+    #[arg(long)]
+    pub(crate) description: Option<String>,
+    /// The vendor.
+    #[arg(long)]
+    pub(crate) manufacturer: Option<String>,
+    /// The vendor's own version label.
+    #[arg(long)]
+    pub(crate) label: Option<String>,
+    /// Who is served first: high, normal or low.
+    #[arg(long)]
+    pub(crate) priority: Option<Priority>,
+}
+
+/// A package's priority.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Priority {
+    /// Served before others.
+    High,
+    /// The default.
+    Normal,
+    /// Served after others.
+    Low,
+}
+
+impl Priority {
+    /// The provider's number: `Priority` of SMS_PackageBaseclass.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Priority::High => 1,
+            Priority::Normal => 2,
+            Priority::Low => 3,
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! `haulier site`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `haulier site`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SiteCommand {
+    /// Make a new site in an empty folder.
+    Init(SiteInit),
+    /// Run the site in the foreground until SIGTERM.
+    Run(SiteRun),
+    /// Print the site's CA certificate, which clients of an https address need (HAULIER_CA).
+    #[command(after_help = "Example: haulier site ca --data ps1 > ps1.pem")]
+    Ca {
+        /// The site's data folder.
+        #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+        data: PathBuf,
+    },
+}
+
+/// `haulier site init`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: haulier site init --data ps1 --site-code PS1 --password-file pw")]
+pub(crate) struct SiteInit {
+    /// The folder for the site's database, content library and certificates.
+    #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// Three letters or digits, unique in the hierarchy; part of every PackageID.
+    #[arg(long, value_name = "CODE")]
+    pub(crate) site_code: String,
+
+    /// The site's name for people.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) site_name: String,
+
+    /// A PostgreSQL URL, for several site servers on one site; without it SQLite in the data folder.
+    #[arg(long, env = "HAULIER_DATABASE", hide_env_values = true, value_name = "URL")]
+    pub(crate) database: Option<String>,
+
+    /// The first line of this file is the password of the first administrator, `admin`; without it one is
+    /// made and printed.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// `haulier site run`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: haulier site run --data ps1 --listen 127.0.0.1:8530")]
+pub(crate) struct SiteRun {
+    /// The site's data folder.
+    #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// Where to listen; port 0 picks a free one. TLS with the site's own CA unless this is loopback.
+    #[arg(long, env = "HAULIER_LISTEN", value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+}

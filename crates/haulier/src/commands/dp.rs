@@ -1,0 +1,132 @@
+//! `haulier dp`.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use clock::SystemClock;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::rows;
+use super::site::{load_ca, open_site, shutdown_on_signal};
+use crate::args::{DpCommand, DpRun, SiteAddress};
+use crate::config::{self, DpConfig};
+use crate::output::{self, Format, Table};
+use crate::remote::{Key, Remote, literal};
+
+/// Where a distribution point serves when nothing else is said.
+const DEFAULT_LISTEN: &str = "127.0.0.1:8540";
+
+/// Does what the command line says.
+pub(crate) async fn run(command: &DpCommand, address: &SiteAddress, format: Format) -> Result<()> {
+    let remote = || Remote::new(address);
+    match command {
+        DpCommand::Token { data, name } => token(data, name, format).await,
+        DpCommand::Run(args) => serve(args, address).await,
+        DpCommand::List => list(&remote()?, format).await,
+        DpCommand::Show { name } => show(&remote()?, name, format).await,
+        DpCommand::Validate { name, package } => validate(&remote()?, name, package.as_deref()).await,
+        DpCommand::Remove { name } => {
+            let remote = remote()?;
+            let dp = rows::distribution_point(&remote, name).await?;
+            Ok(remote
+                .delete(&Key::one("Haulier_DistributionPoint", "NALPath", &rows::text(&dp, "NALPath")))
+                .await?)
+        }
+    }
+}
+
+async fn token(data: &Path, name: &str, format: Format) -> Result<()> {
+    let site = open_site(data).await?;
+    let authority = load_ca(data)?.fingerprint();
+    let token = site.create_dp_token(&site::Actor::local(), name, Some(&authority)).await?;
+    match format {
+        Format::Json => output::json(&json!({ "token": token.to_string(), "name": name })),
+        Format::Text => output::line(token),
+    }
+    Ok(())
+}
+
+async fn list(remote: &Remote, format: Format) -> Result<()> {
+    let points = remote.list("Haulier_DistributionPoint", &[("$orderby", "ServerName")]).await?;
+    if format == Format::Json {
+        output::json(&points);
+        return Ok(());
+    }
+    let mut table =
+        Table::new(&["DISTRIBUTION POINT", "SITE", ">PACKAGES", ">CURRENT", "LAST HEARD", "ADDRESS"]);
+    for point in &points {
+        table.row([
+            rows::text(point, "ServerName"),
+            rows::text(point, "SiteCode"),
+            rows::text(point, "Packages"),
+            rows::text(point, "PackagesCurrent"),
+            rows::text(point, "LastHeard"),
+            rows::text(point, "ContentUrl"),
+        ]);
+    }
+    table.print();
+    Ok(())
+}
+
+async fn show(remote: &Remote, name: &str, format: Format) -> Result<()> {
+    let dp = rows::distribution_point(remote, name).await?;
+    let filter = format!("NALPath eq {}", literal(&rows::text(&dp, "NALPath")));
+    let points = remote.list("Haulier_DistributionPoint", &[("$filter", &filter)]).await?;
+    let states =
+        remote.list("Haulier_DistributionState", &[("$filter", &filter), ("$orderby", "PackageID")]).await?;
+    if format == Format::Json {
+        output::json(&json!({ "distribution_point": points.first(), "packages": states }));
+        return Ok(());
+    }
+    for point in &points {
+        for property in ["ServerName", "SiteCode", "NALPath", "ContentUrl", "AgentVersion", "LastHeard"] {
+            output::line(format_args!("{property:<13} {}", rows::text(point, property)));
+        }
+    }
+    output::line("");
+    super::status::print(&states);
+    Ok(())
+}
+
+async fn validate(remote: &Remote, name: &str, package: Option<&str>) -> Result<()> {
+    let dp = rows::distribution_point(remote, name).await?;
+    let nal_path = rows::text(&dp, "NALPath");
+    let packages = match package {
+        Some(package) => vec![rows::text(&rows::package(remote, package).await?, "PackageID")],
+        None => {
+            let filter = format!("NALPath eq {}", literal(&nal_path));
+            let states = remote.list("Haulier_DistributionState", &[("$filter", &filter)]).await?;
+            states.iter().map(|state| rows::text(state, "PackageID")).collect()
+        }
+    };
+    for package_id in packages {
+        let parameters = json!({ "PackageId": package_id, "NALPath": nal_path });
+        remote.invoke_static("SMS_DistributionPoint", "VerifyPackage", &parameters).await?;
+    }
+    Ok(())
+}
+
+async fn serve(args: &DpRun, site: &SiteAddress) -> Result<()> {
+    let config: DpConfig = config::load(&args.data)?;
+    let token = args.token.as_deref().map(str::parse).transpose()?;
+    if token.is_some() && args.name.is_none() {
+        bail!("an enrolment needs --name, the name that `haulier dp token` was given");
+    }
+    let default_listen = || DEFAULT_LISTEN.parse().expect("the default address is valid");
+    let options = dp::DpOptions {
+        data_dir: args.data.clone(),
+        // An enrolled distribution point knows its site; it moves only when told to.
+        site_url: site.url.clone().or_else(|| token.is_some().then(|| site.url().to_owned())),
+        token,
+        name: args.name.clone().unwrap_or_default(),
+        listen: args.listen.or(config.listen).unwrap_or_else(default_listen),
+        content_url: config.content_url,
+    };
+    let dp = dp::Dp::start(options, SystemClock::shared()).await?;
+    output::line(format_args!("listening on {}", dp.url()));
+    let shutdown = CancellationToken::new();
+    shutdown_on_signal(&shutdown)?;
+    dp.run(shutdown).await;
+    Ok(())
+}

@@ -1,0 +1,39 @@
+//! What each command does: talk to the site or run a server, then print through `output`.
+
+use anyhow::Result;
+use clap::CommandFactory;
+
+use crate::args::{Cli, Command};
+use crate::output::Format;
+use crate::remote::Remote;
+
+mod content;
+mod doctor;
+mod dp;
+mod package;
+mod query;
+pub(crate) mod rows;
+mod site;
+pub(crate) mod status;
+mod user;
+
+/// Does what the command line says.
+pub(crate) async fn run(cli: &Cli) -> Result<()> {
+    let format = Format::from_flag(cli.json);
+    let remote = || Remote::new(&cli.site);
+    match &cli.command {
+        Command::Demo(args) => crate::demo::run(args, format).await,
+        Command::Site(command) => site::run(command, format).await,
+        Command::Dp(command) => dp::run(command, &cli.site, format).await,
+        Command::Package(command) => package::run(command, &remote()?, format).await,
+        Command::Status(args) => status::run(args, &remote()?, format).await,
+        Command::Query { wql } => query::run(wql, &remote()?, format).await,
+        Command::Content(command) => content::run(command, &remote()?, format).await,
+        Command::User(command) => user::run(command, &remote()?, format).await,
+        Command::Doctor => doctor::run(&cli.site, format).await,
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "haulier", &mut std::io::stdout());
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! `haulier package`.
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use super::rows;
+use crate::args::{PackageChanges, PackageCommand, PackageCreate};
+use crate::output::{self, Format, Table};
+use crate::remote::{Key, Remote, literal, no_parameters};
+
+const CLASS: &str = "SMS_DriverPackage";
+/// `PkgSourceFlag`: the site reads the source folder directly.
+const STORAGE_DIRECT: u32 = 2;
+
+/// Does what the command line says.
+pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Format) -> Result<()> {
+    match command {
+        PackageCommand::List => list(remote, format).await,
+        PackageCommand::Show { package } => show(remote, package, format).await,
+        PackageCommand::Create(args) => create(remote, args, format).await,
+        PackageCommand::Set { package, changes } => set(remote, package, changes).await,
+        PackageCommand::Delete { package } => {
+            let id = id_of(remote, package).await?;
+            Ok(remote.delete(&key(&id)).await?)
+        }
+        PackageCommand::Refresh { package } => {
+            let id = id_of(remote, package).await?;
+            remote.invoke(&key(&id), "RefreshPkgSource", &no_parameters()).await?;
+            Ok(())
+        }
+        PackageCommand::Distribute { package, distribution_points } => {
+            distribute(remote, package, distribution_points).await
+        }
+        PackageCommand::Remove { package, distribution_points } => {
+            for assignment in assignments(remote, package, distribution_points).await? {
+                remote.delete(&assignment).await?;
+            }
+            Ok(())
+        }
+        PackageCommand::Redistribute { package, distribution_points } => {
+            for assignment in assignments(remote, package, distribution_points).await? {
+                remote.change(&assignment, &json!({ "RefreshNow": true })).await?;
+            }
+            Ok(())
+        }
+        PackageCommand::History { package } => history(remote, package, format).await,
+    }
+}
+
+fn key(id: &str) -> Key {
+    Key::one(CLASS, "PackageID", id)
+}
+
+async fn id_of(remote: &Remote, package: &str) -> Result<String> {
+    Ok(rows::text(&rows::package(remote, package).await?, "PackageID"))
+}
+
+async fn list(remote: &Remote, format: Format) -> Result<()> {
+    let packages = remote.list(CLASS, &[("$orderby", "PackageID")]).await?;
+    if format == Format::Json {
+        output::json(&packages);
+        return Ok(());
+    }
+    let mut table = Table::new(&["PACKAGE", ">VERSION", ">SIZE", "SOURCE DATE", "NAME"]);
+    for package in &packages {
+        table.row([
+            rows::text(package, "PackageID"),
+            rows::text(package, "SourceVersion"),
+            output::bytes(rows::number(package, "PackageSize") * 1024),
+            rows::text(package, "SourceDate"),
+            rows::text(package, "Name"),
+        ]);
+    }
+    table.print();
+    Ok(())
+}
+
+async fn show(remote: &Remote, package: &str, format: Format) -> Result<()> {
+    let package = rows::package(remote, package).await?;
+    let id = rows::text(&package, "PackageID");
+    let states = super::status::states(remote, Some(&id)).await?;
+    if format == Format::Json {
+        output::json(&json!({ "package": package, "distribution_points": states }));
+        return Ok(());
+    }
+    for property in [
+        "PackageID",
+        "Name",
+        "Description",
+        "Manufacturer",
+        "Version",
+        "PkgSourcePath",
+        "SourceVersion",
+        "StoredPkgVersion",
+        "SourceDate",
+        "LastRefreshTime",
+    ] {
+        output::line(format_args!("{property:<17} {}", rows::text(&package, property)));
+    }
+    output::line("");
+    super::status::print(&states);
+    Ok(())
+}
+
+async fn create(remote: &Remote, args: &PackageCreate, format: Format) -> Result<()> {
+    let mut properties = properties_of(&args.changes);
+    properties.insert("Name".to_owned(), json!(args.name));
+    properties.insert("PkgSourceFlag".to_owned(), json!(STORAGE_DIRECT));
+    properties.insert("PkgSourcePath".to_owned(), json!(args.source));
+    let package = remote.create(CLASS, &Value::Object(properties)).await?;
+    match format {
+        Format::Json => output::json(&package),
+        Format::Text => output::line(rows::text(&package, "PackageID")),
+    }
+    Ok(())
+}
+
+async fn set(remote: &Remote, package: &str, changes: &PackageChanges) -> Result<()> {
+    let id = id_of(remote, package).await?;
+    remote.change(&key(&id), &Value::Object(properties_of(changes))).await?;
+    Ok(())
+}
+
+fn properties_of(changes: &PackageChanges) -> Map<String, Value> {
+    let texts = [
+        ("Description", &changes.description),
+        ("Manufacturer", &changes.manufacturer),
+        ("Version", &changes.label),
+    ];
+    let mut properties = Map::new();
+    for (name, text) in texts {
+        if let Some(text) = text {
+            properties.insert(name.to_owned(), json!(text));
+        }
+    }
+    if let Some(priority) = changes.priority {
+        properties.insert("Priority".to_owned(), json!(priority.number()));
+    }
+    properties
+}
+
+async fn distribute(remote: &Remote, package: &str, names: &[String]) -> Result<()> {
+    let id = id_of(remote, package).await?;
+    let mut site_codes = Vec::new();
+    let mut nal_paths = Vec::new();
+    for name in names {
+        let dp = rows::distribution_point(remote, name).await?;
+        site_codes.push(rows::text(&dp, "SiteCode"));
+        nal_paths.push(rows::text(&dp, "NALPath"));
+    }
+    let parameters = json!({ "SiteCode": site_codes, "NALPath": nal_paths });
+    remote.invoke(&key(&id), "AddDistributionPoints", &parameters).await?;
+    Ok(())
+}
+
+/// The assignments of a package to the named distribution points.
+async fn assignments(remote: &Remote, package: &str, names: &[String]) -> Result<Vec<Key>> {
+    let id = id_of(remote, package).await?;
+    let mut keys = Vec::new();
+    for name in names {
+        let dp = rows::distribution_point(remote, name).await?;
+        keys.push(Key::several(
+            "SMS_DistributionPoint",
+            &[
+                ("PackageID", &id),
+                ("ServerNALPath", &rows::text(&dp, "NALPath")),
+                ("SiteCode", &rows::text(&dp, "SiteCode")),
+            ],
+        ));
+    }
+    Ok(keys)
+}
+
+async fn history(remote: &Remote, package: &str, format: Format) -> Result<()> {
+    let id = id_of(remote, package).await?;
+    let filter = format!("PackageID eq {}", literal(&id));
+    let versions =
+        remote.list("Haulier_PackageVersion", &[("$filter", &filter), ("$orderby", "SourceVersion")]).await?;
+    if format == Format::Json {
+        output::json(&versions);
+        return Ok(());
+    }
+    let mut table = Table::new(&[">VERSION", "PUBLISHED", ">FILES", ">SIZE", ">STORED NEW", "CONTENT HASH"]);
+    for version in &versions {
+        table.row([
+            rows::text(version, "SourceVersion"),
+            rows::text(version, "Published"),
+            rows::text(version, "Files"),
+            output::bytes(rows::number(version, "Bytes")),
+            output::bytes(rows::number(version, "StoredNewBytes")),
+            rows::text(version, "ContentHash").chars().take(16).collect(),
+        ]);
+    }
+    table.print();
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! Reading rows of the provider: packages and distribution points by the names that people type.
+
+use serde_json::Value;
+
+use crate::remote::{Remote, RemoteError, literal};
+
+/// A property as text; empty when it is null or missing.
+pub(crate) fn text(row: &Value, property: &str) -> String {
+    match &row[property] {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A property as a number; 0 when it is null or missing.
+pub(crate) fn number(row: &Value, property: &str) -> u64 {
+    row[property].as_u64().unwrap_or(0)
+}
+
+/// The one driver package with this ID or, failing that, this exact name.
+pub(crate) async fn package(remote: &Remote, wanted: &str) -> Result<Value, RemoteError> {
+    let wanted_literal = literal(wanted);
+    for property in ["PackageID", "Name"] {
+        let filter = format!("{property} eq {wanted_literal}");
+        let mut rows = remote.list("SMS_DriverPackage", &[("$filter", &filter)]).await?;
+        match rows.len() {
+            0 => {}
+            1 => return Ok(rows.remove(0)),
+            several => {
+                let message = format!("{several} driver packages have the name {wanted}; use a PackageID");
+                return Err(RemoteError::Refused { message });
+            }
+        }
+    }
+    let message = format!("no driver package has the ID or name {wanted}; see `haulier package list`");
+    Err(RemoteError::NotFound { message })
+}
+
+/// The distribution point with this name.
+pub(crate) async fn distribution_point(remote: &Remote, name: &str) -> Result<Value, RemoteError> {
+    let filter = format!("ServerName eq {}", literal(name));
+    let rows = remote.list("SMS_DistributionPointInfo", &[("$filter", &filter)]).await?;
+    rows.into_iter().next().ok_or_else(|| RemoteError::NotFound {
+        message: format!("no distribution point has the name {name}; see `haulier dp list`"),
+    })
+}

@@ -1,0 +1,151 @@
+//! `haulier status`: where every package stands on every distribution point.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clock::{Clock, SystemClock};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use super::rows;
+use crate::args::StatusArgs;
+use crate::output::{self, Format, Table};
+use crate::remote::{Remote, RemoteError, literal};
+
+/// How often `--watch` asks.
+const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Does what the command line says.
+pub(crate) async fn run(args: &StatusArgs, remote: &Remote, format: Format) -> Result<()> {
+    let id = match &args.package {
+        Some(package) => Some(rows::text(&rows::package(remote, package).await?, "PackageID")),
+        None => None,
+    };
+    let states =
+        if args.watch { watch(remote, id.as_deref()).await? } else { states(remote, id.as_deref()).await? };
+    match format {
+        Format::Json => output::json(&states),
+        Format::Text => print(&states),
+    }
+    Ok(())
+}
+
+/// The distribution state of one package, or of all.
+pub(crate) async fn states(remote: &Remote, package_id: Option<&str>) -> Result<Vec<Value>, RemoteError> {
+    let filter = package_id.map(|id| format!("PackageID eq {}", literal(id)));
+    let mut options = vec![("$orderby", "PackageID,ServerName")];
+    if let Some(filter) = &filter {
+        options.push(("$filter", filter));
+    }
+    remote.list("Haulier_DistributionState", &options).await
+}
+
+/// Whether the distribution point holds the version that it should.
+pub(crate) fn is_settled(state: &Value) -> bool {
+    state["State"].as_u64() == Some(0)
+}
+
+/// Prints the states as a table, and under it every fault in full.
+pub(crate) fn print(states: &[Value]) {
+    let mut table = Table::new(&[
+        "PACKAGE",
+        "DISTRIBUTION POINT",
+        "STATE",
+        ">HOLDS",
+        ">WANTS",
+        ">SIZE",
+        ">RECEIVED",
+        "LAST REPORT",
+    ]);
+    for state in states {
+        table.row([
+            rows::text(state, "PackageID"),
+            rows::text(state, "ServerName"),
+            describe(state),
+            rows::text(state, "InstalledVersion"),
+            rows::text(state, "SourceVersion"),
+            output::bytes(rows::number(state, "BytesTotal")),
+            output::bytes(rows::number(state, "BytesReceived")),
+            rows::text(state, "LastReport"),
+        ]);
+    }
+    table.print();
+    for state in states.iter().filter(|state| !rows::text(state, "FaultText").is_empty()) {
+        output::line(fault(state));
+    }
+}
+
+fn describe(state: &Value) -> String {
+    let name = rows::text(state, "StateName");
+    let (done, total) = (rows::number(state, "BytesDone"), rows::number(state, "BytesTotal"));
+    if is_settled(state) || done == 0 || done >= total {
+        name
+    } else {
+        format!("{name}, {}", output::percent(done, total))
+    }
+}
+
+fn fault(state: &Value) -> String {
+    let mut text = format!(
+        "{} on {}: {} ({})",
+        rows::text(state, "PackageID"),
+        rows::text(state, "ServerName"),
+        rows::text(state, "FaultText"),
+        rows::text(state, "FaultCode"),
+    );
+    let next = [("FaultFile", "file"), ("Attempts", "attempts so far"), ("NextAttempt", "next attempt")];
+    for (property, label) in next {
+        let value = rows::text(state, property);
+        if !value.is_empty() {
+            text.push_str(&format!("; {label} {value}"));
+        }
+    }
+    text
+}
+
+/// Draws progress until every distribution point is settled; the last states are returned.
+async fn watch(remote: &Remote, package_id: Option<&str>) -> Result<Vec<Value>> {
+    let bar = progress_bar();
+    loop {
+        let states = states(remote, package_id).await?;
+        show_progress(&bar, &states);
+        if states.iter().all(is_settled) {
+            bar.finish_and_clear();
+            return Ok(states);
+        }
+        SystemClock.sleep(WATCH_INTERVAL).await;
+    }
+}
+
+/// A bar over content bytes, drawn only where somebody looks.
+pub(crate) fn progress_bar() -> ProgressBar {
+    let target =
+        if output::draws_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let style = ProgressStyle::with_template("{bar:32} {percent:>3} %  {msg}")
+        .expect("the template is a constant and valid");
+    ProgressBar::with_draw_target(Some(1), target).with_style(style)
+}
+
+/// Moves the bar to where the distribution points are.
+pub(crate) fn show_progress(bar: &ProgressBar, states: &[Value]) {
+    let total: u64 = states.iter().map(|state| rows::number(state, "BytesTotal")).sum();
+    let done: u64 = states
+        .iter()
+        .map(|state| {
+            if is_settled(state) {
+                rows::number(state, "BytesTotal")
+            } else {
+                rows::number(state, "BytesDone")
+            }
+        })
+        .sum();
+    let settled = states.iter().filter(|state| is_settled(state)).count();
+    bar.set_length(total.max(1));
+    bar.set_position(done);
+    bar.set_message(format!(
+        "{settled} of {} distribution points, {} of {}",
+        states.len(),
+        output::bytes(done),
+        output::bytes(total)
+    ));
+}

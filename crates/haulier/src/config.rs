@@ -1,0 +1,89 @@
+//! `haulier.toml` in a data folder. Unknown keys are errors; a missing file means defaults.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+/// The file's name in the data folder.
+pub(crate) const FILE_NAME: &str = "haulier.toml";
+
+/// A site's configuration.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SiteConfig {
+    /// Where to listen; default 127.0.0.1:8530.
+    pub(crate) listen: Option<SocketAddr>,
+    /// PostgreSQL URL; default SQLite in the data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) database: Option<String>,
+    /// The names and addresses in the server certificate, beside the listening address.
+    pub(crate) names: Vec<String>,
+    /// UNC prefix to folder: `"\\\\files\\drivers" = "/srv/drivers"`.
+    pub(crate) shares: BTreeMap<String, PathBuf>,
+}
+
+/// A distribution point's configuration.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct DpConfig {
+    /// Where to serve content; default 127.0.0.1:8540.
+    pub(crate) listen: Option<SocketAddr>,
+    /// The address that clients reach it by, when it differs from `listen`.
+    pub(crate) content_url: Option<String>,
+}
+
+/// Reads `DATA/haulier.toml`.
+pub(crate) fn load<T: for<'de> Deserialize<'de> + Default>(data: &Path) -> Result<T> {
+    let file = data.join(FILE_NAME);
+    match std::fs::read_to_string(&file) {
+        Ok(text) => toml::from_str(&text).with_context(|| format!("{} has a mistake", file.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(T::default()),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+/// Writes `DATA/haulier.toml` as a whole: a crash leaves the old file or the new one.
+pub(crate) fn save<T: Serialize>(data: &Path, config: &T) -> Result<()> {
+    use std::io::Write;
+    let text = toml::to_string(config).context("the configuration has no TOML form")?;
+    let mut file = tempfile::NamedTempFile::new_in(data)
+        .with_context(|| format!("cannot write in {}", data.display()))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(data.join(FILE_NAME)).context("cannot replace haulier.toml")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_file_means_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(load::<SiteConfig>(folder.path()).unwrap(), SiteConfig::default());
+    }
+
+    #[test]
+    fn what_is_saved_is_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = SiteConfig {
+            listen: Some("127.0.0.1:8530".parse().unwrap()),
+            shares: BTreeMap::from([(r"\\files\drivers".to_owned(), PathBuf::from("/srv/drivers"))]),
+            ..SiteConfig::default()
+        };
+        save(folder.path(), &config).unwrap();
+        assert_eq!(load::<SiteConfig>(folder.path()).unwrap(), config);
+    }
+
+    #[test]
+    fn unknown_keys_are_errors_that_name_the_file_and_the_key() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE_NAME), "lissten = \"127.0.0.1:1\"\n").unwrap();
+        let text = format!("{:#}", load::<SiteConfig>(folder.path()).unwrap_err());
+        assert!(text.contains("haulier.toml") && text.contains("lissten"), "{text}");
+    }
+}

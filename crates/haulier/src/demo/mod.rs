@@ -1,0 +1,171 @@
+//! `haulier demo`: a whole hierarchy as real processes on loopback, through a refresh, with proof.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clock::{Clock, SystemClock};
+use serde_json::{Value, json};
+
+use crate::args::DemoArgs;
+use crate::commands::status;
+use crate::output::{self, Format};
+use crate::remote::{Key, Remote, no_parameters};
+
+mod processes;
+mod proof;
+mod report;
+mod sources;
+
+use processes::Hierarchy;
+use report::Row;
+use sources::Drivers;
+
+/// How many distribution points the demo runs.
+const DISTRIBUTION_POINTS: usize = 3;
+/// The longest that one step may take.
+const STEP_TIMEOUT: Duration = Duration::from_secs(600);
+/// How often progress is asked for.
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Runs the demo; succeeds only if every distribution point ends with the right bytes of version 2.
+pub(crate) async fn run(args: &DemoArgs, format: Format) -> Result<()> {
+    let say = Narrator { format };
+    let folder =
+        tempfile::Builder::new().prefix("haulier-demo-").tempdir().context("no room for the demo")?;
+    let source = folder.path().join("source");
+    let drivers = Drivers::new(args.drivers.as_deref())?;
+    drivers.write_first(&source)?;
+    let size = sources::measure(&source)?;
+    say.line(format_args!("Driver source: {} files, {}", size.files, output::bytes(size.bytes)));
+
+    let hierarchy = Hierarchy::start(folder.path(), DISTRIBUTION_POINTS).await?;
+    say.line(format_args!("Primary site PS1 at {}", hierarchy.site.url));
+    for dp in &hierarchy.distribution_points {
+        say.line(format_args!("Distribution point {} at {}", dp.name, dp.url));
+    }
+    let remote = Remote::new(&hierarchy.sign_in())?;
+    let package_id = create_package(&remote, &source).await?;
+    say.line(format_args!(
+        "Driver package {package_id} created and distributed to {DISTRIBUTION_POINTS} distribution points"
+    ));
+    let mut rows = settle(&say, &hierarchy, &remote, &package_id, 1, &source).await?;
+
+    let change = drivers.write_second(&source)?;
+    say.line(format_args!("The source changes: {change}"));
+    remote.invoke(&package_key(&package_id), "RefreshPkgSource", &no_parameters()).await?;
+    say.line("SMS_DriverPackage.RefreshPkgSource() returned 0");
+    rows.extend(settle(&say, &hierarchy, &remote, &package_id, 2, &source).await?);
+
+    let failures = report::print(&package_id, &rows, format);
+    if args.serve {
+        serve(&say, &hierarchy).await?;
+    }
+    hierarchy.stop().await;
+    if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }
+}
+
+/// Waits until every distribution point reports a version, then fetches all of it and compares.
+async fn settle(
+    say: &Narrator,
+    hierarchy: &Hierarchy,
+    remote: &Remote,
+    package_id: &str,
+    version: u64,
+    source: &Path,
+) -> Result<Vec<Row>> {
+    let start = SystemClock.monotonic();
+    let states = wait_for(remote, package_id, version).await?;
+    let took = SystemClock.monotonic() - start;
+    say.line(format_args!(
+        "Version {version} is on every distribution point after {:.1} s",
+        took.as_secs_f64()
+    ));
+    let mut rows = Vec::new();
+    for dp in &hierarchy.distribution_points {
+        let checked = proof::compare(&dp.url, package_id, version, source).await?;
+        let state = states
+            .iter()
+            .find(|state| {
+                state["ServerName"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(&dp.name))
+            })
+            .with_context(|| format!("the site has no state for {}", dp.name))?;
+        rows.push(Row::new(state, checked));
+    }
+    Ok(rows)
+}
+
+fn package_key(package_id: &str) -> Key {
+    Key::one("SMS_DriverPackage", "PackageID", package_id)
+}
+
+/// Speaks to people; a script that asked for JSON hears only the end.
+struct Narrator {
+    format: Format,
+}
+
+impl Narrator {
+    fn line(&self, text: impl std::fmt::Display) {
+        if self.format == Format::Text {
+            output::line(text);
+        }
+    }
+}
+
+async fn create_package(remote: &Remote, source: &Path) -> Result<String> {
+    let package = remote
+        .create(
+            "SMS_DriverPackage",
+            &json!({
+                "Name": "Demo drivers",
+                "Description": "Made by haulier demo",
+                "PkgSourceFlag": 2,
+                "PkgSourcePath": source.display().to_string(),
+            }),
+        )
+        .await?;
+    let id = package["PackageID"].as_str().context("the new package has no PackageID")?.to_owned();
+    let resources =
+        remote.list("SMS_SystemResourceList", &[("$filter", "RoleName eq 'SMS Distribution Point'")]).await?;
+    let column = |name: &str| -> Vec<Value> { resources.iter().map(|row| row[name].clone()).collect() };
+    let parameters = json!({ "SiteCode": column("SiteCode"), "NALPath": column("NALPath") });
+    remote.invoke(&package_key(&id), "AddDistributionPoints", &parameters).await?;
+    Ok(id)
+}
+
+/// Waits until every distribution point reports the version; returns the states it reported.
+async fn wait_for(remote: &Remote, package_id: &str, version: u64) -> Result<Vec<Value>> {
+    let clock = SystemClock;
+    let give_up = clock.monotonic() + STEP_TIMEOUT;
+    let bar = status::progress_bar();
+    loop {
+        let states = status::states(remote, Some(package_id)).await?;
+        status::show_progress(&bar, &states);
+        let holds = |state: &Value| {
+            state["State"].as_u64() == Some(0) && state["InstalledVersion"].as_u64() == Some(version)
+        };
+        if states.len() == DISTRIBUTION_POINTS && states.iter().all(holds) {
+            bar.finish_and_clear();
+            return Ok(states);
+        }
+        if clock.monotonic() > give_up {
+            bar.finish_and_clear();
+            status::print(&states);
+            bail!(
+                "version {version} did not reach every distribution point within {} s",
+                STEP_TIMEOUT.as_secs()
+            );
+        }
+        clock.sleep(POLL_INTERVAL).await;
+    }
+}
+
+async fn serve(say: &Narrator, hierarchy: &Hierarchy) -> Result<()> {
+    let sign_in = hierarchy.sign_in();
+    let (url, user, password) =
+        (sign_in.url(), &sign_in.user, sign_in.password.as_deref().unwrap_or_default());
+    say.line(format_args!(
+        "\nStill running; stop with Ctrl-C. To look around:\n  export HAULIER_SITE={url} HAULIER_USER={user} HAULIER_PASSWORD={password}\n  haulier status"
+    ));
+    tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")
+}

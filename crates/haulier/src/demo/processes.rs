@@ -1,0 +1,137 @@
+//! The demo's processes: this same program, started as an administrator would start it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clock::{Clock, SystemClock};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::args::SiteAddress;
+
+/// The demo's password; the site lives on loopback and only while the demo runs.
+const PASSWORD: &str = "demo-only";
+/// How long a server may take to say that it listens.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a server may take to stop after SIGTERM.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A site with its distribution points.
+pub(super) struct Hierarchy {
+    pub(super) site: Server,
+    pub(super) distribution_points: Vec<Server>,
+}
+
+/// One running server.
+pub(super) struct Server {
+    pub(super) name: String,
+    pub(super) url: String,
+    child: Child,
+}
+
+impl Hierarchy {
+    /// Makes a site, starts it, enrols and starts distribution points; all under `folder`.
+    pub(super) async fn start(folder: &Path, distribution_points: usize) -> Result<Self> {
+        let program = std::env::current_exe().context("this program cannot find itself")?;
+        let data = folder.join("ps1");
+        let password_file = folder.join("password");
+        std::fs::write(&password_file, PASSWORD)?;
+        let init = ["site", "init", "--site-code", "PS1", "--site-name", "Demo site"];
+        output_of(
+            Command::new(&program)
+                .args(init)
+                .arg("--data")
+                .arg(&data)
+                .arg("--password-file")
+                .arg(&password_file),
+        )
+        .await?;
+        let mut run = Command::new(&program);
+        run.args(["--log", "warn", "site", "run", "--listen", "127.0.0.1:0"]).arg("--data").arg(&data);
+        let mut hierarchy = Self { site: Server::start("PS1", run).await?, distribution_points: Vec::new() };
+        for number in 1..=distribution_points {
+            let dp = hierarchy.start_distribution_point(&program, &data, folder, number).await?;
+            hierarchy.distribution_points.push(dp);
+        }
+        Ok(hierarchy)
+    }
+
+    async fn start_distribution_point(
+        &self,
+        program: &PathBuf,
+        site_data: &Path,
+        folder: &Path,
+        number: usize,
+    ) -> Result<Server> {
+        let name = format!("dp{number}.example.test");
+        let token =
+            output_of(Command::new(program).args(["dp", "token"]).arg("--data").arg(site_data).arg(&name))
+                .await?;
+        let mut run = Command::new(program);
+        run.args(["--log", "warn", "dp", "run", "--listen", "127.0.0.1:0", "--site", &self.site.url])
+            .args(["--token", token.trim(), "--name", &name])
+            .arg("--data")
+            .arg(folder.join(format!("dp{number}")));
+        Server::start(&name, run).await
+    }
+
+    /// Where the site is and how to sign in.
+    pub(super) fn sign_in(&self) -> SiteAddress {
+        SiteAddress {
+            url: Some(self.site.url.clone()),
+            user: "admin".to_owned(),
+            password: Some(PASSWORD.to_owned()),
+            api_token: None,
+            ca: None,
+        }
+    }
+
+    /// Stops every process, politely first.
+    pub(super) async fn stop(mut self) {
+        for server in self.distribution_points.iter_mut().chain([&mut self.site]) {
+            server.stop().await;
+        }
+    }
+}
+
+impl Server {
+    /// Starts a server and waits for its `listening on URL`.
+    async fn start(name: &str, mut command: Command) -> Result<Self> {
+        // Whatever happens to the demo, no server outlives it.
+        command.stdout(Stdio::piped()).stdin(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().with_context(|| format!("cannot start {name}"))?;
+        let stdout = child.stdout.take().expect("stdout is piped");
+        let mut lines = BufReader::new(stdout).lines();
+        let first = tokio::select! {
+            line = lines.next_line() => line?,
+            () = SystemClock.sleep(START_TIMEOUT) => bail!("{name} did not start within {} s", START_TIMEOUT.as_secs()),
+        };
+        match first.as_deref().and_then(|line| line.strip_prefix("listening on ")) {
+            Some(url) => Ok(Self { name: name.to_owned(), url: url.to_owned(), child }),
+            None => bail!("{name} did not start; its own message is above"),
+        }
+    }
+
+    async fn stop(&mut self) {
+        if let Some(pid) = self.child.id() {
+            // The process may already be gone; then there is nothing to ask.
+            let _ = Command::new("kill").arg("-TERM").arg(pid.to_string()).status().await;
+        }
+        tokio::select! {
+            _ = self.child.wait() => {}
+            () = SystemClock.sleep(STOP_TIMEOUT) => {
+                let _ = self.child.kill().await;
+            }
+        }
+    }
+}
+
+async fn output_of(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().await?;
+    if !output.status.success() {
+        bail!("a step of the demo failed; its own message is above");
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}

@@ -1,0 +1,271 @@
+//! The command line's side of a site: its AdminService, and nothing else.
+
+use std::time::Duration;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::args::SiteAddress;
+
+/// How long to wait for a connection and for each answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// What OData leaves alone in a query value or key.
+const QUERY_ESCAPE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'\'').remove(b'*');
+
+/// A site's AdminService, signed in.
+#[derive(Debug, Clone)]
+pub(crate) struct Remote {
+    http: reqwest::Client,
+    base: String,
+    sign_in: SignIn,
+}
+
+#[derive(Debug, Clone)]
+enum SignIn {
+    Password { user: String, password: String },
+    Token(String),
+}
+
+/// Why a command could not be done by the site.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RemoteError {
+    #[error("no password: set HAULIER_PASSWORD (or HAULIER_API_TOKEN)")]
+    NoCredentials,
+    #[error("cannot read the CA certificate {file}: {reason}")]
+    UnusableCa { file: String, reason: String },
+    #[error(
+        "the site at {url} does not answer: {reason}; is `haulier site run` running, and is HAULIER_SITE right?"
+    )]
+    Unreachable { url: String, reason: String },
+    #[error("the site does not accept user or password (HAULIER_USER, HAULIER_PASSWORD)")]
+    NotSignedIn,
+    #[error("the site refuses: {message}")]
+    Forbidden { message: String },
+    #[error("{message}")]
+    NotFound { message: String },
+    #[error("the site says: {message}")]
+    Refused { message: String },
+    #[error("the site's answer makes no sense to this version of haulier: {what}")]
+    Garbled { what: String },
+}
+
+impl RemoteError {
+    /// The exit code for scripts; the command line's help lists them.
+    pub(crate) fn exit_code(&self) -> u8 {
+        match self {
+            RemoteError::Unreachable { .. } => 3,
+            RemoteError::NoCredentials | RemoteError::NotSignedIn | RemoteError::Forbidden { .. } => 4,
+            RemoteError::NotFound { .. } => 5,
+            RemoteError::UnusableCa { .. } | RemoteError::Refused { .. } | RemoteError::Garbled { .. } => 1,
+        }
+    }
+}
+
+type Result<T> = std::result::Result<T, RemoteError>;
+
+impl Remote {
+    /// A client for the site at `address`; nothing is sent yet.
+    pub(crate) fn new(address: &SiteAddress) -> Result<Self> {
+        let sign_in = match (&address.api_token, &address.password) {
+            (Some(token), _) => SignIn::Token(token.clone()),
+            (None, Some(password)) => {
+                SignIn::Password { user: address.user.clone(), password: password.clone() }
+            }
+            (None, None) => return Err(RemoteError::NoCredentials),
+        };
+        let base = address.url().trim_end_matches('/').to_owned();
+        let mut builder =
+            reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(REQUEST_TIMEOUT).no_proxy();
+        if let Some(file) = &address.ca {
+            let unusable =
+                |reason: String| RemoteError::UnusableCa { file: file.display().to_string(), reason };
+            let pem = std::fs::read(file).map_err(|error| unusable(error.to_string()))?;
+            let certificate =
+                reqwest::Certificate::from_pem(&pem).map_err(|error| unusable(error.to_string()))?;
+            builder = builder.tls_certs_only([certificate]);
+        }
+        let http = builder
+            .build()
+            .map_err(|error| RemoteError::Unreachable { url: base.clone(), reason: error.to_string() })?;
+        Ok(Self { http, base, sign_in })
+    }
+
+    /// The instances of a class that pass an OData filter, in the order of its key unless told otherwise.
+    pub(crate) async fn list(&self, class: &str, options: &[(&str, &str)]) -> Result<Vec<Value>> {
+        let query: Vec<String> = options
+            .iter()
+            .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, QUERY_ESCAPE)))
+            .collect();
+        let path = if query.is_empty() { class.to_owned() } else { format!("{class}?{}", query.join("&")) };
+        let mut body = self.send(Method::GET, &path, None).await?;
+        match body["value"].take() {
+            Value::Array(rows) => Ok(rows),
+            _ => Err(RemoteError::Garbled { what: format!("a list of {class} without `value`") }),
+        }
+    }
+
+    /// Creates an instance and returns it as stored.
+    pub(crate) async fn create(&self, class: &str, properties: &Value) -> Result<Value> {
+        self.send(Method::POST, class, Some(properties)).await
+    }
+
+    /// Changes some properties of an instance.
+    pub(crate) async fn change(&self, key: &Key, properties: &Value) -> Result<Value> {
+        self.send(Method::PATCH, &key.path(), Some(properties)).await
+    }
+
+    /// Deletes an instance.
+    pub(crate) async fn delete(&self, key: &Key) -> Result<()> {
+        self.send(Method::DELETE, &key.path(), None).await.map(drop)
+    }
+
+    /// Calls an instance method; a return value other than 0 is an error.
+    pub(crate) async fn invoke(&self, key: &Key, method: &str, parameters: &Value) -> Result<Value> {
+        self.call(&format!("{}/AdminService.{method}", key.path()), method, parameters).await
+    }
+
+    /// Calls a static method; a return value other than 0 is an error.
+    pub(crate) async fn invoke_static(&self, class: &str, method: &str, parameters: &Value) -> Result<Value> {
+        self.call(&format!("{class}.{method}"), method, parameters).await
+    }
+
+    async fn call(&self, path: &str, method: &str, parameters: &Value) -> Result<Value> {
+        let reply = self.send(Method::POST, path, Some(parameters)).await?;
+        match reply["ReturnValue"].as_i64() {
+            Some(0) => Ok(reply),
+            Some(code) => Err(RemoteError::Refused { message: format!("{method} returned {code}") }),
+            None => Err(RemoteError::Garbled { what: format!("{method} without a return value") }),
+        }
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let mut request = self.http.request(method, format!("{}/AdminService/wmi/{path}", self.base));
+        request = match &self.sign_in {
+            SignIn::Password { user, password } => request.basic_auth(user, Some(password)),
+            SignIn::Token(token) => request.bearer_auth(token),
+        };
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let reply = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = reply.status();
+        let text = reply.text().await.map_err(|error| self.unreachable(&error))?;
+        if status.is_success() {
+            return if text.is_empty() { Ok(Value::Null) } else { parse(&text) };
+        }
+        Err(refusal(status, &text))
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> RemoteError {
+        // reqwest's own text stops at "error sending request"; the cause says what to do.
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        RemoteError::Unreachable { url: self.base.clone(), reason: cause.to_string() }
+    }
+}
+
+fn parse(text: &str) -> Result<Value> {
+    serde_json::from_str(text).map_err(|error| RemoteError::Garbled { what: error.to_string() })
+}
+
+fn refusal(status: StatusCode, body: &str) -> RemoteError {
+    let message = parse(body)
+        .ok()
+        .and_then(|value| value["error"]["message"].as_str().map(str::to_owned))
+        .unwrap_or_else(|| format!("HTTP status {status}"));
+    match status {
+        StatusCode::UNAUTHORIZED => RemoteError::NotSignedIn,
+        StatusCode::FORBIDDEN => RemoteError::Forbidden { message },
+        StatusCode::NOT_FOUND => RemoteError::NotFound { message },
+        _ => RemoteError::Refused { message },
+    }
+}
+
+/// The address of one instance.
+#[derive(Debug, Clone)]
+pub(crate) struct Key {
+    class: &'static str,
+    keys: Vec<(&'static str, String)>,
+}
+
+impl Key {
+    /// An instance with one key, a string.
+    pub(crate) fn one(class: &'static str, name: &'static str, value: &str) -> Self {
+        Self { class, keys: vec![(name, value.to_owned())] }
+    }
+
+    /// An instance with several keys, all strings.
+    pub(crate) fn several(class: &'static str, keys: &[(&'static str, &str)]) -> Self {
+        Self { class, keys: keys.iter().map(|&(name, value)| (name, value.to_owned())).collect() }
+    }
+
+    fn path(&self) -> String {
+        let quoted = |value: &str| {
+            let doubled = value.replace('\'', "''");
+            format!("'{}'", utf8_percent_encode(&doubled, QUERY_ESCAPE))
+        };
+        let keys = match self.keys.as_slice() {
+            [(_, value)] => quoted(value),
+            several => several
+                .iter()
+                .map(|(name, value)| format!("{name}={}", quoted(value)))
+                .collect::<Vec<_>>()
+                .join(","),
+        };
+        format!("{}({keys})", self.class)
+    }
+}
+
+/// A string as an OData literal: quoted, with inner quotes doubled.
+pub(crate) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The parameters of a method that takes none.
+pub(crate) fn no_parameters() -> Value {
+    json!({})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_quoted_and_escaped() {
+        let one = Key::one("SMS_DriverPackage", "PackageID", "PS100001");
+        assert_eq!(one.path(), "SMS_DriverPackage('PS100001')");
+        let nal = r#"["Display=\\dp1\"]MSWNET:["SMS_SITE=PS1"]\\dp1\"#;
+        let several =
+            Key::several("SMS_DistributionPoint", &[("PackageID", "PS100001"), ("ServerNALPath", nal)]);
+        assert_eq!(
+            several.path(),
+            "SMS_DistributionPoint(PackageID='PS100001',ServerNALPath=\
+             '%5B%22Display%3D%5C%5Cdp1%5C%22%5DMSWNET%3A%5B%22SMS_SITE%3DPS1%22%5D%5C%5Cdp1%5C')"
+        );
+        assert_eq!(Key::one("C", "K", "O'Neil").path(), "C('O''Neil')");
+    }
+
+    #[test]
+    fn refusals_become_exit_codes_that_scripts_can_tell_apart() {
+        let body = r#"{"error":{"code":"x","message":"Because."}}"#;
+        for (status, code, text) in [
+            (401, 4, "the site does not accept user or password (HAULIER_USER, HAULIER_PASSWORD)"),
+            (403, 4, "the site refuses: Because."),
+            (404, 5, "Because."),
+            (400, 1, "the site says: Because."),
+        ] {
+            let error = refusal(StatusCode::from_u16(status).unwrap(), body);
+            assert_eq!((error.exit_code(), error.to_string().as_str()), (code, text));
+        }
+        assert_eq!(
+            refusal(StatusCode::BAD_GATEWAY, "<html>").to_string(),
+            "the site says: HTTP status 502 Bad Gateway"
+        );
+    }
+}

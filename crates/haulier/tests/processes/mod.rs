@@ -1,0 +1,275 @@
+//! Real haulier processes on loopback, as an administrator runs them, for the tests beside this folder.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use clock::{Clock, SystemClock};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+
+/// The administrator's password in every test.
+pub(crate) const PASSWORD: &str = "correct horse battery staple";
+/// The longest that any single wait of a test may last before the test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+/// How often a condition is looked at while waiting for it.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+
+/// A site and its distribution points, each with a data folder and a fixed port, running or not.
+pub(crate) struct Hierarchy {
+    pub(crate) folder: tempfile::TempDir,
+    pub(crate) site: Server,
+    pub(crate) points: Vec<Server>,
+}
+
+/// One server process that can be killed and started again at the same address.
+pub(crate) struct Server {
+    pub(crate) name: String,
+    pub(crate) data: PathBuf,
+    pub(crate) address: String,
+    arguments: Vec<String>,
+    child: Option<Child>,
+}
+
+impl Hierarchy {
+    /// A running site `PS1` with enrolled, running distribution points `dp1.example.test` and so on.
+    pub(crate) async fn start(points: usize) -> Self {
+        Self::start_in(&std::env::temp_dir(), points).await
+    }
+
+    /// The same with all data in a folder of its own inside `parent`.
+    pub(crate) async fn start_in(parent: &Path, points: usize) -> Self {
+        let folder = tempfile::tempdir_in(parent).expect("a temporary folder");
+        let password = folder.path().join("pw");
+        std::fs::write(&password, format!("{PASSWORD}\n")).expect("a password file");
+        let data = folder.path().join("ps1");
+        let data_text = data.to_str().expect("UTF-8");
+        let password_text = password.to_str().expect("UTF-8");
+        succeed(&[
+            "site",
+            "init",
+            "--data",
+            data_text,
+            "--site-code",
+            "PS1",
+            "--password-file",
+            password_text,
+        ])
+        .await;
+        let mut site = Server::new("PS1", &data, &["site", "run"]);
+        site.start().await;
+        let mut hierarchy = Self { folder, site, points: Vec::new() };
+        for number in 1..=points {
+            hierarchy.add_point(&format!("dp{number}.example.test")).await;
+        }
+        hierarchy
+    }
+
+    /// Enrols and starts one more distribution point.
+    pub(crate) async fn add_point(&mut self, name: &str) {
+        let data = self.folder.path().join(name);
+        self.add_point_in(name, &data).await;
+    }
+
+    /// Enrols and starts one more distribution point with its data in a given folder.
+    pub(crate) async fn add_point_in(&mut self, name: &str, data: &Path) {
+        let token = self.token(name).await;
+        let site = self.site.address.clone();
+        let arguments = ["dp", "run", "--site", &site, "--name", name, "--token", &token];
+        let mut point = Server::new(name, data, &arguments);
+        point.start().await;
+        self.points.push(point);
+    }
+
+    /// A fresh enrolment token.
+    pub(crate) async fn token(&self, name: &str) -> String {
+        let data = self.site.data.to_str().expect("UTF-8");
+        succeed(&["dp", "token", "--data", data, name]).await.trim().to_owned()
+    }
+
+    /// Runs a command against the site as `admin`.
+    pub(crate) async fn haulier(&self, arguments: &[&str]) -> Output {
+        self.haulier_as("admin", PASSWORD, arguments).await
+    }
+
+    /// Runs a command against the site as somebody.
+    pub(crate) async fn haulier_as(&self, user: &str, password: &str, arguments: &[&str]) -> Output {
+        program()
+            .args(arguments)
+            .env("HAULIER_SITE", &self.site.address)
+            .env("HAULIER_USER", user)
+            .env("HAULIER_PASSWORD", password)
+            .output()
+            .await
+            .expect("haulier runs")
+    }
+
+    /// Runs a command that must succeed; returns what it printed.
+    pub(crate) async fn text(&self, arguments: &[&str]) -> String {
+        expect_success(arguments, self.haulier(arguments).await)
+    }
+
+    /// Runs a command with `--json` that must succeed.
+    pub(crate) async fn json(&self, arguments: &[&str]) -> Value {
+        let with_json: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
+        let text = self.text(&with_json).await;
+        serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("{arguments:?} printed no JSON ({error}): {text}"))
+    }
+
+    /// Creates a package from a folder and returns its ID.
+    pub(crate) async fn create_package(&self, name: &str, source: &Path) -> String {
+        let source = source.to_str().expect("UTF-8");
+        self.text(&["package", "create", name, "--source", source]).await.trim().to_owned()
+    }
+
+    /// Sends a package to every distribution point.
+    pub(crate) async fn distribute(&self, package: &str) {
+        let names: Vec<&str> = self.points.iter().map(|point| point.name.as_str()).collect();
+        self.text(&[&["package", "distribute", package], names.as_slice()].concat()).await;
+    }
+
+    /// The states of a package on its distribution points.
+    pub(crate) async fn states(&self, package: &str) -> Vec<Value> {
+        match self.json(&["status", package]).await {
+            Value::Array(states) => states,
+            other => panic!("status printed {other}"),
+        }
+    }
+
+    /// Waits until every distribution point reports this version as installed.
+    pub(crate) async fn wait_for_version(&self, package: &str, version: u64) -> Vec<Value> {
+        let holds = |state: &Value| state["State"] == 0 && state["InstalledVersion"] == version;
+        self.wait_for_states(package, |states| states.iter().all(holds)).await
+    }
+
+    /// Waits until the states of a package fulfil a condition.
+    pub(crate) async fn wait_for_states(&self, package: &str, done: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let give_up = SystemClock.monotonic() + PATIENCE;
+        loop {
+            let states = self.states(package).await;
+            if !states.is_empty() && done(&states) {
+                return states;
+            }
+            assert!(SystemClock.monotonic() < give_up, "{package} stays at {states:#?}");
+            SystemClock.sleep(LOOK_INTERVAL).await;
+        }
+    }
+}
+
+impl Server {
+    fn new(name: &str, data: &Path, arguments: &[&str]) -> Self {
+        let port = free_port();
+        let listen = format!("127.0.0.1:{port}");
+        let mut all: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        all.extend(["--data".to_owned(), data.to_str().expect("UTF-8").to_owned()]);
+        all.extend(["--listen".to_owned(), listen.clone()]);
+        Self {
+            name: name.to_owned(),
+            data: data.to_owned(),
+            address: format!("http://{listen}"),
+            arguments: all,
+            child: None,
+        }
+    }
+
+    /// Starts the server and waits until it listens.
+    pub(crate) async fn start(&mut self) {
+        assert!(self.try_start().await, "{} did not start", self.name);
+    }
+
+    /// Starts the server; false if it ends without listening.
+    pub(crate) async fn try_start(&mut self) -> bool {
+        let log = std::env::var("HAULIER_LOG").unwrap_or_else(|_| "error".to_owned());
+        let mut command = program();
+        command.args(&self.arguments).env("HAULIER_LOG", log).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("haulier starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let line = tokio::select! {
+            line = lines.next_line() => line.expect("stdout is text"),
+            () = SystemClock.sleep(PATIENCE) => panic!("{} says nothing", self.name),
+        };
+        let listens = line.is_some_and(|line| line == format!("listening on {}", self.address));
+        self.child = Some(child);
+        listens
+    }
+
+    /// Kills the server as a power cut would, and proves that it died of it.
+    pub(crate) async fn kill(&mut self) {
+        use std::os::unix::process::ExitStatusExt;
+        let mut child = self.child.take().expect("the server runs");
+        child.start_kill().expect("it can be killed");
+        let status = child.wait().await.expect("it ends");
+        assert_eq!(status.signal(), Some(9), "{} ended by itself: {status}", self.name);
+    }
+
+    /// Asks the server to stop and returns whether it ended well.
+    pub(crate) async fn terminate(&mut self) -> bool {
+        let mut child = self.child.take().expect("the server runs");
+        let pid = child.id().expect("it runs").to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().await.expect("kill runs").success());
+        child.wait().await.expect("it ends").success()
+    }
+
+    /// The process id of the running server.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().and_then(Child::id).expect("the server runs")
+    }
+}
+
+/// The program under test.
+pub(crate) fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_haulier"));
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    for name in [
+        "HAULIER_SITE",
+        "HAULIER_USER",
+        "HAULIER_PASSWORD",
+        "HAULIER_API_TOKEN",
+        "HAULIER_DATA",
+        "HAULIER_LISTEN",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command that must succeed; returns what it printed.
+pub(crate) async fn succeed(arguments: &[&str]) -> String {
+    expect_success(arguments, program().args(arguments).output().await.expect("haulier runs"))
+}
+
+fn expect_success(arguments: &[&str], output: Output) -> String {
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?} ended with {}: {errors}", output.status);
+    String::from_utf8(output.stdout).expect("output is UTF-8")
+}
+
+/// Waits for a condition that needs no more than looking.
+pub(crate) async fn wait_until<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let give_up = SystemClock.monotonic() + PATIENCE;
+    while !condition().await {
+        assert!(SystemClock.monotonic() < give_up, "waited in vain: {what}");
+        SystemClock.sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// What a distribution point serves at a path, or `None` for 404.
+pub(crate) async fn fetch(address: &str, path: &str) -> Option<Vec<u8>> {
+    let url = format!("{address}/SMS_DP_SMSPKG$/{path}");
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let reply = http.get(&url).send().await.unwrap_or_else(|error| panic!("{url}: {error}"));
+    match reply.status().as_u16() {
+        200 => Some(reply.bytes().await.expect("a whole body").to_vec()),
+        404 => None,
+        other => panic!("{url} answers {other}"),
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("it is bound").port()
+}
