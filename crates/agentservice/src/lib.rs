@@ -78,10 +78,8 @@ impl AgentService {
         let content = Router::new()
             .route("/packs/{id}", get(objects::pack))
             .route("/manifests/{id}", get(objects::manifest));
-        let router = Router::new()
-            .nest(agent::ROOT, closed(api))
-            .nest(agent::CONTENT_ROOT, closed(content))
-            .with_state(self.clone());
+        let router =
+            closed(agent::ROOT, api).merge(closed(agent::CONTENT_ROOT, content)).with_state(self.clone());
         net::limit_body(router, BODY_BYTES_MAX)
     }
 
@@ -92,10 +90,12 @@ impl AgentService {
     }
 }
 
-/// Whatever is no route gets an answer in the protocol's own form.
-fn closed(router: Router<AgentService>) -> Router<AgentService> {
-    router
+/// Mounts the calls at `root`, where whatever is no route gets an answer in the protocol's own form.
+fn closed(root: &str, calls: Router<AgentService>) -> Router<AgentService> {
+    let calls = calls
         .route("/", any(error::no_such_route))
         .route("/{*rest}", any(error::no_such_route))
-        .method_not_allowed_fallback(error::method_not_allowed)
+        .method_not_allowed_fallback(error::method_not_allowed);
+    // Nesting passes the root itself on, but not the root with a slash.
+    Router::new().nest(root, calls).route(&format!("{root}/"), any(error::no_such_route))
 }

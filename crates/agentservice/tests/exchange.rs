@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use agent::{Event, Fact, Facts};
+use agent::{Event, Fact, Facts, PackRef};
 use content::format::decode_entry;
 use content::{ChunkId, Encoding, FileHash, Manifest, ManifestRoot, PackEntry, PackId, PackIndex};
 use samples::Step;
@@ -28,23 +28,28 @@ async fn fetch_chunks(
 ) -> Result<HashMap<ChunkId, Vec<u8>>, String> {
     let mut chunks = HashMap::new();
     for pack in agent.route(package_id, version).await.packs {
-        let path = format!("/content/v1/packs/{}", pack.id);
-        let range = pack.index_offset..pack.index_offset + pack.index_bytes;
-        let index = agent.client.get_range(&path, range).await.unwrap().read_all().await.unwrap();
-        let id: PackId = pack.id.parse().unwrap();
-        for entry in PackIndex::decode(&index, id).map_err(|e| e.to_string())?.entries {
-            if matches!(entry.encoding, Encoding::Patch { .. }) {
-                continue;
-            }
-            chunks.insert(entry.chunk, fetch_entry(agent, &path, &entry).await?);
+        for entry in full_entries(agent, &pack).await? {
+            chunks.insert(entry.chunk, fetch_entry(agent, &pack, &entry).await?);
         }
     }
     Ok(chunks)
 }
 
-async fn fetch_entry(agent: &Agent, path: &str, entry: &PackEntry) -> Result<Vec<u8>, String> {
+/// The entries of a pack that need no base.
+async fn full_entries(agent: &Agent, pack: &PackRef) -> Result<Vec<PackEntry>, String> {
+    let range = pack.index_offset..pack.index_offset + pack.index_bytes;
+    let index = agent.client.get_range(&path(pack), range).await.unwrap().read_all().await.unwrap();
+    let index = PackIndex::decode(&index, pack.id.parse().unwrap()).map_err(|e| e.to_string())?;
+    Ok(index.entries.into_iter().filter(|entry| !matches!(entry.encoding, Encoding::Patch { .. })).collect())
+}
+
+fn path(pack: &PackRef) -> String {
+    format!("/content/v1/packs/{}", pack.id)
+}
+
+async fn fetch_entry(agent: &Agent, pack: &PackRef, entry: &PackEntry) -> Result<Vec<u8>, String> {
     let range = entry.offset..entry.offset + u64::from(entry.stored_bytes);
-    let stored = agent.client.get_range(path, range).await.unwrap().read_all().await.unwrap();
+    let stored = agent.client.get_range(&path(pack), range).await.unwrap().read_all().await.unwrap();
     decode_entry(entry, &stored, &[]).map_err(|e| e.to_string())
 }
 
@@ -81,7 +86,7 @@ async fn whole_exchange(transport: Transport) {
     let (manifest, generation, revision) = agent.until_version(0, 1).await;
     assert!(fetch_all(&agent, &package_id, 1, &manifest).await > 5);
     assert!(rig.stats.content_bytes() > 0);
-    assert_eq!(agent.client.received_bytes() > rig.stats.content_bytes(), true, "content and JSON");
+    assert!(agent.client.received_bytes() > rig.stats.content_bytes(), "content and JSON");
 
     agent.client.post("/agent/v1/facts", &installed(&package_id, generation, 1)).await.unwrap();
     let status = rig.site.distribution_status(Some(&package_id)).await.unwrap();
@@ -97,7 +102,7 @@ async fn whole_exchange(transport: Transport) {
         samples::apply_step(&rig.source(), 8, Step::Fix).unwrap();
         rig.site.refresh_package(&rig.admin, &package_id).await.unwrap();
     };
-    let ((second, _, later), ()) = not_hanging(async { tokio::join!(waiting, refresh) }).await;
+    let ((second, _, later), ()) = Box::pin(not_hanging(async { tokio::join!(waiting, refresh) })).await;
     assert_ne!(second, manifest);
     assert!(later > revision);
     assert!(fetch_all(&agent, &package_id, 2, &second).await > 5);
@@ -106,12 +111,12 @@ async fn whole_exchange(transport: Transport) {
 
 #[tokio::test]
 async fn the_whole_exchange_on_plain_loopback() {
-    whole_exchange(Transport::Plain).await;
+    Box::pin(whole_exchange(Transport::Plain)).await;
 }
 
 #[tokio::test]
 async fn the_whole_exchange_on_tls() {
-    whole_exchange(Transport::Tls).await;
+    Box::pin(whole_exchange(Transport::Tls)).await;
 }
 
 #[tokio::test]
@@ -129,35 +134,47 @@ async fn altered_objects_are_served_as_they_are_and_refused_by_their_hash() {
     flip_bit(&path_of(root), 20);
     fetch_root(&agent, &manifest).await.unwrap();
 
-    let pack = agent.route(&package_id, 1).await.packs[0].clone();
-    let key = content::ObjectKey::Pack(pack.id.parse().unwrap());
-    for offset in [pack.index_offset + 3, pack.index_offset - 1] {
-        flip_bit(&path_of(key), offset);
-        let error = fetch_chunks(&agent, &package_id, 1).await.unwrap_err();
-        assert!(!error.is_empty(), "{error}");
-        flip_bit(&path_of(key), offset);
-        fetch_chunks(&agent, &package_id, 1).await.unwrap();
+    let pack = agent.largest_pack(&package_id, 1).await;
+    let entry = full_entries(&agent, &pack).await.unwrap().remove(0);
+    let file = path_of(content::ObjectKey::Pack(pack.id.parse().unwrap()));
+    for offset in [pack.index_offset + 3, entry.offset, entry.offset + u64::from(entry.stored_bytes) - 1] {
+        flip_bit(&file, offset);
+        let refused = fetch_chunks(&agent, &package_id, 1).await.map(|chunks| chunks.len());
+        assert!(refused.is_err(), "at {offset}");
+        flip_bit(&file, offset);
+        assert!(fetch_chunks(&agent, &package_id, 1).await.is_ok(), "whole again");
     }
 }
 
 #[tokio::test]
 async fn an_object_that_is_cut_short_breaks_off_and_is_never_filled_up() {
+    const OBJECT_BYTES: usize = 24 << 20;
     let rig = Rig::start(Transport::Plain).await;
     let agent = rig.enrol("dp1.example.test").await;
-    let package_id = rig.package("dp1.example.test").await;
-    agent.until_version(0, 1).await;
-    let pack = agent.route(&package_id, 1).await.packs[0].clone();
-    let path = format!("/content/v1/packs/{}", pack.id);
-    let whole = agent.client.get_object(&path, 1 << 30).await.unwrap();
-
-    // The range is granted while the object is whole, and the object shrinks before it is read to its end.
-    let bytes = whole.len() as u64;
-    let mut stream = agent.client.get_range(&path, 0..bytes).await.unwrap();
-    assert_eq!(stream.object_bytes(), bytes);
-    drop(stream.next().await.unwrap());
     let library = rig.site.library().await.unwrap();
-    let file = library.store().local_path(content::ObjectKey::Pack(pack.id.parse().unwrap())).unwrap();
-    std::fs::remove_file(&file).unwrap();
-    let error = agent.client.get_range(&path, 0..bytes).await.unwrap_err();
-    assert_eq!(rig::refused::<()>(Err(error)), (404, "object_not_found".to_owned()));
+    let id = PackId::of(b"any");
+    let key = content::ObjectKey::Pack(id);
+    library.store().put_bytes(key, &vec![7; OBJECT_BYTES]).unwrap();
+    let path = format!("/content/v1/packs/{id}");
+
+    // Granted while the object is whole; cut while most of it waits for the agent to take it.
+    let mut stream = agent.client.get_range(&path, 0..OBJECT_BYTES as u64).await.unwrap();
+    let mut received = stream.next().await.unwrap().unwrap().len();
+    let file = std::fs::File::options().write(true).open(library.store().local_path(key).unwrap()).unwrap();
+    file.set_len(OBJECT_BYTES as u64 - 10).unwrap();
+    let end = not_hanging(async {
+        loop {
+            match stream.next().await {
+                Ok(Some(bytes)) => received += bytes.len(),
+                end => return end,
+            }
+        }
+    })
+    .await;
+    assert!(end.is_err(), "{received} bytes are not the range");
+    assert!(received < OBJECT_BYTES);
+
+    library.store().delete(key).unwrap();
+    let gone = agent.client.get_range(&path, 0..10).await;
+    assert_eq!(rig::refused(gone), (404, "object_not_found".to_owned()));
 }

@@ -108,7 +108,7 @@ impl Listener {
             limits,
             stats,
             clock,
-            shutdown: Shutdown(stop.clone()),
+            shutdown: Shutdown::new(stop.clone()),
         };
         let mut connections = JoinSet::new();
         loop {

@@ -49,9 +49,15 @@ impl PeerCertificate {
 /// Fires when the listener begins to drain; in every request's extensions. A handler that waits long ends its
 /// wait then, so that a stop does not have to cut it.
 #[derive(Debug, Clone)]
-pub struct Shutdown(pub(crate) CancellationToken);
+pub struct Shutdown(CancellationToken);
 
 impl Shutdown {
+    /// Fires when `stop` does; for a router that is called without a listener.
+    #[must_use]
+    pub fn new(stop: CancellationToken) -> Self {
+        Self(stop)
+    }
+
     /// Waits until the listener begins to drain.
     pub async fn requested(&self) {
         self.0.cancelled().await;
