@@ -139,7 +139,11 @@ impl Service {
             answer.instances.iter().map(|instance| self.entity(instance, select.as_deref(), Purpose::Read));
         envelope.insert("value".to_owned(), Json::Array(rows.map(Json::Object).collect()));
         if more {
-            let rest = options::rest(&caller.query, skip + LIST_INSTANCES_MAX, asked.map(|top| top - LIST_INSTANCES_MAX));
+            let rest = options::rest(
+                &caller.query,
+                skip + LIST_INSTANCES_MAX,
+                asked.map(|top| top - LIST_INSTANCES_MAX),
+            );
             envelope.insert("@odata.nextLink".to_owned(), json!(format!("{}/{name}?{rest}", caller.root)));
         }
         Ok(reply(StatusCode::OK, &Json::Object(envelope)))

@@ -59,7 +59,8 @@ pub(crate) fn parse(raw_path: &str) -> Result<Target, UrlError> {
 }
 
 fn below_class(first: &str, more: &[&str]) -> Result<Target, UrlError> {
-    if let Some(open) = first.find('(') {
+    let is_call = |open: usize| first[..open].contains('.');
+    if let Some(open) = first.find('(').filter(|&open| !is_call(open)) {
         let path = ObjectPath::new(name(&first[..open])?, keys(&first[open..])?);
         return below_entity(path, more);
     }

@@ -75,7 +75,8 @@ impl Invocation<'_> {
 }
 
 /// One class. Everything has been checked against the schema before it comes here: names are as declared,
-/// values fit their types, read-only properties are absent, paths have exactly the class's keys.
+/// values fit their types, read-only properties are absent, paths have exactly the class's keys. Except in
+/// `get`, a path names an instance that was there a moment ago, with its keys as the site writes them.
 pub(crate) trait ClassHandler: Send + Sync {
     /// Answers a query from the view of the class's name, lazy properties included.
     fn query<'a>(&'a self, call: Call<'a>, query: &'a Query) -> Work<'a, Answer> {
@@ -112,13 +113,13 @@ pub(crate) trait ClassHandler: Send + Sync {
 
     /// Calls a method that is not marked NotImplemented.
     fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
-        Box::pin(async move { Err(not_implemented(call, &invocation)) })
+        Box::pin(async move { Err(not_implemented(call, invocation.method)) })
     }
 }
 
 /// The honest answer for a method without an implementation.
-pub(crate) fn not_implemented(call: Call<'_>, invocation: &Invocation<'_>) -> Fault {
-    Fault::NotImplemented { class: call.class.name.clone(), method: invocation.method.to_owned() }
+pub(crate) fn not_implemented(call: Call<'_>, method: &str) -> Fault {
+    Fault::NotImplemented { class: call.class.name.clone(), method: method.to_owned() }
 }
 
 /// The query for exactly the instance that a path names.

@@ -52,9 +52,7 @@ impl Provider {
     /// The path of an instance, with server and namespace; its keys must be there.
     #[must_use]
     pub fn path(&self, class: &ClassInfo, instance: &Instance) -> ObjectPath {
-        let key =
-            |key: &Property| (key.name.clone(), instance.get(&key.name).cloned().unwrap_or(Value::Null));
-        let mut path = ObjectPath::new(&class.name, class.keys().into_iter().map(key));
+        let mut path = own_path(class, instance);
         path.server = Some(self.server().to_owned());
         path.namespace = Some(self.namespace(class));
         path
@@ -127,6 +125,7 @@ impl Provider {
         let change = check::instance(self.schema, class, change)?;
         let (call, handler) = (self.call(actor, class), handler(class)?);
         let current = handler.get(call, &path).await?;
+        let path = own_path(class, &current);
         handler.modify(call, &path, changes(class, &path, &current, change)?).await
     }
 
@@ -140,7 +139,9 @@ impl Provider {
     async fn run_delete(&self, actor: &Actor, path: &ObjectPath) -> Result<(), Fault> {
         let class = self.writable(&path.class, "deleting instances of")?;
         let path = check::path(class, path)?;
-        handler(class)?.delete(self.call(actor, class), &path).await
+        let (call, handler) = (self.call(actor, class), handler(class)?);
+        let path = own_path(class, &handler.get(call, &path).await?);
+        handler.delete(call, &path).await
     }
 
     /// Calls a method: of an instance by its path, or static without one.
@@ -176,12 +177,17 @@ impl Provider {
             return Err(Fault::InvalidPath { reason });
         }
         let bound = parameters::bind(method, given)?;
-        let invocation = Invocation { method: &method.name, path: path.as_ref(), parameters: &bound };
-        let call = self.call(actor, class);
+        let (call, handler) = (self.call(actor, class), handler(class)?);
         if method.qualifiers.has("NotImplemented") {
-            return Err(not_implemented(call, &invocation));
+            return Err(not_implemented(call, &method.name));
         }
-        handler(class)?.invoke(call, invocation).await
+        let path = match path {
+            Some(path) => Some(own_path(class, &handler.get(call, &path).await?)),
+            None => None,
+        };
+        handler
+            .invoke(call, Invocation { method: &method.name, path: path.as_ref(), parameters: &bound })
+            .await
     }
 
     fn call<'a>(&'a self, actor: &'a Actor, class: &'a ClassInfo) -> Call<'a> {
@@ -207,6 +213,12 @@ impl Provider {
         }
         Ok(class)
     }
+}
+
+/// The path by the keys as the instance has them: clients may write keys in another case.
+fn own_path(class: &ClassInfo, instance: &Instance) -> ObjectPath {
+    let key = |key: &Property| (key.name.clone(), instance.get(&key.name).cloned().unwrap_or(Value::Null));
+    ObjectPath::new(&class.name, class.keys().into_iter().map(key))
 }
 
 fn failed(operation: Operation, object: String, fault: Fault) -> ProviderError {

@@ -22,13 +22,10 @@ impl ClassHandler for DistributionPoint {
     fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
         Box::pin(async move {
             let given = key_path(call, &instance)?;
-            let unknown = |name: &str| {
-                call.class.property(name).is_some_and(|p| p.qualifiers.has("key")) || DERIVED.contains(&name)
-            };
+            let is_key = |name: &str| given.keys.iter().any(|(key, _)| key == name);
             // RefreshNow on a new assignment asks for what the assignment does anyway.
-            if let Some((name, _)) =
-                instance.properties.iter().find(|(name, _)| !unknown(name) && name != "RefreshNow")
-            {
+            let taken = |name: &str| is_key(name) || DERIVED.contains(&name) || name == "RefreshNow";
+            if let Some((name, _)) = instance.properties.iter().find(|(name, _)| !taken(name)) {
                 return Err(Fault::NotSupported { what: format!("storing {name}") });
             }
             let path = canonical(&given)?;
@@ -46,10 +43,8 @@ impl ClassHandler for DistributionPoint {
                 });
             }
             if change.get("RefreshNow") == Some(&Value::Boolean(true)) {
-                let path = canonical(path)?;
-                call.site
-                    .redistribute(call.actor, text(&path, "PackageID"), text(&path, "ServerNALPath"))
-                    .await?;
+                let (package, nal_path) = (text(path, "PackageID"), text(path, "ServerNALPath"));
+                call.site.redistribute(call.actor, package, nal_path).await?;
             }
             Ok(())
         })
@@ -57,8 +52,7 @@ impl ClassHandler for DistributionPoint {
 
     fn delete<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, ()> {
         Box::pin(async move {
-            let path = canonical(path)?;
-            let (package, nal_path) = (text(&path, "PackageID"), text(&path, "ServerNALPath"));
+            let (package, nal_path) = (text(path, "PackageID"), text(path, "ServerNALPath"));
             Ok(call.site.remove_from_distribution_point(call.actor, package, nal_path).await?)
         })
     }
@@ -67,11 +61,11 @@ impl ClassHandler for DistributionPoint {
         Box::pin(async move {
             match invocation.method {
                 "VerifyPackage" => {
-                    let (package, nal_path) = (invocation.text("PackageId"), invocation.text("NALPath"));
-                    call.site.validate(call.actor, package, nal_path).await?;
+                    let package = invocation.text("PackageId").to_ascii_uppercase();
+                    call.site.validate(call.actor, &package, invocation.text("NALPath")).await?;
                     Ok(Outcome::success())
                 }
-                _ => Err(not_implemented(call, &invocation)),
+                _ => Err(not_implemented(call, invocation.method)),
             }
         })
     }
@@ -89,18 +83,20 @@ fn key_path(call: Call<'_>, instance: &Instance) -> Result<ObjectPath, Fault> {
     Ok(ObjectPath::new(&call.class.name, keys))
 }
 
-/// The path with the NAL path as the site writes it; clients leave out display qualifiers or change case.
+/// The path as the site writes it; clients change case and leave out display qualifiers.
 fn canonical(path: &ObjectPath) -> Result<ObjectPath, Fault> {
     let mut path = path.clone();
     for (name, value) in &mut path.keys {
-        if name == "ServerNALPath" {
-            let given = value.as_str().unwrap_or("");
-            let invalid = |error: site::NalPathError| Fault::OutOfRange {
-                property: name.clone(),
-                reason: error.to_string(),
-            };
-            *value = Value::String(given.parse::<NalPath>().map_err(invalid)?.to_string());
-        }
+        let given = value.as_str().unwrap_or("");
+        *value = Value::String(match name.as_str() {
+            "ServerNALPath" => match given.parse::<NalPath>() {
+                Ok(nal_path) => nal_path.to_string(),
+                Err(error) => {
+                    return Err(Fault::OutOfRange { property: name.clone(), reason: error.to_string() });
+                }
+            },
+            _ => given.to_ascii_uppercase(),
+        });
     }
     Ok(path)
 }

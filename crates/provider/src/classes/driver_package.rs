@@ -45,7 +45,7 @@ impl ClassHandler for DriverPackage {
 
     fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
         Box::pin(async move {
-            let Some(path) = invocation.path else { return Err(not_implemented(call, &invocation)) };
+            let Some(path) = invocation.path else { return Err(not_implemented(call, invocation.method)) };
             let id = package_id(path);
             match invocation.method {
                 "RefreshPkgSource" => call.site.refresh_package(call.actor, id).await?,
@@ -53,7 +53,7 @@ impl ClassHandler for DriverPackage {
                     let points = pairs(&invocation)?;
                     call.site.add_distribution_points(call.actor, id, &points).await?;
                 }
-                _ => return Err(not_implemented(call, &invocation)),
+                _ => return Err(not_implemented(call, invocation.method)),
             }
             Ok(Outcome::success())
         })

@@ -12,7 +12,7 @@ impl ClassHandler for Identification {
                 "GetSiteID" => ("SiteID", format!("{{{}}}", call.site.identity().site_guid)),
                 "GetProviderVersion" => ("Version", env!("CARGO_PKG_VERSION").to_owned()),
                 "GetCurrentUser" => ("UserName", call.actor.name.clone()),
-                _ => return Err(not_implemented(call, &invocation)),
+                _ => return Err(not_implemented(call, invocation.method)),
             };
             Ok(Outcome { out: vec![(out.0.to_owned(), Value::String(out.1))], ..Outcome::success() })
         })

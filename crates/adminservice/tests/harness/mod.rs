@@ -1,0 +1,167 @@
+//! A real site with two distribution points and a package, behind a real listener.
+
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use adminservice::router;
+use agent::EnrolRequest;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clock::{ManualClock, SharedClock};
+use net::{Limits, Listener, ListenerOptions};
+use provider::Provider;
+use serde_json::Value as Json;
+use site::{Actor, NewPackage, Role, Site, SiteOptions};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+pub const PASSWORD: &str = "correct horse battery";
+pub const HOST: &str = "srv.example.test";
+pub const PACKAGE: &str = "PS100001";
+
+/// A running service.
+pub struct Service {
+    pub site: Site,
+    pub addr: std::net::SocketAddr,
+    pub clock: Arc<ManualClock>,
+    pub source: std::path::PathBuf,
+    stop: CancellationToken,
+    _dir: TempDir,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Json {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    pub fn first(&self) -> Json {
+        self.json()["value"][0].clone()
+    }
+}
+
+impl Service {
+    /// A site PS1 with users of every role, dp1 and dp2, and a driver package that has its first version.
+    pub async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let source = dir.path().join("src");
+        write_drivers(&source.join("dell"));
+        let clock = ManualClock::new("2026-01-02T03:04:05Z".parse().unwrap());
+        let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
+        let options = SiteOptions {
+            data_dir: dir.path().join("ps1"),
+            site_code: "PS1".to_owned(),
+            site_name: "Test site".to_owned(),
+            server_name: Some(HOST.to_owned()),
+            shares: [("\\\\srv.example.test\\src".to_owned(), source.clone())].into(),
+            ..SiteOptions::default()
+        };
+        Site::init(&options, PASSWORD, Arc::clone(&shared)).await.unwrap();
+        let site = Site::open(&options, Arc::clone(&shared)).await.unwrap();
+        fill(&site).await;
+        let listening =
+            ListenerOptions { addr: "127.0.0.1:0".parse().unwrap(), tls: None, limits: Limits::default() };
+        let listener = Listener::bind(listening, Arc::clone(&shared)).await.unwrap();
+        let addr = listener.local_addr();
+        let stop = CancellationToken::new();
+        let service = router(Provider::new(site.clone()), site.clone(), shared);
+        tokio::spawn(listener.serve(service, stop.clone()));
+        Self { site, addr, clock, source, stop, _dir: dir }
+    }
+
+    /// Sends a request exactly as written, as a script's request line is, with Basic credentials of `user`.
+    pub async fn send_as(&self, user: &str, method: &str, target: &str, body: &str) -> Answer {
+        let credentials = STANDARD.encode(format!("{user}:{PASSWORD}"));
+        self.send_with(&format!("Authorization: Basic {credentials}\r\n"), method, target, body).await
+    }
+
+    pub async fn send(&self, method: &str, target: &str, body: &str) -> Answer {
+        self.send_as("admin", method, target, body).await
+    }
+
+    pub async fn get(&self, target: &str) -> Answer {
+        self.send("GET", target, "").await
+    }
+
+    pub async fn send_with(&self, headers: &str, method: &str, target: &str, body: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.addr).await.unwrap();
+        let length = body.len();
+        let request = format!(
+            "{method} {target} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n{headers}\
+             Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).await.unwrap();
+        let text = String::from_utf8(received).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    /// Publishes what is due.
+    pub async fn snapshot(&self) {
+        self.site.run_due_snapshots().await.unwrap();
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+pub fn write_drivers(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::write(folder.join("net.inf"), "[Version]\r\nClass=Net\r\n").unwrap();
+    std::fs::write(folder.join("net.sys"), vec![0x5a; 40_000]).unwrap();
+}
+
+pub fn nal_path(server: &str) -> String {
+    format!(r#"["Display=\\{server}\"]MSWNET:["SMS_SITE=PS1"]\\{server}\"#)
+}
+
+async fn fill(site: &Site) {
+    let admin = Actor::local();
+    for role in Role::ALL {
+        if role != Role::FullAdministrator {
+            site.create_user(&admin, role.name(), PASSWORD, role).await.unwrap();
+        }
+    }
+    for name in ["dp1.example.test", "dp2.example.test"] {
+        let token = site.create_dp_token(&admin, name, None).await.unwrap();
+        let request = EnrolRequest {
+            token: token.to_string(),
+            name: name.to_owned(),
+            content_url: format!("http://{name}:8540"),
+            csr_pem: None,
+            agent_version: "0.1.0".to_owned(),
+        };
+        site.enrol(&request, &|_, _| Err("no certificates here".to_owned())).await.unwrap();
+    }
+    let package = NewPackage {
+        name: "Drivers - Dell 7440".to_owned(),
+        manufacturer: "Dell".to_owned(),
+        description: "Network".to_owned(),
+        version: "A12".to_owned(),
+        mif_name: "7440".to_owned(),
+        pkg_source_flag: 2,
+        pkg_source_path: "\\\\srv.example.test\\src\\dell".to_owned(),
+        ..NewPackage::default()
+    };
+    site.create_package(&admin, package).await.unwrap();
+    let points = [("PS1".to_owned(), nal_path("dp1.example.test"))];
+    site.add_distribution_points(&admin, PACKAGE, &points).await.unwrap();
+    site.run_due_snapshots().await.unwrap();
+}

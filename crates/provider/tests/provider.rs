@@ -1,0 +1,224 @@
+//! The provider over a real site, without any protocol: what every front end can rely on.
+
+use cim::query::{Expr, Operator, Query, Select};
+use cim::{Instance, ObjectPath, Value, wql};
+use clock::SystemClock;
+use provider::{Operation, Provider, ProviderError};
+use site::{Actor, Role, Site, SiteOptions};
+use tempfile::TempDir;
+
+struct World {
+    site: Site,
+    provider: Provider,
+    source: String,
+    _dir: TempDir,
+}
+
+async fn world() -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let source = dir.path().join("source");
+    std::fs::create_dir_all(&source).unwrap();
+    std::fs::write(source.join("a.inf"), "[Version]").unwrap();
+    let options = SiteOptions {
+        data_dir: dir.path().join("ps1"),
+        site_code: "PS1".to_owned(),
+        site_name: "Test".to_owned(),
+        server_name: Some("srv".to_owned()),
+        ..SiteOptions::default()
+    };
+    Site::init(&options, "correct horse battery", SystemClock::shared()).await.unwrap();
+    let site = Site::open(&options, SystemClock::shared()).await.unwrap();
+    site.create_dp_token(&Actor::local(), "dp1", None).await.unwrap();
+    let source = source.to_str().unwrap().to_owned();
+    World { provider: Provider::new(site.clone()), site, source, _dir: dir }
+}
+
+impl World {
+    fn package(&self, name: &str) -> Instance {
+        let mut new = Instance::new("SMS_DriverPackage");
+        new.set("Name", name);
+        new.set("PkgSourceFlag", 2);
+        new.set("PkgSourcePath", self.source.as_str());
+        new
+    }
+
+    async fn create(&self, name: &str) -> ObjectPath {
+        self.provider.create(&Actor::local(), self.package(name)).await.unwrap()
+    }
+
+    async fn read(&self, path: &ObjectPath, name: &str) -> Value {
+        self.provider.get(&Actor::local(), path).await.unwrap().get(name).unwrap().clone()
+    }
+}
+
+/// HRESULT and ErrorCode of a refusal, which must be whole.
+fn codes<T>(result: Result<T, ProviderError>) -> (u32, u32) {
+    let error = result.err().expect("the call is refused");
+    let status = error.extended_status();
+    let number = |name: &str| u32::try_from(status.get(name).unwrap().as_integer().unwrap()).unwrap();
+    assert_eq!(number("StatusCode"), error.hresult());
+    assert!(!status.get("Description").unwrap().as_str().unwrap().is_empty());
+    assert_eq!(status.get("Operation"), Some(&Value::text(error.operation.name())));
+    (error.hresult(), number("ErrorCode"))
+}
+
+fn names(instances: &[Instance]) -> Vec<&str> {
+    instances.iter().map(|found| found.get("Name").unwrap().as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn wql_and_the_query_tree_reach_the_database() {
+    let world = world().await;
+    for name in ["Dell 7440", "dell 5400", "HP_840"] {
+        world.create(name).await;
+    }
+    for (text, expect) in [
+        ("Name like 'DELL%' order by Name desc", vec!["Dell 7440", "dell 5400"]),
+        ("PackageID = 'ps100003'", vec!["HP_840"]),
+        ("Name like 'HP[_]8%'", vec!["HP_840"]),
+        ("Name like '[d]ell 5___'", vec!["dell 5400"]),
+        ("Name like '[a-e]%4%' and Name not like '[^d]%'", vec!["Dell 7440", "dell 5400"]),
+        ("Priority in ('1', 2) and not Name = 'hp_840' and Priority <> 3", vec!["Dell 7440", "dell 5400"]),
+        ("ISVString is null and PkgSourceFlag >= 2 and Name > 'e'", vec!["HP_840"]),
+        ("Name = \"x' or 'a'='a\"", vec![]),
+    ] {
+        for class in ["SMS_DriverPackage", "SMS_PackageBaseclass"] {
+            let query = wql::parse(&format!("select Name from {class} where {text}")).unwrap();
+            let answer = world.provider.query(&Actor::local(), query).await.unwrap();
+            assert_eq!(names(&answer.instances), expect, "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn top_skip_and_count_work_together() {
+    let world = world().await;
+    for number in 0..5 {
+        world.create(&format!("P{number}")).await;
+    }
+    let query = Query {
+        filter: Some(Expr::compare("Name", Operator::Ne, "P0")),
+        select: Select::Properties(vec!["Name".to_owned()]),
+        top: Some(2),
+        skip: Some(1),
+        count: true,
+        ..Query::all("SMS_DriverPackage")
+    };
+    let answer = world.provider.query(&Actor::local(), query).await.unwrap();
+    assert_eq!((names(&answer.instances), answer.count), (vec!["P2", "P3"], Some(4)));
+    // The keys come along, so that a front end can tell which instance it is.
+    assert_eq!(answer.instances[0].get("PackageID"), Some(&Value::text("PS100003")));
+    assert_eq!(answer.instances[0].properties.len(), 2);
+}
+
+#[tokio::test]
+async fn changes_touch_only_what_differs() {
+    let world = world().await;
+    let (admin, path) = (Actor::local(), world.create("P").await);
+    let mut whole = world.provider.get(&admin, &path).await.unwrap();
+    world.provider.modify(&admin, &path, whole.clone()).await.unwrap();
+    let before = world.read(&path, "SedoObjectVersion").await;
+    assert_eq!(whole.get("SedoObjectVersion"), Some(&before), "nothing was changed");
+
+    let mut change = Instance::new("SMS_DriverPackage");
+    change.set("Description", "new");
+    world.provider.modify(&admin, &path, change).await.unwrap();
+    assert_eq!(world.read(&path, "Description").await, Value::text("new"));
+    assert_eq!(world.read(&path, "Name").await, Value::text("P"));
+
+    whole.set("Description", "from an old copy");
+    let stale = world.provider.modify(&admin, &path, whole).await;
+    assert_eq!(codes(stale), (0x8004_1001, 1306));
+    assert_eq!(world.read(&path, "Description").await, Value::text("new"));
+}
+
+#[tokio::test]
+async fn refreshing_is_durable_and_needs_a_source() {
+    let world = world().await;
+    let (admin, path) = (Actor::local(), world.create("P").await);
+    world.site.run_due_snapshots().await.unwrap();
+    let call = async |path: &ObjectPath| {
+        world.provider.invoke(&admin, "SMS_DriverPackage", Some(path), "refreshpkgsource", Vec::new()).await
+    };
+    assert_eq!(call(&path).await.unwrap().return_value, Value::Integer(0));
+    world.site.run_due_snapshots().await.unwrap();
+    assert_eq!(world.read(&path, "SourceVersion").await, Value::Integer(2));
+    let mut bare = Instance::new("SMS_DriverPackage");
+    bare.set("Name", "no source");
+    let bare = world.provider.create(&admin, bare).await.unwrap();
+    assert_eq!(codes(call(&bare).await), (0x8004_1001, 31));
+}
+
+#[tokio::test]
+async fn refused_calls_have_their_codes() {
+    let world = world().await;
+    let (admin, path) = (Actor::local(), world.create("P").await);
+    let provider = &world.provider;
+    let missing = ObjectPath::parse("SMS_DriverPackage.PackageID='PS1FFFFF'").unwrap();
+    assert_eq!(codes(provider.get(&admin, &missing).await), (0x8004_1002, 2));
+    assert_eq!(codes(provider.delete(&admin, &missing).await), (0x8004_1002, 2));
+    assert_eq!(codes(provider.query(&admin, Query::all("SMS_Nothing")).await), (0x8004_1010, 87));
+    for (class, expect) in [
+        ("SMS_ScheduleToken", (0x8004_1010, 87)),
+        ("SMS_Identification", (0x8004_100C, 50)),
+        ("SMS_PackageBaseclass", (0x8004_100C, 50)),
+        ("SMS_DistributionPoint", (0x8004_1028, 87)),
+    ] {
+        assert_eq!(codes(provider.create(&admin, Instance::new(class)).await), expect, "{class}");
+    }
+    let invoke = async |path: Option<&ObjectPath>, method: &str| {
+        codes(provider.invoke(&admin, "SMS_DriverPackage", path, method, Vec::new()).await)
+    };
+    assert_eq!(invoke(Some(&path), "Nothing").await, (0x8004_102E, 87));
+    assert_eq!(invoke(None, "RefreshPkgSource").await, (0x8004_103A, 87));
+    assert_eq!(invoke(Some(&path), "AddDistributionPoints").await, (0x8004_102F, 87));
+    for method in ["AddChangeNotification", "RebuildPackage", "Unlock"] {
+        assert_eq!(invoke(Some(&path), method).await, (0x8004_1055, 120), "{method}");
+    }
+    let reader = Actor { name: "r".to_owned(), role: Role::Reader };
+    assert_eq!(codes(provider.delete(&reader, &path).await), (0x8004_1003, 5));
+    assert_eq!(codes(provider.create(&reader, world.package("Q")).await), (0x8004_1003, 5));
+}
+
+#[tokio::test]
+async fn refused_changes_change_nothing() {
+    let world = world().await;
+    let path = world.create("P").await;
+    for (name, value, expect) in [
+        ("Nothing", Value::Null, (0x8004_1031, 87)),
+        ("Priority", Value::text("x"), (0x8004_1005, 87)),
+        ("Priority", Value::Integer(9), (0x8004_1008, 87)),
+        ("Name", Value::text("x".repeat(300)), (0x8004_103C, 87)),
+        ("SourceVersion", Value::Integer(9), (0x8004_1023, 87)),
+        ("PackageID", Value::text("PS100009"), (0x8004_1023, 87)),
+        ("PackageType", Value::Integer(0), (0x8004_103C, 87)),
+        ("ISVData", Value::Array(vec![Value::Integer(1)]), (0x8004_100C, 50)),
+        ("PkgSourcePath", Value::text("relative/path"), (0x8004_1008, 87)),
+    ] {
+        let mut change = Instance::new("SMS_DriverPackage");
+        change.set("Description", "changed");
+        change.set(name, value);
+        assert_eq!(codes(world.provider.modify(&Actor::local(), &path, change).await), expect, "{name}");
+    }
+    assert_eq!(world.read(&path, "SedoObjectVersion").await, Value::text("PS100001;1"));
+}
+
+#[tokio::test]
+async fn an_assignment_is_made_once_and_removed() {
+    let world = world().await;
+    let admin = Actor::local();
+    world.create("P").await;
+    let mut point = Instance::new("SMS_DistributionPoint");
+    point.set("PackageID", "ps100001");
+    point.set("ServerNALPath", r#"MSWNET:["SMS_SITE=PS1"]\\DP1\"#);
+    point.set("SiteCode", "PS1");
+    let path = world.provider.create(&admin, point.clone()).await.unwrap();
+    let error = world.provider.create(&admin, point).await;
+    assert_eq!(error.as_ref().err().map(|error| error.operation), Some(Operation::PutInstance));
+    assert_eq!(codes(error), (0x8004_1019, 183));
+    let all = Query::all("SMS_PackageStatusDistPointsSummarizer");
+    let listed = world.provider.query(&admin, all).await.unwrap();
+    assert_eq!(listed.instances[0].get("State"), Some(&Value::Integer(1)));
+    world.provider.delete(&admin, &path).await.unwrap();
+    assert_eq!(world.read(&path, "Status").await, Value::Integer(3));
+}

@@ -1,0 +1,71 @@
+//! The shipped schema: what clients may rely on, and that mistakes in MOF are found.
+
+use cim::Value;
+use provider::{Schema, SchemaError};
+
+#[test]
+fn the_shipped_classes_are_complete() {
+    let schema = Schema::shipped();
+    let package = schema.class("sms_driverpackage").unwrap();
+    assert_eq!(package.derivation, ["SMS_PackageBaseclass", "SMS_BaseClass"]);
+    assert_eq!(package.methods.len(), 10);
+    assert_eq!(package.property("packagetype").unwrap().default, Value::Integer(3));
+    assert!(package.property("PackageType").unwrap().qualifiers.get("ValueMap").is_some());
+    let lazy: Vec<_> = package.lazy().into_iter().map(|property| property.name.as_str()).collect();
+    let expect = [
+        "AlternateContentProviders",
+        "ExtendedData",
+        "ExtendedDataSize",
+        "IconSize",
+        "ISVData",
+        "ISVDataSize",
+        "RefreshPkgSourceFlag",
+        "RefreshSchedule",
+    ];
+    assert_eq!(lazy, expect);
+    let start = &schema.class("SMS_ScheduleToken").unwrap().property("StartTime").unwrap().default;
+    assert_eq!(*start, Value::DateTime("19700201000000.000000+***".parse().unwrap()));
+}
+
+#[test]
+fn every_stored_column_is_a_property_and_the_keys_agree() {
+    for view in site::views::ALL {
+        let class = Schema::shipped().class(view.name).unwrap();
+        for column in view.columns {
+            assert_eq!(
+                class.property(column.name).map(|p| p.name.as_str()),
+                Some(column.name),
+                "{}",
+                view.name
+            );
+        }
+        let keys: Vec<_> = class.keys().into_iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(keys, view.key, "{}", view.name);
+    }
+}
+
+#[test]
+fn a_base_class_stands_for_its_subclasses() {
+    let schema = Schema::shipped();
+    let below = |class: &str| -> Vec<_> {
+        schema.concrete(schema.class(class).unwrap()).map(|class| class.name.clone()).collect()
+    };
+    assert_eq!(below("SMS_PackageBaseclass"), ["SMS_DriverPackage"]);
+    assert_eq!(below("SMS_DriverPackage"), ["SMS_DriverPackage"]);
+    assert_eq!(below("SMS_ScheduleToken").len(), 5);
+    assert!(!schema.class("SMS_ScheduleToken").unwrap().is_queryable());
+    assert!(!schema.class("SMS_ExtendedStatus").unwrap().is_queryable());
+}
+
+#[test]
+fn mistakes_in_mof_are_found() {
+    let check = |text: &str, expect: &str| {
+        let error: SchemaError = Schema::read(&[("a.mof", text)]).unwrap_err();
+        assert_eq!(error.to_string(), expect, "{text}");
+    };
+    check("class A { string; };", "a.mof: expected the property or method name (line 1, column 17)");
+    check("class A {}; class a {};", "a.mof: a is declared twice");
+    check("class A : B {};", "a.mof: B is not declared before its use in A");
+    check("class A { [Kye] string x; };", "a.mof: Kye is not declared before its use in A");
+    check("class A { string x; }; class B : A { uint8 X; };", "B.X has another type than in the superclass");
+}
