@@ -1,5 +1,7 @@
 //! MOF as written by hand and by other tools: what is understood, what is reported, and where.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 use cim::class::Class;
 use cim::mof::{self, Declaration};
 use cim::{CimType, Instance, Value};

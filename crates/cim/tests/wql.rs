@@ -1,5 +1,7 @@
 //! WQL as real scripts send it, and what is refused.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 use cim::Value;
 use cim::query::{Direction, Expr, LikePattern, Operator, Query, Select};
 use cim::wql::{self, WqlErrorKind};

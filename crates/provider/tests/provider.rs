@@ -1,5 +1,7 @@
 //! The provider over a real site, without any protocol: what every front end can rely on.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
 use cim::query::{Expr, Operator, Query, Select};
 use cim::{Instance, ObjectPath, Value, wql};
 use clock::SystemClock;

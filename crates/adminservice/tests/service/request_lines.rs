@@ -1,8 +1,6 @@
 //! The request lines that public scripts send, as they send them, and every spelling that clients use.
 
-mod harness;
-
-use harness::{PACKAGE, Service, nal_path};
+use crate::harness::{PACKAGE, Service, nal_path};
 use serde_json::json;
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! A real site with two distribution points and a package, behind a real listener.
 
-#![allow(dead_code, reason = "each test file uses its own part")]
-
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,41 +17,40 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-pub const PASSWORD: &str = "correct horse battery";
-pub const HOST: &str = "srv.example.test";
-pub const PACKAGE: &str = "PS100001";
+pub(crate) const PASSWORD: &str = "correct horse battery";
+pub(crate) const HOST: &str = "srv.example.test";
+pub(crate) const PACKAGE: &str = "PS100001";
 
 /// A running service.
-pub struct Service {
-    pub site: Site,
-    pub addr: std::net::SocketAddr,
-    pub clock: Arc<ManualClock>,
-    pub source: std::path::PathBuf,
+pub(crate) struct Service {
+    pub(crate) site: Site,
+    pub(crate) addr: std::net::SocketAddr,
+    pub(crate) clock: Arc<ManualClock>,
     stop: CancellationToken,
     _dir: TempDir,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> Json {
+    pub(crate) fn json(&self) -> Json {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    pub fn first(&self) -> Json {
+    pub(crate) fn first(&self) -> Json {
         self.json()["value"][0].clone()
     }
 }
 
 impl Service {
     /// A site PS1 with users of every role, dp1 and dp2, and a driver package that has its first version.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let source = dir.path().join("src");
         write_drivers(&source.join("dell"));
@@ -77,24 +74,24 @@ impl Service {
         let stop = CancellationToken::new();
         let service = router(Provider::new(site.clone()), site.clone(), shared);
         tokio::spawn(listener.serve(service, stop.clone()));
-        Self { site, addr, clock, source, stop, _dir: dir }
+        Self { site, addr, clock, stop, _dir: dir }
     }
 
     /// Sends a request exactly as written, as a script's request line is, with Basic credentials of `user`.
-    pub async fn send_as(&self, user: &str, method: &str, target: &str, body: &str) -> Answer {
+    pub(crate) async fn send_as(&self, user: &str, method: &str, target: &str, body: &str) -> Answer {
         let credentials = STANDARD.encode(format!("{user}:{PASSWORD}"));
         self.send_with(&format!("Authorization: Basic {credentials}\r\n"), method, target, body).await
     }
 
-    pub async fn send(&self, method: &str, target: &str, body: &str) -> Answer {
+    pub(crate) async fn send(&self, method: &str, target: &str, body: &str) -> Answer {
         self.send_as("admin", method, target, body).await
     }
 
-    pub async fn get(&self, target: &str) -> Answer {
+    pub(crate) async fn get(&self, target: &str) -> Answer {
         self.send("GET", target, "").await
     }
 
-    pub async fn send_with(&self, headers: &str, method: &str, target: &str, body: &str) -> Answer {
+    pub(crate) async fn send_with(&self, headers: &str, method: &str, target: &str, body: &str) -> Answer {
         let mut stream = TcpStream::connect(self.addr).await.unwrap();
         let length = body.len();
         let request = format!(
@@ -111,7 +108,7 @@ impl Service {
     }
 
     /// Publishes what is due.
-    pub async fn snapshot(&self) {
+    pub(crate) async fn snapshot(&self) {
         self.site.run_due_snapshots().await.unwrap();
     }
 }
@@ -122,13 +119,13 @@ impl Drop for Service {
     }
 }
 
-pub fn write_drivers(folder: &Path) {
+fn write_drivers(folder: &Path) {
     std::fs::create_dir_all(folder).unwrap();
     std::fs::write(folder.join("net.inf"), "[Version]\r\nClass=Net\r\n").unwrap();
     std::fs::write(folder.join("net.sys"), vec![0x5a; 40_000]).unwrap();
 }
 
-pub fn nal_path(server: &str) -> String {
+pub(crate) fn nal_path(server: &str) -> String {
     format!(r#"["Display=\\{server}\"]MSWNET:["SMS_SITE=PS1"]\\{server}\"#)
 }
 

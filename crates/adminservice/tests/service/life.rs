@@ -1,11 +1,9 @@
 //! The life of a package over HTTP: made, distributed, changed, refreshed, deleted; and who may do it.
 
-mod harness;
-
+use crate::harness::{PACKAGE, PASSWORD, Service, nal_path};
 use axum::body::Body;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use harness::{PACKAGE, PASSWORD, Service, nal_path};
 use http::{Request, StatusCode};
 use net::Peer;
 use provider::Provider;

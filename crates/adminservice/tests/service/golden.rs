@@ -2,11 +2,9 @@
 //!
 //! `HAULIER_WRITE_GOLDEN=1` writes what is served; read the difference before it is committed.
 
-mod harness;
-
 use std::path::PathBuf;
 
-use harness::{PACKAGE, Service};
+use crate::harness::{PACKAGE, Service};
 use serde_json::Value as Json;
 
 fn golden(name: &str) -> PathBuf {

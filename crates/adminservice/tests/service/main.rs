@@ -1,0 +1,8 @@
+//! The service over a real site and a real listener.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+mod golden;
+mod harness;
+mod life;
+mod request_lines;
