@@ -1,6 +1,7 @@
 //! `haulier`: the one binary. Reads the command line and the configuration, wires the floors together,
 //! and is the only crate that prints.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -28,7 +29,11 @@ fn main() -> ExitCode {
 fn start_log(filter: &str) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 /// Says what went wrong and turns it into the exit code that the help lists.

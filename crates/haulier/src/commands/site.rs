@@ -181,6 +181,8 @@ impl Metrics {
 fn server_names(addr: SocketAddr, config: &SiteConfig, site: &Site) -> Vec<String> {
     let mut names = config.names.clone();
     names.push(site.identity().server_name.clone());
+    // The administrator's own commands run on this machine.
+    names.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
     if !addr.ip().is_unspecified() {
         names.push(addr.ip().to_string());
     }

@@ -257,14 +257,14 @@ pub(crate) async fn wait_until<F: Future<Output = bool>>(what: &str, mut conditi
     }
 }
 
-/// What a distribution point serves at a path, or `None` for 404.
+/// What a distribution point serves at a path, or `None` for what it does not have, or not whole (503) just now.
 pub(crate) async fn fetch(address: &str, path: &str) -> Option<Vec<u8>> {
     let url = format!("{address}/SMS_DP_SMSPKG$/{path}");
     let http = reqwest::Client::builder().no_proxy().build().expect("a client");
     let reply = http.get(&url).send().await.unwrap_or_else(|error| panic!("{url}: {error}"));
     match reply.status().as_u16() {
         200 => Some(reply.bytes().await.expect("a whole body").to_vec()),
-        404 => None,
+        404 | 503 => None,
         other => panic!("{url} answers {other}"),
     }
 }
