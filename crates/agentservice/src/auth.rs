@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use net::Peer;
-use site::{AgentCredential, DpId, SiteError};
+use site::{AgentCredential, DpId};
 
 use crate::AgentService;
 use crate::error::ServiceError;
@@ -33,12 +33,8 @@ async fn authenticate(parts: &Parts, service: &AgentService) -> Result<Agent, Se
         None if peer.secure => return Err(ServiceError::CertificateRequired),
         None => AgentCredential::Secret(bearer(parts).ok_or(ServiceError::SecretRequired)?),
     };
-    match service.0.site.authenticate_agent(credential).await {
-        Ok(dp) => Ok(Agent(dp)),
-        // One answer for "never was", "was removed" and "enrolled again elsewhere".
-        Err(SiteError::InvalidToken) => Err(SiteError::AgentUnknown.into()),
-        Err(error) => Err(error.into()),
-    }
+    // The site has one answer for "never was", "was removed" and "enrolled again elsewhere".
+    Ok(Agent(service.0.site.authenticate_agent(credential).await?))
 }
 
 /// The caller, as the listener knows it.

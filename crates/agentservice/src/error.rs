@@ -115,7 +115,7 @@ impl ServiceError {
 /// clients, and its cause is in the log.
 fn site_status(error: &SiteError) -> StatusCode {
     match error {
-        SiteError::AgentUnknown | SiteError::InvalidToken => StatusCode::UNAUTHORIZED,
+        SiteError::AgentUnknown => StatusCode::UNAUTHORIZED,
         SiteError::EnrolTokenUnknown | SiteError::EnrolTokenUsed | SiteError::EnrolTokenExpired => {
             StatusCode::FORBIDDEN
         }

@@ -34,8 +34,8 @@ use desired::Waits;
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Reads from the content library at once, over all answers. Each holds one piece of an object in memory.
 const READS_MAX: usize = 16;
-/// Enrolments at once: each checks and makes a signature.
-const ENROLMENTS_MAX: usize = 4;
+/// Enrolments at once: each checks and makes a signature, and waits for the database's writer.
+const ENROLMENTS_MAX: usize = 32;
 
 /// The agent API of one site. Cheap to clone.
 #[derive(Debug, Clone)]

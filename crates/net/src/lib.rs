@@ -6,10 +6,12 @@
 
 pub mod ca;
 pub mod client;
+mod counters;
 mod error;
 mod listener;
 
 pub use client::{Client, ClientOptions, Endpoint, Identity};
+pub use counters::Counter;
 pub use error::{NetError, Refusal};
 pub use listener::{
     Drained, Limits, Listener, ListenerOptions, ListenerStats, Peer, PeerCertificate, ServerTls, Shutdown,

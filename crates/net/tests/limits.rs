@@ -104,14 +104,22 @@ async fn dribbling_header_bytes_do_not_buy_time() {
 
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
-    let idle_time = Duration::from_secs(3);
-    let rig = Rig::start(router(), |limits| limits.idle_time = idle_time).await;
-    let mut stream = rig.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
-    let (rest, passed) = rig.while_time_passes(read_to_close(&mut stream)).await;
-    assert!(rest.is_empty() && passed >= idle_time, "closed after {passed:?}");
-    assert_eq!(rig.stats.idle_closed(), 1);
-    assert_eq!(rig.stats.headers_timed_out(), 0);
+    // Whichever of the two is shorter ends an idle HTTP/1.1 connection.
+    for (idle_time, header_time) in
+        [(3, 30), (120, 5)].map(|(a, b)| (Duration::from_secs(a), Duration::from_secs(b)))
+    {
+        let rig = Rig::start(router(), |limits| {
+            limits.idle_time = idle_time;
+            limits.header_time = header_time;
+        })
+        .await;
+        let mut stream = rig.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert!(read_answer(&mut stream).await.starts_with("HTTP/1.1 200"));
+        let (rest, passed) = rig.while_time_passes(read_to_close(&mut stream)).await;
+        assert!(rest.is_empty() && passed >= idle_time.min(header_time), "closed after {passed:?}");
+        rig.until(|stats| stats.idle_closed() == 1).await;
+        assert_eq!(rig.stats.headers_timed_out(), 0);
+    }
 }
 
 #[tokio::test]

@@ -77,6 +77,11 @@ impl Activity {
         }
     }
 
+    /// Whether a request ever came.
+    pub(crate) fn any_request(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).any_request
+    }
+
     fn deadline(&self, limits: &Limits) -> (Duration, Cut) {
         let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.in_flight > 0 {

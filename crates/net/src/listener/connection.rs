@@ -106,7 +106,7 @@ impl Shared {
             tokio::select! {
                 result = connection.as_mut() => {
                     if let Err(e) = result {
-                        ended(&stats, addr, e.as_ref());
+                        ended(&stats, &activity, addr, e.as_ref());
                     }
                     return;
                 }
@@ -155,12 +155,14 @@ fn certificate(stream: &TlsStream<Socket>) -> Option<PeerCertificate> {
     session.peer_certificates()?.first().map(PeerCertificate::of)
 }
 
-fn ended(stats: &ListenerStats, addr: SocketAddr, error: &(dyn Error + 'static)) {
+fn ended(stats: &ListenerStats, activity: &Activity, addr: SocketAddr, error: &(dyn Error + 'static)) {
     if let Some(error) = error.downcast_ref::<hyper::Error>().filter(|error| error.is_timeout()) {
-        // A header that did not come has no cause; an unanswered ping has one.
+        // An unanswered ping has a cause. A header that did not come has none, and hyper counts the idle time
+        // before a next header too.
         let counter = match error.source() {
-            None => &stats.headers_timed_out,
             Some(_) => &stats.pings_unanswered,
+            None if activity.any_request() => &stats.idle_closed,
+            None => &stats.headers_timed_out,
         };
         counter.inc();
     }

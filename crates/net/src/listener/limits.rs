@@ -13,7 +13,7 @@ pub struct Limits {
     pub handshake_time: Duration,
     /// Time for the first request to be complete, and in HTTP/1.1 for each next header to arrive.
     pub header_time: Duration,
-    /// Time that a connection may stay open with no request in flight.
+    /// Time that a connection may stay open with no request in flight; in HTTP/1.1 `header_time` if that is less.
     pub idle_time: Duration,
     /// Time that a connection with requests in flight may move no part of them; longer than any long poll.
     pub stall_time: Duration,

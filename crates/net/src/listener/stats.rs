@@ -1,26 +1,9 @@
 //! What a listener counts, for `/metrics` and for tests that must see a limit fire.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+crate::counters! {
+    /// Counters of one listener since it was bound.
+    pub struct ListenerStats;
 
-macro_rules! counters {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// Counters of one listener since it was bound.
-        #[derive(Debug, Default)]
-        pub struct ListenerStats { $(pub(crate) $name: Counter,)* }
-
-        impl ListenerStats {
-            $($(#[$doc])* #[must_use] pub fn $name(&self) -> u64 { self.$name.get() })*
-
-            /// Every counter with its name, for an exporter.
-            #[must_use]
-            pub fn all(&self) -> Vec<(&'static str, u64)> {
-                vec![$((stringify!($name), self.$name.get()),)*]
-            }
-        }
-    };
-}
-
-counters! {
     /// Connections accepted.
     accepted,
     /// Connections closed at once because the listener held its maximum.
@@ -53,21 +36,4 @@ counters! {
     wire_bytes_in,
     /// Bytes written to sockets, TLS and HTTP framing included.
     wire_bytes_out,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
-    }
-
-    pub(crate) fn inc(&self) {
-        self.add(1);
-    }
-
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
 }
