@@ -29,13 +29,20 @@ pub(super) fn check(files: &[SourceFile]) -> Vec<String> {
         if is_ours(&file.path) {
             check_whitespace(&file.text, &mut fault);
             for (number, line) in file.text.lines().enumerate() {
-                for path in MACHINE_PATHS.iter().filter(|path| line.contains(**path)) {
+                for path in MACHINE_PATHS.iter().filter(|path| names(line, path)) {
                     fault(number + 1, &format!("{path} exists on one machine only"));
                 }
             }
         }
     }
     faults
+}
+
+/// Whether the line holds the absolute path, and not just a longer one with the same end.
+fn names(line: &str, path: &str) -> bool {
+    let begins =
+        |at: usize| !line[..at].ends_with(|before: char| before.is_alphanumeric() || "._-}".contains(before));
+    line.match_indices(path).any(|(at, _)| begins(at))
 }
 
 /// Whether a reader meets the file as the way into others: a crate, a program, a module with modules below it.
@@ -132,6 +139,7 @@ mod tests {
         }
         for path in MACHINE_PATHS {
             check_one("README.md", &format!("see {path}x\n"), &["README.md:1: "]);
+            check_one("README.md", &format!("see bench{path}x\n"), &[]);
         }
     }
 
