@@ -25,7 +25,6 @@ pub(crate) const PACKAGE: &str = "PS100001";
 pub(crate) struct Service {
     pub(crate) site: Site,
     pub(crate) addr: std::net::SocketAddr,
-    pub(crate) clock: Arc<ManualClock>,
     stop: CancellationToken,
     _dir: TempDir,
 }
@@ -49,32 +48,46 @@ impl Answer {
 }
 
 impl Service {
-    /// A site PS1 with users of every role, dp1 and dp2, and a driver package that has its first version.
+    /// The service at a fixed time.
     pub(crate) async fn start() -> Self {
+        Self::start_with(Self::fixed_clock()).await
+    }
+
+    /// A clock that stands still.
+    pub(crate) fn fixed_clock() -> Arc<ManualClock> {
+        ManualClock::new("2026-01-02T03:04:05Z".parse().unwrap())
+    }
+
+    /// A site PS1 with users of every role, dp1 and dp2, and a driver package that has its first version.
+    pub(crate) async fn start_with(clock: SharedClock) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let source = dir.path().join("src");
         write_drivers(&source.join("dell"));
-        let clock = ManualClock::new("2026-01-02T03:04:05Z".parse().unwrap());
-        let shared: SharedClock = Arc::<ManualClock>::clone(&clock);
         let options = SiteOptions {
             data_dir: dir.path().join("ps1"),
             site_code: "PS1".to_owned(),
             site_name: "Test site".to_owned(),
             server_name: Some(HOST.to_owned()),
-            shares: [("\\\\srv.example.test\\src".to_owned(), source.clone())].into(),
+            shares: [("\\\\srv.example.test\\src".to_owned(), source)].into(),
             ..SiteOptions::default()
         };
-        Site::init(&options, PASSWORD, Arc::clone(&shared)).await.unwrap();
-        let site = Site::open(&options, Arc::clone(&shared)).await.unwrap();
+        Site::init(&options, PASSWORD, Arc::clone(&clock)).await.unwrap();
+        let site = Site::open(&options, Arc::clone(&clock)).await.unwrap();
         fill(&site).await;
-        let listening =
-            ListenerOptions { addr: "127.0.0.1:0".parse().unwrap(), tls: None, limits: Limits::default() };
-        let listener = Listener::bind(listening, Arc::clone(&shared)).await.unwrap();
+        let addr = "127.0.0.1:0".parse().unwrap();
+        let listening = ListenerOptions { addr, tls: None, limits: Limits::default() };
+        let listener = Listener::bind(listening, Arc::clone(&clock)).await.unwrap();
         let addr = listener.local_addr();
         let stop = CancellationToken::new();
-        let service = router(Provider::new(site.clone()), site.clone(), shared);
+        let service = router(Provider::new(site.clone()), site.clone(), clock);
         tokio::spawn(listener.serve(service, stop.clone()));
-        Self { site, addr, clock, stop, _dir: dir }
+        Self { site, addr, stop, _dir: dir }
+    }
+
+    /// Works as a running site does, until the service is dropped.
+    pub(crate) fn run_workers(&self) {
+        let (site, stop) = (self.site.clone(), self.stop.clone());
+        tokio::spawn(async move { site.run_workers(stop).await.unwrap() });
     }
 
     /// Sends a request exactly as written, as a script's request line is, with Basic credentials of `user`.
