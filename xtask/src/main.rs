@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask bench`.
+//! The project's own chores: `cargo xtask test`, `tidy`, `bench` and `soak`.
 //!
 //! Each sets up by itself what it needs beyond the Rust toolchain, and says so.
 #![allow(
@@ -11,6 +11,7 @@ mod bench;
 mod machine;
 mod postgres;
 mod process;
+mod soak;
 mod suite;
 mod summary;
 mod tidy;
@@ -26,6 +27,7 @@ Commands:
   tidy    only the house rules
   bench   measure Haulier against the tools people would use instead; writes bench/results/
           (with names - snapshot, unchanged, wire, serve, memory - only these, and nothing is written)
+  soak    kill processes at random 2,000 times (or as often as you say) and look for anything lost or wrong
 ";
 
 fn main() -> ExitCode {
@@ -34,6 +36,8 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => suite::run(),
         ["tidy"] => tidy::run(),
+        ["soak"] => soak::run(None),
+        ["soak", kills] => soak::run(Some(kills)),
         ["bench", names @ ..] => bench::run(names),
         _ => {
             eprint!("{USAGE}");
