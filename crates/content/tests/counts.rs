@@ -1,0 +1,197 @@
+//! Speed by counting: what the library asks of the store, not how long it takes.
+
+mod support;
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use clock::ManualClock;
+use content::{LocalStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, StoreError};
+use support::{code, noise, open_on, restore, snapshot, tree, write};
+
+/// A store that keeps a record of its calls, and lets a test look in before each.
+struct Recording {
+    inner: LocalStore,
+    calls: Mutex<Vec<(&'static str, ObjectKind)>>,
+    before: Box<dyn Fn(usize, &'static str) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Recording {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recording")
+    }
+}
+
+impl Recording {
+    fn new(root: &Path, before: impl Fn(usize, &'static str) + Send + Sync + 'static) -> Arc<Recording> {
+        let inner = LocalStore::open(root).unwrap();
+        Arc::new(Recording { inner, calls: Mutex::default(), before: Box::new(before) })
+    }
+
+    fn note(&self, call: &'static str, kind: ObjectKind) {
+        let count = {
+            let mut calls = self.calls.lock().unwrap();
+            calls.push((call, kind));
+            calls.len()
+        };
+        (self.before)(count, call);
+    }
+
+    fn take(&self) -> Vec<(&'static str, ObjectKind)> {
+        std::mem::take(&mut self.calls.lock().unwrap())
+    }
+}
+
+impl ObjectStore for Recording {
+    fn put_file(&self, key: ObjectKey, file: &Path) -> Result<(), StoreError> {
+        self.note("put", key.kind());
+        self.inner.put_file(key, file)
+    }
+
+    fn put_bytes(&self, key: ObjectKey, bytes: &[u8]) -> Result<(), StoreError> {
+        self.note("put", key.kind());
+        self.inner.put_bytes(key, bytes)
+    }
+
+    fn read(&self, key: ObjectKey, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
+        self.note("read", key.kind());
+        self.inner.read(key, range)
+    }
+
+    fn size(&self, key: ObjectKey) -> Result<Option<u64>, StoreError> {
+        self.note("size", key.kind());
+        self.inner.size(key)
+    }
+
+    fn list(&self, kind: ObjectKind, found: &mut dyn FnMut(ObjectInfo)) -> Result<(), StoreError> {
+        self.note("list", kind);
+        self.inner.list(kind, found)
+    }
+
+    fn delete(&self, key: ObjectKey) -> Result<(), StoreError> {
+        self.note("delete", key.kind());
+        self.inner.delete(key)
+    }
+
+    fn local_path(&self, key: ObjectKey) -> Option<PathBuf> {
+        self.inner.local_path(key)
+    }
+}
+
+fn clock() -> Arc<ManualClock> {
+    ManualClock::new("2100-01-01T00:00:00Z".parse().unwrap())
+}
+
+fn many(source: &Path, files: u64) {
+    for i in 0..files {
+        write(source, &[(format!("d{}/f{i}.sys", i % 20).as_str(), &code(i, 2000 + usize::try_from(i).unwrap() % 500))]);
+    }
+}
+
+#[test]
+fn an_unchanged_snapshot_asks_nothing_of_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    many(&source, 300);
+    let store = Recording::new(&folder.path().join("library"), |_, _| {});
+    let library = open_on(store.clone(), folder.path(), &clock());
+    assert_eq!(store.take(), [("list", ObjectKind::Pack), ("list", ObjectKind::Manifest)], "opening an empty library");
+
+    let first = snapshot(&library, &source, None).unwrap();
+    let calls = store.take();
+    let puts: Vec<_> = calls.iter().filter(|(call, _)| *call == "put").collect();
+    assert!(puts.len() <= 3, "300 files make one pack, one of patches, one manifest: {puts:?}");
+
+    let second = snapshot(&library, &source, Some(first.manifest)).unwrap();
+    assert_eq!(second.manifest, first.manifest);
+    assert_eq!(store.take(), [], "an unchanged source needs nothing from the store");
+}
+
+#[test]
+fn one_changed_file_costs_two_packs_and_a_root() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    many(&source, 300);
+    let store = Recording::new(&folder.path().join("library"), |_, _| {});
+    let library = open_on(store.clone(), folder.path(), &clock());
+    let first = snapshot(&library, &source, None).unwrap();
+    store.take();
+    write(&source, &[("d1/f1.sys", &code(1, 2001)[..1990])]);
+    let second = snapshot(&library, &source, Some(first.manifest)).unwrap();
+    assert_eq!(second.files_read, 1);
+    let calls = store.take();
+    let of = |wanted: &str| calls.iter().filter(|(call, _)| *call == wanted).count();
+    assert_eq!((of("put"), of("delete"), of("list")), (3, 0, 0));
+    assert!(of("read") < 30, "the manifest and a base or two: {} reads", of("read"));
+}
+
+#[test]
+fn a_route_is_found_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    many(&source, 50);
+    let store = Recording::new(&folder.path().join("library"), |_, _| {});
+    let library = open_on(store.clone(), folder.path(), &clock());
+    let id = snapshot(&library, &source, None).unwrap().manifest;
+    let route = library.route(id).unwrap();
+    store.take();
+    for _ in 0..1000 {
+        assert_eq!(library.route(id).unwrap(), route);
+    }
+    assert_eq!(store.take(), []);
+}
+
+/// Copies what a power cut would leave at this moment.
+fn copy(from: &Path, to: &Path) {
+    for (path, _) in support::objects(from) {
+        let target = to.join(&path);
+        std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+        std::fs::copy(from.join(&path), target).unwrap();
+    }
+}
+
+#[test]
+fn killed_before_any_call_to_the_store_nothing_published_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    let images = folder.path().join("images");
+    let live = folder.path().join("live");
+    many(&source, 40);
+    write(&source, &[("big.bin", &noise(5, 6 << 20))]);
+    let (from, to) = (live.clone(), images.clone());
+    let store = Recording::new(&live.join("library"), move |count, call| {
+        if matches!(call, "put" | "delete") {
+            copy(&from, &to.join(format!("{count:04}-{call}")));
+        }
+    });
+    let library = open_on(store, &live, &clock());
+    let first = snapshot(&library, &source, None).unwrap();
+    library.retain(first.manifest).unwrap();
+    let old = tree(&source);
+    write(&source, &[("d1/f1.sys", b"other"), ("big.bin", &noise(6, 6 << 20))]);
+    let second = snapshot(&library, &source, Some(first.manifest)).unwrap();
+    library.retain(second.manifest).unwrap();
+    library.release(first.manifest).unwrap();
+    library.collect(std::time::Duration::ZERO, &content::VoidMonitor).unwrap();
+    let new = tree(&source);
+    drop(library);
+
+    let mut tried = 0;
+    for image in std::fs::read_dir(&images).unwrap() {
+        let image = image.unwrap().path();
+        let library = support::open(&image, &clock());
+        for (id, files) in [(first.manifest, &old), (second.manifest, &new)] {
+            match library.ref_state(id).unwrap() {
+                Some(_) => assert_eq!(restore(&library, id).unwrap(), *files, "{image:?}"),
+                None => assert!(library.manifest(id).is_err()),
+            }
+        }
+        let again = snapshot(&library, &source, None).unwrap();
+        assert_eq!(again.manifest, second.manifest, "{image:?}");
+        assert_eq!(restore(&library, again.manifest).unwrap(), new, "{image:?}");
+        assert!(library.verify(&content::VoidMonitor, &[]).unwrap().is_whole(), "{image:?}");
+        tried += 1;
+    }
+    assert!(tried >= 7, "{tried} moments were tried");
+}
