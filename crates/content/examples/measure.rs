@@ -3,16 +3,22 @@
 //! ```text
 //! cargo run --release -p content --example measure -- levels FOLDER       # whole files: ratio and MB/s by level
 //! cargo run --release -p content --example measure -- patch OLD NEW       # one large file: sizes x levels
+//! cargo run --release -p content --example measure -- library WORK V1 V2  # snapshots of folders: time, bytes, memory
 //! ```
 
 #![expect(clippy::print_stdout, reason = "a measuring program prints its table")]
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use clock::{Clock, SystemClock};
-use content::ChunkId;
+use content::{
+    ChunkId, Library, LibraryOptions, LocalStore, ManifestId, ObjectKey, PackEntry, PackId, PackIndex, SnapshotRequest,
+    VoidMonitor,
+};
 use content::format::{ChunkerParameters, Compressor, cut_length};
 
 fn main() -> ExitCode {
@@ -21,8 +27,9 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         ["levels", folder] => levels(Path::new(folder)),
         ["patch", old, new] => patch(Path::new(old), Path::new(new)),
+        ["library", work, ref versions @ ..] if !versions.is_empty() => library(Path::new(work), versions),
         _ => {
-            println!("usage: measure levels FOLDER | measure patch OLD NEW");
+            println!("usage: measure levels FOLDER | measure patch OLD NEW | measure library WORK V1 V2...");
             return ExitCode::from(2);
         }
     };
@@ -135,4 +142,72 @@ fn patch(old: &Path, new: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Snapshots of the folders, one after the other as versions of one package, each also unchanged once more.
+fn library(work: &Path, versions: &[&str]) -> std::io::Result<()> {
+    let store = LocalStore::open(&work.join("library")).map_err(std::io::Error::other)?;
+    let library = Library::open(Arc::new(store), &work.join("work"), LibraryOptions::default(), SystemClock::shared())
+        .map_err(std::io::Error::other)?;
+    println!("| source | files | MB | s | MB/s | new MB | stored MB | fetched MB | unchanged ms | peak MB |");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    let cancel = AtomicBool::new(false);
+    let mut previous = None;
+    let mut held = HashSet::new();
+    for source in versions {
+        let request = SnapshotRequest { source: Path::new(source), previous, cancel: &cancel };
+        let (snapshot, time) = seconds(|| library.snapshot(&request, &VoidMonitor));
+        let snapshot = snapshot.map_err(std::io::Error::other)?;
+        let fetched = fetch(&library, snapshot.manifest, &mut held).map_err(std::io::Error::other)?;
+        let (again, unchanged) = seconds(|| library.snapshot(&request, &VoidMonitor));
+        assert_eq!(again.map_err(std::io::Error::other)?.manifest, snapshot.manifest);
+        println!(
+            "| {source} | {} | {:.1} | {time:.1} | {:.0} | {:.2} | {:.2} | {:.3} | {:.1} | {} |",
+            snapshot.files,
+            snapshot.bytes as f64 / 1e6,
+            snapshot.bytes as f64 / 1e6 / time,
+            snapshot.new_chunk_bytes as f64 / 1e6,
+            snapshot.stored_new_bytes as f64 / 1e6,
+            fetched as f64 / 1e6,
+            unchanged * 1e3,
+            peak_mb()
+        );
+        previous = Some(snapshot.manifest);
+    }
+    Ok(())
+}
+
+/// The bytes that a holder of `held` fetches for a version: the cheapest usable form of each missing chunk, and
+/// the indexes of the packs of patches and of those full copies that it needs.
+fn fetch(library: &Library, id: ManifestId, held: &mut HashSet<ChunkId>) -> Result<u64, content::Error> {
+    let mut forms: HashMap<ChunkId, Vec<(PackId, PackEntry)>> = HashMap::new();
+    let mut index_bytes: HashMap<PackId, u64> = HashMap::new();
+    for pack in library.route(id)?.packs {
+        let bytes =
+            library.store().read(ObjectKey::Pack(pack.id), pack.index_offset..pack.index_offset + pack.index_bytes)?;
+        index_bytes.insert(pack.id, pack.index_bytes);
+        for entry in PackIndex::decode(&bytes, pack.id)?.entries {
+            forms.entry(entry.chunk).or_default().push((pack.id, entry));
+        }
+    }
+    let (root, manifest) = (library.root(id)?, library.manifest(id)?);
+    let mut used = HashSet::new();
+    let mut bytes = root.encode().len() as u64;
+    for chunk in root.chunks.iter().chain(manifest.files().flat_map(|file| &file.chunks)) {
+        if held.contains(&chunk.id) {
+            continue;
+        }
+        let usable = forms[&chunk.id].iter().filter(|(_, e)| e.encoding.bases().iter().all(|base| held.contains(base)));
+        let Some((pack, entry)) = usable.min_by_key(|(_, entry)| entry.stored_bytes) else { continue };
+        bytes += u64::from(entry.stored_bytes);
+        used.insert(*pack);
+        held.insert(chunk.id);
+    }
+    Ok(bytes + used.iter().map(|pack| index_bytes[pack]).sum::<u64>())
+}
+
+fn peak_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0) / 1000
 }

@@ -17,7 +17,7 @@ use crate::writer::{FinishedPack, PackWriter, Piece};
 /// Chunks up to this size are compressed at the level that small inputs can afford.
 const SMALL_BYTES: usize = 64 << 10;
 /// Full copies. `docs/format.md` has the measurements.
-const LEVEL_SMALL: i32 = 12;
+const LEVEL_SMALL: i32 = 9;
 const LEVEL_LARGE: i32 = 6;
 /// Patches: what most transfers consist of. `docs/format.md` has the measurements.
 const PATCH_SMALL_BYTES: usize = 256 << 10;
