@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use crate::distribution::DpId;
 use crate::error::Result;
-use crate::site::Site;
+use crate::server::Site;
 
 /// How often the watcher looks for changes that another process made.
 pub(crate) const WATCH_INTERVAL: Duration = Duration::from_secs(1);

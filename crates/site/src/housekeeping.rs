@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::change::WATCH_INTERVAL;
 use crate::error::{Result, SiteError};
 use crate::library::error_chain;
-use crate::site::Site;
+use crate::server::Site;
 use crate::snapshot::worker::SNAPSHOTS_MAX;
 use crate::status;
 

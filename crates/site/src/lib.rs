@@ -8,6 +8,16 @@
 //! the version in one transaction (`snapshot::publish`), which raises what every targeted distribution point
 //! should hold; [`Site::desired`] tells them; [`Site::record_facts`] stores what they report.
 
+// The tests' stage speaks of this crate by its name, inside the crate and outside.
+#[cfg(test)]
+extern crate self as site;
+
+#[cfg(test)]
+#[macro_use]
+#[path = "../tests/site/stage.rs"]
+#[allow(dead_code, reason = "the tests outside use the rest")]
+mod stage;
+
 mod access;
 mod change;
 mod db;
@@ -17,9 +27,10 @@ mod housekeeping;
 mod library;
 mod package;
 mod query;
-mod site;
+mod server;
 mod snapshot;
 mod status;
+mod upkeep;
 
 pub use access::token::{ApiToken, NewApiToken};
 pub use access::user::User;
@@ -34,5 +45,5 @@ pub use error::{Result, SiteError};
 pub use package::fields::{FieldValue, NewPackage, PackageChange, PackageFields};
 pub use package::{ActionInProgress, Package, PackageVersion, SourceFault};
 pub use query::{Rows, Value, views};
-pub use site::{Site, SiteIdentity, SiteOptions};
+pub use server::{Site, SiteIdentity, SiteOptions};
 pub use status::{Severity, StatusFilter, StatusMessage};

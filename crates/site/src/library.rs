@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use content::{Library, LibraryOptions, LocalStore, ManifestId, ObjectStore};
+use content::{Library, LibraryOptions, LocalStore, ManifestId, ObjectStore, VoidMonitor};
 
 use crate::error::{Result, SiteError};
 use crate::housekeeping::COLLECT_GRACE;
-use crate::site::Site;
+use crate::server::Site;
 
 const OBJECTS_FOLDER: &str = "content";
 const WORK_FOLDER: &str = "library";
@@ -31,7 +31,8 @@ impl Site {
             let store: Arc<dyn ObjectStore> = Arc::new(store);
             let library = Library::open(store, &folder.join(WORK_FOLDER), LibraryOptions::default(), clock)
                 .map_err(open_failed)?;
-            let _ = &live; // RECOUNT
+            let report = library.recount(&live).map_err(library_failed)?;
+            tracing::info!(?report, "content library opened");
             Ok(Arc::new(library))
         })
         .await
@@ -57,7 +58,10 @@ impl Site {
 
     /// Removes what no version needs any more and no transfer may still read.
     pub(crate) async fn collect(&self) -> Result<()> {
-        let _ = COLLECT_GRACE; // COLLECT
+        let library = self.library().await?;
+        let report =
+            blocking(move || library.collect(COLLECT_GRACE, &VoidMonitor).map_err(library_failed)).await?;
+        tracing::info!(?report, "content library collected");
         Ok(())
     }
 

@@ -13,7 +13,7 @@ use tokio::sync::Semaphore;
 
 use super::{Actor, password, user};
 use crate::error::{Result, SiteError};
-use crate::site::Site;
+use crate::server::Site;
 
 /// Password checks at once: 38 MiB of memory.
 const CHECKS_MAX: usize = 2;

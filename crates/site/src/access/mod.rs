@@ -42,6 +42,7 @@ pub(crate) enum Action {
     Distribute,
     ManageDps,
     ManageUsers,
+    MaintainContent,
 }
 
 impl Action {
@@ -52,6 +53,7 @@ impl Action {
             Self::Distribute => "change what is on distribution points",
             Self::ManageDps => "add or remove distribution points",
             Self::ManageUsers => "manage users and tokens",
+            Self::MaintainContent => "maintain the content library",
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -5,7 +6,7 @@ use sea_query::{Expr, ExprTrait, JoinType, Query};
 
 use super::{Action, Actor, Role, random_secret, secret_hash, user};
 use crate::error::{Result, SiteError};
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 /// Tokens of one user at once.
@@ -40,6 +41,12 @@ pub struct NewApiToken {
     pub secret: String,
     /// When it ends.
     pub expires_at: Timestamp,
+}
+
+impl fmt::Debug for NewApiToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewApiToken").field("id", &self.id).finish_non_exhaustive()
+    }
 }
 
 impl Site {

@@ -4,7 +4,7 @@ use sea_query::{Expr, ExprTrait, Query};
 use super::{Action, Actor, Role, password};
 use crate::db::{Database, Row, Tx};
 use crate::error::{Result, SiteError};
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 const NAME_CHARS_MAX: usize = 64;

@@ -14,7 +14,7 @@ use crate::access::{Action, Actor};
 use crate::db::{Tx, counter};
 use crate::error::{Result, SiteError};
 use crate::package::{self, Package, by_id};
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 /// Distribution points in one call.

@@ -9,7 +9,7 @@ use super::DpId;
 use crate::db::Row;
 use crate::error::{Result, SiteError};
 use crate::package::by_id;
-use crate::site::Site;
+use crate::server::Site;
 
 /// Agents that wait at once; each costs a task and a connection of the front end.
 pub(crate) const WAITERS_MAX: usize = 16_384;

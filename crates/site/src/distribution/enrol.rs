@@ -16,7 +16,7 @@ use super::{DpId, demand};
 use crate::access::{Action, Actor, random_secret, secret_hash};
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 /// How long an enrolment token may wait for its use.

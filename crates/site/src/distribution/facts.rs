@@ -13,7 +13,7 @@ use super::state::{Event, Next, State, transition};
 use crate::db::{Row, Tx};
 use crate::error::{Result, SiteError};
 use crate::package::{by_id, delete};
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 /// Failed attempts in a row after which the state says "failed" and no longer "retrying".

@@ -22,7 +22,7 @@ impl NalPath {
     /// The path of a server in a site.
     pub fn new(server: &str, site_code: &str) -> Result<Self, NalPathError> {
         let site = site_code.len() == 3 && site_code.bytes().all(|b| b.is_ascii_alphanumeric());
-        if !site || !crate::site::is_host_name(server) {
+        if !site || !crate::server::is_host_name(server) {
             return Err(NalPathError);
         }
         Ok(Self { server: server.to_owned(), site_code: site_code.to_ascii_uppercase() })

@@ -11,7 +11,7 @@ use crate::access::{Action, Actor};
 use crate::db::{Row, Tx};
 use crate::error::{Result, SiteError};
 use crate::package::delete;
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 /// A distribution point that said nothing for so long is shown as silent: five of its longest requests.

@@ -5,7 +5,7 @@ use super::point::is_silent;
 use super::state::State;
 use crate::db::Row;
 use crate::error::Result;
-use crate::site::Site;
+use crate::server::Site;
 
 /// One package at one distribution point: what is wanted, what is there, and what happens next.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use crate::access::{Action, Actor};
 use crate::db::{Tx, counter};
 use crate::distribution::demand;
 use crate::error::{Result, SiteError};
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 /// Five hexadecimal digits.

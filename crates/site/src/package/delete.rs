@@ -10,7 +10,7 @@ use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::distribution::demand;
 use crate::error::Result;
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 impl Site {

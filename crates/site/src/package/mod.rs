@@ -11,7 +11,7 @@ use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use crate::db::{Row, Tx};
 use crate::error::{Result, SiteError};
-use crate::site::Site;
+use crate::server::Site;
 use fields::PackageFields;
 
 /// The package type of a driver package.

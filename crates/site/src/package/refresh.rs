@@ -12,7 +12,7 @@ use super::{ActionInProgress, by_id, require};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 impl Site {

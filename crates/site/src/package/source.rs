@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::site::SiteOptions;
+use crate::server::SiteOptions;
 
 /// Components of a source path.
 const DEPTH_MAX: usize = 64;

@@ -136,16 +136,21 @@ impl Compiler {
     }
 
     fn joined(&mut self, conditions: &[Condition], depth: usize, all: bool) -> Result<Expr> {
-        let mut joined: Option<Expr> = None;
-        for condition in conditions {
-            let next = self.condition(condition, depth + 1)?;
-            joined = Some(match joined {
-                None => next,
-                Some(so_far) if all => so_far.and(next),
-                Some(so_far) => so_far.or(next),
-            });
+        let joined = conditions.iter().map(|condition| self.condition(condition, depth + 1));
+        let mut joined = joined.collect::<Result<Vec<_>>>()?;
+        // Joined in pairs: a chain of a thousand terms would nest as deep, here and in the database.
+        while joined.len() > 1 {
+            let mut terms = joined.into_iter();
+            joined = Vec::with_capacity(terms.len().div_ceil(2));
+            while let Some(left) = terms.next() {
+                joined.push(match terms.next() {
+                    Some(right) if all => left.and(right),
+                    Some(right) => left.or(right),
+                    None => left,
+                });
+            }
         }
-        joined.ok_or_else(|| invalid("a condition has no terms".to_owned()))
+        joined.pop().ok_or_else(|| invalid("a condition has no terms".to_owned()))
     }
 
     fn compare(&mut self, property: &str, op: Operator, value: &Value) -> Result<Expr> {

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::db::Row;
 use crate::error::{Result, SiteError};
-use crate::site::Site;
+use crate::server::Site;
 use views::{Column, Kind};
 
 /// A value of a row.

@@ -8,7 +8,7 @@ use sea_query::{Cond, Expr, ExprTrait, Order, Query};
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
 use crate::package::{ActionInProgress, by_id};
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 /// How long a claim holds without a sign of life of its worker.

@@ -7,7 +7,7 @@ use sea_query::{Expr, ExprTrait, Query};
 use super::claim::Claim;
 use crate::error::Result;
 use crate::package::by_id;
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 /// Attempts in a row before the site gives up until somebody refreshes again; the original's number.

@@ -8,7 +8,7 @@ use crate::db::Tx;
 use crate::distribution::{DpId, demand};
 use crate::error::Result;
 use crate::package::{ActionInProgress, by_id};
-use crate::site::Site;
+use crate::server::Site;
 use crate::status::{self, Message};
 
 /// Versions whose content the library keeps: the current one, and two before it as patch bases for

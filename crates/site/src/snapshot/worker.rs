@@ -13,7 +13,7 @@ use super::publish::{Outcome, Taken};
 use crate::error::Result;
 use crate::library::{blocking, error_chain, library_failed, manifest_id};
 use crate::package::source::SourcePath;
-use crate::site::Site;
+use crate::server::Site;
 
 /// Snapshots at once: each reads a disk, hashes and compresses on several threads.
 pub(crate) const SNAPSHOTS_MAX: usize = 2;
@@ -43,15 +43,20 @@ impl Site {
         let Some(claim) = self.claim_snapshot(self.server_id()).await? else { return Ok(false) };
         // Another worker may find more to do.
         self.snapshot_wake().notify_one();
-        match self.read_guarded(&claim, cancel).await? {
-            Reading::Taken(taken) => self.publish_or_release(&claim, &taken).await?,
+        self.work_off(&claim, cancel).await?;
+        Ok(true)
+    }
+
+    /// Reads the claim's source and publishes it, or remembers why not.
+    async fn work_off(&self, claim: &Claim, cancel: &CancellationToken) -> Result<()> {
+        match self.read_guarded(claim, cancel).await? {
+            Reading::Taken(taken) => self.publish_or_release(claim, &taken).await,
             Reading::Failed(failure) => {
                 tracing::warn!(package = claim.package_id, failure.code, failure.message, "snapshot failed");
-                self.record_failure(&claim, &failure).await?;
+                self.record_failure(claim, &failure).await
             }
-            Reading::Cancelled => self.give_back(&claim).await?,
+            Reading::Cancelled => self.give_back(claim).await,
         }
-        Ok(true)
     }
 
     /// Reads the source while a heartbeat keeps the claim; a lost claim stops the reading.
@@ -141,4 +146,116 @@ fn failure(error: &SnapshotError) -> Failure {
     let source = !matches!(error, SnapshotError::Library(_) | SnapshotError::NoSpace);
     tracing::warn!(error = error_chain(error), "snapshot");
     Failure { code: error.code().to_owned(), message: error.to_string(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::snapshot::claim::LEASE;
+    use crate::stage::{Stage, admin, write};
+
+    async fn claim(stage: &Stage, server: &str) -> Claim {
+        stage.site.claim_snapshot(server).await.unwrap().expect("a snapshot is due")
+    }
+
+    async fn versions(stage: &Stage, id: &str) -> (u32, bool) {
+        let package = stage.site.package(id).await.unwrap();
+        (package.stored_version, package.refresh_pending)
+    }
+
+    on_both! {
+        async fn a_refresh_during_a_snapshot_publishes_only_what_changed(stage: &Stage) {
+            let id = stage.package("dell").await.package_id;
+            let go = CancellationToken::new();
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            let running = claim(stage, "a").await;
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            assert!(stage.site.claim_snapshot("b").await.unwrap().is_none(), "one snapshot of a package at once");
+            stage.site.work_off(&running, &go).await.unwrap();
+            assert_eq!(versions(stage, &id).await, (2, true));
+            // Nothing changed since: looked at once more, and that is the answer.
+            assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+            assert_eq!(versions(stage, &id).await, (2, false));
+            // The same with a change in between.
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            let running = claim(stage, "a").await;
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            stage.site.work_off(&running, &go).await.unwrap();
+            write(&stage.source("dell", &[]).join("late.inf"), "late");
+            assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+            assert_eq!(versions(stage, &id).await, (4, false));
+            // Idle again, so the next one publishes in any case.
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            stage.site.run_due_snapshots().await.unwrap();
+            assert_eq!(versions(stage, &id).await, (5, false));
+        }
+
+        async fn a_forced_request_stays_forced_over_a_failure(stage: &Stage) {
+            let id = stage.package("dell").await.package_id;
+            let source = stage.source("dell", &[]);
+            let aside = source.with_extension("aside");
+            std::fs::rename(&source, &aside).unwrap();
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            let running = claim(stage, "a").await;
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            stage.site.work_off(&running, &CancellationToken::new()).await.unwrap();
+            std::fs::rename(&aside, &source).unwrap();
+            // The request that came during the attempt does not wait for the delay.
+            assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+            assert_eq!(versions(stage, &id).await, (2, false));
+        }
+
+        async fn a_late_worker_is_fenced_off(stage: &Stage) {
+            let id = stage.package("dell").await.package_id;
+            let go = CancellationToken::new();
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            let late = claim(stage, "a").await;
+            stage.clock.advance(LEASE / 2);
+            assert!(stage.site.extend_claim(&late).await.unwrap());
+            stage.clock.advance(LEASE + Duration::from_secs(1));
+            let next = claim(stage, "b").await;
+            assert!(!stage.site.extend_claim(&late).await.unwrap());
+            stage.site.work_off(&late, &go).await.unwrap();
+            assert_eq!(versions(stage, &id).await, (1, true));
+            stage.site.work_off(&next, &go).await.unwrap();
+            assert_eq!(versions(stage, &id).await, (2, false));
+            let stats = stage.site.library().await.unwrap().stats().unwrap();
+            assert_eq!(stats.manifests, 1, "what the late worker retained is let go");
+        }
+
+        async fn a_deleted_package_is_not_published(stage: &Stage) {
+            let id = stage.package("dell").await.package_id;
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            let running = claim(stage, "a").await;
+            stage.site.delete_package(&admin(), &id).await.unwrap();
+            assert!(!stage.site.extend_claim(&running).await.unwrap());
+            stage.site.work_off(&running, &CancellationToken::new()).await.unwrap();
+            assert_eq!(stage.site.library().await.unwrap().stats().unwrap().manifests, 0);
+            assert_eq!(stage.site.packages().await.unwrap(), []);
+        }
+
+        async fn a_stopped_snapshot_is_given_back(stage: &Stage) {
+            let id = stage.package("dell").await.package_id;
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            let running = claim(stage, "a").await;
+            stage.site.give_back(&running).await.unwrap();
+            assert_eq!(versions(stage, &id).await, (1, true));
+            assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+            assert_eq!(versions(stage, &id).await, (2, false));
+        }
+
+        async fn a_restarted_server_ends_its_own_leases_only(stage: &Stage) {
+            let ids = [stage.package("one").await.package_id, stage.package("two").await.package_id];
+            for id in &ids {
+                stage.site.refresh_package(&admin(), id).await.unwrap();
+            }
+            let (own, other) = (claim(stage, "a").await, claim(stage, "ab").await);
+            stage.site.end_leases_of("a").await.unwrap();
+            assert!(!stage.site.extend_claim(&own).await.unwrap());
+            assert!(stage.site.extend_claim(&other).await.unwrap());
+        }
+    }
 }

@@ -11,7 +11,7 @@ use sea_query::{Expr, ExprTrait, Order, Query};
 
 use crate::db::{Row, Tx};
 use crate::error::{Result, SiteError};
-use crate::site::Site;
+use crate::server::Site;
 
 /// How long messages are kept.
 pub(crate) const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);

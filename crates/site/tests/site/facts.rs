@@ -1,1 +1,174 @@
-//! Follows.
+//! What agents report.
+
+use std::time::Duration;
+
+use agent::{Event, FACTS_MAX};
+use site::{Severity, State, StatusFilter};
+
+use crate::stage::{Point, Stage, admin, code, failed, installed, time, write};
+
+/// One step of a story: what is reported, the state after it, and the messages that it wrote.
+async fn step(
+    stage: &Stage,
+    package: &site::Package,
+    point: &Point,
+    event: Event,
+    state: State,
+    messages: &[u32],
+) {
+    let before = stage.message_ids().await.len();
+    let text = format!("{event:?}");
+    stage.report(package, point, event).await;
+    assert_eq!(stage.state(package, point).await, state, "{text}");
+    assert_eq!(&stage.message_ids().await[before..], messages, "{text}");
+}
+
+fn started(attempt: u32) -> Event {
+    Event::Started { version: 1, attempt }
+}
+
+fn progress(bytes_done: u64) -> Event {
+    Event::Progress { version: 1, bytes_done, bytes_total: 10, bytes_received: bytes_done / 2 }
+}
+
+fn verified(repaired: &[&str]) -> Event {
+    let files_repaired = repaired.iter().map(|&file| file.to_owned()).collect();
+    Event::Verified { version: 1, files_verified: 3, files_repaired }
+}
+
+on_both! {
+    async fn the_story_of_a_pull(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        step(stage, &package, &point, started(1), State::InstallPending, &[2342]).await;
+        step(stage, &package, &point, progress(4), State::InstallPending, &[]).await;
+        let status = stage.status(&package, &point).await.unwrap();
+        assert_eq!((status.bytes_done, status.bytes_total, status.bytes_received), (4, 10, 2));
+        step(stage, &package, &point, failed(1), State::InstallRetrying, &[2328]).await;
+        let status = stage.status(&package, &point).await.unwrap();
+        assert_eq!((status.attempts, status.next_attempt_at), (1, Some(time("2026-01-01T00:05:00Z"))));
+        let fault = status.fault.unwrap();
+        assert_eq!((fault.code.as_str(), fault.file.as_deref()), ("disk_full", Some("a/b.sys")));
+        step(stage, &package, &point, started(2), State::InstallRetrying, &[]).await;
+        step(stage, &package, &point, failed(10), State::InstallFailed, &[2328]).await;
+        step(stage, &package, &point, started(11), State::InstallRetrying, &[]).await;
+        step(stage, &package, &point, installed(1), State::Installed, &[2330]).await;
+        let status = stage.status(&package, &point).await.unwrap();
+        assert_eq!((status.installed_version, status.desired_version, status.attempts), (1, Some(1), 0));
+        assert_eq!((status.fault, status.next_attempt_at), (None, None));
+        assert_eq!(status.last_copied_at, Some(time("2026-01-01T00:00:00Z")));
+        // Progress that comes late changes nothing.
+        step(stage, &package, &point, progress(9), State::Installed, &[]).await;
+        let messages = stage.site.status_messages(&StatusFilter::default()).await.unwrap();
+        let failures: Vec<_> = messages.iter().filter(|m| m.message_id == 2328).map(|m| m.severity).collect();
+        assert_eq!(failures, [Severity::Error, Severity::Warning]);
+        assert!(messages[0].text.contains("PS100001, version 1, is on distribution point dp1"), "{}", messages[0].text);
+    }
+
+    async fn repeated_facts_change_nothing(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        for (event, message) in [(started(1), 2342), (failed(1), 2328), (installed(1), 2330), (verified(&[]), 2384)] {
+            let first = stage.message_ids().await.len();
+            stage.clock.advance(Duration::from_secs(1));
+            for _ in 0..2 {
+                stage.report(&package, &point, event.clone()).await;
+            }
+            assert_eq!(&stage.message_ids().await[first..], [message], "{event:?}");
+        }
+    }
+
+    async fn validation_finds_and_repairs(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        step(stage, &package, &point, installed(1), State::Installed, &[2330]).await;
+        stage.clock.advance(Duration::from_secs(60));
+        stage.site.validate(&admin(), &package.package_id, &point.nal).await.unwrap();
+        step(stage, &package, &point, started(1), State::ContentMonitoring, &[2342]).await;
+        step(stage, &package, &point, verified(&["x.sys"]), State::Installed, &[2382, 2384]).await;
+        let status = stage.status(&package, &point).await.unwrap();
+        assert_eq!((status.last_verified_at, status.files_verified), (Some(time("2026-01-01T00:01:00Z")), 3));
+        // A later full list does not ask for the same verification again.
+        assert!(matches!(stage.goal(&package, &point).await.1, agent::Goal::Hold { verify: false, .. }));
+    }
+
+    async fn a_late_fact_changes_only_what_is_true_anyway(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        let (old, _) = stage.goal(&package, &point).await;
+        write(&stage.source("dell", &[]).join("new.inf"), "new");
+        stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        stage.report_of(&package, &point, old, failed(3)).await;
+        stage.report_of(&package, &point, old, progress(5)).await;
+        let status = stage.status(&package, &point).await.unwrap();
+        assert_eq!((status.state, status.attempts, status.bytes_done), (State::InstallPending, 0, 0));
+        stage.report_of(&package, &point, old, installed(1)).await;
+        let status = stage.status(&package, &point).await.unwrap();
+        assert_eq!((status.state, status.installed_version), (State::InstallPending, 1));
+        // From the future, unknown package, wrong version: nothing false is believed.
+        let (now, _) = stage.goal(&package, &point).await;
+        stage.report_of(&package, &point, now, installed(1)).await;
+        assert_eq!(stage.state(&package, &point).await, State::InstallPending);
+        let mut foreign = stage.fact(&package, now, installed(2));
+        foreign.package_id = "PS1FFFFF".to_owned();
+        stage.site.record_facts(point.id, &[foreign]).await.unwrap();
+        stage.report_of(&package, &point, now, installed(2)).await;
+        assert_eq!(stage.state(&package, &point).await, State::Installed);
+        stage.report_of(&package, &point, old, Event::Removed).await;
+        assert_eq!(stage.status(&package, &point).await.unwrap().installed_version, 0);
+    }
+
+    async fn a_removal_ends_when_it_is_reported(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        stage.report(&package, &point, installed(1)).await;
+        stage.site.remove_from_distribution_point(&admin(), &package.package_id, &point.nal).await.unwrap();
+        step(stage, &package, &point, failed(1), State::RemovalRetrying, &[2328]).await;
+        step(stage, &package, &point, failed(10), State::RemovalFailed, &[2328]).await;
+        // It says again that it holds the version: true, and still unwanted.
+        step(stage, &package, &point, installed(1), State::RemovalFailed, &[]).await;
+        stage.report(&package, &point, Event::Removed).await;
+        assert_eq!(stage.status(&package, &point).await, None);
+        // The package itself stays, and can come again with a new generation.
+        let first = stage.site.package(&package.package_id).await.unwrap();
+        assert_eq!(first.action_in_progress, site::ActionInProgress::None);
+        stage.assign(&package, &[&point]).await;
+    }
+
+    async fn texts_from_agents_are_cut_and_clocks_are_not_trusted(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        let (generation, _) = stage.goal(&package, &point).await;
+        let fault = agent::Fault { code: "c".repeat(999), message: "ü".repeat(9999), file: Some("f".repeat(9999)) };
+        let event = Event::Failed { fault, attempt: 1, next_attempt_at: "soon".to_owned() };
+        let mut fact = stage.fact(&package, generation, event);
+        for at in ["2099-01-01T00:00:00Z", "rubbish"] {
+            fact.at = at.to_owned();
+            stage.site.record_facts(point.id, std::slice::from_ref(&fact)).await.unwrap();
+        }
+        let status = stage.status(&package, &point).await.unwrap();
+        let fault = status.fault.unwrap();
+        assert_eq!((fault.code.len(), fault.message.chars().count()), (64, 1024));
+        assert_eq!((fault.at, status.next_attempt_at), (time("2026-01-01T00:00:00Z"), None));
+        let many = vec![fact; FACTS_MAX + 1];
+        assert_eq!(code(stage.site.record_facts(point.id, &many).await), "invalid_field");
+        let refused = Event::Refused { object: "ab".to_owned(), reason: "its hash is another".to_owned() };
+        step(stage, &package, &point, refused, State::InstallRetrying, &[2383]).await;
+    }
+
+    async fn a_repair_that_the_agent_began_by_itself_is_shown(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        step(stage, &package, &point, installed(1), State::Installed, &[2330]).await;
+        step(stage, &package, &point, started(1), State::ContentUpdating, &[2342]).await;
+        step(stage, &package, &point, verified(&["x.sys"]), State::Installed, &[2382, 2384]).await;
+    }
+}
