@@ -157,6 +157,32 @@ async fn damaged_packs_at_the_site_are_refused_by_hash_and_never_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_content_library_repairs_itself_from_unchanged_sources() {
+    let hierarchy = Hierarchy::start(1).await;
+    let source = hierarchy.folder.path().join("source");
+    write(&source, &[("a.sys", &noise(1, 300_000)), ("b.sys", &noise(2, 300_000))]);
+    let id = hierarchy.create_package("Damaged", &source).await;
+    wait_until("version 1 is published", || async {
+        hierarchy.json(&["package", "show", &id]).await["package"]["StoredPkgVersion"] == 1
+    })
+    .await;
+    let pack = largest_file(&hierarchy.site.data);
+    let mut damaged = std::fs::read(&pack).unwrap();
+    damaged[150_000] ^= 1;
+    std::fs::write(&pack, &damaged).unwrap();
+
+    let report = hierarchy.json(&["content", "verify"]).await;
+    assert_eq!((&report["PacksDamaged"], &report["FilesLost"]), (&1.into(), &0.into()), "{report}");
+    assert!(report["ChunksRepaired"].as_u64() > Some(0), "{report}");
+    assert_eq!(hierarchy.json(&["content", "verify"]).await["PacksDamaged"], 0);
+    hierarchy.distribute(&id).await;
+    hierarchy.wait_for_version(&id, 1).await;
+    let stats = hierarchy.json(&["content", "stats"]).await;
+    assert_eq!((&stats["Manifests"], &stats["FileBytes"]), (&1.into(), &600_000.into()), "{stats}");
+    assert_eq!(hierarchy.json(&["content", "collect"]).await["MoreToDo"], false);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tricks_in_names_reach_nothing_outside_the_package() {
     let hierarchy = Hierarchy::start(1).await;
     let source = hierarchy.folder.path().join("source");

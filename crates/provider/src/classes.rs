@@ -2,6 +2,7 @@
 
 mod distribution_point;
 mod driver_package;
+mod haulier_content_library;
 mod haulier_distribution_point;
 mod haulier_user;
 mod identification;
@@ -17,6 +18,7 @@ pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         "SMS_DriverPackage" => Arc::new(driver_package::DriverPackage),
         "SMS_DistributionPoint" => Arc::new(distribution_point::DistributionPoint),
         "SMS_Identification" => Arc::new(identification::Identification),
+        "Haulier_ContentLibrary" => Arc::new(haulier_content_library::ContentLibrary),
         "Haulier_DistributionPoint" => Arc::new(haulier_distribution_point::Server),
         "Haulier_User" => Arc::new(haulier_user::User),
         "Haulier_DistributionState"
