@@ -225,6 +225,9 @@ fn fail(reason: impl Into<String>) -> UrlError {
 
 #[cfg(test)]
 mod tests {
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
     use super::*;
 
     fn entity(class: &str, keys: &[(&str, Value)]) -> ObjectPath {
@@ -329,6 +332,26 @@ mod tests {
             "/AdminService/wmi/%ff",
         ] {
             assert!(parse(path).is_err(), "{path}: {:?}", parse(path));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_key_comes_back_as_it_was_encoded(text in "\\PC{0,20}", number in any::<i64>()) {
+            let quoted = format!("'{}'", text.replace('\'', "''"));
+            let encoded = utf8_percent_encode(&quoted, NON_ALPHANUMERIC);
+            let expect = Target::Entity(entity("A", &[("K", Value::String(text)), ("N", Value::from(number))]));
+            prop_assert_eq!(parse(&format!("/AdminService/wmi/A(N={number},K={encoded})")), Ok(expect));
+        }
+
+        #[test]
+        fn no_path_makes_the_reader_panic(text in "\\PC{0,60}") {
+            let _ = parse(&format!("/AdminService/wmi/{text}"));
+        }
+
+        #[test]
+        fn no_almost_right_path_makes_the_reader_panic(text in "[A('=,)/.%$28é0-9]{0,24}") {
+            let _ = parse(&format!("/AdminService/wmi/{text}"));
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod check;
 mod classes;
+mod constant;
 mod error;
 mod handler;
 mod parameters;

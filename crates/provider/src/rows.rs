@@ -4,6 +4,7 @@ use cim::query::{Query, Select};
 use cim::{DateTime, Instance, Value};
 use site::views::{self, View};
 
+use crate::constant::{self, Folded};
 use crate::error::Fault;
 use crate::handler::{Answer, Call};
 use crate::schema::{ClassInfo, is_lazy};
@@ -12,14 +13,18 @@ use crate::schema::{ClassInfo, is_lazy};
 pub(crate) async fn query(call: Call<'_>, query: &Query) -> Result<Answer, Fault> {
     let class = call.class;
     let view = views::find(&class.name).ok_or_else(|| Fault::InvalidClass { class: class.name.clone() })?;
-    let rows = call.site.query(view.name, &on_columns(view, query)).await?;
+    let Some(stored) = on_columns(class, view, query) else {
+        return Ok(Answer { instances: Vec::new(), count: query.count.then_some(0) });
+    };
+    let rows = call.site.query(view.name, &stored).await?;
     let names: Vec<&str> = rows.columns.iter().map(|column| column.name).collect();
     let instances = rows.rows.into_iter().map(|row| instance(class, query, &names, row)).collect();
     Ok(Answer { instances, count: rows.count })
 }
 
-/// The same query on what the view stores: keys always, constants of the schema never.
-fn on_columns(view: &View, query: &Query) -> Query {
+/// The same query on what the view stores: keys always, constants of the schema never. None if no instance
+/// can match.
+fn on_columns(class: &ClassInfo, view: &View, query: &Query) -> Option<Query> {
     let select = match &query.select {
         Select::All => Select::All,
         Select::Properties(names) => {
@@ -31,7 +36,14 @@ fn on_columns(view: &View, query: &Query) -> Query {
             Select::Properties(columns)
         }
     };
-    Query { select, ..query.clone() }
+    let filter = match query.filter.as_ref().map(|filter| constant::fold(class, view, filter)) {
+        None | Some(Folded::Known(Some(true))) => None,
+        Some(Folded::Known(_)) => return None,
+        Some(Folded::Open(rest)) => Some(rest),
+    };
+    // What is the same everywhere sorts nothing.
+    let order = query.order.iter().filter(|(name, _)| view.column(name).is_some()).cloned().collect();
+    Some(Query { select, filter, order, ..query.clone() })
 }
 
 fn instance(class: &ClassInfo, query: &Query, names: &[&str], row: Vec<site::Value>) -> Instance {

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn eq(property: &str, value: impl Into<Value>) -> Expr {
@@ -92,4 +94,104 @@ fn depth_and_terms_are_bounded() {
     assert!(parse(&nested(30_000)).unwrap_err().reason.contains("nest deeper"));
     let many = vec!["a eq 1"; TERMS_MAX + 1].join(" or ");
     assert!(parse(&many).unwrap_err().reason.contains("more than"));
+}
+
+/// A condition as OData text, in the fewest forms that say everything.
+fn print(condition: &Expr) -> String {
+    let joined = |terms: &[Expr], word: &str| {
+        terms.iter().map(|term| format!("({})", print(term))).collect::<Vec<_>>().join(&format!(" {word} "))
+    };
+    let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
+    let literal = |value: &Value| match value {
+        Value::String(text) => quoted(text),
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(truth) => truth.to_string(),
+        other => panic!("the generator makes no {other:?}"),
+    };
+    match condition {
+        Expr::And(terms) => joined(terms, "and"),
+        Expr::Or(terms) => joined(terms, "or"),
+        Expr::Not(term) => format!("not ({})", print(term)),
+        Expr::Compare { property, op, value } => {
+            let word = match op {
+                Operator::Eq => "eq",
+                Operator::Ne => "ne",
+                Operator::Lt => "lt",
+                Operator::Le => "le",
+                Operator::Gt => "gt",
+                Operator::Ge => "ge",
+            };
+            format!("{property} {word} {}", literal(value))
+        }
+        Expr::IsNull { property } => format!("{property} eq null"),
+        Expr::In { property, values } => {
+            format!("{property} in ({})", values.iter().map(literal).collect::<Vec<_>>().join(","))
+        }
+        Expr::StartsWith { property, text } => format!("startswith({property},{})", quoted(text)),
+        Expr::EndsWith { property, text } => format!("endswith({property},{})", quoted(text)),
+        Expr::Contains { property, text } => format!("contains({property},{})", quoted(text)),
+        Expr::AnyElement { property, value, .. } => format!("{property}/any(i: i eq {})", literal(value)),
+        Expr::Like { .. } => panic!("OData has no patterns"),
+    }
+}
+
+fn condition() -> impl Strategy<Value = Expr> {
+    let name = || "[A-Z][a-z]{0,3}_".prop_map(String::from);
+    let text = || "[ -~é]{0,10}".prop_map(String::from);
+    let value = || {
+        prop_oneof![
+            any::<i64>().prop_map(Value::from),
+            any::<bool>().prop_map(Value::from),
+            text().prop_map(Value::String)
+        ]
+    };
+    let op = prop::sample::select(vec![
+        Operator::Eq,
+        Operator::Ne,
+        Operator::Lt,
+        Operator::Le,
+        Operator::Gt,
+        Operator::Ge,
+    ]);
+    let leaf = prop_oneof![
+        (name(), op, value()).prop_map(|(property, op, value)| Expr::Compare { property, op, value }),
+        name().prop_map(|property| Expr::IsNull { property }),
+        (name(), prop::collection::vec(value(), 1..4))
+            .prop_map(|(property, values)| Expr::In { property, values }),
+        (name(), text()).prop_map(|(property, text)| Expr::StartsWith { property, text }),
+        (name(), text()).prop_map(|(property, text)| Expr::EndsWith { property, text }),
+        (name(), text()).prop_map(|(property, text)| Expr::Contains { property, text }),
+        (name(), value()).prop_map(|(property, value)| Expr::AnyElement {
+            property,
+            op: Operator::Eq,
+            value
+        }),
+    ];
+    leaf.prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 2..4).prop_map(Expr::And),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(Expr::Or),
+            inner.prop_map(Expr::not),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn any_condition_prints_and_reads_the_same(condition in condition()) {
+        let text = print(&condition);
+        prop_assert_eq!(parse(&text), Ok(condition), "{}", text);
+    }
+
+    #[test]
+    fn no_text_makes_the_reader_panic(text in "\\PC{0,80}") {
+        let _ = parse(&text);
+    }
+
+    #[test]
+    fn no_almost_right_text_makes_the_reader_panic(words in prop::collection::vec(
+        prop::sample::select(vec!["a ", "eq ", "1 ", "'x' ", "and ", "or ", "not ", "(", ")", ",", "/any(", "i: ", "contains(",
+            "tolower(", "in ", "null ", "true ", "'", "-", "2024-01-01", ":"]), 0..40)) {
+        let _ = parse(&words.concat());
+    }
 }

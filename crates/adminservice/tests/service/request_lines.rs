@@ -21,6 +21,8 @@ async fn request_lines_of_scripts_find_the_package() {
         "?$filter=SourceDate%20gt%202025-01-01T00:00:00Z",
         "?$filter=ForcedDisconnectEnabled%20eq%20false%20and%20LastRefreshTime%20ne%20null%20or%20PackageID%20in%20('PS100001')",
         "?$select=*",
+        "?$filter=SecuredScopeNames/any(s:%20s%20eq%20'default')",
+        "?$filter=LocalizedCategoryInstanceNames/any(item:%20item%20eq%20'x')%20eq%20false",
         "(PS100001)",
         "('PS100001')",
         "(%27PS100001%27)",

@@ -83,6 +83,20 @@ impl LikePattern {
         }
     }
 
+    /// Whether a text matches, without regard to the case of ASCII letters. Takes time in proportion to the
+    /// lengths of both, whatever the pattern.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        let chars: Vec<char> = text.chars().map(|c| c.to_ascii_lowercase()).collect();
+        // reachable[n]: the pieces so far can take exactly the first n characters.
+        let mut reachable = vec![false; chars.len() + 1];
+        reachable[0] = true;
+        for piece in &self.pieces {
+            reachable = piece.advance(&reachable, &chars);
+        }
+        reachable[chars.len()]
+    }
+
     /// The pattern for SQL `LIKE ... ESCAPE escape`; `None` if it has a character set, which SQL has not.
     #[must_use]
     pub fn as_sql(&self, escape: char) -> Option<String> {
@@ -103,6 +117,44 @@ impl LikePattern {
             }
         }
         Some(sql)
+    }
+}
+
+impl LikePiece {
+    fn advance(&self, reachable: &[bool], chars: &[char]) -> Vec<bool> {
+        let mut after = vec![false; reachable.len()];
+        let mut take = |from: usize, count: usize| {
+            if let Some(slot) = after.get_mut(from + count) {
+                *slot = true;
+            }
+        };
+        for from in (0..reachable.len()).filter(|&from| reachable[from]) {
+            let rest = &chars[from..];
+            match self {
+                // Everything behind the first reachable place is reachable.
+                Self::Any => {
+                    after[from..].fill(true);
+                    return after;
+                }
+                Self::One => take(from, 1),
+                Self::Text(text) => {
+                    let count = text.chars().count();
+                    if rest.len() >= count
+                        && text.chars().zip(rest).all(|(c, known)| c.to_ascii_lowercase() == *known)
+                    {
+                        take(from, count);
+                    }
+                }
+                Self::Set { negated, ranges } => {
+                    let within = |c: char| ranges.iter().any(|range| (range.first..=range.last).contains(&c));
+                    let member = |c: &char| within(*c) || within(c.to_ascii_uppercase());
+                    if rest.first().is_some_and(|c| member(c) != *negated) {
+                        take(from, 1);
+                    }
+                }
+            }
+        }
+        after
     }
 }
 
@@ -209,6 +261,32 @@ mod tests {
             assert_eq!(parsed.pieces, expect, "{pattern}");
             assert_eq!(parsed.as_sql('!').as_deref(), sql, "{pattern}");
         }
+    }
+
+    #[test]
+    fn patterns_match_as_in_the_original() {
+        for (pattern, text, expect) in [
+            ("Dell%", "dell 7440", true),
+            ("%7440", "Dell 7440", true),
+            ("%4%4%", "Dell 7440", true),
+            ("%4%4%4%", "Dell 7440", false),
+            ("Dell", "Dell 7440", false),
+            ("D_ll%", "Dell", true),
+            ("____", "Dell", true),
+            ("_____", "Dell", false),
+            ("[a-e]ell", "Dell", true),
+            ("[^a-e]ell", "Dell", false),
+            ("[^a-e]ell", "Xell", true),
+            ("100[%]", "100%", true),
+            ("", "", true),
+            ("%", "", true),
+            ("", "x", false),
+            ("É%", "Éa", true),
+        ] {
+            assert_eq!(LikePattern::parse(pattern).matches(text), expect, "{pattern} on {text}");
+        }
+        let hard = LikePattern::parse(&"%a".repeat(200));
+        assert!(!hard.matches(&"b".repeat(2_000)));
     }
 
     proptest! {
