@@ -15,11 +15,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use clock::{Clock, SystemClock};
-use content::{
-    ChunkId, Library, LibraryOptions, LocalStore, ManifestId, ObjectKey, PackEntry, PackId, PackIndex, SnapshotRequest,
-    VoidMonitor,
-};
 use content::format::{ChunkerParameters, Compressor, cut_length};
+use content::{
+    ChunkId, Library, LibraryOptions, LocalStore, ManifestId, ObjectKey, PackEntry, PackId, PackIndex,
+    SnapshotRequest, VoidMonitor,
+};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -66,7 +66,9 @@ fn levels(folder: &Path) -> std::io::Result<()> {
     files_below(folder, &mut paths)?;
     let mut compressor = Compressor::new();
     println!("| size class | files | MB | level | ratio | MB/s |\n|---|---|---|---|---|---|");
-    for (name, range) in [("< 64 KiB", 1..64 << 10), ("64 KiB to 1 MiB", 64 << 10..1 << 20), ("1 to 4 MiB", 1 << 20..4 << 20)] {
+    for (name, range) in
+        [("< 64 KiB", 1..64 << 10), ("64 KiB to 1 MiB", 64 << 10..1 << 20), ("1 to 4 MiB", 1 << 20..4 << 20)]
+    {
         let mut contents = Vec::new();
         for path in &paths {
             let size = usize::try_from(std::fs::metadata(path)?.len()).unwrap_or(usize::MAX);
@@ -77,7 +79,10 @@ fn levels(folder: &Path) -> std::io::Result<()> {
         let raw: usize = contents.iter().map(Vec::len).sum();
         for level in [1, 3, 6, 9, 12, 15, 19] {
             let (stored, time) = seconds(|| {
-                contents.iter().map(|bytes| compressor.compress(bytes, level).map_or(bytes.len(), |s| s.len())).sum::<usize>()
+                contents
+                    .iter()
+                    .map(|bytes| compressor.compress(bytes, level).map_or(bytes.len(), |s| s.len()))
+                    .sum::<usize>()
             });
             let (mb, ratio) = (megabytes(raw), stored as f64 / raw as f64);
             println!("| {name} | {} | {mb:.1} | {level} | {ratio:.3} | {:.0} |", contents.len(), mb / time);
@@ -130,15 +135,25 @@ fn patch(old: &Path, new: &Path) -> std::io::Result<()> {
         let raw: usize = fresh.iter().map(|cut| cut.end - cut.start).sum();
         for level in [3, 9, 12, 15, 17, 19] {
             let (stored, time) = seconds(|| {
-                fresh.iter().map(|cut| {
-                    let bases = region(&old_cuts, old.len(), cut, new.len());
-                    let prefix: Vec<u8> = bases.iter().flat_map(|base| &old[base.start..base.end]).copied().collect();
-                    let raw = &new[cut.start..cut.end];
-                    Compressor::new().patch(raw, &prefix, level).map_or(raw.len(), |stored| stored.len())
-                }).sum::<usize>()
+                fresh
+                    .iter()
+                    .map(|cut| {
+                        let bases = region(&old_cuts, old.len(), cut, new.len());
+                        let prefix: Vec<u8> =
+                            bases.iter().flat_map(|base| &old[base.start..base.end]).copied().collect();
+                        let raw = &new[cut.start..cut.end];
+                        Compressor::new().patch(raw, &prefix, level).map_or(raw.len(), |stored| stored.len())
+                    })
+                    .sum::<usize>()
             });
             let ratio = stored as f64 / new.len() as f64;
-            println!("| {} KiB | {} | {:.1} | {level} | {ratio:.4} | {:.1} |", average >> 10, new_cuts.len(), megabytes(raw), megabytes(raw) / time);
+            println!(
+                "| {} KiB | {} | {:.1} | {level} | {ratio:.4} | {:.1} |",
+                average >> 10,
+                new_cuts.len(),
+                megabytes(raw),
+                megabytes(raw) / time
+            );
         }
     }
     Ok(())
@@ -147,8 +162,9 @@ fn patch(old: &Path, new: &Path) -> std::io::Result<()> {
 /// Snapshots of the folders, one after the other as versions of one package, each also unchanged once more.
 fn library(work: &Path, versions: &[&str]) -> std::io::Result<()> {
     let store = LocalStore::open(&work.join("library")).map_err(std::io::Error::other)?;
-    let library = Library::open(Arc::new(store), &work.join("work"), LibraryOptions::default(), SystemClock::shared())
-        .map_err(std::io::Error::other)?;
+    let library =
+        Library::open(Arc::new(store), &work.join("work"), LibraryOptions::default(), SystemClock::shared())
+            .map_err(std::io::Error::other)?;
     println!("| source | files | MB | s | MB/s | new MB | stored MB | fetched MB | unchanged ms | peak MB |");
     println!("|---|---|---|---|---|---|---|---|---|---|");
     let cancel = AtomicBool::new(false);
@@ -183,8 +199,9 @@ fn fetch(library: &Library, id: ManifestId, held: &mut HashSet<ChunkId>) -> Resu
     let mut forms: HashMap<ChunkId, Vec<(PackId, PackEntry)>> = HashMap::new();
     let mut index_bytes: HashMap<PackId, u64> = HashMap::new();
     for pack in library.route(id)?.packs {
-        let bytes =
-            library.store().read(ObjectKey::Pack(pack.id), pack.index_offset..pack.index_offset + pack.index_bytes)?;
+        let bytes = library
+            .store()
+            .read(ObjectKey::Pack(pack.id), pack.index_offset..pack.index_offset + pack.index_bytes)?;
         index_bytes.insert(pack.id, pack.index_bytes);
         for entry in PackIndex::decode(&bytes, pack.id)?.entries {
             forms.entry(entry.chunk).or_default().push((pack.id, entry));
@@ -197,7 +214,9 @@ fn fetch(library: &Library, id: ManifestId, held: &mut HashSet<ChunkId>) -> Resu
         if held.contains(&chunk.id) {
             continue;
         }
-        let usable = forms[&chunk.id].iter().filter(|(_, e)| e.encoding.bases().iter().all(|base| held.contains(base)));
+        let usable = forms[&chunk.id]
+            .iter()
+            .filter(|(_, e)| e.encoding.bases().iter().all(|base| held.contains(base)));
         let Some((pack, entry)) = usable.min_by_key(|(_, entry)| entry.stored_bytes) else { continue };
         bytes += u64::from(entry.stored_bytes);
         used.insert(*pack);

@@ -50,9 +50,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// The same as in `tests/golden.rs`.
 fn files(version: u8) -> Vec<(&'static str, Vec<u8>)> {
-    let text: String = (0..400).map(|line| format!("%Device{line}% = Install, PCI\\VEN_1234&DEV_{line:04X}\r\n")).collect();
+    let text: String =
+        (0..400).map(|line| format!("%Device{line}% = Install, PCI\\VEN_1234&DEV_{line:04X}\r\n")).collect();
     let mut noise = vec![0; 3000];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
     noise[1500] = version;
-    vec![("Sample.inf", text.replace("VEN_1234", &format!("VEN_000{version}")).into_bytes()), ("x64/sample.sys", noise)]
+    vec![
+        ("Sample.inf", text.replace("VEN_1234", &format!("VEN_000{version}")).into_bytes()),
+        ("x64/sample.sys", noise),
+    ]
 }

@@ -111,7 +111,9 @@ impl Library {
             for id in &expired {
                 tables.remove_manifest(*id)?;
             }
-            tables.retain_sources(|blob| SourceCache::manifest_of(blob).is_some_and(|id| !expired.contains(&id)))
+            tables.retain_sources(|blob| {
+                SourceCache::manifest_of(blob).is_some_and(|id| !expired.contains(&id))
+            })
         })?;
         for id in &expired {
             self.store.delete(ObjectKey::Manifest(*id))?;

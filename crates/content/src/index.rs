@@ -8,7 +8,9 @@ use std::path::Path;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::error::Error;
-use crate::format::{PackEntry, PackFooter, Reader, decode_entry_body, encode_entry_body, put_signed, put_varint};
+use crate::format::{
+    PackEntry, PackFooter, Reader, decode_entry_body, encode_entry_body, put_signed, put_varint,
+};
 use crate::ids::{ChunkId, ID_BYTES, ManifestId, PackId};
 
 /// Memory for the index's pages.

@@ -25,7 +25,7 @@ const THREADS_MAX: usize = 4;
 const STAGING: &str = "staging";
 
 /// How a library works.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct LibraryOptions {
     /// Worker threads for snapshots, 1 to 4. Each needs up to about 60 MiB.
     pub threads: usize,
@@ -293,8 +293,10 @@ impl Library {
         }
         let pack = view.pack_id(location.pack)?.ok_or_else(|| dangling("a chunk names an unknown pack"))?;
         let stored = self.store.read(ObjectKey::Pack(pack), entry.offset..entry.end())?;
-        let raw_bases =
-            bases.iter().map(|base| self.read_chunk_within(view, *base, depth + 1)).collect::<Result<Vec<_>, _>>()?;
+        let raw_bases = bases
+            .iter()
+            .map(|base| self.read_chunk_within(view, *base, depth + 1))
+            .collect::<Result<Vec<_>, _>>()?;
         let raw_bases: Vec<&[u8]> = raw_bases.iter().map(Vec::as_slice).collect();
         Ok(decode_entry(entry, &stored, &raw_bases)?)
     }
@@ -308,6 +310,9 @@ fn dangling(reason: &str) -> Error {
 }
 
 /// Every chunk that a version needs: its files' and its manifest's own.
-pub(crate) fn chunks_of<'a>(root: &'a ManifestRoot, manifest: &'a Manifest) -> impl Iterator<Item = &'a ChunkRef> {
+pub(crate) fn chunks_of<'a>(
+    root: &'a ManifestRoot,
+    manifest: &'a Manifest,
+) -> impl Iterator<Item = &'a ChunkRef> {
     root.chunks.iter().chain(manifest.files().flat_map(|file| &file.chunks))
 }

@@ -40,7 +40,9 @@ fn forget_lost_packs(library: &Library, listed: &BTreeMap<ObjectKey, u64>) -> Re
     for (id, record) in known {
         match listed.get(&ObjectKey::Pack(id)) {
             Some(bytes) if *bytes == record.bytes => {}
-            Some(_) => tracing::warn!(pack = %id, "A pack has not the size it was written with; run a verify"),
+            Some(_) => {
+                tracing::warn!(pack = %id, "A pack has not the size it was written with; run a verify")
+            }
             None => {
                 tracing::warn!(pack = %id, "A pack is missing from the store; run a verify");
                 library.index.write(|tables| {
@@ -81,7 +83,11 @@ fn adopt_packs(library: &Library, listed: &BTreeMap<ObjectKey, u64>) -> Result<(
 }
 
 /// Reads a pack's own index.
-pub(crate) fn read_index(library: &Library, id: PackId, pack_bytes: u64) -> Result<(PackFooter, PackIndex), Error> {
+pub(crate) fn read_index(
+    library: &Library,
+    id: PackId,
+    pack_bytes: u64,
+) -> Result<(PackFooter, PackIndex), Error> {
     let key = ObjectKey::Pack(id);
     let footer_at = pack_bytes.saturating_sub(PACK_FOOTER_BYTES);
     let footer = PackFooter::decode(&library.store.read(key, footer_at..pack_bytes)?, pack_bytes)?;

@@ -88,7 +88,8 @@ impl Library {
         for (id, bytes) in self.index.read()?.manifests()? {
             let key = ObjectKey::Manifest(id);
             let size = self.store.size(key)?;
-            let in_store = size.map_or(Err(Error::UnknownManifest { id }), |bytes| read_root(self, id, bytes));
+            let in_store =
+                size.map_or(Err(Error::UnknownManifest { id }), |bytes| read_root(self, id, bytes));
             let mut record = ManifestRecord::decode(&bytes)?;
             let is_record_sound = ManifestRoot::decode(&record.root, id).is_ok();
             match in_store {
@@ -188,7 +189,8 @@ impl Library {
         repair_from: &[(ManifestId, PathBuf)],
         report: &mut VerifyReport,
     ) -> Result<(), Error> {
-        let sources: HashMap<ManifestId, &Path> = repair_from.iter().map(|(id, path)| (*id, path.as_path())).collect();
+        let sources: HashMap<ManifestId, &Path> =
+            repair_from.iter().map(|(id, path)| (*id, path.as_path())).collect();
         let mut repair = Repair { library: self, monitor, writer: self.writer(), done: HashSet::new() };
         let mut lost = BTreeMap::new();
         // Twice: a manifest may become readable, or a chunk reachable, by what a later version's source gives.
@@ -304,7 +306,9 @@ impl Repair<'_> {
         let packs = self.writer.take_finished();
         let now = self.library.now_s();
         self.library.index.write(|tables| {
-            packs.iter().try_for_each(|pack| tables.add_pack(pack.id, now, pack.bytes, pack.footer, &pack.entries))
+            packs
+                .iter()
+                .try_for_each(|pack| tables.add_pack(pack.id, now, pack.bytes, pack.footer, &pack.entries))
         })
     }
 }

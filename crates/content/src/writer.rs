@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::error::Error;
 use crate::format::{
-    Encoding, PACK_BYTES_TARGET, PACK_ENTRIES_MAX, PACK_FOOTER_BYTES, PACK_HEADER, PackEntry, PackFooter, PackIndex,
-    stored_check,
+    Encoding, PACK_BYTES_TARGET, PACK_ENTRIES_MAX, PACK_FOOTER_BYTES, PACK_HEADER, PackEntry, PackFooter,
+    PackIndex, stored_check,
 };
 use crate::ids::{ChunkId, PackId};
 use crate::store::{ObjectKey, ObjectStore};
@@ -152,8 +152,12 @@ impl<'a> PackWriter<'a> {
         file.write_all_at(&bytes, end).map_err(Error::work_dir)?;
         file.write_all_at(&footer.encode(), end + footer.index_bytes).map_err(Error::work_dir)?;
         self.store.put_file(ObjectKey::Pack(id), &aside.0)?;
-        let finished =
-            FinishedPack { id, bytes: end + footer.index_bytes + PACK_FOOTER_BYTES, footer, entries: index.entries };
+        let finished = FinishedPack {
+            id,
+            bytes: end + footer.index_bytes + PACK_FOOTER_BYTES,
+            footer,
+            entries: index.entries,
+        };
         self.finished.lock().expect("no one panics while holding the finished packs").push(finished);
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Speed by counting: what the library asks of the store, not how long it takes.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as tests do")]
+
 mod support;
 
 use std::ops::Range;
@@ -85,7 +87,10 @@ fn clock() -> Arc<ManualClock> {
 
 fn many(source: &Path, files: u64) {
     for i in 0..files {
-        write(source, &[(format!("d{}/f{i}.sys", i % 20).as_str(), &code(i, 2000 + usize::try_from(i).unwrap() % 500))]);
+        write(
+            source,
+            &[(format!("d{}/f{i}.sys", i % 20).as_str(), &code(i, 2000 + usize::try_from(i).unwrap() % 500))],
+        );
     }
 }
 
@@ -96,7 +101,11 @@ fn an_unchanged_snapshot_asks_nothing_of_the_store() {
     many(&source, 300);
     let store = Recording::new(&folder.path().join("library"), |_, _| {});
     let library = open_on(store.clone(), folder.path(), &clock());
-    assert_eq!(store.take(), [("list", ObjectKind::Pack), ("list", ObjectKind::Manifest)], "opening an empty library");
+    assert_eq!(
+        store.take(),
+        [("list", ObjectKind::Pack), ("list", ObjectKind::Manifest)],
+        "opening an empty library"
+    );
 
     let first = snapshot(&library, &source, None).unwrap();
     let calls = store.take();

@@ -1,6 +1,8 @@
 //! The damage matrix: every stored object x every kind of damage x every action. The rule: nothing panics,
 //! nothing wrong is handed out, and what a source still has is whole again after a repair.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as tests do")]
+
 mod support;
 
 use std::fs;
@@ -38,7 +40,10 @@ struct Case {
 /// Two versions, several files, a patch pack.
 fn case() -> Case {
     let bench = Bench::new();
-    write(&bench.source(), &[("a.sys", &code(1, 80_000)), ("b.cab", &noise(2, 30_000)), ("c/d.inf", b"[Version]")]);
+    write(
+        &bench.source(),
+        &[("a.sys", &code(1, 80_000)), ("b.cab", &noise(2, 30_000)), ("c/d.inf", b"[Version]")],
+    );
     let first = bench.snapshot(None).manifest;
     bench.library.retain(first).unwrap();
     write(&bench.source(), &[("a.sys", &code(1, 79_000)), ("c/e.inf", b"[Strings]")]);
@@ -89,7 +94,11 @@ fn verify_repairs_from_the_source_and_other_copies() {
         let known = library.ref_state(case.second).unwrap().is_some();
         let lost_second = report.lost.iter().any(|lost| lost.manifest == case.second);
         if known && !lost_second {
-            assert_eq!(restore(library, case.second).unwrap(), tree(&case.bench.source()), "{what}: {report:?}");
+            assert_eq!(
+                restore(library, case.second).unwrap(),
+                tree(&case.bench.source()),
+                "{what}: {report:?}"
+            );
         }
         // After a refresh, whatever was lost, the current version is whole.
         let again = case.bench.snapshot(Some(case.first));

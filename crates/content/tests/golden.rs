@@ -3,6 +3,8 @@
 //! When a test here fails, the format has changed: every stored chunk would be cut or read differently. Give
 //! the new behavior a new chunker number or format version instead.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as tests do")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -51,9 +53,15 @@ fn manifest_boundaries_are_frozen() {
 #[test]
 fn sizes_are_frozen() {
     assert_eq!((FILE_CHUNKS.min, FILE_CHUNKS.average, FILE_CHUNKS.max), (1 << 18, 1 << 20, 1 << 21));
-    assert_eq!((MANIFEST_CHUNKS.min, MANIFEST_CHUNKS.average, MANIFEST_CHUNKS.max), (1 << 13, 1 << 15, 1 << 17));
+    assert_eq!(
+        (MANIFEST_CHUNKS.min, MANIFEST_CHUNKS.average, MANIFEST_CHUNKS.max),
+        (1 << 13, 1 << 15, 1 << 17)
+    );
     assert_eq!(PACK_HEADER, *b"HAULPACK\x01\0\0\0\0\0\0\0");
-    assert_eq!(ChunkId::of(b"").to_string(), "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+    assert_eq!(
+        ChunkId::of(b"").to_string(),
+        "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+    );
 }
 
 const NOISE_CUTS: &[usize] =
@@ -65,7 +73,8 @@ const MANIFEST_CUTS: &[usize] = &[43048, 103188, 112537, 150135, 198380, 200000]
 
 /// The same as in `examples/sample.rs`.
 fn files(version: u8) -> BTreeMap<String, Vec<u8>> {
-    let text: String = (0..400).map(|line| format!("%Device{line}% = Install, PCI\\VEN_1234&DEV_{line:04X}\r\n")).collect();
+    let text: String =
+        (0..400).map(|line| format!("%Device{line}% = Install, PCI\\VEN_1234&DEV_{line:04X}\r\n")).collect();
     let mut noise = vec![0; 3000];
     blake3::Hasher::new().finalize_xof().fill(&mut noise);
     noise[1500] = version;
@@ -77,10 +86,13 @@ fn files(version: u8) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Every format version that was ever released, and its two manifests.
-const SAMPLES: &[(&str, [&str; 2])] = &[("v1", [
-    "2fef6e72cf577624ceade9252e094dde4eff0c6a4e08dac04fb8216d60144913",
-    "4d9d8b98edf22a9573583f210178397873519ab746cd7783ae5d39f7056af3ed",
-])];
+const SAMPLES: &[(&str, [&str; 2])] = &[(
+    "v1",
+    [
+        "2fef6e72cf577624ceade9252e094dde4eff0c6a4e08dac04fb8216d60144913",
+        "4d9d8b98edf22a9573583f210178397873519ab746cd7783ae5d39f7056af3ed",
+    ],
+)];
 
 #[test]
 fn libraries_of_every_version_can_be_read() {
@@ -103,7 +115,10 @@ fn libraries_of_every_version_can_be_read() {
         }
         // Both packs of patches and full copies are whole.
         let report = library.verify(&content::VoidMonitor, &[]).unwrap();
-        assert!(report.is_whole() && report.packs_damaged.is_empty() && report.packs_checked == 3, "{report:?}");
+        assert!(
+            report.is_whole() && report.packs_damaged.is_empty() && report.packs_checked == 3,
+            "{report:?}"
+        );
     }
 }
 

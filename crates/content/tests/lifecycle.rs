@@ -1,5 +1,7 @@
 //! References, the collector, and the rebuild of a lost index.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as tests do")]
+
 mod support;
 
 use std::fs;
@@ -64,8 +66,14 @@ fn a_sparse_pack_is_rewritten_and_kept_for_transfers_under_way() {
     let stats = bench.library.stats().unwrap();
     assert_eq!(stats.retired_packs, 1);
     let old = &route.packs.iter().max_by_key(|pack| pack.index_offset).unwrap().id;
-    assert!(bench.library.store().size(content::ObjectKey::Pack(*old)).unwrap().is_some(), "old routes still work");
-    assert!(bench.library.route(second).unwrap().packs.iter().all(|pack| pack.id != *old), "new ones avoid it");
+    assert!(
+        bench.library.store().size(content::ObjectKey::Pack(*old)).unwrap().is_some(),
+        "old routes still work"
+    );
+    assert!(
+        bench.library.route(second).unwrap().packs.iter().all(|pack| pack.id != *old),
+        "new ones avoid it"
+    );
     assert_eq!(restore(&bench.library, second).unwrap(), tree(&bench.source()));
 
     bench.clock.advance(GRACE);
@@ -106,7 +114,10 @@ fn the_index_is_rebuilt_from_packs_and_manifests_alone() {
     let files = tree(&bench.source());
     let bench = bench.reopen_after(|folder| fs::remove_dir_all(folder.join("work")).unwrap());
     let rebuilt = bench.library.stats().unwrap();
-    assert_eq!((rebuilt.packs, rebuilt.pack_bytes, rebuilt.chunks), (stats.packs, stats.pack_bytes, stats.chunks));
+    assert_eq!(
+        (rebuilt.packs, rebuilt.pack_bytes, rebuilt.chunks),
+        (stats.packs, stats.pack_bytes, stats.chunks)
+    );
     let sorted = |route: content::Route| {
         let mut packs = route.packs;
         packs.sort();
@@ -114,7 +125,11 @@ fn the_index_is_rebuilt_from_packs_and_manifests_alone() {
     };
     assert_eq!(sorted(bench.library.route(second.manifest).unwrap()), sorted(route));
     assert_eq!(restore(&bench.library, second.manifest).unwrap(), files);
-    assert_eq!(bench.library.ref_state(first.manifest).unwrap(), Some(RefState::Present(1)), "wanted until recounted");
+    assert_eq!(
+        bench.library.ref_state(first.manifest).unwrap(),
+        Some(RefState::Present(1)),
+        "wanted until recounted"
+    );
     let again = bench.snapshot(Some(second.manifest));
     assert_eq!((again.manifest, again.new_chunk_bytes, again.files_read), (second.manifest, 0, 2));
 }

@@ -1,5 +1,7 @@
 //! Snapshots: what they hold, what they refuse, what they do not read again.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as tests do")]
+
 mod support;
 
 use std::collections::HashSet;
@@ -17,16 +19,19 @@ use support::{Bench, Received, code, flip, noise, objects, pull, restore, set_mo
 fn what_goes_in_comes_out() {
     let bench = Bench::new();
     let large = code(1, 9 << 20);
-    write(&bench.source(), &[
-        ("a.inf", b"[Version]"),
-        ("x64/Driver File.sys", &code(2, 70_000)),
-        ("x64/empty.bin", b""),
-        ("x64/one", b"1"),
-        ("image.wim", &large),
-        ("same.wim", &large),
-        ("noise.cab", &noise(3, 5 << 20)),
-        ("\u{fc}ml\u{e4}ut/\u{65e5}\u{672c}.inf", b"names"),
-    ]);
+    write(
+        &bench.source(),
+        &[
+            ("a.inf", b"[Version]"),
+            ("x64/Driver File.sys", &code(2, 70_000)),
+            ("x64/empty.bin", b""),
+            ("x64/one", b"1"),
+            ("image.wim", &large),
+            ("same.wim", &large),
+            ("noise.cab", &noise(3, 5 << 20)),
+            ("\u{fc}ml\u{e4}ut/\u{65e5}\u{672c}.inf", b"names"),
+        ],
+    );
     fs::create_dir_all(bench.source().join("empty/inner")).unwrap();
     set_modified(&bench.source().join("a.inf"), 1_234_567_890);
     let snapshot = bench.snapshot(None);
@@ -78,7 +83,9 @@ fn times_too_young_to_tell_are_not_trusted() {
     let source = folder.path().join("source");
     write(&source, &[("a", b"one")]);
     // The clock says the same second as the file's times.
-    let clock = clock::ManualClock::new(jiff::Timestamp::try_from(fs::metadata(source.join("a")).unwrap().modified().unwrap()).unwrap());
+    let clock = clock::ManualClock::new(
+        jiff::Timestamp::try_from(fs::metadata(source.join("a")).unwrap().modified().unwrap()).unwrap(),
+    );
     let library = support::open(folder.path(), &clock);
     let first = support::snapshot(&library, &source, None).unwrap();
     let second = support::snapshot(&library, &source, None).unwrap();
@@ -103,7 +110,11 @@ fn bad_sources_are_refused_by_name() {
             |e| matches!(e, SnapshotError::SourceNotFolder),
         ),
         ("empty", |_| {}, |e| matches!(e, SnapshotError::SourceEmpty)),
-        ("only folders", |s| fs::create_dir_all(s.join("a/b")).unwrap(), |e| matches!(e, SnapshotError::SourceEmpty)),
+        (
+            "only folders",
+            |s| fs::create_dir_all(s.join("a/b")).unwrap(),
+            |e| matches!(e, SnapshotError::SourceEmpty),
+        ),
         (
             "symbolic link",
             |s| symlink("/etc/passwd", s.join("x.sys")).unwrap(),
@@ -132,7 +143,10 @@ fn bad_sources_are_refused_by_name() {
         (
             "not UTF-8",
             |s| fs::write(s.join(std::ffi::OsStr::from_bytes(b"a\xff.inf")), b"").unwrap(),
-            |e| matches!(e, SnapshotError::Name { why: PathError::NotUtf8, .. }) && e.to_string().contains(".inf"),
+            |e| {
+                matches!(e, SnapshotError::Name { why: PathError::NotUtf8, .. })
+                    && e.to_string().contains(".inf")
+            },
         ),
         (
             "device name",
@@ -195,12 +209,16 @@ impl<F: Fn(u64) + Send + Sync> Monitor for Meddler<F> {
     }
 }
 
-fn snapshot_while(bench: &Bench, meddle: impl Fn(u64) + Send + Sync) -> (Result<content::Snapshot, SnapshotError>, u64) {
+fn snapshot_while(
+    bench: &Bench,
+    meddle: impl Fn(u64) + Send + Sync,
+) -> (Result<content::Snapshot, SnapshotError>, u64) {
     let source = bench.source();
     let cancel = AtomicBool::new(false);
     let monitor = Meddler { meddle, calls: Mutex::new(0) };
-    let result =
-        bench.library.snapshot(&SnapshotRequest { source: &source, previous: None, cancel: &cancel }, &monitor);
+    let result = bench
+        .library
+        .snapshot(&SnapshotRequest { source: &source, previous: None, cancel: &cancel }, &monitor);
     (result, monitor.calls.into_inner().unwrap())
 }
 
@@ -263,8 +281,10 @@ fn several_sources_at_once() {
         write(source, &[("shared.dll", &code(7, 400_000)), ("own.sys", &code(100 + i, 200_000))]);
     }
     let snapshots = std::thread::scope(|scope| {
-        let running: Vec<_> =
-            sources.iter().map(|s| scope.spawn(|| support::snapshot(&bench.library, s, None).unwrap())).collect();
+        let running: Vec<_> = sources
+            .iter()
+            .map(|s| scope.spawn(|| support::snapshot(&bench.library, s, None).unwrap()))
+            .collect();
         running.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
     });
     for (snapshot, source) in snapshots.iter().zip(&sources) {
@@ -277,7 +297,10 @@ fn a_small_change_costs_a_small_patch() {
     let bench = Bench::new();
     // A rebuilt binary, a large image with an insertion, a file only signed anew, a moved file.
     let (binary, image, signed) = (code(1, 300_000), code(2, 12 << 20), code(3, 60_000));
-    write(&bench.source(), &[("a.sys", &binary), ("image.wim", &image), ("s.dll", &signed), ("old/m.bin", &code(4, 90_000))]);
+    write(
+        &bench.source(),
+        &[("a.sys", &binary), ("image.wim", &image), ("s.dll", &signed), ("old/m.bin", &code(4, 90_000))],
+    );
     let first = bench.snapshot(None);
     let mut held = Received::default();
     let mut seen = HashSet::new();
@@ -293,7 +316,10 @@ fn a_small_change_costs_a_small_patch() {
     let mut resigned = signed;
     let tail = resigned.len() - 300;
     resigned[tail..].copy_from_slice(&noise(10, 300));
-    write(&bench.source(), &[("a.sys", &rebuilt), ("image.wim", &grown), ("s.dll", &resigned), ("new/m2.bin", &code(4, 90_000))]);
+    write(
+        &bench.source(),
+        &[("a.sys", &rebuilt), ("image.wim", &grown), ("s.dll", &resigned), ("new/m2.bin", &code(4, 90_000))],
+    );
     fs::remove_dir_all(bench.source().join("old")).unwrap();
     let second = bench.snapshot(Some(first.manifest));
     let mut update = Received { chunks: held.chunks, ..Received::default() };

@@ -1,9 +1,13 @@
 //! The contract of an object store, run on every implementation.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as tests do")]
+
 use std::fs;
 use std::path::Path;
 
-use content::{LocalStore, ManifestId, MemoryStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, PackId, StoreError};
+use content::{
+    LocalStore, ManifestId, MemoryStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, PackId, StoreError,
+};
 
 fn pack(name: &str) -> ObjectKey {
     ObjectKey::Pack(PackId::of(name.as_bytes()))

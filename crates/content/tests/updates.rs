@@ -1,5 +1,7 @@
 //! Updates as vendors ship them: what a distribution point that holds the previous version must fetch.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as tests do")]
+
 mod support;
 
 use std::collections::HashSet;
@@ -16,7 +18,12 @@ struct Update {
     alone: u64,
 }
 
-fn update(bench: &Bench, source: &Path, previous: Option<ManifestId>, held: &mut Received) -> (ManifestId, Update) {
+fn update(
+    bench: &Bench,
+    source: &Path,
+    previous: Option<ManifestId>,
+    held: &mut Received,
+) -> (ManifestId, Update) {
     let snapshot = support::snapshot(&bench.library, source, previous).unwrap();
     let mut chunks = std::mem::take(&mut held.chunks);
     let mut alone = 0;
@@ -48,7 +55,12 @@ fn steps_of_a_generated_pack() {
         apply_step(&source, seed, step).unwrap();
         let (next, cost) = update(&bench, &source, Some(id), &mut held);
         assert_ne!(next, id, "{name} changed something");
-        assert!(cost.fetched * 100 < cost.alone.max(20_000) * percent_max, "{name}: {} of {}", cost.fetched, cost.alone);
+        assert!(
+            cost.fetched * 100 < cost.alone.max(20_000) * percent_max,
+            "{name}: {} of {}",
+            cost.fetched,
+            cost.alone
+        );
         id = next;
     }
 }
@@ -57,7 +69,8 @@ fn steps_of_a_generated_pack() {
 fn a_file_only_signed_anew_costs_its_signature_at_most() {
     let bench = Bench::new();
     let code = support::code(3, 600_000);
-    let certificate = |seed| [b"CERTIFICATE".to_vec(), support::code(99, 3500), support::noise(seed, 500)].concat();
+    let certificate =
+        |seed| [b"CERTIFICATE".to_vec(), support::code(99, 3500), support::noise(seed, 500)].concat();
     let path = bench.source().join("driver.sys");
     fs::write(&path, [code.clone(), certificate(1)].concat()).unwrap();
     let mut held = Received::default();
@@ -70,18 +83,19 @@ fn a_file_only_signed_anew_costs_its_signature_at_most() {
 }
 
 fn corpus() -> Option<PathBuf> {
-    let folder = std::env::var_os("HAULIER_CORPUS").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("HAULIER_CORPUS")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus"), PathBuf::from);
     Some(folder.join("packages")).filter(|packages| packages.is_dir())
 }
 
 /// Every driver's versions, oldest first.
 fn versions(packages: &Path) -> Vec<(String, Vec<PathBuf>)> {
     let list = |folder: &Path| {
-        let mut entries: Vec<PathBuf> =
-            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+        let mut entries: Vec<PathBuf> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_dir())
+            .collect();
         entries.sort();
         entries
     };

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::format::{ChunkRef, FileEntry, Manifest, PATCH_BASES_MAX};
+use crate::format::{ChunkRef, Entry, FileEntry, Manifest, PATCH_BASES_MAX};
 use crate::ids::ChunkId;
 use crate::path::{ContentPath, fold};
 
@@ -25,7 +25,11 @@ pub(super) struct Previous {
 
 impl Previous {
     pub(super) fn new(manifest: Manifest) -> Previous {
-        let files: Vec<FileEntry> = manifest.files().filter(|file| !file.chunks.is_empty()).cloned().collect();
+        let files = manifest.entries.into_iter().filter_map(|entry| match entry {
+            Entry::File(file) if !file.chunks.is_empty() => Some(file),
+            Entry::File(_) | Entry::Folder(_) => None,
+        });
+        let files: Vec<FileEntry> = files.collect();
         let mut by_path = HashMap::with_capacity(files.len());
         let mut by_name: HashMap<String, Vec<usize>> = HashMap::new();
         for (i, file) in files.iter().enumerate() {
@@ -57,7 +61,13 @@ fn around(file: &FileEntry, place: &Place, len: u32) -> Vec<ChunkId> {
 
 /// Of `chunks`, which make up `old_bytes`, up to four nearest to where `offset..offset + len` of `new_bytes`
 /// would be, in order. Edits move content, so the neighbors are taken too.
-pub(super) fn nearest(chunks: &[ChunkRef], old_bytes: u64, offset: u64, len: u32, new_bytes: u64) -> Vec<ChunkId> {
+pub(super) fn nearest(
+    chunks: &[ChunkRef],
+    old_bytes: u64,
+    offset: u64,
+    len: u32,
+    new_bytes: u64,
+) -> Vec<ChunkId> {
     let middle = u128::from(offset + u64::from(len) / 2);
     let scaled = middle * u128::from(old_bytes) / u128::from(new_bytes.max(1));
     let wanted = u64::try_from(scaled).unwrap_or(u64::MAX);
@@ -85,7 +95,6 @@ pub(super) fn name_key(path: &ContentPath) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::Entry;
     use crate::ids::FileHash;
 
     fn chunk(text: &str, len: u32) -> ChunkRef {
@@ -104,8 +113,9 @@ mod tests {
 
     #[test]
     fn path_first_then_the_name_nearest_in_size() {
-        let previous =
-            Previous::new(Manifest { entries: vec![file("a.sys", 10), file("x/b.sys", 500), file("y/b.sys", 90)] });
+        let previous = Previous::new(Manifest {
+            entries: vec![file("a.sys", 10), file("x/b.sys", 500), file("y/b.sys", 90)],
+        });
         let id = |text: &str| Some(vec![ChunkId::of(text.as_bytes())]);
         assert_eq!(previous.same_path(&place("A.SYS", 12), 12), id("a.sys"));
         assert_eq!(previous.same_path(&place("b.sys", 12), 12), None);

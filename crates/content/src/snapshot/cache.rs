@@ -85,7 +85,8 @@ impl SourceCache {
             let shared = reader.varint_usize(path.len())?;
             path.truncate(shared);
             path.push_str(text(&mut reader)?);
-            let content_path = ContentPath::new(&path).map_err(|_| reader.malformed("a path is not allowed"))?;
+            let content_path =
+                ContentPath::new(&path).map_err(|_| reader.malformed("a path is not allowed"))?;
             let flags = reader.u8()?;
             let file = if flags & 1 == 1 { Some(stamp(&mut reader)?) } else { None };
             entries.push(Cached { seen: Seen { path: content_path, file }, trusted: flags & 2 == 2 });
@@ -137,16 +138,18 @@ mod tests {
 
     fn any_cached() -> impl Strategy<Value = Cached> {
         let stamp = (any::<u64>(), any::<i64>(), any::<i64>(), any::<u64>(), any::<u64>());
-        ("[a-zü]{1,5}(/[a-zé]{1,5}){0,3}", prop::option::of(stamp), any::<bool>()).prop_map(|(path, stamp, trusted)| {
-            let file = stamp.map(|(size, modified, changed, inode, device)| Stamp {
-                size,
-                modified,
-                changed,
-                inode,
-                device,
-            });
-            Cached { seen: Seen { path: ContentPath::new(&path).unwrap(), file }, trusted }
-        })
+        ("[a-zü]{1,5}(/[a-zé]{1,5}){0,3}", prop::option::of(stamp), any::<bool>()).prop_map(
+            |(path, stamp, trusted)| {
+                let file = stamp.map(|(size, modified, changed, inode, device)| Stamp {
+                    size,
+                    modified,
+                    changed,
+                    inode,
+                    device,
+                });
+                Cached { seen: Seen { path: ContentPath::new(&path).unwrap(), file }, trusted }
+            },
+        )
     }
 
     proptest! {

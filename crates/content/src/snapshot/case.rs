@@ -27,7 +27,11 @@ pub(super) fn check(manifest: &Manifest) -> Result<Vec<SnapshotWarning>, Snapsho
             _ => return Err(SnapshotError::CaseConflict { first: one, second: other }),
         }
         if warnings.len() < WARNINGS_MAX {
-            warnings.push(SnapshotWarning { kind: WarningKind::NamesDifferOnlyInCase, first: one, second: other });
+            warnings.push(SnapshotWarning {
+                kind: WarningKind::NamesDifferOnlyInCase,
+                first: one,
+                second: other,
+            });
         }
     }
     Ok(warnings)

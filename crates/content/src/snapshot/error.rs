@@ -43,7 +43,9 @@ pub enum SnapshotError {
         kind: &'static str,
     },
     /// Two names that are one to a Windows client, with different content.
-    #[error("`{first}` and `{second}` in the source differ only in case and have different content; rename one")]
+    #[error(
+        "`{first}` and `{second}` in the source differ only in case and have different content; rename one"
+    )]
     CaseConflict {
         /// Relative to the source.
         first: String,
@@ -57,7 +59,9 @@ pub enum SnapshotError {
         max: usize,
     },
     /// The source did not stand still.
-    #[error("the source kept changing while it was read, last at `{path}`; refresh again when copying has finished")]
+    #[error(
+        "the source kept changing while it was read, last at `{path}`; refresh again when copying has finished"
+    )]
     SourceChanging {
         /// Relative to the source.
         path: String,

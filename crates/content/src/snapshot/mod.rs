@@ -103,7 +103,11 @@ impl Library {
     ///
     /// The version stays in the library for the collector's grace; retain it within that time. Snapshots of
     /// different sources may run at once.
-    pub fn snapshot(&self, request: &SnapshotRequest<'_>, monitor: &dyn Monitor) -> Result<Snapshot, SnapshotError> {
+    pub fn snapshot(
+        &self,
+        request: &SnapshotRequest<'_>,
+        monitor: &dyn Monitor,
+    ) -> Result<Snapshot, SnapshotError> {
         let _shared = self.use_of_chunks.read().unwrap_or_else(PoisonError::into_inner);
         let source = Source::open(request.source)?;
         let Walk::Complete(seen) = source.walk(self.options.threads)? else {
@@ -121,14 +125,17 @@ impl Library {
     }
 
     fn source_cache(&self, source: &Path) -> Option<SourceCache> {
-        let read = || SourceCache::decode(&self.index.read()?.source(&source_key(source))?.unwrap_or_default());
+        let read =
+            || SourceCache::decode(&self.index.read()?.source(&source_key(source))?.unwrap_or_default());
         // A cache that cannot be read costs time, nothing else.
         read().ok().flatten()
     }
 
     /// The same version again, without reading or writing anything but its reference state.
     fn unchanged(&self, cache: &SourceCache) -> Result<Option<Snapshot>, SnapshotError> {
-        let Some(bytes) = self.index.read().and_then(|view| view.manifest(cache.manifest))? else { return Ok(None) };
+        let Some(bytes) = self.index.read().and_then(|view| view.manifest(cache.manifest))? else {
+            return Ok(None);
+        };
         let mut record = ManifestRecord::decode(&bytes)?;
         let root = record.root(cache.manifest)?;
         if matches!(record.state, RefState::Deletable(_)) {
@@ -159,13 +166,17 @@ impl Library {
             Some((cache, seen)) => (self.known_files(cache), Some(seen)),
             None => (HashMap::new(), None),
         };
-        let previous = request.previous.and_then(|id| self.previous(id, monitor));
-        let bases = previous.as_ref().map_or_else(Previous::default, |(_, manifest)| Previous::new(manifest.clone()));
+        let (previous, bases) = match request.previous.and_then(|id| self.previous(id, monitor)) {
+            Some((root, manifest)) => (Some(root), Previous::new(manifest)),
+            None => (None, Previous::default()),
+        };
         let session = Session::new(self, monitor, bases);
-        let result = Taking { library: self, request, monitor, source, session: &session, known, files_read: 0 }.run(seen);
+        let result =
+            Taking { library: self, request, monitor, source, session: &session, known, files_read: 0 }
+                .run(seen);
         let counted = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
         let prepared = result.and_then(|taken| {
-            let prepared = self.prepare(&session, taken, previous.as_ref().map(|(root, _)| root))?;
+            let prepared = self.prepare(&session, taken, previous.as_ref())?;
             Ok((prepared, counted(&session.new_chunk_bytes), counted(&session.stored_new_bytes)))
         });
         match prepared {
@@ -174,7 +185,7 @@ impl Library {
                 Ok(Snapshot { new_chunk_bytes, stored_new_bytes, ..published })
             }
             Err(error) => {
-                self.clean_up(session.abandon(), matches!(error, SnapshotError::NoSpace));
+                self.clean_up(&session.abandon(), matches!(error, SnapshotError::NoSpace));
                 Err(error)
             }
         }
@@ -199,7 +210,9 @@ impl Library {
 
     fn previous(&self, id: ManifestId, monitor: &dyn Monitor) -> Option<(ManifestRoot, Manifest)> {
         let read = || Ok::<_, Error>((self.root(id)?, self.manifest(id)?));
-        read().inspect_err(|error| monitor.error(&format!("The previous version gives no bases: {error}"))).ok()
+        read()
+            .inspect_err(|error| monitor.error(&format!("The previous version gives no bases: {error}")))
+            .ok()
     }
 
     /// Makes the manifest and stores its chunks.
@@ -216,7 +229,13 @@ impl Library {
         let mut compressor = Compressor::new();
         for (cut, chunk) in cut_manifest(&stream).into_iter().zip(&root.chunks) {
             let bases = previous.map_or_else(Vec::new, |previous| {
-                nearest(&previous.chunks, previous.stream_bytes(), cut.start as u64, chunk.len, stream.len() as u64)
+                nearest(
+                    &previous.chunks,
+                    previous.stream_bytes(),
+                    cut.start as u64,
+                    chunk.len,
+                    stream.len() as u64,
+                )
             });
             session.store_manifest_chunk(&mut compressor, chunk.id, &stream[cut], bases)?;
         }
@@ -226,11 +245,16 @@ impl Library {
     }
 
     /// Packs, then the root, then the index: a crash between any two loses nothing and shows nothing partial.
-    fn publish(&self, source: &Path, session: Session<'_>, prepared: &Prepared) -> Result<Snapshot, SnapshotError> {
+    fn publish(
+        &self,
+        source: &Path,
+        session: Session<'_>,
+        prepared: &Prepared,
+    ) -> Result<Snapshot, SnapshotError> {
         let Prepared { root, root_bytes, cache, files_read } = prepared;
         let id = cache.manifest;
         let Written { packs, features, names } = session.finish().map_err(|failed| {
-            self.clean_up(failed.packs, failed.error.is_no_space());
+            self.clean_up(&failed.packs, failed.error.is_no_space());
             SnapshotError::from(failed.error)
         })?;
         let put = || -> Result<(), Error> {
@@ -254,7 +278,7 @@ impl Library {
             })
         };
         if let Err(error) = put() {
-            self.clean_up(packs, error.is_no_space());
+            self.clean_up(&packs, error.is_no_space());
             return Err(error.into());
         }
         self.forget_routes();
@@ -273,13 +297,15 @@ impl Library {
 
     /// After a failure: whole packs are kept, so that the next attempt goes on from there; but when the disk is
     /// full, what it takes is given back. Failing to do either is no new error: the next open sorts it out.
-    fn clean_up(&self, packs: Vec<FinishedPack>, give_back: bool) {
+    fn clean_up(&self, packs: &[FinishedPack], give_back: bool) {
         let now = self.now_s();
         let done = if give_back {
             packs.iter().try_for_each(|pack| self.store.delete(ObjectKey::Pack(pack.id)).map_err(Error::from))
         } else {
             self.index.write(|tables| {
-                packs.iter().try_for_each(|pack| tables.add_pack(pack.id, now, pack.bytes, pack.footer, &pack.entries))
+                packs.iter().try_for_each(|pack| {
+                    tables.add_pack(pack.id, now, pack.bytes, pack.footer, &pack.entries)
+                })
             })
         };
         if let Err(error) = done {

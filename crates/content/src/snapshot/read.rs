@@ -247,11 +247,18 @@ impl<'a> Worker<'a> {
     }
 
     /// Reads up to `room` more bytes into the window; fewer only at the file's end.
-    fn fill(&mut self, file: &mut File, job: &Job, hasher: &mut FileHasher, room: u64) -> Result<u64, SnapshotError> {
+    fn fill(
+        &mut self,
+        file: &mut File,
+        job: &Job,
+        hasher: &mut FileHasher,
+        room: u64,
+    ) -> Result<u64, SnapshotError> {
         let held = self.window.len();
         self.window.reserve_exact(usize::try_from(room).expect("at most a chunk and a byte"));
         let got = file.take(room).read_to_end(&mut self.window);
-        let got = got.map_err(|source| SnapshotError::SourceUnreadable { path: job.path.to_string(), source })?;
+        let got =
+            got.map_err(|source| SnapshotError::SourceUnreadable { path: job.path.to_string(), source })?;
         hasher.update(&self.window[held..]);
         self.reading.monitor.count(Counter::BytesRead, got as u64);
         Ok(got as u64)
@@ -279,7 +286,8 @@ impl<'a> Worker<'a> {
     /// Queues a chunk for whoever is free; gives it back if too many wait already.
     fn offer(&self, chunk: Chunk) -> Option<Chunk> {
         let mut state = self.shared.state();
-        if self.reading.threads == 1 || state.chunks.len() >= QUEUED_CHUNKS_PER_WORKER * self.reading.threads {
+        if self.reading.threads == 1 || state.chunks.len() >= QUEUED_CHUNKS_PER_WORKER * self.reading.threads
+        {
             return Some(chunk);
         }
         state.chunks.push_back(chunk);

@@ -14,11 +14,10 @@ use crate::library::Library;
 use crate::monitor::{Counter, Monitor};
 use crate::writer::{FinishedPack, PackWriter, Piece};
 
-/// Chunks up to this size are compressed at the level that small inputs can afford.
-const SMALL_BYTES: usize = 64 << 10;
-/// Full copies. `docs/format.md` has the measurements.
-const LEVEL_SMALL: i32 = 9;
-const LEVEL_LARGE: i32 = 6;
+/// Full copies: the largest chunk for each level. `docs/format.md` has the measurements.
+const LEVELS: [(usize, i32); 2] = [(64 << 10, 9), (256 << 10, 6)];
+/// Full copies of larger chunks, which are most of the bytes.
+const LEVEL_LARGE: i32 = 3;
 /// Patches: what most transfers consist of. `docs/format.md` has the measurements.
 const PATCH_SMALL_BYTES: usize = 256 << 10;
 const PATCH_LEVEL_SMALL: i32 = 19;
@@ -88,7 +87,13 @@ impl<'a> Session<'a> {
     }
 
     /// Stores a chunk of a file, unless the library has it.
-    pub(super) fn store(&self, compressor: &mut Compressor, id: ChunkId, raw: &[u8], place: &Place) -> Result<(), Error> {
+    pub(super) fn store(
+        &self,
+        compressor: &mut Compressor,
+        id: ChunkId,
+        raw: &[u8],
+        place: &Place,
+    ) -> Result<(), Error> {
         if place.offset == 0 {
             self.state().names.insert(name_key(&place.path), id);
         }
@@ -99,7 +104,8 @@ impl<'a> Session<'a> {
         let keys = features(raw);
         let stored_bytes = self.store_full(compressor, id, raw)?;
         let len = raw_len(raw);
-        let mut candidates = [self.previous.same_path(place, len), self.previous.same_name(place, len), None, None];
+        let mut candidates =
+            [self.previous.same_path(place, len), self.previous.same_name(place, len), None, None];
         candidates[2] = self.twin(&view, keys)?;
         candidates[3] = view.name(name_key(&place.path))?.map(|chunk| vec![chunk]);
         self.store_patch(compressor, &view, id, raw, stored_bytes, candidates.into_iter().flatten())?;
@@ -155,7 +161,8 @@ impl<'a> Session<'a> {
     }
 
     fn store_full(&self, compressor: &mut Compressor, id: ChunkId, raw: &[u8]) -> Result<usize, Error> {
-        let level = if raw.len() <= SMALL_BYTES { LEVEL_SMALL } else { LEVEL_LARGE };
+        let level =
+            LEVELS.iter().find(|(bytes, _)| raw.len() <= *bytes).map_or(LEVEL_LARGE, |(_, level)| *level);
         let compressed = compressor.compress(raw, level)?;
         let piece = if compressed.len() + raw.len() / COMPRESSION_GAIN < raw.len() {
             self.full.append(id, raw_len(raw), &compressed, Encoding::Zstd)?
@@ -188,7 +195,11 @@ impl<'a> Session<'a> {
         let mut best: Option<(Vec<u8>, Vec<ChunkId>)> = None;
         let mut tried: Vec<Vec<ChunkId>> = Vec::with_capacity(BASE_TRIES_MAX);
         for bases in candidates {
-            if tried.len() == BASE_TRIES_MAX || bases.is_empty() || bases.contains(&id) || tried.contains(&bases) {
+            if tried.len() == BASE_TRIES_MAX
+                || bases.is_empty()
+                || bases.contains(&id)
+                || tried.contains(&bases)
+            {
                 continue;
             }
             tried.push(bases.clone());
@@ -233,12 +244,18 @@ impl<'a> Session<'a> {
     }
 
     /// The chunk that shares most features, in this session or the library.
-    fn twin(&self, view: &View, keys: Option<[u64; super::similarity::FEATURES]>) -> Result<Option<Vec<ChunkId>>, Error> {
+    fn twin(
+        &self,
+        view: &View,
+        keys: Option<[u64; super::similarity::FEATURES]>,
+    ) -> Result<Option<Vec<ChunkId>>, Error> {
         let Some(keys) = keys else { return Ok(None) };
         let mut votes: Vec<(ChunkId, usize)> = Vec::new();
         for key in keys {
             let here = self.state().features.get(&key).copied();
-            let Some(chunk) = here.map_or_else(|| view.feature(key), |chunk| Ok(Some(chunk)))? else { continue };
+            let Some(chunk) = here.map_or_else(|| view.feature(key), |chunk| Ok(Some(chunk)))? else {
+                continue;
+            };
             match votes.iter_mut().find(|(voted, _)| *voted == chunk) {
                 Some((_, count)) => *count += 1,
                 None => votes.push((chunk, 1)),

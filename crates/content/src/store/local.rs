@@ -36,7 +36,7 @@ impl LocalStore {
             }
             sync_folder(root)
         };
-        prepare().map_err(|error| StoreError::io("its folder", error))?;
+        prepare().map_err(|error| StoreError::io(&"its folder", error))?;
         Ok(LocalStore { root: root.to_owned(), next: AtomicU64::new(0) })
     }
 
@@ -87,7 +87,7 @@ impl ObjectStore for LocalStore {
                 other => other,
             }
         };
-        put().map_err(|error| StoreError::io(key, error))
+        put().map_err(|error| StoreError::io(&key, error))
     }
 
     fn put_bytes(&self, key: ObjectKey, bytes: &[u8]) -> Result<(), StoreError> {
@@ -100,24 +100,24 @@ impl ObjectStore for LocalStore {
         };
         put().map_err(|error| {
             let _ = fs::remove_file(&aside);
-            StoreError::io(key, error)
+            StoreError::io(&key, error)
         })
     }
 
     fn read(&self, key: ObjectKey, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
         let file = match File::open(self.path(key)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Err(StoreError::NotFound { key }),
-            other => other.map_err(|error| StoreError::io(key, error))?,
+            other => other.map_err(|error| StoreError::io(&key, error))?,
         };
         let len = range.end.checked_sub(range.start).ok_or(StoreError::OutOfRange { key })?;
-        let size = file.metadata().map_err(|error| StoreError::io(key, error))?.len();
+        let size = file.metadata().map_err(|error| StoreError::io(&key, error))?.len();
         if range.end > size {
             return Err(StoreError::OutOfRange { key });
         }
         let mut bytes = vec![0; usize::try_from(len).map_err(|_| StoreError::OutOfRange { key })?];
         match file.read_exact_at(&mut bytes, range.start) {
             Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(StoreError::OutOfRange { key }),
-            other => other.map(|()| bytes).map_err(|error| StoreError::io(key, error)),
+            other => other.map(|()| bytes).map_err(|error| StoreError::io(&key, error)),
         }
     }
 
@@ -125,7 +125,7 @@ impl ObjectStore for LocalStore {
         match fs::metadata(self.path(key)) {
             Ok(metadata) => Ok(Some(metadata.len())),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(StoreError::io(key, error)),
+            Err(error) => Err(StoreError::io(&key, error)),
         }
     }
 
@@ -143,12 +143,12 @@ impl ObjectStore for LocalStore {
             }
             Ok(())
         };
-        list().map_err(|error| StoreError::io(kind.folder(), error))
+        list().map_err(|error| StoreError::io(&kind.folder(), error))
     }
 
     fn delete(&self, key: ObjectKey) -> Result<(), StoreError> {
         match fs::remove_file(self.path(key)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(key, error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(StoreError::io(&key, error)),
             _ => Ok(()),
         }
     }

@@ -27,7 +27,7 @@ impl MemoryStore {
 
 impl ObjectStore for MemoryStore {
     fn put_file(&self, key: ObjectKey, file: &Path) -> Result<(), StoreError> {
-        let bytes = std::fs::read(file).map_err(|error| StoreError::io(key, error))?;
+        let bytes = std::fs::read(file).map_err(|error| StoreError::io(&key, error))?;
         self.put_bytes(key, &bytes)
     }
 

@@ -129,7 +129,7 @@ impl StoreError {
     }
 
     /// Sorts out the full disk; every other cause keeps its text.
-    pub(crate) fn io(what: impl ToString, source: std::io::Error) -> StoreError {
+    pub(crate) fn io(what: &dyn fmt::Display, source: std::io::Error) -> StoreError {
         if is_no_space(&source) {
             return StoreError::NoSpace;
         }

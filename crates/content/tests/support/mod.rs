@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 use clock::ManualClock;
 use content::format::decode_entry;
 use content::{
-    ChunkId, FileHash, Library, LibraryOptions, LocalStore, ManifestId, ObjectKey, ObjectStore, PackEntry, PackIndex,
-    Snapshot, SnapshotError, SnapshotRequest, VoidMonitor,
+    ChunkId, FileHash, Library, LibraryOptions, LocalStore, ManifestId, ObjectKey, ObjectStore, PackEntry,
+    PackIndex, Snapshot, SnapshotError, SnapshotRequest, VoidMonitor,
 };
 
 /// A library on disk, and a source folder beside it.
@@ -72,7 +72,11 @@ pub(crate) fn open_on(store: Arc<dyn ObjectStore>, folder: &Path, clock: &Arc<Ma
     Library::open(store, &folder.join("work"), LibraryOptions { threads: 2 }, clock.clone()).unwrap()
 }
 
-pub(crate) fn snapshot(library: &Library, source: &Path, previous: Option<ManifestId>) -> Result<Snapshot, SnapshotError> {
+pub(crate) fn snapshot(
+    library: &Library,
+    source: &Path,
+    previous: Option<ManifestId>,
+) -> Result<Snapshot, SnapshotError> {
     let cancel = AtomicBool::new(false);
     library.snapshot(&SnapshotRequest { source, previous, cancel: &cancel }, &VoidMonitor)
 }
@@ -128,7 +132,10 @@ pub(crate) fn objects(root: &Path) -> BTreeMap<PathBuf, u64> {
             if entry.file_type().unwrap().is_dir() {
                 walk(&entry.path(), root, found);
             } else {
-                found.insert(entry.path().strip_prefix(root).unwrap().to_owned(), entry.metadata().unwrap().len());
+                found.insert(
+                    entry.path().strip_prefix(root).unwrap().to_owned(),
+                    entry.metadata().unwrap().len(),
+                );
             }
         }
     }
@@ -140,7 +147,10 @@ pub(crate) fn objects(root: &Path) -> BTreeMap<PathBuf, u64> {
 }
 
 /// A file's bytes by path, as a reader of the library gets them.
-pub(crate) fn restore(library: &Library, id: ManifestId) -> Result<BTreeMap<String, Vec<u8>>, content::Error> {
+pub(crate) fn restore(
+    library: &Library,
+    id: ManifestId,
+) -> Result<BTreeMap<String, Vec<u8>>, content::Error> {
     let mut files = BTreeMap::new();
     for file in library.manifest(id)?.files() {
         let mut bytes = Vec::new();
@@ -173,11 +183,17 @@ pub(crate) struct Received {
 }
 
 /// Follows the route to a version: patches where the bases are held, else full copies.
-pub(crate) fn pull(library: &Library, id: ManifestId, held: &mut Received, seen: &mut HashSet<content::PackId>) {
+pub(crate) fn pull(
+    library: &Library,
+    id: ManifestId,
+    held: &mut Received,
+    seen: &mut HashSet<content::PackId>,
+) {
     let mut options: HashMap<ChunkId, Vec<(content::PackId, PackEntry)>> = HashMap::new();
     for pack in library.route(id).unwrap().packs {
         let key = ObjectKey::Pack(pack.id);
-        let bytes = library.store().read(key, pack.index_offset..pack.index_offset + pack.index_bytes).unwrap();
+        let bytes =
+            library.store().read(key, pack.index_offset..pack.index_offset + pack.index_bytes).unwrap();
         if seen.insert(pack.id) {
             held.index_bytes += pack.index_bytes;
         }
