@@ -99,3 +99,9 @@ SELECT
         ELSE 'reader'
     END AS TEXT) AS "Role"
 FROM admin_user;
+
+CREATE VIEW "Haulier_ContentLibrary" AS
+SELECT
+    CAST((SELECT COUNT(*) FROM package_version v WHERE v.retained = 1) AS BIGINT) AS "KeptVersions",
+    s.site_code AS "SiteCode"
+FROM site s;

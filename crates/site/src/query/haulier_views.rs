@@ -70,3 +70,5 @@ pub(super) const HAULIER_DISTRIBUTION_POINT: &[Column] = &[
 ];
 
 pub(super) const HAULIER_USER: &[Column] = &[time("Created"), text("Name"), text("Role")];
+
+pub(super) const HAULIER_CONTENT_LIBRARY: &[Column] = &[integer("KeptVersions"), text("SiteCode")];

@@ -3,8 +3,8 @@
 //! A test compares this table with the views themselves on both back ends.
 
 use super::haulier_views::{
-    HAULIER_DISTRIBUTION_POINT, HAULIER_DISTRIBUTION_STATE, HAULIER_PACKAGE_STATE, HAULIER_PACKAGE_VERSION,
-    HAULIER_USER,
+    HAULIER_CONTENT_LIBRARY, HAULIER_DISTRIBUTION_POINT, HAULIER_DISTRIBUTION_STATE, HAULIER_PACKAGE_STATE,
+    HAULIER_PACKAGE_VERSION, HAULIER_USER,
 };
 
 /// What a column holds.
@@ -92,6 +92,7 @@ pub const ALL: &[View] = &[
     },
     View { name: "Haulier_DistributionPoint", columns: HAULIER_DISTRIBUTION_POINT, key: &["NALPath"] },
     View { name: "Haulier_User", columns: HAULIER_USER, key: &["Name"] },
+    View { name: "Haulier_ContentLibrary", columns: HAULIER_CONTENT_LIBRARY, key: &["SiteCode"] },
 ];
 
 pub(super) const fn text(name: &'static str) -> Column {
