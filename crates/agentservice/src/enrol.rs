@@ -37,7 +37,8 @@ pub(crate) async fn enrol(
             reason: "over TLS an agent needs a certificate, so it must send a request for one".to_owned(),
         });
     }
-    let _turn = shared.enrolments.try_acquire().map_err(|_| ServiceError::Busy)?;
+    let _place = shared.enrolments_waiting.try_acquire().map_err(|_| ServiceError::Busy)?;
+    let _turn = shared.enrolments.acquire().await.map_err(|_| ServiceError::Busy)?;
     let sign = |csr: &str, name: &str| shared.ca.sign_agent(csr, name).map_err(|e| e.to_string());
     match shared.site.enrol(&request, &sign).await {
         Ok(reply) => {

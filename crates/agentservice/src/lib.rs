@@ -35,7 +35,9 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Reads from the content library at once, over all answers. Each holds one piece of an object in memory.
 const READS_MAX: usize = 16;
 /// Enrolments at once: each checks and makes a signature, and waits for the database's writer.
-const ENROLMENTS_MAX: usize = 32;
+const ENROLMENTS_MAX: usize = 8;
+/// Enrolments that wait for their turn: a whole fleet may be set up in one go.
+const ENROLMENTS_WAITING_MAX: usize = 2048;
 
 /// The agent API of one site. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -48,6 +50,7 @@ struct Shared {
     stats: Arc<AgentServiceStats>,
     attempts: Attempts,
     enrolments: Semaphore,
+    enrolments_waiting: Semaphore,
     waits: Waits,
     reads: Arc<Semaphore>,
 }
@@ -62,6 +65,7 @@ impl AgentService {
             stats: Arc::default(),
             attempts: Attempts::new(clock),
             enrolments: Semaphore::new(ENROLMENTS_MAX),
+            enrolments_waiting: Semaphore::new(ENROLMENTS_WAITING_MAX),
             waits: Waits::default(),
             reads: Arc::new(Semaphore::new(READS_MAX)),
         }))

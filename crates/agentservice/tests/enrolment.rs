@@ -170,3 +170,21 @@ async fn a_request_from_a_newer_agent_is_understood() {
         assert_eq!(refused(result), (400, "bad_request".to_owned()), "{body}");
     }
 }
+
+#[tokio::test]
+async fn a_fleet_that_enrols_at_once_is_enrolled_whole() {
+    const FLEET: u64 = 40;
+    let rig = Rig::start(Transport::Tls).await;
+    let mut enrolments = tokio::task::JoinSet::new();
+    for number in 0..FLEET {
+        let name = format!("dp{number}.example.test");
+        let mut request = request(&rig.token(&name).await, &name);
+        request.csr_pem = Some(AgentKey::generate().unwrap().csr_pem);
+        let client = rig.stranger();
+        enrolments.spawn(async move { client.post_json::<_, EnrolReply>(ENROL, &request).await });
+    }
+    while let Some(enrolled) = enrolments.join_next().await {
+        enrolled.unwrap().unwrap();
+    }
+    assert_eq!((rig.stats.enrolled(), rig.stats.enrol_refused()), (FLEET, 0));
+}

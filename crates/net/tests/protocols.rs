@@ -84,3 +84,12 @@ async fn a_panic_ends_its_request_and_nothing_else() {
     client.get_json::<Value>("/who").await.unwrap();
     assert_eq!(rig.stats.accepted(), 1, "even the connection lives on");
 }
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_told_with_its_name() {
+    let rig = Rig::start(router(), |_| ()).await;
+    let options = net::ListenerOptions { addr: rig.addr, tls: None, limits: net::Limits::default() };
+    let error = net::Listener::bind(options, Arc::clone(&rig.clock) as _).await.unwrap_err();
+    assert_eq!(error.code(), "bind_failed");
+    assert!(error.to_string().contains(&rig.addr.to_string()), "{error}");
+}
