@@ -6,7 +6,7 @@
 //! because transfers that began earlier still name it.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::PoisonError;
+use std::sync::TryLockError;
 use std::time::Duration;
 
 use crate::error::Error;
@@ -37,7 +37,7 @@ pub struct CollectReport {
     pub bytes_removed: u64,
     /// Sparse packs whose living chunks were moved to new packs; they go after the grace.
     pub packs_rewritten: u64,
-    /// Whether sparse packs are left for the next run.
+    /// Whether work is left for the next run.
     pub more: bool,
 }
 
@@ -81,9 +81,15 @@ impl Library {
         Ok(report)
     }
 
-    /// Removes what nobody has wanted for `grace`. Waits for running snapshots; new ones wait for it.
+    /// Removes what nobody has wanted for `grace`. While snapshots run it does nothing and says that there is
+    /// more to do; snapshots that begin while it runs wait for it.
     pub fn collect(&self, grace: Duration, monitor: &dyn Monitor) -> Result<CollectReport, Error> {
-        let _alone = self.use_of_chunks.write().unwrap_or_else(PoisonError::into_inner);
+        // Never queue for the lock: a waiting writer would hold up every snapshot behind the running one.
+        let _alone = match self.use_of_chunks.try_write() {
+            Ok(alone) => alone,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(CollectReport { more: true, ..CollectReport::default() }),
+        };
         let grace_s = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
         let mut report = CollectReport::default();
         self.remove_manifests(grace_s, &mut report)?;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
 use clock::SharedClock;
@@ -17,6 +17,8 @@ use crate::store::{ObjectKey, ObjectStore};
 
 /// Routes kept in memory: thousands of distribution points ask for the same few.
 const ROUTES_KEPT_MAX: usize = 64;
+/// How often a route is looked for again when packs are rewritten meanwhile.
+const ROUTE_TRIES_MAX: u32 = 3;
 /// How deep a patch of a patch is followed when a full copy is lost.
 const PATCH_DEPTH_MAX: u32 = 8;
 /// The most worker threads, whatever the machine: each holds chunks and compression tables.
@@ -91,6 +93,8 @@ pub struct Library {
     /// Snapshots share it; collect and verify take it alone, so that no snapshot reuses a chunk that goes.
     pub(crate) use_of_chunks: RwLock<()>,
     routes: Mutex<HashMap<ManifestId, Arc<Route>>>,
+    /// Rises whenever routes change.
+    generation: AtomicU64,
 }
 
 impl Library {
@@ -123,6 +127,7 @@ impl Library {
             next_aside: AtomicU64::new(0),
             use_of_chunks: RwLock::new(()),
             routes: Mutex::new(HashMap::new()),
+            generation: AtomicU64::new(0),
         };
         rebuild::reconcile(&library, fresh)?;
         Ok(library)
@@ -161,15 +166,22 @@ impl Library {
         if let Some(route) = self.routes().get(&id) {
             return Ok(Route::clone(route));
         }
-        // Holding the lock shared keeps packs from changing between finding and remembering the route.
-        let _shared = self.use_of_chunks.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let route = self.find_route(id)?;
-        let mut routes = self.routes();
-        if routes.len() >= ROUTES_KEPT_MAX {
-            routes.clear();
+        for _ in 0..ROUTE_TRIES_MAX {
+            let generation = self.generation.load(Ordering::Acquire);
+            let found = self.find_route(id);
+            let mut routes = self.routes();
+            if generation != self.generation.load(Ordering::Acquire) {
+                // Packs were rewritten meanwhile: what was found may be half old, half new.
+                continue;
+            }
+            let route = found?;
+            if routes.len() >= ROUTES_KEPT_MAX {
+                routes.clear();
+            }
+            routes.insert(id, Arc::new(route.clone()));
+            return Ok(route);
         }
-        routes.insert(id, Arc::new(route.clone()));
-        Ok(route)
+        self.find_route(id)
     }
 
     fn find_route(&self, id: ManifestId) -> Result<Route, Error> {
@@ -260,8 +272,11 @@ impl Library {
         self.clock.now().as_second()
     }
 
+    /// Packs have changed: every remembered route is void.
     pub(crate) fn forget_routes(&self) {
-        self.routes().clear();
+        let mut routes = self.routes();
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        routes.clear();
     }
 
     fn routes(&self) -> std::sync::MutexGuard<'_, HashMap<ManifestId, Arc<Route>>> {

@@ -60,13 +60,12 @@ pub struct Lost {
 
 impl Library {
     /// Reads every pack and manifest, and repairs what it can. `repair_from` names sources that should still
-    /// hold a version's files. Waits for running snapshots; new ones wait for it.
+    /// hold a version's files. Snapshots go on meanwhile; only a repair waits for those that run.
     pub fn verify(
         &self,
         monitor: &dyn Monitor,
         repair_from: &[(ManifestId, PathBuf)],
     ) -> Result<VerifyReport, Error> {
-        let _alone = self.use_of_chunks.write().unwrap_or_else(PoisonError::into_inner);
         let mut report = VerifyReport::default();
         self.verify_roots(&mut report)?;
         for (id, record) in self.index.read()?.packs()? {
@@ -75,10 +74,16 @@ impl Library {
             }
             monitor.count(Counter::Packs, 1);
             report.packs_checked += 1;
-            self.verify_pack(id, record, monitor, &mut report)?;
+            let pack = self.check_pack(id, record, monitor)?;
+            report.entries_checked += pack.entries.len() as u64;
+            if !pack.is_whole() {
+                self.mend_pack(id, monitor, &mut report)?;
+            }
         }
-        self.forget_routes();
-        self.repair_chunks(monitor, repair_from, &mut report)?;
+        if !report.packs_damaged.is_empty() || self.lacks_chunks()? {
+            let _alone = self.use_of_chunks.write().unwrap_or_else(PoisonError::into_inner);
+            self.repair_chunks(monitor, repair_from, &mut report)?;
+        }
         self.forget_routes();
         Ok(report)
     }
@@ -108,13 +113,7 @@ impl Library {
         Ok(())
     }
 
-    fn verify_pack(
-        &self,
-        id: PackId,
-        record: PackRecord,
-        monitor: &dyn Monitor,
-        report: &mut VerifyReport,
-    ) -> Result<(), Error> {
+    fn check_pack(&self, id: PackId, record: PackRecord, monitor: &dyn Monitor) -> Result<Checked, Error> {
         let size = self.store.size(ObjectKey::Pack(id))?;
         let own = read_index(self, id, record.bytes);
         let is_index_sound = own.is_ok() && size == Some(record.bytes);
@@ -124,18 +123,40 @@ impl Library {
         };
         let mut good = Vec::with_capacity(entries.len());
         for entry in &entries {
-            report.entries_checked += 1;
             monitor.count(Counter::Entries, 1);
             if self.is_sound(id, entry)? {
                 good.push(entry.clone());
             }
         }
-        if is_index_sound && good.len() == entries.len() {
+        Ok(Checked { entries, good, is_index_sound })
+    }
+
+    /// Looks again without company: the collector may have taken the pack away while it was read.
+    fn mend_pack(&self, id: PackId, monitor: &dyn Monitor, report: &mut VerifyReport) -> Result<(), Error> {
+        let _alone = self.use_of_chunks.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(record) = self.index.read()?.pack(id)? else { return Ok(()) };
+        let pack = self.check_pack(id, record, monitor)?;
+        if pack.is_whole() {
             return Ok(());
         }
-        monitor.error(&format!("Pack {id} is damaged: {} of {} pieces are good", good.len(), entries.len()));
+        let (good, all) = (pack.good.len(), pack.entries.len());
+        monitor.error(&format!("Pack {id} is damaged: {good} of {all} pieces are good"));
         report.packs_damaged.push(id);
-        self.replace_damaged(id, record, &entries, &good)
+        self.replace_damaged(id, record, &pack.entries, &pack.good)
+    }
+
+    /// Whether a full copy of any chunk of any version is missing.
+    fn lacks_chunks(&self) -> Result<bool, Error> {
+        let view = self.index.read()?;
+        for (id, _) in view.manifests()? {
+            let (Ok(root), Ok(manifest)) = (self.root(id), self.manifest(id)) else { return Ok(true) };
+            for chunk in chunks_of(&root, &manifest) {
+                if !view.has_full(chunk.id)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     fn is_sound(&self, pack: PackId, entry: &PackEntry) -> Result<bool, Error> {
@@ -211,6 +232,19 @@ impl Library {
 
     fn writer(&self) -> PackWriter<'_> {
         PackWriter::new(&*self.store, &self.staging, &self.next_aside)
+    }
+}
+
+/// A pack as it was read back.
+struct Checked {
+    entries: Vec<PackEntry>,
+    good: Vec<PackEntry>,
+    is_index_sound: bool,
+}
+
+impl Checked {
+    fn is_whole(&self) -> bool {
+        self.is_index_sound && self.good.len() == self.entries.len()
     }
 }
 

@@ -16,7 +16,7 @@ use support::{code, noise, open_on, restore, snapshot, tree, write};
 struct Recording {
     inner: LocalStore,
     calls: Mutex<Vec<(&'static str, ObjectKind)>>,
-    before: Box<dyn Fn(usize, &'static str) + Send + Sync>,
+    before: Box<dyn Fn(usize, &'static str) -> Result<(), StoreError> + Send + Sync>,
 }
 
 impl std::fmt::Debug for Recording {
@@ -26,18 +26,18 @@ impl std::fmt::Debug for Recording {
 }
 
 impl Recording {
-    fn new(root: &Path, before: impl Fn(usize, &'static str) + Send + Sync + 'static) -> Arc<Recording> {
+    fn new(root: &Path, before: impl Fn(usize, &'static str) -> Result<(), StoreError> + Send + Sync + 'static) -> Arc<Recording> {
         let inner = LocalStore::open(root).unwrap();
         Arc::new(Recording { inner, calls: Mutex::default(), before: Box::new(before) })
     }
 
-    fn note(&self, call: &'static str, kind: ObjectKind) {
+    fn note(&self, call: &'static str, kind: ObjectKind) -> Result<(), StoreError> {
         let count = {
             let mut calls = self.calls.lock().unwrap();
             calls.push((call, kind));
             calls.len()
         };
-        (self.before)(count, call);
+        (self.before)(count, call)
     }
 
     fn take(&self) -> Vec<(&'static str, ObjectKind)> {
@@ -47,32 +47,32 @@ impl Recording {
 
 impl ObjectStore for Recording {
     fn put_file(&self, key: ObjectKey, file: &Path) -> Result<(), StoreError> {
-        self.note("put", key.kind());
+        self.note("put", key.kind())?;
         self.inner.put_file(key, file)
     }
 
     fn put_bytes(&self, key: ObjectKey, bytes: &[u8]) -> Result<(), StoreError> {
-        self.note("put", key.kind());
+        self.note("put", key.kind())?;
         self.inner.put_bytes(key, bytes)
     }
 
     fn read(&self, key: ObjectKey, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
-        self.note("read", key.kind());
+        self.note("read", key.kind())?;
         self.inner.read(key, range)
     }
 
     fn size(&self, key: ObjectKey) -> Result<Option<u64>, StoreError> {
-        self.note("size", key.kind());
+        self.note("size", key.kind())?;
         self.inner.size(key)
     }
 
     fn list(&self, kind: ObjectKind, found: &mut dyn FnMut(ObjectInfo)) -> Result<(), StoreError> {
-        self.note("list", kind);
+        self.note("list", kind)?;
         self.inner.list(kind, found)
     }
 
     fn delete(&self, key: ObjectKey) -> Result<(), StoreError> {
-        self.note("delete", key.kind());
+        self.note("delete", key.kind())?;
         self.inner.delete(key)
     }
 
@@ -99,7 +99,7 @@ fn an_unchanged_snapshot_asks_nothing_of_the_store() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     many(&source, 300);
-    let store = Recording::new(&folder.path().join("library"), |_, _| {});
+    let store = Recording::new(&folder.path().join("library"), |_, _| Ok(()));
     let library = open_on(store.clone(), folder.path(), &clock());
     assert_eq!(
         store.take(),
@@ -122,7 +122,7 @@ fn one_changed_file_costs_two_packs_and_a_root() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     many(&source, 300);
-    let store = Recording::new(&folder.path().join("library"), |_, _| {});
+    let store = Recording::new(&folder.path().join("library"), |_, _| Ok(()));
     let library = open_on(store.clone(), folder.path(), &clock());
     let first = snapshot(&library, &source, None).unwrap();
     store.take();
@@ -140,7 +140,7 @@ fn a_route_is_found_once() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     many(&source, 50);
-    let store = Recording::new(&folder.path().join("library"), |_, _| {});
+    let store = Recording::new(&folder.path().join("library"), |_, _| Ok(()));
     let library = open_on(store.clone(), folder.path(), &clock());
     let id = snapshot(&library, &source, None).unwrap().manifest;
     let route = library.route(id).unwrap();
@@ -173,6 +173,7 @@ fn killed_before_any_call_to_the_store_nothing_published_is_lost() {
         if matches!(call, "put" | "delete") {
             copy(&from, &to.join(format!("{count:04}-{call}")));
         }
+        Ok(())
     });
     let library = open_on(store, &live, &clock());
     let first = snapshot(&library, &source, None).unwrap();
@@ -203,4 +204,31 @@ fn killed_before_any_call_to_the_store_nothing_published_is_lost() {
         tried += 1;
     }
     assert!(tried >= 7, "{tried} moments were tried");
+}
+
+#[test]
+fn a_full_disk_publishes_nothing_and_gives_back_what_it_took() {
+    for failing_put in 1..=4 {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("source");
+        // More than one pack, so that some are in the store when the disk fills.
+        write(&source, &[("a.cab", &noise(1, 40 << 20)), ("b.sys", &code(2, 100_000)), ("c.sys", &code(2, 100_100))]);
+        let puts = Arc::new(Mutex::new(0));
+        let counted = puts.clone();
+        let store = Recording::new(&folder.path().join("library"), move |_, call| {
+            let mut puts = counted.lock().unwrap();
+            *puts += i32::from(call == "put");
+            if call == "put" && *puts == failing_put { Err(StoreError::NoSpace) } else { Ok(()) }
+        });
+        let library = open_on(store, folder.path(), &clock());
+        let error = snapshot(&library, &source, None).unwrap_err();
+        assert!(matches!(error, content::SnapshotError::NoSpace), "put {failing_put}: {error:?}");
+        assert!(*puts.lock().unwrap() >= failing_put, "the fault fired");
+        assert_eq!(support::objects(&folder.path().join("library")).len(), 0, "put {failing_put}: nothing is left");
+        assert_eq!(support::objects(&folder.path().join("work/staging")).len(), 0, "put {failing_put}");
+        assert_eq!(library.stats().unwrap().packs, 0);
+        // There is room again.
+        let snapshot = snapshot(&library, &source, None).unwrap();
+        assert_eq!(restore(&library, snapshot.manifest).unwrap(), tree(&source));
+    }
 }

@@ -23,7 +23,7 @@ pub use error::SnapshotError;
 
 use crate::error::Error;
 use crate::format::{Compressor, Entry, FileEntry, Manifest, ManifestRoot, cut_manifest};
-use crate::ids::ManifestId;
+use crate::ids::{ManifestId, PackId};
 use crate::library::Library;
 use crate::monitor::{Counter, Monitor};
 use crate::path::ContentPath;
@@ -295,12 +295,20 @@ impl Library {
         })
     }
 
+    fn give_back(&self, id: PackId) -> Result<(), Error> {
+        // An equal pack that the index knows belongs to others too.
+        if self.index.read()?.pack(id)?.is_none() {
+            self.store.delete(ObjectKey::Pack(id))?;
+        }
+        Ok(())
+    }
+
     /// After a failure: whole packs are kept, so that the next attempt goes on from there; but when the disk is
     /// full, what it takes is given back. Failing to do either is no new error: the next open sorts it out.
     fn clean_up(&self, packs: &[FinishedPack], give_back: bool) {
         let now = self.now_s();
         let done = if give_back {
-            packs.iter().try_for_each(|pack| self.store.delete(ObjectKey::Pack(pack.id)).map_err(Error::from))
+            packs.iter().try_for_each(|pack| self.give_back(pack.id))
         } else {
             self.index.write(|tables| {
                 packs.iter().try_for_each(|pack| {
