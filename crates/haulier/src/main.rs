@@ -39,10 +39,31 @@ fn start_log(filter: &str) {
 /// Says what went wrong and turns it into the exit code that the help lists.
 fn report(error: &anyhow::Error, json: bool) -> ExitCode {
     let code = error.downcast_ref::<remote::RemoteError>().map_or(1, remote::RemoteError::exit_code);
+    let text = with_causes(error);
     if json {
-        output::error(&serde_json::json!({ "error": format!("{error:#}"), "exit_code": code }));
+        output::error(&serde_json::json!({ "error": text, "exit_code": code }));
     } else {
-        output::error(&format_args!("haulier: {error:#}"));
+        output::error(&format_args!("haulier: {text}"));
     }
     ExitCode::from(code)
+}
+
+/// The error and its causes, each said once: many errors already tell their cause in their own text.
+fn with_causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text.as_str() {
+        "" => cause,
+        said if said.contains(&cause) => text,
+        _ => format!("{text}: {cause}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_was_said_is_not_said_again() {
+        let error = anyhow::anyhow!("disk full").context("cannot write: disk full").context("no package");
+        assert_eq!(with_causes(&error), "no package: cannot write: disk full");
+    }
 }
