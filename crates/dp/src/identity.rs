@@ -101,7 +101,9 @@ pub(crate) async fn enrol(
     match (endpoint.is_secure(), token.ca_fingerprint()) {
         (true, None) => return Err(DpError::TokenWithoutAuthority(site_url.to_owned())),
         // On loopback nobody stands between; elsewhere plain HTTP would throw the token's protection away.
-        (false, Some(_)) if !endpoint.is_loopback() => return Err(DpError::TokenNeedsTls(site_url.to_owned())),
+        (false, Some(_)) if !endpoint.is_loopback() => {
+            return Err(DpError::TokenNeedsTls(site_url.to_owned()));
+        }
         _ => {}
     }
     let mut failures = 0;
@@ -148,7 +150,7 @@ async fn enrol_once(
         secret: reply.secret,
         authority_pem,
         certificate_pem: reply.certificate_pem,
-        key_pem: key.map(|key| key.key_pem.clone()),
+        key_pem: key.map(|key| key.key_pem),
     })
 }
 

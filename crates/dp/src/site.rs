@@ -6,10 +6,16 @@ use net::{Client, ClientOptions, NetError};
 use crate::identity::Identity;
 
 /// The site as this agent sees it.
-#[derive(Debug)]
 pub(crate) struct Site {
     options: ClientOptions,
     control: Client,
+}
+
+impl std::fmt::Debug for Site {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The options carry the agent's secret.
+        f.debug_struct("Site").field("endpoint", &self.options.endpoint).finish_non_exhaustive()
+    }
 }
 
 impl Site {
@@ -18,10 +24,9 @@ impl Site {
         Ok(Self { control: Client::new(options.clone())?, options })
     }
 
-    /// What changed after `after`; waits for a change unless it is 0.
+    /// What changed after `after`, 0 for everything; waits while there is nothing.
     pub(crate) async fn desired(&self, after: i64) -> Result<DesiredReply, NetError> {
-        let wait = if after == 0 { 0 } else { WAIT_S_MAX };
-        self.control.get_json(&format!("{ROOT}/desired?after={after}&wait={wait}")).await
+        self.control.get_json(&format!("{ROOT}/desired?after={after}&wait={WAIT_S_MAX}")).await
     }
 
     pub(crate) async fn report(&self, facts: &Facts) -> Result<(), NetError> {

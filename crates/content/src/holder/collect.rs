@@ -60,8 +60,8 @@ fn drop_versions(shared: &Shared, package: &str, versions: &[u32], all: bool) ->
 
 /// Deletes files that are out of the index. A pull that began meanwhile may have taken one up again.
 fn delete_unpinned(shared: &Shared, files: &[FileHash]) -> Result<(), HolderError> {
-    let free = files.iter().filter(|file| !shared.is_pinned(file));
-    free.map(|file| remove_file(&shared.layout.file(file))).collect()
+    let mut free = files.iter().filter(|file| !shared.is_pinned(file));
+    free.try_for_each(|file| remove_file(&shared.layout.file(file)))
 }
 
 pub(super) fn collect(shared: &Shared) -> Result<CollectReport, HolderError> {

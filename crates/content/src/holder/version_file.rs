@@ -15,6 +15,9 @@ const MAGIC: &[u8; 4] = b"HLVF";
 const LAYOUT: u32 = 1;
 const HEAD_BYTES: usize = 4 + 4 + 32 + 4;
 
+/// Manifest id, root object and stream, as they lie in the file.
+type Parts = (ManifestId, Vec<u8>, Vec<u8>);
+
 /// A version file that was read and found whole.
 pub(super) struct VersionFile {
     pub(super) id: ManifestId,
@@ -82,7 +85,7 @@ pub(super) fn check(id: ManifestId, root: &[u8], body: &[u8]) -> Option<Manifest
     Manifest::decode(body, &root).ok()
 }
 
-fn read_parts(path: &Path) -> io::Result<Option<(ManifestId, Vec<u8>, Vec<u8>)>> {
+fn read_parts(path: &Path) -> io::Result<Option<Parts>> {
     let mut file = File::open(path)?;
     if file.metadata()?.len() > MANIFEST_STREAM_BYTES_MAX + ROOT_BYTES_MAX + HEAD_BYTES as u64 {
         return Ok(None);
@@ -92,7 +95,7 @@ fn read_parts(path: &Path) -> io::Result<Option<(ManifestId, Vec<u8>, Vec<u8>)>>
     Ok(split(&bytes))
 }
 
-fn split(bytes: &[u8]) -> Option<(ManifestId, Vec<u8>, Vec<u8>)> {
+fn split(bytes: &[u8]) -> Option<Parts> {
     let (magic, rest) = bytes.split_first_chunk::<4>()?;
     let (layout, rest) = rest.split_first_chunk::<4>()?;
     let (id, rest) = rest.split_first_chunk::<32>()?;

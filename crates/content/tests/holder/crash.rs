@@ -1,25 +1,27 @@
-//! A kill at any step: dropping every handle and opening anew stands for it, because nothing is flushed
-//! by a drop. (Loss of power differs only in what the index says, and the index is written after the sync.)
+//! A kill at any step. The data folder is copied while everything is open, which is what a kill leaves
+//! behind. (Loss of power differs only in what the index says, and the index is written after the sync.)
 
-use content::holder::Pull;
+use std::path::Path;
+
+use content::holder::{Holder, Pull};
 
 use crate::site::{Moved, PACKAGE, Site, assert_served, open, tree, write_sample};
 
-/// Where the run ends.
+/// The last step before the run ends.
 #[derive(Debug, Clone, Copy)]
 enum End {
-    AfterBegin,
-    AfterManifest,
-    AfterRanges(usize),
-    AfterContent,
-    AfterFinish,
-    AfterActivate,
+    Begun,
+    ManifestWhole,
+    RangesFed(usize),
+    ContentWhole,
+    Finished,
+    Activated,
 }
 
 #[test]
 fn a_kill_at_any_step_costs_no_byte_twice() {
-    let ends = [End::AfterBegin, End::AfterManifest, End::AfterContent, End::AfterFinish, End::AfterActivate];
-    let ends = ends.into_iter().chain((1..5).map(End::AfterRanges));
+    let ends = [End::Begun, End::ManifestWhole, End::ContentWhole, End::Finished, End::Activated];
+    let ends = ends.into_iter().chain((1..5).map(End::RangesFed));
     let mut site = Site::new();
     write_sample(&site, 3);
     let first = site.publish();
@@ -36,9 +38,13 @@ fn a_kill_at_any_step_costs_no_byte_twice() {
     for end in ends {
         let dir = tempfile::tempdir().unwrap();
         site.install(&open(dir.path()), 1, first).unwrap();
-        let before = run_until(&site, dir.path(), second, end);
-        let holder = open(dir.path());
-        let served = if matches!(end, End::AfterActivate) { &expect_second } else { &expect_first };
+        let (before, killed) = run_until(&site, dir.path(), second, end);
+        let holder = open(killed.path());
+        assert!(
+            !killed.path().join("index.redb.damaged").exists(),
+            "{end:?}: a kill does not damage the index"
+        );
+        let served = if matches!(end, End::Activated) { &expect_second } else { &expect_first };
         assert_served(&holder, None, served);
         holder.collect().unwrap();
         let after = site.install(&holder, 2, second).unwrap();
@@ -56,33 +62,52 @@ fn a_kill_at_any_step_costs_no_byte_twice() {
     }
 }
 
-fn run_until(site: &Site, dir: &std::path::Path, id: content::ManifestId, end: End) -> Moved {
+/// Runs up to a step and gives the folder that a kill there leaves.
+fn run_until(site: &Site, dir: &Path, id: content::ManifestId, end: End) -> (Moved, tempfile::TempDir) {
     let (holder, mut moved) = (open(dir), Moved::default());
     let pull = site.begin(&holder, 2, id).unwrap();
-    if matches!(end, End::AfterBegin) {
-        return moved;
+    steps(site, &holder, &pull, end, &mut moved);
+    let killed = tempfile::tempdir().unwrap();
+    copy_tree(dir, killed.path());
+    (moved, killed)
+}
+
+fn steps(site: &Site, holder: &Holder, pull: &Pull, end: End, moved: &mut Moved) {
+    if matches!(end, End::Begun) {
+        return;
     }
-    site.feed_all(&pull, Pull::plan_manifest, &mut moved).unwrap();
+    site.feed_all(pull, Pull::plan_manifest, moved).unwrap();
     match end {
-        End::AfterManifest => return moved,
-        End::AfterRanges(count) => {
+        End::ManifestWhole => return,
+        End::RangesFed(count) => {
             let plan = pull.plan_content().unwrap();
             for range in plan.rounds.iter().flatten().take(count) {
                 moved.bytes += range.len;
                 pull.feed(range, &site.bytes(range)).unwrap();
             }
-            return moved;
+            return;
         }
-        _ => site.feed_all(&pull, Pull::plan_content, &mut moved).unwrap(),
+        _ => site.feed_all(pull, Pull::plan_content, moved).unwrap(),
     }
-    if matches!(end, End::AfterContent) {
-        return moved;
+    if matches!(end, End::ContentWhole) {
+        return;
     }
     pull.finish().unwrap();
-    if matches!(end, End::AfterActivate) {
+    if matches!(end, End::Activated) {
         holder.activate(PACKAGE, 2).unwrap();
     }
-    moved
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+        let to = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            std::fs::create_dir(&to).unwrap();
+            copy_tree(&entry.path(), &to);
+        } else {
+            std::fs::copy(entry.path(), to).unwrap();
+        }
+    }
 }
 
 #[test]

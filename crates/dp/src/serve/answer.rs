@@ -79,10 +79,10 @@ fn precondition(request: &HeaderMap, etag: &str, modified: Option<Timestamp>) ->
         if !lists(tags, etag, false) {
             return Some(StatusCode::PRECONDITION_FAILED);
         }
-    } else if let (Some(since), Some(modified)) = (date(request, &header::IF_UNMODIFIED_SINCE), modified) {
-        if modified > since {
-            return Some(StatusCode::PRECONDITION_FAILED);
-        }
+    } else if let (Some(since), Some(modified)) = (date(request, &header::IF_UNMODIFIED_SINCE), modified)
+        && modified > since
+    {
+        return Some(StatusCode::PRECONDITION_FAILED);
     }
     if let Some(tags) = text(request, &header::IF_NONE_MATCH) {
         return lists(tags, etag, true).then_some(StatusCode::NOT_MODIFIED);

@@ -32,10 +32,10 @@ pub(crate) fn parse(path: &str, query: Option<&str>) -> Option<Target> {
     }
     let content_id = decode(segments.next()?)?;
     let mut names: Vec<String> = segments.map(decode).collect::<Option<_>>()?;
-    if let ([only], Some(query)) = (names.as_slice(), query) {
-        if fold(only) == QUERY_FORM {
-            names = query.strip_prefix('/')?.split('/').map(decode).collect::<Option<_>>()?;
-        }
+    if let ([only], Some(query)) = (names.as_slice(), query)
+        && fold(only) == QUERY_FORM
+    {
+        names = query.strip_prefix('/')?.split('/').map(decode).collect::<Option<_>>()?;
     }
     let path = ContentPath::new(&names.join("/")).ok()?.fold();
     let (package, version) = split_content_id(&content_id)?;

@@ -1,0 +1,354 @@
+//! A site whose decisions a test makes and whose faults it chooses. Content comes from a real library.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use agent::token::EnrolToken;
+use agent::{
+    CaReply, DesiredPackage, DesiredReply, EnrolReply, EnrolRequest, ErrorReply, Event, Fact, Facts, Goal,
+    PackRef, Route,
+};
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path as UrlPath, Query, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use clock::SystemClock;
+use content::{
+    Library, LibraryOptions, ManifestId, MemoryStore, ObjectKey, ObjectKind, ObjectStore, SnapshotRequest,
+    VoidMonitor,
+};
+use dp::{Dp, DpOptions};
+use http::{HeaderMap, StatusCode, header};
+use net::ca::SiteCa;
+use net::{Limits, Listener, ListenerOptions};
+use tempfile::TempDir;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub(crate) const PACKAGE: &str = "PS100001";
+/// No test waits longer for what must happen.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Faults that a test switches on; each counts how often it fired.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    /// Content answers to cut in the middle.
+    pub(crate) cut: AtomicUsize,
+    /// Content answers to alter.
+    pub(crate) alter: AtomicUsize,
+    /// Whether the agent API answers 503.
+    pub(crate) down: AtomicBool,
+    /// Whether facts alone are answered with 503.
+    pub(crate) deaf: AtomicBool,
+    pub(crate) fired: AtomicUsize,
+    /// Body bytes of content that were sent.
+    pub(crate) content_bytes: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Script {
+    library: Library,
+    store: Arc<dyn ObjectStore>,
+    demand: Mutex<(i64, BTreeMap<String, DesiredPackage>)>,
+    demanded: Notify,
+    versions: Mutex<BTreeMap<u32, ManifestId>>,
+    facts: watch::Sender<Vec<Fact>>,
+    pub(crate) faults: Faults,
+    /// Content waits while this is `false`.
+    pub(crate) open: watch::Sender<bool>,
+    tokens_used: Mutex<Vec<String>>,
+    ca: Option<SiteCa>,
+}
+
+pub(crate) struct Site {
+    pub(crate) script: Arc<Script>,
+    pub(crate) url: String,
+    pub(crate) source: PathBuf,
+    stop: CancellationToken,
+    served: JoinHandle<()>,
+    _folder: TempDir,
+}
+
+impl Site {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(false).await
+    }
+
+    pub(crate) async fn start_with(secure: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let source = folder.path().join("source");
+        std::fs::create_dir(&source).unwrap();
+        let store: Arc<dyn ObjectStore> = Arc::new(MemoryStore::new());
+        let options = LibraryOptions { threads: 1 };
+        let library = Library::open(store.clone(), folder.path(), options, SystemClock::shared()).unwrap();
+        let ca = secure.then(|| SiteCa::create(folder.path(), "PS1", SystemClock::shared()).unwrap());
+        let tls = ca.as_ref().map(|ca| ca.issue_server(&["127.0.0.1".to_owned()]).unwrap());
+        let script = Arc::new(Script {
+            library,
+            store,
+            demand: Mutex::default(),
+            demanded: Notify::new(),
+            versions: Mutex::default(),
+            facts: watch::Sender::default(),
+            faults: Faults::default(),
+            open: watch::Sender::new(true),
+            tokens_used: Mutex::default(),
+            ca,
+        });
+        let addr = "127.0.0.1:0".parse().unwrap();
+        let listening = ListenerOptions { addr, tls, limits: Limits::default() };
+        let listener = Listener::bind(listening, SystemClock::shared()).await.unwrap();
+        let (url, stop) = (listener.url(), CancellationToken::new());
+        let served = listener.serve(router(script.clone()), stop.clone());
+        let served = tokio::spawn(async move {
+            served.await;
+        });
+        Self { script, url, source, stop, served, _folder: folder }
+    }
+
+    pub(crate) fn write(&self, path: &str, bytes: &[u8]) {
+        let path = self.source.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Takes a snapshot as `version`, which no agent is told yet.
+    pub(crate) fn publish(&self, version: u32) {
+        let previous = self.script.versions.lock().unwrap().last_key_value().map(|(_, id)| *id);
+        let request = SnapshotRequest { source: &self.source, previous, cancel: &AtomicBool::new(false) };
+        let id = self.script.library.snapshot(&request, &VoidMonitor).unwrap().manifest;
+        self.script.library.retain(id).unwrap();
+        self.script.versions.lock().unwrap().insert(version, id);
+    }
+
+    /// Demands a version.
+    pub(crate) fn hold(&self, version: u32, verify: bool) -> i64 {
+        let manifest = self.script.versions.lock().unwrap()[&version].to_string();
+        self.demand(Goal::Hold { version, manifest, verify })
+    }
+
+    pub(crate) fn demand(&self, goal: Goal) -> i64 {
+        let mut demand = self.script.demand.lock().unwrap();
+        demand.0 += 1;
+        let generation = demand.0;
+        let package = DesiredPackage { package_id: PACKAGE.to_owned(), generation, priority: 2, goal };
+        demand.1.insert(PACKAGE.to_owned(), package);
+        self.script.demanded.notify_waiters();
+        generation
+    }
+
+    /// Waits for a fact and gives all that came so far.
+    pub(crate) async fn fact(&self, what: &str, wanted: impl Fn(&Fact) -> bool) -> Vec<Fact> {
+        let mut facts = self.script.facts.subscribe();
+        let found = facts.wait_for(|facts| facts.iter().any(&wanted));
+        match tokio::time::timeout(PATIENCE, found).await {
+            Ok(facts) => facts.unwrap().clone(),
+            Err(_) => panic!("{what} never came; the site knows {:?}", self.facts()),
+        }
+    }
+
+    /// Waits until a version is installed for a demand; gives the body bytes that it took.
+    pub(crate) async fn installed(&self, generation: i64) -> u64 {
+        let facts = self.fact("Installed", |fact| received(fact, generation).is_some()).await;
+        facts.iter().find_map(|fact| received(fact, generation)).unwrap()
+    }
+
+    pub(crate) fn facts(&self) -> Vec<Fact> {
+        self.script.facts.borrow().clone()
+    }
+
+    pub(crate) fn token(&self) -> EnrolToken {
+        let fingerprint = self.script.ca.as_ref().map(SiteCa::fingerprint);
+        EnrolToken::new(&"5e".repeat(32), fingerprint.as_deref()).unwrap()
+    }
+
+    pub(crate) fn options(&self, dir: &Path) -> DpOptions {
+        DpOptions {
+            data_dir: dir.to_owned(),
+            site_url: Some(self.url.clone()),
+            token: Some(self.token()),
+            name: "dp1.example.test".to_owned(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            content_url: None,
+        }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.served.await.unwrap();
+    }
+}
+
+fn received(fact: &Fact, generation: i64) -> Option<u64> {
+    match fact.event {
+        Event::Installed { bytes_received, .. } if fact.generation == generation => Some(bytes_received),
+        _ => None,
+    }
+}
+
+/// A running distribution point.
+pub(crate) struct Running {
+    pub(crate) url: String,
+    stop: CancellationToken,
+    ran: JoinHandle<()>,
+}
+
+impl Running {
+    pub(crate) async fn start(options: DpOptions) -> Self {
+        let dp = Dp::start(options, SystemClock::shared()).await.unwrap();
+        let (url, stop) = (dp.url(), CancellationToken::new());
+        let ran = tokio::spawn(dp.run(stop.clone()));
+        Self { url, stop, ran }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(PATIENCE, self.ran).await.expect("it stops in time").unwrap();
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> reqwest::Response {
+        reqwest::get(format!("{}/SMS_DP_SMSPKG$/{path}", self.url)).await.unwrap()
+    }
+
+    /// The bytes of a file; fails if it is not served.
+    pub(crate) async fn bytes(&self, path: &str) -> Bytes {
+        let response = self.get(path).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        response.bytes().await.unwrap()
+    }
+}
+
+fn router(script: Arc<Script>) -> axum::Router {
+    axum::Router::new()
+        .route("/agent/v1/ca", get(ca))
+        .route("/agent/v1/enrol", post(enrol))
+        .route("/agent/v1/desired", get(desired))
+        .route("/agent/v1/facts", post(facts))
+        .route("/agent/v1/packages/{package}/versions/{version}/route", get(route))
+        .route("/content/v1/{kind}/{id}", get(content))
+        .with_state(script)
+}
+
+async fn ca(State(script): State<Arc<Script>>) -> Json<CaReply> {
+    Json(CaReply { ca_pem: script.ca.as_ref().map(|ca| ca.certificate_pem().to_owned()) })
+}
+
+async fn enrol(State(script): State<Arc<Script>>, Json(request): Json<EnrolRequest>) -> Response {
+    let mut used = script.tokens_used.lock().unwrap();
+    if used.contains(&request.token) {
+        return refuse(StatusCode::FORBIDDEN, "token_used");
+    }
+    used.push(request.token);
+    let sign = |csr: &String| script.ca.as_ref().unwrap().sign_agent(csr, &request.name).unwrap();
+    Json(EnrolReply {
+        site_code: "PS1".to_owned(),
+        secret: "0123".to_owned(),
+        certificate_pem: request.csr_pem.as_ref().map(sign),
+    })
+    .into_response()
+}
+
+#[derive(serde::Deserialize)]
+struct Asked {
+    after: i64,
+}
+
+async fn desired(State(script): State<Arc<Script>>, Query(asked): Query<Asked>) -> Response {
+    loop {
+        let demanded = script.demanded.notified();
+        tokio::pin!(demanded);
+        demanded.as_mut().enable();
+        if script.faults.down.load(Ordering::SeqCst) {
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, "busy");
+        }
+        let reply = {
+            let demand = script.demand.lock().unwrap();
+            let packages =
+                demand.1.values().filter(|package| package.generation > asked.after).cloned().collect();
+            DesiredReply { revision: demand.0, more: false, packages }
+        };
+        if !reply.packages.is_empty() {
+            return Json(reply).into_response();
+        }
+        demanded.await;
+    }
+}
+
+async fn facts(State(script): State<Arc<Script>>, Json(facts): Json<Facts>) -> Response {
+    if script.faults.down.load(Ordering::SeqCst) || script.faults.deaf.load(Ordering::SeqCst) {
+        script.faults.fired.fetch_add(1, Ordering::SeqCst);
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, "busy");
+    }
+    script.facts.send_modify(|all| all.extend(facts.facts));
+    StatusCode::NO_CONTENT.into_response()
+}
+
+async fn route(
+    State(script): State<Arc<Script>>,
+    UrlPath((package, version)): UrlPath<(String, u32)>,
+) -> Response {
+    let Some(id) = script.versions.lock().unwrap().get(&version).copied() else {
+        return refuse(StatusCode::NOT_FOUND, "version_not_found");
+    };
+    let pack = |pack: &content::PackLocation| PackRef {
+        id: pack.id.to_string(),
+        index_offset: pack.index_offset,
+        index_bytes: pack.index_bytes,
+    };
+    let packs = script.library.route(id).unwrap().packs.iter().map(pack).collect();
+    Json(Route { package_id: package, version, manifest: id.to_string(), packs }).into_response()
+}
+
+async fn content(
+    State(script): State<Arc<Script>>,
+    UrlPath((kind, id)): UrlPath<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    script.open.subscribe().wait_for(|open| *open).await.unwrap();
+    let kind = if kind == "packs" { ObjectKind::Pack } else { ObjectKind::Manifest };
+    let key = ObjectKey::parse(kind, &id).unwrap();
+    let Some(size) = script.store.size(key).unwrap() else {
+        return refuse(StatusCode::NOT_FOUND, "not_found");
+    };
+    let range = headers.get(header::RANGE).map(|value| {
+        let (first, last) = value.to_str().unwrap().strip_prefix("bytes=").unwrap().split_once('-').unwrap();
+        first.parse::<u64>().unwrap()..last.parse::<u64>().unwrap() + 1
+    });
+    let span = range.clone().unwrap_or(0..size);
+    let mut bytes = script.store.read(key, span.clone()).unwrap();
+    let mut response = Response::builder();
+    if range.is_some() {
+        response = response.status(StatusCode::PARTIAL_CONTENT);
+        response =
+            response.header(header::CONTENT_RANGE, format!("bytes {}-{}/{size}", span.start, span.end - 1));
+    }
+    // A single object is too small to be cut or altered in a way that tells anything.
+    if span.end - span.start > 1000 && take(&script.faults.alter) {
+        script.faults.fired.fetch_add(1, Ordering::SeqCst);
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0xff;
+    }
+    let is_cut = span.end - span.start > 1000 && take(&script.faults.cut);
+    if is_cut {
+        script.faults.fired.fetch_add(1, Ordering::SeqCst);
+        bytes.truncate(bytes.len() / 2);
+    }
+    script.faults.content_bytes.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+    // No Content-Length: an answer that ends early looks like one that is whole.
+    let parts = futures_util::stream::iter([Ok::<_, std::io::Error>(Bytes::from(bytes))]);
+    response.body(Body::from_stream(parts)).unwrap()
+}
+
+/// Uses one up, if any is left.
+fn take(count: &AtomicUsize) -> bool {
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok()
+}
+
+fn refuse(status: StatusCode, code: &str) -> Response {
+    (status, Json(ErrorReply { code: code.to_owned(), message: "as scripted".to_owned() })).into_response()
+}
