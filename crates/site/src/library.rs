@@ -32,7 +32,10 @@ impl Site {
             let library = Library::open(store, &folder.join(WORK_FOLDER), LibraryOptions::default(), clock)
                 .map_err(open_failed)?;
             let report = library.recount(&live).map_err(library_failed)?;
-            tracing::info!(?report, "content library opened");
+            for missing in &report.missing {
+                tracing::error!(manifest = %missing, "the library lost a version's content; refresh its package");
+            }
+            tracing::info!(repaired = report.repaired.len(), "content library opened");
             Ok(Arc::new(library))
         })
         .await

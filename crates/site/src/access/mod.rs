@@ -107,7 +107,10 @@ impl FromStr for Role {
     type Err = SiteError;
 
     fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|role| role.name().eq_ignore_ascii_case(text));
+        // The design's word is "full administrator"; both spellings are understood.
+        let name = text.to_ascii_lowercase().replace([' ', '_'], "-");
+        let name = if name == "full-administrator" { "administrator" } else { name.as_str() };
+        let found = Self::ALL.into_iter().find(|role| role.name() == name);
         found.ok_or_else(|| SiteError::InvalidOption {
             option: "role",
             reason: "one of administrator, operator, author, reader is needed".to_owned(),
@@ -149,8 +152,8 @@ mod tests {
 
     #[test]
     fn each_role_allows_exactly_its_actions() {
-        use Action::{ChangePackages, Distribute, ManageDps, ManageUsers, Refresh};
-        let every = [ChangePackages, Refresh, Distribute, ManageDps, ManageUsers];
+        use Action::{ChangePackages, Distribute, MaintainContent, ManageDps, ManageUsers, Refresh};
+        let every = [ChangePackages, Refresh, Distribute, ManageDps, ManageUsers, MaintainContent];
         let table: [(Role, &[Action]); 4] = [
             (Role::FullAdministrator, &every),
             (Role::Operator, &[Refresh, Distribute]),
@@ -162,8 +165,10 @@ mod tests {
                 let actor = Actor { name: "someone".to_owned(), role };
                 assert_eq!(actor.may(action).is_ok(), allowed.contains(&action), "{role} {action:?}");
             }
-            assert_eq!(role.name().parse::<Role>().unwrap(), role);
+            assert_eq!(role.name().to_uppercase().parse::<Role>().unwrap(), role);
             assert_eq!(Role::from_number(role.number()).unwrap(), role);
         }
+        assert_eq!("full administrator".parse::<Role>().unwrap(), Role::FullAdministrator);
+        assert_eq!("owner".parse::<Role>().unwrap_err().code(), "invalid_option");
     }
 }

@@ -11,7 +11,7 @@ use sea_query::extension::sqlite::SqliteBinOper;
 use sea_query::{Expr, ExprTrait, Func, LikeExpr, Order, SelectStatement};
 
 use super::pattern;
-use super::views::{Column, Kind, View};
+use super::views::{CONSTANT_LISTS, Column, Kind, View};
 use crate::db::Dialect;
 use crate::error::{Result, SiteError};
 
@@ -129,9 +129,7 @@ impl Compiler {
             Condition::StartsWith { property, text } => self.has_text(property, text, "", "%"),
             Condition::EndsWith { property, text } => self.has_text(property, text, "%", ""),
             Condition::Contains { property, text } => self.has_text(property, text, "%", "%"),
-            Condition::AnyElement { property, .. } => {
-                Err(invalid(format!("{property} is not an array property that can be queried")))
-            }
+            Condition::AnyElement { property, op, value } => self.any_element(property, *op, value),
         }
     }
 
@@ -211,6 +209,30 @@ impl Compiler {
                 left.binary(PgBinOper::Regex, regex)
             }
         })
+    }
+
+    /// The lists that the views' classes have are the same in every instance, so the answer is known here.
+    fn any_element(&mut self, property: &str, op: Operator, value: &Value) -> Result<Expr> {
+        self.count_terms(1)?;
+        let list = CONSTANT_LISTS
+            .iter()
+            .find(|(view, name, _)| *view == self.view.name && name.eq_ignore_ascii_case(property));
+        let (Some((_, _, elements)), Value::String(text)) = (list, value) else {
+            return Err(invalid(format!("{property} is not an array of texts that can be queried")));
+        };
+        let text = text.to_ascii_lowercase();
+        let matches = elements.iter().any(|element| {
+            let order = element.to_ascii_lowercase().cmp(&text);
+            match op {
+                Operator::Eq => order.is_eq(),
+                Operator::Ne => order.is_ne(),
+                Operator::Lt => order.is_lt(),
+                Operator::Le => order.is_le(),
+                Operator::Gt => order.is_gt(),
+                Operator::Ge => order.is_ge(),
+            }
+        });
+        Ok(Expr::val(i64::from(matches)).eq(1i64))
     }
 
     fn has_text(&mut self, property: &str, text: &str, before: &str, after: &str) -> Result<Expr> {

@@ -40,6 +40,12 @@ pub struct View {
     pub key: &'static [&'static str],
 }
 
+/// Array properties that can be queried, and the elements that they have in every instance of their class.
+pub(super) const CONSTANT_LISTS: &[(&str, &str, &[&str])] = &[
+    ("SMS_DriverPackage", "LocalizedCategoryInstanceNames", &[]),
+    ("SMS_DriverPackage", "SecuredScopeNames", &["Default"]),
+];
+
 impl View {
     /// The column of that name, whatever its case.
     #[must_use]

@@ -7,6 +7,7 @@ use sea_query::{Cond, Expr, ExprTrait, Order, Query};
 
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
+use crate::package::fields::SOURCE_DIRECT;
 use crate::package::{ActionInProgress, by_id};
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -31,6 +32,8 @@ pub(crate) struct Claim {
     pub(crate) stored_version: u32,
     pub(crate) attempts: u32,
     pub(crate) previous_manifest: Option<String>,
+    /// Of the stored version.
+    pub(crate) content_hash: Option<String>,
 }
 
 impl Site {
@@ -63,6 +66,7 @@ impl Site {
                 "refresh_done",
                 "stored_version",
                 "snapshot_attempts",
+                "content_hash",
             ]))
             .to_owned();
         let Some(row) = tx.optional(&update).await? else { return Ok(None) };
@@ -76,6 +80,7 @@ impl Site {
             forced: row.get::<i64>("refresh_forced")? > row.get::<i64>("refresh_done")?,
             stored_version,
             attempts: row.unsigned("snapshot_attempts")?,
+            content_hash: row.get("content_hash")?,
             previous_manifest: manifest_of(&mut tx, &package_id, stored_version).await?,
             package_id,
         };
@@ -126,6 +131,7 @@ fn is_due(now: Timestamp) -> Cond {
     let now = now.as_microsecond();
     Cond::all()
         .add(Expr::col("refresh_requested").gt(Expr::col("refresh_done")))
+        .add(Expr::col("pkg_source_flag").eq(i64::from(SOURCE_DIRECT)))
         .add(Expr::col("action_in_progress").ne(i64::from(ActionInProgress::Delete.number())))
         .add(Cond::any().add(Expr::col("lease_owner").is_null()).add(Expr::col("lease_until").lt(now)))
         .add(

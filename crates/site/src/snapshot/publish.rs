@@ -15,6 +15,9 @@ use crate::status::{self, Message};
 /// distribution points that lag behind.
 pub(crate) const VERSIONS_KEPT: u32 = 3;
 
+/// Warnings about one source that become status messages.
+const WARNINGS_MAX: usize = 20;
+
 /// What the library made of a source.
 #[derive(Debug, Clone)]
 pub(crate) struct Taken {
@@ -24,6 +27,8 @@ pub(crate) struct Taken {
     pub(crate) folders: u64,
     pub(crate) bytes: u64,
     pub(crate) stored_new_bytes: u64,
+    /// What an administrator should know of the source.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What became of a snapshot.
@@ -45,7 +50,8 @@ impl Site {
         if !answer(&mut tx, claim, now).await? {
             return Ok(Outcome::ClaimLost);
         }
-        let changed = claim.previous_manifest.as_ref() != Some(&taken.manifest);
+        // Times are no content: a file that was only touched makes no version that nobody asked for.
+        let changed = claim.content_hash.as_ref() != Some(&taken.content_hash);
         if !(claim.forced || changed) {
             tx.commit().await?;
             return Ok(Outcome::Unchanged);
@@ -173,6 +179,9 @@ async fn drop_outdated(tx: &mut Tx, claim: &Claim, version: u32) -> Result<Vec<S
 
 async fn say(tx: &mut Tx, claim: &Claim, version: u32, taken: &Taken, now: Timestamp) -> Result<()> {
     let (id, name) = (&claim.package_id, &claim.name);
+    for warning in taken.warnings.iter().take(WARNINGS_MAX) {
+        status::add(tx, now, Message::source_warning(id, name, warning)).await?;
+    }
     status::add(tx, now, Message::snapshot_taken(id, name, taken.files, taken.bytes)).await?;
     status::add(tx, now, Message::package_updated(id, name, version, taken.bytes)).await?;
     status::add(tx, now, Message::processed(id, name, version)).await

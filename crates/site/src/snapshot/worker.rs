@@ -49,7 +49,15 @@ impl Site {
 
     /// Reads the claim's source and publishes it, or remembers why not.
     async fn work_off(&self, claim: &Claim, cancel: &CancellationToken) -> Result<()> {
-        match self.read_guarded(claim, cancel).await? {
+        let reading = self.read_guarded(claim, cancel).await.unwrap_or_else(|error| {
+            tracing::error!(error = error_chain(&error), "snapshot");
+            Reading::Failed(Failure {
+                code: error.code().to_owned(),
+                message: error.to_string(),
+                source: false,
+            })
+        });
+        match reading {
             Reading::Taken(taken) => self.publish_or_release(claim, &taken).await,
             Reading::Failed(failure) => {
                 tracing::warn!(package = claim.package_id, failure.code, failure.message, "snapshot failed");
@@ -67,11 +75,11 @@ impl Site {
         loop {
             tokio::select! {
                 done = &mut reading => return done,
-                () = self.clock().sleep(HEARTBEAT) => {
-                    if !self.extend_claim(claim).await? {
-                        stop.store(true, Ordering::Relaxed);
-                    }
-                }
+                () = self.clock().sleep(HEARTBEAT) => match self.extend_claim(claim).await {
+                    Ok(held) => stop.store(!held, Ordering::Relaxed),
+                    // The next heartbeat tries again; publishing checks the claim in any case.
+                    Err(error) => tracing::warn!(error = error_chain(&error), "claim not extended"),
+                },
                 () = cancel.cancelled() => stop.store(true, Ordering::Relaxed),
             }
             if stop.load(Ordering::Relaxed) {
@@ -91,9 +99,6 @@ impl Site {
             let request = SnapshotRequest { source: &source, previous, cancel: &stop };
             Ok(match library.snapshot(&request, &VoidMonitor) {
                 Ok(snapshot) => {
-                    for warning in &snapshot.warnings {
-                        tracing::warn!(%warning, "source");
-                    }
                     // Counted before it is published: a crash between the two costs a recount, not content.
                     library.retain(snapshot.manifest).map_err(library_failed)?;
                     Reading::Taken(Taken {
@@ -103,6 +108,7 @@ impl Site {
                         folders: snapshot.folders,
                         bytes: snapshot.bytes,
                         stored_new_bytes: snapshot.stored_new_bytes,
+                        warnings: snapshot.warnings.iter().map(ToString::to_string).collect(),
                     })
                 }
                 Err(SnapshotError::Cancelled) => Reading::Cancelled,
@@ -144,8 +150,13 @@ impl Site {
 
 fn failure(error: &SnapshotError) -> Failure {
     let source = !matches!(error, SnapshotError::Library(_) | SnapshotError::NoSpace);
+    // What the library says is for the log; it may name folders of this machine.
+    let message = match error {
+        SnapshotError::Library(_) => "the content library failed; the site's log says why".to_owned(),
+        other => other.to_string(),
+    };
     tracing::warn!(error = error_chain(error), "snapshot");
-    Failure { code: error.code().to_owned(), message: error.to_string(), source }
+    Failure { code: error.code().to_owned(), message, source }
 }
 
 #[cfg(test)]
@@ -176,7 +187,9 @@ mod tests {
             assert!(stage.site.claim_snapshot("b").await.unwrap().is_none(), "one snapshot of a package at once");
             stage.site.work_off(&running, &go).await.unwrap();
             assert_eq!(versions(stage, &id).await, (2, true));
-            // Nothing changed since: looked at once more, and that is the answer.
+            let touched = std::fs::File::options().append(true).open(stage.source("dell", &[]).join("driver.inf")).unwrap();
+            touched.set_modified(std::time::UNIX_EPOCH).unwrap();
+            // Nothing but a time changed since: looked at once more, and that is the answer.
             assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
             assert_eq!(versions(stage, &id).await, (2, false));
             // The same with a change in between.

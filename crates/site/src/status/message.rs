@@ -47,6 +47,7 @@ const TEXTS: &[(u32, &str)] = &[
     (39001, "%1: user %2 was %3."),
     (39002, "%1: distribution point %2 was %3."),
     (39003, "Distribution point %1 enrolled; it serves content at %2."),
+    (39005, "The source of package %1 (%2) is odd: %3"),
     (39004, "Package %1 was removed from distribution point %2."),
 ];
 
@@ -148,6 +149,10 @@ impl Message {
         Self::new(2376, Severity::Information, DISTRIBUTION_MANAGER, &inserts).of_package(id)
     }
 
+    pub(crate) fn source_warning(id: &str, name: &str, warning: &str) -> Self {
+        Self::new(39005, Severity::Warning, DISTRIBUTION_MANAGER, &[name, id, warning]).of_package(id)
+    }
+
     pub(crate) fn package_updated(id: &str, name: &str, version: u32, bytes: u64) -> Self {
         let inserts = [name, id, &version.to_string(), &bytes.to_string()];
         Self::new(2311, Severity::Information, DISTRIBUTION_MANAGER, &inserts).of_package(id)
@@ -218,6 +223,7 @@ mod tests {
     #[test]
     fn every_id_has_one_text_and_messages_are_cut() {
         let mut ids: Vec<u32> = TEXTS.iter().map(|(id, _)| *id).collect();
+        ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), TEXTS.len());
         let message = Message::processing_failed("PS100001", "x", &"ü".repeat(5000));

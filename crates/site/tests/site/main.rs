@@ -3,6 +3,11 @@
 //! PostgreSQL comes from `HAULIER_TEST_POSTGRES`, the URL of a superuser on a throw-away cluster; each case
 //! makes its own database there. `cargo xtask test` starts such a cluster.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails where it stands; clippy sees tests only in test functions"
+)]
+
 #[macro_use]
 mod stage;
 

@@ -1,6 +1,6 @@
 //! Queries: the same question has the same answer on both back ends.
 
-use cim::query::{Expr, Operator, Query};
+use cim::query::{Expr, LikePattern, LikePiece, Operator, Query};
 use site::{NewPackage, PackageChange, Value, views};
 
 use crate::stage::{Stage, admin, code, installed};
@@ -42,6 +42,26 @@ async fn names_of(stage: &Stage, query: &Query) -> Vec<Value> {
     let rows = stage.site.query(&query.class, query).await.unwrap();
     let at = rows.columns.iter().position(|column| column.name == "Name").unwrap();
     rows.rows.into_iter().map(|mut row| row.swap_remove(at)).collect()
+}
+
+/// Whether a lower-case text matches, read off the pattern without any database.
+fn reads_as(pieces: &[LikePiece], text: &str) -> bool {
+    let Some((piece, rest)) = pieces.split_first() else { return text.is_empty() };
+    let after_one = |fits: &dyn Fn(char) -> bool| {
+        let mut chars = text.chars();
+        chars.next().is_some_and(fits) && reads_as(rest, chars.as_str())
+    };
+    match piece {
+        LikePiece::Text(plain) => {
+            text.strip_prefix(&plain.to_ascii_lowercase()).is_some_and(|text| reads_as(rest, text))
+        }
+        LikePiece::Any => (0..=text.len()).any(|at| text.is_char_boundary(at) && reads_as(rest, &text[at..])),
+        LikePiece::One => after_one(&|_| true),
+        LikePiece::Set { negated, ranges } => after_one(&|c| {
+            let inside = |c: char| ranges.iter().any(|range| (range.first..=range.last).contains(&c));
+            (inside(c) || inside(c.to_ascii_uppercase())) != *negated
+        }),
+    }
 }
 
 on_both! {
@@ -169,6 +189,46 @@ on_both! {
         let mut query = Query::all("SMS_DriverPackage");
         query.filter = Some(Expr::Or((0..1000).map(|_| one()).collect()));
         stage.site.query("SMS_DriverPackage", &query).await.unwrap();
+    }
+
+    async fn patterns_match_as_they_read(stage: &Stage) {
+        // Texts and patterns from an alphabet in which nearly every character is special somewhere.
+        let alphabet: Vec<char> = "aB%_[]^-*?\\.c".chars().collect();
+        let mut rng = samples::Rng::new(7);
+        let mut word = |length_max: usize| -> String {
+            let length = rng.below(length_max);
+            (0..length).map(|_| *rng.pick(&alphabet)).collect()
+        };
+        let names: Vec<String> = (0..40).map(|_| format!("a{}", word(6))).collect();
+        for name in &names {
+            let new = NewPackage { name: name.clone(), ..NewPackage::default() };
+            stage.site.create_package(&admin(), new).await.unwrap();
+        }
+        let mut matched = 0;
+        for _ in 0..300 {
+            let pattern = LikePattern::parse(&format!("a{}", word(7)));
+            let mut query = Query::all("SMS_DriverPackage");
+            query.filter = Some(Expr::Like { property: "Name".to_owned(), pattern: pattern.clone() });
+            let got = names_of(stage, &query).await;
+            let expect = names.iter().filter(|name| reads_as(&pattern.pieces, &name.to_ascii_lowercase()));
+            let expect: Vec<_> = expect.map(|name| Value::Text(name.clone())).collect();
+            matched += expect.len();
+            assert_eq!(got, expect, "{pattern:?}");
+        }
+        assert!(matched > 300, "patterns that match nothing prove nothing: {matched}");
+    }
+
+    async fn arrays_that_are_the_same_everywhere_can_be_asked_for(stage: &Stage) {
+        make_packages(stage).await;
+        for (property, text, matches) in [
+            ("LocalizedCategoryInstanceNames", "any", 0),
+            ("securedscopenames", "DEFAULT", NAMES.len()),
+            ("SecuredScopeNames", "other", 0),
+        ] {
+            let mut query = Query::all("SMS_DriverPackage");
+            query.filter = Some(Expr::AnyElement { property: property.to_owned(), op: Operator::Eq, value: text.into() });
+            assert_eq!(names_of(stage, &query).await.len(), matches, "{property}");
+        }
     }
 
     async fn times_compare_in_every_spelling(stage: &Stage) {

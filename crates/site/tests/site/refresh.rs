@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use content::FileHash;
+use futures_util::future::join_all;
 use site::{PackageChange, Role, Site, State, StatusFilter};
 
 use crate::stage::{admin, code, installed, with_source, write};
@@ -164,6 +165,48 @@ on_both! {
         let stored = library.manifest(manifest.parse().unwrap()).unwrap();
         assert_eq!(stored.files().count(), 2);
         assert!(stored.files().any(|file| file.hash == FileHash::of(b"new")));
+    }
+
+    async fn a_driver_pack_of_many_kinds_comes_back_whole(stage: &Stage) {
+        let root = stage.source("pack", &[]);
+        let spec = samples::PackSpec { seed: 3, drivers: 3, ..samples::PackSpec::default() };
+        samples::write_pack(&root, &spec).unwrap();
+        let package = stage.site.create_package(&admin(), with_source("pack")).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        samples::apply_step(&root, 4, samples::Step::Monthly).unwrap();
+        stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        let history = stage.site.package_history(&package.package_id).await.unwrap();
+        assert_eq!(history.len(), 2);
+        assert_ne!(history[0].content_hash, history[1].content_hash);
+        assert!(
+            history[0].stored_new_bytes < history[1].stored_new_bytes, "a release stores less than the whole: {history:?}");
+        let library = stage.site.library().await.unwrap();
+        let manifest = library.manifest(history[0].manifest.parse().unwrap()).unwrap();
+        for file in manifest.files() {
+            let bytes = std::fs::read(root.join(file.path.as_str())).unwrap();
+            assert_eq!(FileHash::of(&bytes), file.hash, "{}", file.path);
+        }
+        assert_eq!(stage.site.content_stats().await.unwrap().manifests, 2);
+        assert_eq!(code(stage.site.verify_content(&site::Actor { name: "r".to_owned(), role: Role::Reader }).await), "access_denied");
+        stage.site.verify_content(&admin()).await.unwrap();
+        stage.site.collect_content(&admin()).await.unwrap();
+        stage.site.route(&package.package_id, 1).await.unwrap();
+    }
+
+    async fn many_calls_at_once_neither_fail_nor_get_lost(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let (one, two) = (stage.point("dp1").await, stage.point("dp2").await);
+        stage.assign(&package, &[&one, &two]).await;
+        let admin = admin();
+        let refreshes = join_all((0..20).map(|_| stage.site.refresh_package(&admin, &package.package_id)));
+        let reports = join_all((0..20).map(|at| stage.report(&package, if at % 2 == 0 { &one } else { &two }, installed(1))));
+        let questions = join_all((0..20).map(|_| stage.site.desired(one.id, 0)));
+        let (refreshed, _, answered) = tokio::join!(refreshes, reports, questions);
+        assert!(answered.into_iter().all(|answer| answer.unwrap().packages.len() == 1));
+        assert!(refreshed.into_iter().all(|done| done.is_ok()));
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+        assert_eq!(stage.site.package(&package.package_id).await.unwrap().stored_version, 2);
     }
 
     async fn old_content_is_let_go_but_bases_are_kept(stage: &Stage) {
