@@ -103,13 +103,15 @@ fn fault(state: &Value) -> String {
     text
 }
 
-/// Draws progress until every distribution point is settled; the last states are returned.
+/// Draws progress until every accepted refresh is published and every distribution point is settled; the
+/// last states are returned.
 async fn watch(remote: &Remote, package_id: Option<&str>) -> Result<Vec<Value>> {
     let bar = progress_bar();
     loop {
+        let unpublished = unpublished(remote, package_id).await?;
         let states = states(remote, package_id).await?;
-        show_progress(&bar, &states);
-        if states.iter().all(is_settled) {
+        show_progress(&bar, unpublished.as_deref(), &states, is_settled);
+        if unpublished.is_none() && states.iter().all(is_settled) {
             bar.finish_and_clear();
             return Ok(states);
         }
@@ -117,29 +119,55 @@ async fn watch(remote: &Remote, package_id: Option<&str>) -> Result<Vec<Value>> 
     }
 }
 
+/// Why an accepted refresh is not published yet; `None` if none waits.
+pub(crate) async fn unpublished(
+    remote: &Remote,
+    package_id: Option<&str>,
+) -> Result<Option<String>, RemoteError> {
+    let mut filter = "RefreshPending eq true".to_owned();
+    if let Some(id) = package_id {
+        filter.push_str(&format!(" and PackageID eq {}", literal(id)));
+    }
+    let waiting = remote.list("Haulier_PackageState", &[("$filter", &filter)]).await?;
+    Ok(waiting.first().map(|package| {
+        let id = rows::text(package, "PackageID");
+        match rows::text(package, "FaultText") {
+            text if text.is_empty() => format!("the site reads the source of {id}"),
+            text => {
+                format!("the source of {id}: {text}; next attempt {}", rows::text(package, "NextAttempt"))
+            }
+        }
+    }))
+}
+
 /// A bar over content bytes, drawn only where somebody looks.
 pub(crate) fn progress_bar() -> ProgressBar {
     let target =
         if output::draws_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-    let style = ProgressStyle::with_template("{bar:32} {percent:>3} %  {msg}")
+    let style = ProgressStyle::with_template("{bar:24} {percent:>3} %  {wide_msg}")
         .expect("the template is a constant and valid");
     ProgressBar::with_draw_target(Some(1), target).with_style(style)
 }
 
-/// Moves the bar to where the distribution points are.
-pub(crate) fn show_progress(bar: &ProgressBar, states: &[Value]) {
+/// Moves the bar to where the distribution points are; before the version is published, says what it waits for.
+pub(crate) fn show_progress(
+    bar: &ProgressBar,
+    unpublished: Option<&str>,
+    states: &[Value],
+    settled: impl Fn(&Value) -> bool,
+) {
+    if let Some(reason) = unpublished {
+        bar.set_position(0);
+        bar.set_message(reason.to_owned());
+        return;
+    }
     let total: u64 = states.iter().map(|state| rows::number(state, "BytesTotal")).sum();
-    let done: u64 = states
-        .iter()
-        .map(|state| {
-            if is_settled(state) {
-                rows::number(state, "BytesTotal")
-            } else {
-                rows::number(state, "BytesDone")
-            }
-        })
-        .sum();
-    let settled = states.iter().filter(|state| is_settled(state)).count();
+    let done = |state: &Value| {
+        let part = if settled(state) { "BytesTotal" } else { "BytesDone" };
+        rows::number(state, part)
+    };
+    let done: u64 = states.iter().map(done).sum();
+    let settled = states.iter().filter(|state| settled(state)).count();
     bar.set_length(total.max(1));
     bar.set_position(done);
     bar.set_message(format!(

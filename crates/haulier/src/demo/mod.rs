@@ -138,12 +138,12 @@ async fn wait_for(remote: &Remote, package_id: &str, version: u64) -> Result<Vec
     let clock = SystemClock;
     let give_up = clock.monotonic() + STEP_TIMEOUT;
     let bar = status::progress_bar();
+    let holds =
+        |state: &Value| status::is_settled(state) && state["InstalledVersion"].as_u64() == Some(version);
     loop {
+        let unpublished = status::unpublished(remote, Some(package_id)).await?;
         let states = status::states(remote, Some(package_id)).await?;
-        status::show_progress(&bar, &states);
-        let holds = |state: &Value| {
-            state["State"].as_u64() == Some(0) && state["InstalledVersion"].as_u64() == Some(version)
-        };
+        status::show_progress(&bar, unpublished.as_deref(), &states, holds);
         if states.len() == DISTRIBUTION_POINTS && states.iter().all(holds) {
             bar.finish_and_clear();
             return Ok(states);
