@@ -11,6 +11,10 @@ use crate::error::{Result, SiteError};
 use crate::housekeeping::COLLECT_GRACE;
 use crate::server::Site;
 
+/// Threads of one snapshot. Each takes up to 60 MiB and two snapshots run at once, so that the whole site
+/// stays below 300 MB.
+const SNAPSHOT_THREADS_MAX: usize = 2;
+
 const OBJECTS_FOLDER: &str = "content";
 const WORK_FOLDER: &str = "library";
 
@@ -26,10 +30,12 @@ impl Site {
         let live = manifest_ids(&self.live_manifests().await?)?;
         let folder = self.options().data_dir.clone();
         let clock = Arc::clone(self.clock());
+        let library_options =
+            LibraryOptions { threads: LibraryOptions::default().threads.min(SNAPSHOT_THREADS_MAX) };
         blocking(move || {
             let store = LocalStore::open(&folder.join(OBJECTS_FOLDER)).map_err(library_failed)?;
             let store: Arc<dyn ObjectStore> = Arc::new(store);
-            let library = Library::open(store, &folder.join(WORK_FOLDER), LibraryOptions::default(), clock)
+            let library = Library::open(store, &folder.join(WORK_FOLDER), library_options, clock)
                 .map_err(open_failed)?;
             let report = library.recount(&live).map_err(library_failed)?;
             for missing in &report.missing {
