@@ -67,20 +67,22 @@ pub(crate) fn run(names: &[&str]) -> Result<bool> {
 }
 
 fn workshop() -> Result<Workshop> {
+    let root = crate::root();
+    let work = root.join("bench/work");
+    std::fs::create_dir_all(&work)?;
+    let folder = tempfile::tempdir_in(work)?;
+    // To measure an older build, or not to wait for a new one.
+    if let Some(built) = std::env::var_os("HAULIER_BENCH_PROGRAMS").map(PathBuf::from) {
+        println!("Measuring the programs in {}", built.display());
+        return Ok(Workshop { folder, haulier: built.join("haulier"), snapshot: built.join("snapshot") });
+    }
     println!("Building what is measured, optimized");
     let built = succeeds(&mut cargo(&["build", "--release", "--package", "haulier"]))?
         && succeeds(&mut cargo(&["build", "--release", "--package", "content", "--example", "snapshot"]))?;
     if !built {
         bail!("the build failed; its messages are above");
     }
-    let root = crate::root();
-    let work = root.join("bench/work");
-    std::fs::create_dir_all(&work)?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let release = target.join("release");
-    Ok(Workshop {
-        folder: tempfile::tempdir_in(work)?,
-        haulier: release.join("haulier"),
-        snapshot: release.join("examples/snapshot"),
-    })
+    Ok(Workshop { folder, haulier: release.join("haulier"), snapshot: release.join("examples/snapshot") })
 }

@@ -22,8 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(900);
 /// Running processes; dropping it ends them.
 pub(crate) struct Rig {
     haulier: PathBuf,
-    site: Server,
+    // First, so that it ends first and does not complain of a lost site.
     point: Server,
+    site: Server,
     proxy: Proxy,
 }
 
@@ -51,7 +52,7 @@ impl Rig {
         run.args(["dp", "run", "--listen", "127.0.0.1:0", "--name", POINT, "--token", token.trim()]);
         run.args(["--site", &proxy.url(), "--data"]).arg(folder.join("dp1"));
         let point = Server::start(&mut run)?;
-        Ok(Rig { haulier: workshop.haulier.clone(), site, point, proxy })
+        Ok(Rig { haulier: workshop.haulier.clone(), point, site, proxy })
     }
 
     /// Runs an administrator's command; what it prints.
