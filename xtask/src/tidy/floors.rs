@@ -165,9 +165,9 @@ fn is_manifest(path: &str) -> bool {
     path.ends_with("/Cargo.toml")
 }
 
-/// Programs beside the product: chores, and examples that measure.
+/// Programs beside the product: chores, examples that measure, tests that say what they could not do.
 fn is_tool(path: &str) -> bool {
-    path.starts_with("xtask/") || path.contains("/examples/")
+    path.starts_with("xtask/") || path.contains("/examples/") || path.contains("/tests/")
 }
 
 /// `crates/site/Cargo.toml` is the manifest of `site`.
