@@ -28,6 +28,7 @@ pub(crate) fn run() -> Result<bool> {
     let clients = clients(&mut results);
     step(&mut steps, "format", || succeeds(&mut cargo(&["fmt", "--all", "--", "--check"])));
     step(&mut steps, "house rules", tidy::run);
+    dependencies(&mut steps, &mut results);
     step(&mut steps, "lints", || {
         succeeds(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
     });
@@ -51,6 +52,15 @@ fn step(steps: &mut Vec<Step>, name: &'static str, run: impl FnOnce() -> Result<
         false
     });
     steps.push(Step { name, passed, took: clock.monotonic() - start });
+}
+
+/// The policy of deny.toml; tidy holds its most important part without the tool.
+fn dependencies(steps: &mut Vec<Step>, results: &mut Results) {
+    if machine::find("cargo-deny").is_none() {
+        results.take("NOT RUN: licenses and sources of dependencies: cargo-deny is not installed");
+        return;
+    }
+    step(steps, "dependencies", || succeeds(&mut cargo(&["deny", "check", "bans", "licenses", "sources"])));
 }
 
 /// A Python with the clients that the tests drive, when there are such tests.
