@@ -42,6 +42,12 @@ pub struct VerifyReport {
 }
 
 impl VerifyReport {
+    /// Whether anything was not as it should be, repaired or not.
+    #[must_use]
+    pub fn found_damage(&self) -> bool {
+        !(self.packs_damaged.is_empty() && self.manifests_repaired.is_empty() && self.lost.is_empty())
+    }
+
     /// Whether every version in the library is whole now.
     #[must_use]
     pub fn is_whole(&self) -> bool {
@@ -68,7 +74,48 @@ impl Library {
     ) -> Result<VerifyReport, Error> {
         let mut report = VerifyReport::default();
         self.verify_roots(&mut report)?;
-        for (id, record) in self.index.read()?.packs()? {
+        let packs = self.index.read()?.packs()?;
+        self.verify_packs(packs, monitor, &mut report)?;
+        if !report.packs_damaged.is_empty() || self.lacks_chunks()? {
+            let _alone = self.use_of_chunks.write().unwrap_or_else(PoisonError::into_inner);
+            self.repair_chunks(monitor, repair_from, &mut report)?;
+        }
+        self.forget_routes();
+        Ok(report)
+    }
+
+    /// The same for single objects that somebody found to be damaged; what is unknown is passed over.
+    pub fn verify_objects(
+        &self,
+        suspects: &[ObjectKey],
+        monitor: &dyn Monitor,
+        repair_from: &[(ManifestId, PathBuf)],
+    ) -> Result<VerifyReport, Error> {
+        let mut report = VerifyReport::default();
+        if suspects.iter().any(|key| matches!(key, ObjectKey::Manifest(_))) {
+            self.verify_roots(&mut report)?;
+        }
+        let mut packs = Vec::new();
+        for key in suspects {
+            let ObjectKey::Pack(id) = *key else { continue };
+            packs.extend(self.index.read()?.pack(id)?.map(|record| (id, record)));
+        }
+        self.verify_packs(packs, monitor, &mut report)?;
+        if !report.packs_damaged.is_empty() {
+            let _alone = self.use_of_chunks.write().unwrap_or_else(PoisonError::into_inner);
+            self.repair_chunks(monitor, repair_from, &mut report)?;
+        }
+        self.forget_routes();
+        Ok(report)
+    }
+
+    fn verify_packs(
+        &self,
+        packs: Vec<(PackId, PackRecord)>,
+        monitor: &dyn Monitor,
+        report: &mut VerifyReport,
+    ) -> Result<(), Error> {
+        for (id, record) in packs {
             if monitor.cancelled() {
                 return Err(Error::Cancelled);
             }
@@ -77,15 +124,10 @@ impl Library {
             let pack = self.check_pack(id, record, monitor)?;
             report.entries_checked += pack.entries.len() as u64;
             if !pack.is_whole() {
-                self.mend_pack(id, monitor, &mut report)?;
+                self.mend_pack(id, monitor, report)?;
             }
         }
-        if !report.packs_damaged.is_empty() || self.lacks_chunks()? {
-            let _alone = self.use_of_chunks.write().unwrap_or_else(PoisonError::into_inner);
-            self.repair_chunks(monitor, repair_from, &mut report)?;
-        }
-        self.forget_routes();
-        Ok(report)
+        Ok(())
     }
 
     /// The index holds each root as well: either copy mends the other.

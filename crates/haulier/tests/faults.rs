@@ -122,24 +122,39 @@ async fn a_silent_distribution_point_delays_no_other_and_catches_up_to_the_newes
     hierarchy.wait_for_version(&id, 4).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn damaged_packs_at_the_site_are_refused_by_hash_and_never_served() {
-    let mut hierarchy = Hierarchy::start(1).await;
-    let source = hierarchy.folder.path().join("source");
-    write(&source, &[("a.sys", &noise(1, 300_000)), ("b.sys", &noise(2, 300_000))]);
-    let id = hierarchy.create_package("Damaged", &source).await;
+/// A published package whose pack then changes on the site's disk.
+async fn with_a_damaged_pack(hierarchy: &Hierarchy, source: &Path) -> String {
+    write(source, &[("a.sys", &noise(1, 300_000)), ("b.sys", &noise(2, 300_000))]);
+    let id = hierarchy.create_package("Damaged", source).await;
     wait_until("version 1 is published", || async {
         hierarchy.json(&["package", "show", &id]).await["package"]["StoredPkgVersion"] == 1
     })
     .await;
     let pack = largest_file(&hierarchy.site.data);
-    let whole = std::fs::read(&pack).unwrap();
-    let mut damaged = whole.clone();
-    damaged[150_000] ^= 1;
-    std::fs::write(&pack, &damaged).unwrap();
-    // The source has moved on, so the site cannot mend the pack from it.
-    std::fs::rename(&source, source.with_extension("away")).unwrap();
+    let mut bytes = std::fs::read(&pack).unwrap();
+    bytes[150_000] ^= 1;
+    std::fs::write(&pack, &bytes).unwrap();
+    id
+}
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_that_a_distribution_point_refuses_is_mended_from_the_source_by_itself() {
+    let hierarchy = Hierarchy::start(1).await;
+    let id = with_a_damaged_pack(&hierarchy, &hierarchy.folder.path().join("source")).await;
+    hierarchy.distribute(&id).await;
+    hierarchy.wait_for_version(&id, 1).await;
+    assert_eq!(fetch(&hierarchy.points[0].address, &format!("{id}/a.sys")).await, Some(noise(1, 300_000)));
+    let report = hierarchy.json(&["content", "verify"]).await;
+    assert_eq!((&report["PacksDamaged"], &report["FilesLost"]), (&0.into(), &0.into()), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_without_a_source_is_never_served_and_a_refresh_ends_it() {
+    let hierarchy = Hierarchy::start(1).await;
+    let source = hierarchy.folder.path().join("source");
+    let id = with_a_damaged_pack(&hierarchy, &source).await;
+    let away = source.with_extension("away");
+    std::fs::rename(&source, &away).unwrap();
     hierarchy.distribute(&id).await;
     let states = hierarchy.wait_for_states(&id, |states| !text(&states[0], "FaultCode").is_empty()).await;
     assert_ne!(states[0]["State"], 0);
@@ -149,27 +164,16 @@ async fn damaged_packs_at_the_site_are_refused_by_hash_and_never_served() {
         "no partial version is served"
     );
 
-    std::fs::write(&pack, &whole).unwrap();
-    hierarchy.points[0].kill().await;
-    hierarchy.points[0].start().await;
-    hierarchy.wait_for_version(&id, 1).await;
+    std::fs::rename(&away, &source).unwrap();
+    hierarchy.text(&["package", "refresh", &id]).await;
+    hierarchy.wait_for_version(&id, 2).await;
     assert_eq!(fetch(&hierarchy.points[0].address, &format!("{id}/a.sys")).await, Some(noise(1, 300_000)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_content_library_repairs_itself_from_unchanged_sources() {
     let hierarchy = Hierarchy::start(1).await;
-    let source = hierarchy.folder.path().join("source");
-    write(&source, &[("a.sys", &noise(1, 300_000)), ("b.sys", &noise(2, 300_000))]);
-    let id = hierarchy.create_package("Damaged", &source).await;
-    wait_until("version 1 is published", || async {
-        hierarchy.json(&["package", "show", &id]).await["package"]["StoredPkgVersion"] == 1
-    })
-    .await;
-    let pack = largest_file(&hierarchy.site.data);
-    let mut damaged = std::fs::read(&pack).unwrap();
-    damaged[150_000] ^= 1;
-    std::fs::write(&pack, &damaged).unwrap();
+    let id = with_a_damaged_pack(&hierarchy, &hierarchy.folder.path().join("source")).await;
 
     let report = hierarchy.json(&["content", "verify"]).await;
     assert_eq!((&report["PacksDamaged"], &report["FilesLost"]), (&1.into(), &0.into()), "{report}");

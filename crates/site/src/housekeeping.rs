@@ -23,6 +23,8 @@ const SNAPSHOT_POLL: Duration = Duration::from_secs(2);
 
 /// How often the housekeeper runs.
 pub(crate) const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(10 * 60);
+/// How long an enrolment token is remembered after its end, so that a late or second use is told from a wrong one.
+const ENDED_TOKEN_KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How long content that nobody needs stays, so that transfers under way end undisturbed.
 pub(crate) const COLLECT_GRACE: Duration = Duration::from_secs(60 * 60);
 
@@ -36,7 +38,12 @@ impl Site {
         self.end_leases_of(self.server_id()).await?;
         self.library().await?;
         let snapshots = (0..SNAPSHOTS_MAX).map(|_| self.take_snapshots(&cancel));
-        tokio::join!(join_all(snapshots), self.keep_house(&cancel), self.watch(&cancel));
+        tokio::join!(
+            join_all(snapshots),
+            self.keep_house(&cancel),
+            self.watch(&cancel),
+            self.mend_suspects(&cancel)
+        );
         Ok(())
     }
 
@@ -98,13 +105,13 @@ impl Site {
     pub(crate) async fn forget_old(&self) -> Result<()> {
         let now = self.now();
         let mut tx = self.db().write().await?;
-        let ended = |table: &'static str| {
-            let expired = Expr::col("expires_at").lte(now.as_microsecond());
+        let ended_before = |table: &'static str, time: Timestamp| {
+            let expired = Expr::col("expires_at").lte(time.as_microsecond());
             Query::delete().from_table(table).and_where(expired).to_owned()
         };
-        tx.execute(&ended("api_token")).await?;
-        // A used enrolment token is kept until its end, so that its reuse is told from a wrong one.
-        tx.execute(&ended("enrol_token")).await?;
+        tx.execute(&ended_before("api_token", now)).await?;
+        let long_ago = now.checked_sub(ENDED_TOKEN_KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
+        tx.execute(&ended_before("enrol_token", long_ago)).await?;
         let oldest = now.checked_sub(status::KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
         let old = Expr::col("at").lt(oldest.as_microsecond());
         tx.execute(Query::delete().from_table("status_message").and_where(old)).await?;

@@ -30,6 +30,7 @@ mod query;
 mod server;
 mod snapshot;
 mod status;
+mod suspects;
 mod upkeep;
 
 pub use access::token::{ApiToken, NewApiToken};

@@ -16,6 +16,7 @@ use crate::change::Changes;
 use crate::db::{Database, Tx};
 use crate::distribution::desired::WAITERS_MAX;
 use crate::error::{Result, SiteError};
+use crate::suspects::Suspects;
 
 const DATABASE_FILE: &str = "site.db";
 const SITE_NAME_CHARS_MAX: usize = 50;
@@ -68,6 +69,7 @@ struct Inner {
     snapshot_wake: Notify,
     waiters: Semaphore,
     credentials: Credentials,
+    suspects: Suspects,
     /// Names this data folder's server in leases, when several serve one site.
     server_id: String,
 }
@@ -112,6 +114,7 @@ impl Site {
             snapshot_wake: Notify::new(),
             waiters: Semaphore::new(WAITERS_MAX),
             credentials: Credentials::new()?,
+            suspects: Suspects::default(),
             server_id: server_id(&options.data_dir)?,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -154,6 +157,10 @@ impl Site {
 
     pub(crate) fn waiters(&self) -> &Semaphore {
         &self.inner.waiters
+    }
+
+    pub(crate) fn suspects(&self) -> &Suspects {
+        &self.inner.suspects
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {

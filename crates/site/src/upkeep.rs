@@ -21,7 +21,7 @@ impl Site {
     }
 
     /// Checks every stored byte against its hash, and repairs what other copies or unchanged source folders
-    /// still have. Snapshots wait meanwhile. Errors: [`crate::SiteError::AccessDenied`].
+    /// still have. Errors: [`crate::SiteError::AccessDenied`].
     pub async fn verify_content(&self, actor: &Actor) -> Result<VerifyReport> {
         actor.may(Action::MaintainContent)?;
         let library = self.library().await?;
@@ -39,7 +39,7 @@ impl Site {
 
     /// Where the files of each kept version came from. A folder that moved or changed does no harm: what it
     /// gives is checked against the version's hashes.
-    async fn sources_of_kept_versions(&self) -> Result<Vec<(ManifestId, PathBuf)>> {
+    pub(crate) async fn sources_of_kept_versions(&self) -> Result<Vec<(ManifestId, PathBuf)>> {
         let select = Query::select()
             .column(("v", "manifest_id"))
             .column(("p", "pkg_source_path"))

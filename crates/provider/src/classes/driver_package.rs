@@ -115,37 +115,7 @@ fn field(name: &str, value: Value) -> Result<FieldValue, Fault> {
 
 /// A new package: the site's defaults with a change on top.
 fn new_package(change: PackageChange) -> NewPackage {
-    macro_rules! with_defaults {
-        ($($field:ident),+) => {{
-            let defaults = NewPackage::default();
-            NewPackage { $($field: change.$field.unwrap_or(defaults.$field)),+ }
-        }};
-    }
-    // The compiler checks that no field is missing.
-    with_defaults!(
-        name,
-        description,
-        manufacturer,
-        language,
-        version,
-        mif_filename,
-        mif_name,
-        mif_publisher,
-        mif_version,
-        isv_string,
-        alternate_content_providers,
-        share_name,
-        share_type,
-        stored_pkg_path,
-        preferred_address_type,
-        ignore_address_schedule,
-        forced_disconnect_enabled,
-        forced_disconnect_delay,
-        forced_disconnect_num_retries,
-        num_of_programs,
-        pkg_flags,
-        priority,
-        pkg_source_flag,
-        pkg_source_path
-    )
+    let mut new = NewPackage::default();
+    new.apply(change);
+    new
 }

@@ -51,6 +51,7 @@ impl Site {
             gone.extend(record.apply().await?);
         }
         tx.commit().await?;
+        self.suspects().note(facts);
         self.release(&gone).await;
         Ok(())
     }

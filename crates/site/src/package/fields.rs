@@ -136,8 +136,8 @@ macro_rules! package_fields {
                 Ok(())
             }
 
-            /// Applies a change.
-            pub(crate) fn apply(&mut self, change: PackageChange) {
+            /// Applies a change; checks nothing.
+            pub fn apply(&mut self, change: PackageChange) {
                 $(if let Some(value) = change.$field { self.$field = value; })+
             }
         }

@@ -49,6 +49,10 @@ const TEXTS: &[(u32, &str)] = &[
     (39003, "Distribution point %1 enrolled; it serves content at %2."),
     (39005, "The source of package %1 (%2) is odd: %3"),
     (39004, "Package %1 was removed from distribution point %2."),
+    (
+        39005,
+        "Refused content was damaged in %1 packs: %2 pieces were repaired, %3 files could not be; refresh their packages.",
+    ),
 ];
 
 /// The message in words.
@@ -197,6 +201,12 @@ impl Message {
     pub(crate) fn verified(id: &str, dp: &str, version: u32, files: u64) -> Self {
         let inserts = [id, dp, &version.to_string(), &files.to_string()];
         Self::new(2384, Severity::Information, DP_MONITOR, &inserts).of_package(id).at_dp(dp)
+    }
+
+    pub(crate) fn content_mended(packs: usize, repaired: u64, lost: usize) -> Self {
+        let severity = if lost == 0 { Severity::Warning } else { Severity::Error };
+        let inserts = [packs.to_string(), repaired.to_string(), lost.to_string()];
+        Self::new(39005, severity, DISTRIBUTION_MANAGER, &inserts.each_ref().map(String::as_str))
     }
 
     pub(crate) fn removed(id: &str, dp: &str) -> Self {

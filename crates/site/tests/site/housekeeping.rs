@@ -73,6 +73,7 @@ on_both! {
         let (ran, ()) = tokio::join!(stage.site.run_workers(stop.clone()), cleaned);
         ran.unwrap();
         assert_eq!(stage.message_ids().await, [30000, 2300, 2376, 2311, 2301]);
+        // Both tokens are gone: the enrolment token a month after its end.
         for table in ["api_token", "enrol_token"] {
             let left = stage.raw_sql(format!("SELECT CAST(COUNT(*) AS TEXT) FROM {table}")).await;
             assert_eq!(left[0][0], "0", "{table}");
