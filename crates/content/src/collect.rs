@@ -88,7 +88,9 @@ impl Library {
         let _alone = match self.use_of_chunks.try_write() {
             Ok(alone) => alone,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Ok(CollectReport { more: true, ..CollectReport::default() }),
+            Err(TryLockError::WouldBlock) => {
+                return Ok(CollectReport { more: true, ..CollectReport::default() });
+            }
         };
         let grace_s = i64::try_from(grace.as_secs()).unwrap_or(i64::MAX);
         let mut report = CollectReport::default();

@@ -26,7 +26,10 @@ impl std::fmt::Debug for Recording {
 }
 
 impl Recording {
-    fn new(root: &Path, before: impl Fn(usize, &'static str) -> Result<(), StoreError> + Send + Sync + 'static) -> Arc<Recording> {
+    fn new(
+        root: &Path,
+        before: impl Fn(usize, &'static str) -> Result<(), StoreError> + Send + Sync + 'static,
+    ) -> Arc<Recording> {
         let inner = LocalStore::open(root).unwrap();
         Arc::new(Recording { inner, calls: Mutex::default(), before: Box::new(before) })
     }
@@ -212,7 +215,10 @@ fn a_full_disk_publishes_nothing_and_gives_back_what_it_took() {
         let folder = tempfile::tempdir().unwrap();
         let source = folder.path().join("source");
         // More than one pack, so that some are in the store when the disk fills.
-        write(&source, &[("a.cab", &noise(1, 40 << 20)), ("b.sys", &code(2, 100_000)), ("c.sys", &code(2, 100_100))]);
+        write(
+            &source,
+            &[("a.cab", &noise(1, 40 << 20)), ("b.sys", &code(2, 100_000)), ("c.sys", &code(2, 100_100))],
+        );
         let puts = Arc::new(Mutex::new(0));
         let counted = puts.clone();
         let store = Recording::new(&folder.path().join("library"), move |_, call| {
@@ -224,7 +230,11 @@ fn a_full_disk_publishes_nothing_and_gives_back_what_it_took() {
         let error = snapshot(&library, &source, None).unwrap_err();
         assert!(matches!(error, content::SnapshotError::NoSpace), "put {failing_put}: {error:?}");
         assert!(*puts.lock().unwrap() >= failing_put, "the fault fired");
-        assert_eq!(support::objects(&folder.path().join("library")).len(), 0, "put {failing_put}: nothing is left");
+        assert_eq!(
+            support::objects(&folder.path().join("library")).len(),
+            0,
+            "put {failing_put}: nothing is left"
+        );
         assert_eq!(support::objects(&folder.path().join("work/staging")).len(), 0, "put {failing_put}");
         assert_eq!(library.stats().unwrap().packs, 0);
         // There is room again.

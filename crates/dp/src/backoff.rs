@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// The wait after the first failure.
-pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The wait after the first failure: a site that restarts is back within it.
+pub(crate) const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest wait of a job that keeps failing.
 pub(crate) const JOB_WAIT_MAX: Duration = Duration::from_secs(600);
 /// The longest wait for a site that does not answer; a thousand agents at this pace are a few requests a second.
@@ -28,14 +28,14 @@ mod tests {
     #[test]
     fn waits_double_up_to_a_limit_and_spread() {
         for (failures, random, expect_ms) in [
-            (1, 0.5, 1000),
-            (2, 0.5, 2000),
-            (5, 0.5, 16_000),
-            (5, 0.0, 12_000),
-            (5, 1.0, 20_000),
+            (1, 0.5, 250),
+            (2, 0.5, 500),
+            (5, 0.5, 4_000),
+            (5, 0.0, 3_000),
+            (5, 1.0, 5_000),
             (20, 0.5, 600_000),
             (u32::MAX, 0.5, 600_000),
-            (0, 0.5, 1000),
+            (0, 0.5, 250),
         ] {
             assert_eq!(
                 wait(failures, JOB_WAIT_MAX, random),

@@ -20,7 +20,7 @@ use crate::backoff::{SITE_WAIT_MAX, jittered};
 use crate::error::DpError;
 
 /// Tries to reach the site for an enrolment before the start fails.
-const ENROL_TRIES_MAX: u32 = 5;
+const ENROL_TRIES_MAX: u32 = 8;
 const FILE_NAME: &str = "identity.json";
 
 /// A lasting identity.
@@ -109,7 +109,7 @@ pub(crate) async fn enrol(
     let mut failures = 0;
     loop {
         match enrol_once(&endpoint, token, name, content_url).await {
-            Err(DpError::Net(error @ NetError::Unreachable { .. })) if failures + 1 < ENROL_TRIES_MAX => {
+            Err(DpError::Net(error)) if will_pass(&error) && failures + 1 < ENROL_TRIES_MAX => {
                 failures += 1;
                 tracing::warn!(%error, "Cannot reach the site to enrol; trying again");
                 clock.sleep(jittered(failures, SITE_WAIT_MAX)).await;
@@ -152,6 +152,12 @@ async fn enrol_once(
         certificate_pem: reply.certificate_pem,
         key_pem: key.map(|key| key.key_pem),
     })
+}
+
+/// Whether the site may answer otherwise in a moment: it is not there, or has too much to do.
+fn will_pass(error: &NetError) -> bool {
+    matches!(error, NetError::Unreachable { .. })
+        || error.refusal().is_some_and(|refusal| matches!(refusal.status, 429 | 503))
 }
 
 fn refusal(error: NetError) -> DpError {

@@ -34,7 +34,7 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How to talk to one server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct ClientOptions {
     /// The server.
     pub endpoint: Endpoint,
@@ -49,6 +49,16 @@ pub struct ClientOptions {
     /// Time that an answer may stand still; longer than the server's longest long poll. There is no limit on
     /// the whole answer, because a pack may take an hour on a slow link.
     pub read_timeout: Duration,
+}
+
+impl std::fmt::Debug for ClientOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientOptions")
+            .field("endpoint", &self.endpoint)
+            .field("identity", &self.identity)
+            .field("bearer", &self.bearer.as_ref().map(|_| "(secret)"))
+            .finish_non_exhaustive()
+    }
 }
 
 impl ClientOptions {
