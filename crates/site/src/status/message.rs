@@ -50,7 +50,7 @@ const TEXTS: &[(u32, &str)] = &[
     (39005, "The source of package %1 (%2) is odd: %3"),
     (39004, "Package %1 was removed from distribution point %2."),
     (
-        39005,
+        39006,
         "Refused content was damaged in %1 packs: %2 pieces were repaired, %3 files could not be; refresh their packages.",
     ),
 ];
@@ -206,7 +206,7 @@ impl Message {
     pub(crate) fn content_mended(packs: usize, repaired: u64, lost: usize) -> Self {
         let severity = if lost == 0 { Severity::Warning } else { Severity::Error };
         let inserts = [packs.to_string(), repaired.to_string(), lost.to_string()];
-        Self::new(39005, severity, DISTRIBUTION_MANAGER, &inserts.each_ref().map(String::as_str))
+        Self::new(39006, severity, DISTRIBUTION_MANAGER, &inserts.each_ref().map(String::as_str))
     }
 
     pub(crate) fn removed(id: &str, dp: &str) -> Self {
