@@ -2,8 +2,9 @@
 //!
 //! `refresh_requested` counts what was accepted, `refresh_done` what was answered. A request to an idle
 //! package must publish a version even from an unchanged source, and `refresh_forced` remembers up to which
-//! request that holds. A request that arrives while a snapshot runs is not forced: the worker looks again
-//! and publishes only what really changed. Requests that wait together are answered by one version.
+//! request that holds. A request that arrives while a snapshot runs that will publish in any case is not
+//! forced: the worker looks again and publishes only what really changed. A second look of that kind may find
+//! nothing, so a request during it is forced. Requests that wait together are answered by one version.
 
 use jiff::Timestamp;
 use sea_query::Query;
@@ -54,7 +55,9 @@ pub(crate) async fn request(tx: &mut Tx, package_id: &str, now: Timestamp) -> Re
     let row = tx.optional(&select).await?.ok_or_else(|| SiteError::package(package_id))?;
     let requested = row.get::<i64>("refresh_requested")? + 1;
     let running = row.get::<Option<String>>("lease_owner")?.is_some();
-    let forced = if running { row.get("refresh_forced")? } else { requested };
+    let forced: i64 = row.get("refresh_forced")?;
+    let publishes = running && forced > row.get::<i64>("refresh_done")?;
+    let forced = if publishes { forced } else { requested };
     let since: Option<i64> = row.get("refresh_since")?;
     let first = row.get::<i64>("stored_version")? == 0;
     let action = if first { ActionInProgress::Add } else { ActionInProgress::Update };

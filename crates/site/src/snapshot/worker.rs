@@ -206,6 +206,24 @@ mod tests {
             assert_eq!(versions(stage, &id).await, (5, false));
         }
 
+        async fn a_refresh_during_a_second_look_publishes_even_an_unchanged_source(stage: &Stage) {
+            let id = stage.package("dell").await.package_id;
+            let go = CancellationToken::new();
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            let running = claim(stage, "a").await;
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            stage.site.work_off(&running, &go).await.unwrap();
+            let second_look = claim(stage, "a").await;
+            assert!(!second_look.forced);
+            // Whoever sees version 2 now and refreshes waits for version 3.
+            assert_eq!(versions(stage, &id).await, (2, true));
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            stage.site.work_off(&second_look, &go).await.unwrap();
+            assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+            assert_eq!(versions(stage, &id).await, (3, false));
+        }
+
         async fn a_forced_request_stays_forced_over_a_failure(stage: &Stage) {
             let id = stage.package("dell").await.package_id;
             let source = stage.source("dell", &[]);
