@@ -23,6 +23,30 @@ pub(crate) struct SiteConfig {
     pub(crate) names: Vec<String>,
     /// UNC prefix to folder: `"\\\\files\\drivers" = "/srv/drivers"`.
     pub(crate) shares: BTreeMap<String, PathBuf>,
+    /// What the listener grants.
+    pub(crate) limits: LimitsConfig,
+}
+
+/// Limits that depend on the size of the fleet; the others are fixed in `net`.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct LimitsConfig {
+    /// Open connections in total; a distribution point needs about three.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) connections: Option<usize>,
+    /// Open connections of one address; a fleet behind one NAT shares one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) connections_per_address: Option<usize>,
+}
+
+impl LimitsConfig {
+    /// The listener's limits with these on top.
+    pub(crate) fn listener(&self) -> net::Limits {
+        let mut limits = net::Limits::default();
+        limits.connections = self.connections.unwrap_or(limits.connections);
+        limits.connections_per_peer = self.connections_per_address.unwrap_or(limits.connections_per_peer);
+        limits
+    }
 }
 
 /// A distribution point's configuration.

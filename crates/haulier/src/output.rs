@@ -28,6 +28,13 @@ pub(crate) fn line(text: impl std::fmt::Display) {
     let _ = std::io::stdout().flush();
 }
 
+/// Confirms to a script that a command did what it should; a person sees the exit code and silence.
+pub(crate) fn done(format: Format, what: &impl Serialize) {
+    if format == Format::Json {
+        json(what);
+    }
+}
+
 /// Prints the last word of a command that failed, on stderr.
 pub(crate) fn error(text: &impl std::fmt::Display) {
     eprintln!("{text}");

@@ -101,11 +101,24 @@ impl Remote {
             .map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, QUERY_ESCAPE)))
             .collect();
         let path = if query.is_empty() { class.to_owned() } else { format!("{class}?{}", query.join("&")) };
-        let mut body = self.send(Method::GET, &path, None).await?;
-        match body["value"].take() {
-            Value::Array(rows) => Ok(rows),
-            _ => Err(RemoteError::Garbled { what: format!("a list of {class} without `value`") }),
+        let mut rows = Vec::new();
+        let mut page = self.send(Method::GET, &path, None).await?;
+        loop {
+            match page["value"].take() {
+                Value::Array(instances) => rows.extend(instances),
+                _ => return Err(RemoteError::Garbled { what: format!("a list of {class} without `value`") }),
+            }
+            let Some(next) = page["@odata.nextLink"].as_str() else { return Ok(rows) };
+            let path = self.path_of(next)?;
+            page = self.send(Method::GET, &path, None).await?;
         }
+    }
+
+    /// The part of a link that `send` takes; a link to elsewhere would carry the password there.
+    fn path_of(&self, link: &str) -> Result<String> {
+        let garbled = || RemoteError::Garbled { what: format!("a next page at {link}") };
+        let (_, path) = link.split_once("/AdminService/wmi/").ok_or_else(garbled)?;
+        Ok(path.to_owned())
     }
 
     /// Creates an instance and returns it as stored.
@@ -191,32 +204,34 @@ fn refusal(status: StatusCode, body: &str) -> RemoteError {
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
     class: &'static str,
+    /// Names and OData literals.
     keys: Vec<(&'static str, String)>,
 }
 
 impl Key {
     /// An instance with one key, a string.
     pub(crate) fn one(class: &'static str, name: &'static str, value: &str) -> Self {
-        Self { class, keys: vec![(name, value.to_owned())] }
+        Self { class, keys: vec![(name, literal(value))] }
+    }
+
+    /// An instance with one key, a number.
+    pub(crate) fn number(class: &'static str, name: &'static str, value: u64) -> Self {
+        Self { class, keys: vec![(name, value.to_string())] }
     }
 
     /// An instance with several keys, all strings.
     pub(crate) fn several(class: &'static str, keys: &[(&'static str, &str)]) -> Self {
-        Self { class, keys: keys.iter().map(|&(name, value)| (name, value.to_owned())).collect() }
+        Self { class, keys: keys.iter().map(|&(name, value)| (name, literal(value))).collect() }
     }
 
     fn path(&self) -> String {
-        let quoted = |value: &str| {
-            let doubled = value.replace('\'', "''");
-            format!("'{}'", utf8_percent_encode(&doubled, QUERY_ESCAPE))
-        };
+        let escaped = |value: &str| utf8_percent_encode(value, QUERY_ESCAPE).to_string();
         let keys = match self.keys.as_slice() {
-            [(_, value)] => quoted(value),
-            several => several
-                .iter()
-                .map(|(name, value)| format!("{name}={}", quoted(value)))
-                .collect::<Vec<_>>()
-                .join(","),
+            [(_, value)] => escaped(value),
+            several => {
+                let pairs = several.iter().map(|(name, value)| format!("{name}={}", escaped(value)));
+                pairs.collect::<Vec<_>>().join(",")
+            }
         };
         format!("{}({keys})", self.class)
     }
@@ -249,6 +264,7 @@ mod tests {
              '%5B%22Display%3D%5C%5Cdp1%5C%22%5DMSWNET%3A%5B%22SMS_SITE%3DPS1%22%5D%5C%5Cdp1%5C')"
         );
         assert_eq!(Key::one("C", "K", "O'Neil").path(), "C('O''Neil')");
+        assert_eq!(Key::number("C", "K", 7).path(), "C(7)");
     }
 
     #[test]

@@ -1,4 +1,5 @@
 //! The commands as DESIGN spells them, typed one after another by an administrator; and what mistakes get.
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
 
 use processes::{Hierarchy, PASSWORD, fetch, succeed};
 use serde_json::Value;
@@ -106,6 +107,61 @@ async fn roles_decide_who_may_do_what() {
         let add = ["user", "create", "x", "--role", "reader", "--password-file", password_file];
         assert_eq!(exit(&add).await, Some(add_user), "{user} adds a user");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_sign_in_until_they_are_revoked_and_every_change_is_on_record() {
+    let hierarchy = Hierarchy::start(0).await;
+    let token = hierarchy.text(&["token", "create", "admin", "--label", "nightly"]).await.trim().to_owned();
+    let list_with = async |token: &str| {
+        let mut command = processes::program();
+        command.args(["package", "list"]).env("HAULIER_SITE", &hierarchy.site.address);
+        command.env("HAULIER_API_TOKEN", token).output().await.unwrap().status.code()
+    };
+    assert_eq!(list_with(&token).await, Some(0));
+    assert_eq!(list_with("made-up").await, Some(4));
+    let tokens = hierarchy.json(&["token", "list"]).await;
+    assert_eq!(
+        (&tokens[0]["Label"], &tokens[0]["UserName"]),
+        (&"nightly".into(), &"admin".into()),
+        "{tokens}"
+    );
+    hierarchy.text(&["token", "revoke", &tokens[0]["TokenID"].to_string()]).await;
+    assert_eq!(list_with(&token).await, Some(4));
+
+    let password_file = hierarchy.folder.path().join("pw");
+    let password_file = password_file.to_str().unwrap();
+    let create = ["user", "create", "bob", "--role", "author", "--password-file", password_file];
+    hierarchy.text(&create).await;
+    assert_eq!(hierarchy.haulier(&create).await.status.code(), Some(1), "nobody is replaced by accident");
+    hierarchy.text(&["user", "set", "bob", "--role", "operator"]).await;
+    assert_eq!(hierarchy.json(&["user", "list"]).await[1]["Role"], "operator");
+    let messages = hierarchy.json(&["status", "--messages"]).await;
+    let texts: Vec<&str> =
+        messages.as_array().unwrap().iter().filter_map(|row| row["Text"].as_str()).collect();
+    assert!(texts.iter().any(|text| text.contains("admin") && text.contains("bob")), "{texts:#?}");
+}
+
+#[tokio::test]
+async fn what_a_site_stores_is_for_its_own_user_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let hierarchy = Hierarchy::start(1).await;
+    let mut looked_at = 0;
+    for data in [&hierarchy.site.data, &hierarchy.points[0].data] {
+        let mut folders = vec![data.clone()];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let entry = entry.unwrap();
+                let mode = entry.metadata().unwrap().permissions().mode() & 0o077;
+                assert_eq!(mode, 0, "{} is open to others", entry.path().display());
+                looked_at += 1;
+                if entry.file_type().unwrap().is_dir() {
+                    folders.push(entry.path());
+                }
+            }
+        }
+    }
+    assert!(looked_at > 5);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

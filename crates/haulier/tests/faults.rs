@@ -1,5 +1,6 @@
 //! What goes wrong at night, with real processes: sources, disks, silence, damage, tricks. Each fault is seen to
 //! have happened before the recovery is judged.
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,5 @@
 //! A site that listens beyond loopback speaks TLS with its own CA, and nobody gets in without it.
+#![allow(clippy::unwrap_used, reason = "helper functions of a test stop it where they cannot go on")]
 
 use std::path::Path;
 use std::process::Stdio;

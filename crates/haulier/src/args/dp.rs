@@ -20,14 +20,17 @@ pub(crate) enum DpCommand {
     /// Run a distribution point in the foreground until SIGTERM.
     Run(DpRun),
     /// List the site's distribution points.
+    #[command(after_help = "Example: haulier dp list")]
     List,
     /// Show one distribution point and what it holds.
+    #[command(after_help = "Example: haulier dp show dp1.example.test")]
     Show {
         /// Its name.
         name: String,
     },
     /// Hash a package again on a distribution point (all of its packages without `--package`); what is
     /// damaged is fetched again.
+    #[command(after_help = "Example: haulier dp validate dp1.example.test --package PS100001")]
     Validate {
         /// The distribution point.
         name: String,
@@ -36,6 +39,7 @@ pub(crate) enum DpCommand {
         package: Option<String>,
     },
     /// Forget a distribution point that will not come back.
+    #[command(after_help = "Example: haulier dp remove dp3.example.test")]
     Remove {
         /// Its name.
         name: String,

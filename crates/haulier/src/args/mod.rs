@@ -88,7 +88,8 @@ pub(crate) enum Command {
     Package(PackageCommand),
     /// Where every package stands on every distribution point.
     Status(StatusArgs),
-    /// Ask the provider in WQL: `haulier query "SELECT Name FROM SMS_DriverPackage" --json`.
+    /// Ask the provider in WQL.
+    #[command(after_help = "Example: haulier query \"SELECT Name FROM SMS_DriverPackage\" --json")]
     Query {
         /// One SELECT over one class.
         wql: String,
@@ -99,9 +100,14 @@ pub(crate) enum Command {
     /// Who may sign in.
     #[command(subcommand)]
     User(UserCommand),
+    /// Bearer tokens for scripts, instead of passwords.
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Look for what is wrong here and say what to do.
+    #[command(after_help = "Example: haulier doctor")]
     Doctor,
-    /// Print completions for a shell: `haulier completions bash > /etc/bash_completion.d/haulier`.
+    /// Print completions for a shell.
+    #[command(after_help = "Example: haulier completions bash > /etc/bash_completion.d/haulier")]
     Completions {
         /// The shell.
         shell: clap_complete::Shell,
@@ -131,16 +137,23 @@ pub(crate) struct StatusArgs {
     /// Show progress until every distribution point holds the current version.
     #[arg(long)]
     pub(crate) watch: bool,
+
+    /// Show what happened instead, newest first: status messages, audit messages among them.
+    #[arg(long, conflicts_with = "watch")]
+    pub(crate) messages: bool,
 }
 
 /// `haulier content`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ContentCommand {
     /// Sizes and savings.
+    #[command(after_help = "Example: haulier content stats")]
     Stats,
     /// Check every stored byte against its hash; repair from unchanged source folders.
+    #[command(after_help = "Example: haulier content verify --json")]
     Verify,
-    /// Delete what no kept version needs.
+    /// Delete what no kept version needs and no transfer may still read.
+    #[command(after_help = "Example: haulier content collect")]
     Collect,
 }
 
@@ -148,6 +161,7 @@ pub(crate) enum ContentCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
     /// List users and roles.
+    #[command(after_help = "Example: haulier user list")]
     List,
     /// Add a user.
     #[command(after_help = "Example: haulier user create reader1 --role reader --password-file pw")]
@@ -161,9 +175,80 @@ pub(crate) enum UserCommand {
         #[arg(long, value_name = "FILE")]
         password_file: PathBuf,
     },
+    /// Change a user's role or password; a new password ends the user's tokens.
+    #[command(after_help = "Example: haulier user set reader1 --role operator")]
+    Set {
+        /// The user's name.
+        name: String,
+        /// administrator, operator (distribute, refresh), author (packages) or reader.
+        #[arg(long, required_unless_present = "password_file")]
+        role: Option<String>,
+        /// The first line of this file is the new password.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
     /// Remove a user and the user's tokens.
+    #[command(after_help = "Example: haulier user delete reader1")]
     Delete {
         /// The user's name.
         name: String,
     },
+}
+
+/// `haulier token`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// List tokens; their secrets are not kept.
+    #[command(after_help = "Example: haulier token list")]
+    List,
+    /// Make a token and print it, once: `HAULIER_API_TOKEN` takes it.
+    #[command(after_help = "Example: haulier token create operator1 --label nightly --days 90")]
+    Create {
+        /// The user that the token signs in as.
+        user: String,
+        /// What it is for.
+        #[arg(long)]
+        label: String,
+        /// How many days it lasts.
+        #[arg(long, default_value_t = 90)]
+        days: u32,
+    },
+    /// End a token.
+    #[command(after_help = "Example: haulier token revoke 3")]
+    Revoke {
+        /// The token's number in `haulier token list`.
+        id: u64,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, bool)>) {
+        let path = format!("{path} {}", command.get_name());
+        for inner in command.get_subcommands() {
+            leaves(inner, &path, found);
+        }
+        if !command.has_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let expected = format!("Example:{} ", path.trim_end());
+            found.push((path.clone(), format!("{help} ").contains(&expected)));
+        }
+    }
+
+    #[test]
+    fn every_command_has_an_example_of_itself() {
+        let mut found = Vec::new();
+        leaves(&Cli::command(), "", &mut found);
+        let without: Vec<_> = found.iter().filter(|(_, has)| !has).map(|(path, _)| path).collect();
+        assert!(found.len() > 25 && without.is_empty(), "no example: {without:?}");
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
 }

@@ -6,8 +6,10 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub(crate) enum PackageCommand {
     /// List the driver packages.
+    #[command(after_help = "Example: haulier package list --json")]
     List,
     /// Show one driver package with its distribution points.
+    #[command(after_help = "Example: haulier package show PS100001")]
     Show {
         /// The package: its ID or exact name.
         package: String,
@@ -15,6 +17,7 @@ pub(crate) enum PackageCommand {
     /// Create a driver package and print its ID; its first version is read from the source at once.
     Create(PackageCreate),
     /// Change a driver package's properties.
+    #[command(after_help = "Example: haulier package set PS100001 --priority high --label A07")]
     Set {
         /// The package: its ID or exact name.
         package: String,
@@ -22,6 +25,7 @@ pub(crate) enum PackageCommand {
         changes: PackageChanges,
     },
     /// Delete a package: content first leaves its distribution points, then the site.
+    #[command(after_help = "Example: haulier package delete PS100001")]
     Delete {
         /// The package: its ID or exact name.
         package: String,
@@ -42,6 +46,7 @@ pub(crate) enum PackageCommand {
         distribution_points: Vec<String>,
     },
     /// Remove a package from distribution points.
+    #[command(after_help = "Example: haulier package remove PS100001 dp2.example.test")]
     Remove {
         /// The package: its ID or exact name.
         package: String,
@@ -50,6 +55,7 @@ pub(crate) enum PackageCommand {
         distribution_points: Vec<String>,
     },
     /// Check a package on distribution points and fetch what is damaged or missing, at the same version.
+    #[command(after_help = "Example: haulier package redistribute PS100001 dp1.example.test")]
     Redistribute {
         /// The package: its ID or exact name.
         package: String,
@@ -58,6 +64,7 @@ pub(crate) enum PackageCommand {
         distribution_points: Vec<String>,
     },
     /// List a package's published versions.
+    #[command(after_help = "Example: haulier package history PS100001")]
     History {
         /// The package: its ID or exact name.
         package: String,

@@ -37,7 +37,7 @@ pub(crate) struct SiteInit {
     #[arg(long, value_name = "NAME", default_value = "")]
     pub(crate) site_name: String,
 
-    /// A PostgreSQL URL, for several site servers on one site; without it SQLite in the data folder.
+    /// A PostgreSQL URL; without it SQLite in the data folder.
     #[arg(long, env = "HAULIER_DATABASE", hide_env_values = true, value_name = "URL")]
     pub(crate) database: Option<String>,
 

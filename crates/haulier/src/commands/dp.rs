@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::rows;
-use super::site::{load_ca, open_site, shutdown_on_signal};
+use super::site::{keep_private, load_ca, open_site, raise_file_limit, shutdown_on_signal};
 use crate::args::{DpCommand, DpRun, SiteAddress};
 use crate::config::{self, DpConfig};
 use crate::output::{self, Format, Table};
@@ -25,13 +25,14 @@ pub(crate) async fn run(command: &DpCommand, address: &SiteAddress, format: Form
         DpCommand::Run(args) => serve(args, address).await,
         DpCommand::List => list(&remote()?, format).await,
         DpCommand::Show { name } => show(&remote()?, name, format).await,
-        DpCommand::Validate { name, package } => validate(&remote()?, name, package.as_deref()).await,
+        DpCommand::Validate { name, package } => validate(&remote()?, name, package.as_deref(), format).await,
         DpCommand::Remove { name } => {
             let remote = remote()?;
             let dp = rows::distribution_point(&remote, name).await?;
-            Ok(remote
-                .delete(&Key::one("Haulier_DistributionPoint", "NALPath", &rows::text(&dp, "NALPath")))
-                .await?)
+            let nal_path = rows::text(&dp, "NALPath");
+            remote.delete(&Key::one("Haulier_DistributionPoint", "NALPath", &nal_path)).await?;
+            output::done(format, &json!({ "Removed": name }));
+            Ok(())
         }
     }
 }
@@ -89,7 +90,10 @@ async fn show(remote: &Remote, name: &str, format: Format) -> Result<()> {
     Ok(())
 }
 
-async fn validate(remote: &Remote, name: &str, package: Option<&str>) -> Result<()> {
+/// States in which a package can be validated: installed, or being validated already.
+const VALIDATED_STATES: [u64; 2] = [0, 8];
+
+async fn validate(remote: &Remote, name: &str, package: Option<&str>, format: Format) -> Result<()> {
     let dp = rows::distribution_point(remote, name).await?;
     let nal_path = rows::text(&dp, "NALPath");
     let packages = match package {
@@ -97,17 +101,21 @@ async fn validate(remote: &Remote, name: &str, package: Option<&str>) -> Result<
         None => {
             let filter = format!("NALPath eq {}", literal(&nal_path));
             let states = remote.list("Haulier_DistributionState", &[("$filter", &filter)]).await?;
-            states.iter().map(|state| rows::text(state, "PackageID")).collect()
+            let ready = |state: &&serde_json::Value| VALIDATED_STATES.contains(&rows::number(state, "State"));
+            states.iter().filter(ready).map(|state| rows::text(state, "PackageID")).collect()
         }
     };
-    for package_id in packages {
+    for package_id in &packages {
         let parameters = json!({ "PackageId": package_id, "NALPath": nal_path });
         remote.invoke_static("SMS_DistributionPoint", "VerifyPackage", &parameters).await?;
     }
+    output::done(format, &json!({ "Validating": packages }));
     Ok(())
 }
 
 async fn serve(args: &DpRun, site: &SiteAddress) -> Result<()> {
+    keep_private();
+    raise_file_limit();
     let config: DpConfig = config::load(&args.data)?;
     let token = args.token.as_deref().map(str::parse).transpose()?;
     if token.is_some() && args.name.is_none() {

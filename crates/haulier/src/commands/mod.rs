@@ -15,6 +15,7 @@ mod query;
 pub(crate) mod rows;
 mod site;
 pub(crate) mod status;
+mod token;
 mod user;
 
 /// Does what the command line says.
@@ -30,6 +31,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
         Command::Query { wql } => query::run(wql, &remote()?, format).await,
         Command::Content(command) => content::run(command, &remote()?, format).await,
         Command::User(command) => user::run(command, &remote()?, format).await,
+        Command::Token(command) => token::run(command, &remote()?, format).await,
         Command::Doctor => doctor::run(&cli.site, format).await,
         Command::Completions { shell } => {
             clap_complete::generate(*shell, &mut Cli::command(), "haulier", &mut std::io::stdout());

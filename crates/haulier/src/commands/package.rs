@@ -18,29 +18,35 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
         PackageCommand::List => list(remote, format).await,
         PackageCommand::Show { package } => show(remote, package, format).await,
         PackageCommand::Create(args) => create(remote, args, format).await,
-        PackageCommand::Set { package, changes } => set(remote, package, changes).await,
+        PackageCommand::Set { package, changes } => set(remote, package, changes, format).await,
         PackageCommand::Delete { package } => {
             let id = id_of(remote, package).await?;
-            Ok(remote.delete(&key(&id)).await?)
+            remote.delete(&key(&id)).await?;
+            output::done(format, &json!({ "PackageID": id, "Deleting": true }));
+            Ok(())
         }
         PackageCommand::Refresh { package } => {
             let id = id_of(remote, package).await?;
-            remote.invoke(&key(&id), "RefreshPkgSource", &no_parameters()).await?;
+            let reply = remote.invoke(&key(&id), "RefreshPkgSource", &no_parameters()).await?;
+            output::done(format, &json!({ "PackageID": id, "ReturnValue": reply["ReturnValue"] }));
             Ok(())
         }
         PackageCommand::Distribute { package, distribution_points } => {
-            distribute(remote, package, distribution_points).await
+            distribute(remote, package, distribution_points, format).await
         }
         PackageCommand::Remove { package, distribution_points } => {
-            for assignment in assignments(remote, package, distribution_points).await? {
-                remote.delete(&assignment).await?;
+            let assignments = assignments(remote, package, distribution_points).await?;
+            for assignment in &assignments {
+                remote.delete(assignment).await?;
             }
+            output::done(format, &json!({ "Removing": distribution_points }));
             Ok(())
         }
         PackageCommand::Redistribute { package, distribution_points } => {
             for assignment in assignments(remote, package, distribution_points).await? {
                 remote.change(&assignment, &json!({ "RefreshNow": true })).await?;
             }
+            output::done(format, &json!({ "Redistributing": distribution_points }));
             Ok(())
         }
         PackageCommand::History { package } => history(remote, package, format).await,
@@ -115,9 +121,11 @@ async fn create(remote: &Remote, args: &PackageCreate, format: Format) -> Result
     Ok(())
 }
 
-async fn set(remote: &Remote, package: &str, changes: &PackageChanges) -> Result<()> {
+async fn set(remote: &Remote, package: &str, changes: &PackageChanges, format: Format) -> Result<()> {
     let id = id_of(remote, package).await?;
-    remote.change(&key(&id), &Value::Object(properties_of(changes))).await?;
+    let properties = properties_of(changes);
+    remote.change(&key(&id), &Value::Object(properties.clone())).await?;
+    output::done(format, &json!({ "PackageID": id, "Changed": properties }));
     Ok(())
 }
 
@@ -139,7 +147,7 @@ fn properties_of(changes: &PackageChanges) -> Map<String, Value> {
     properties
 }
 
-async fn distribute(remote: &Remote, package: &str, names: &[String]) -> Result<()> {
+async fn distribute(remote: &Remote, package: &str, names: &[String], format: Format) -> Result<()> {
     let id = id_of(remote, package).await?;
     let mut site_codes = Vec::new();
     let mut nal_paths = Vec::new();
@@ -150,6 +158,7 @@ async fn distribute(remote: &Remote, package: &str, names: &[String]) -> Result<
     }
     let parameters = json!({ "SiteCode": site_codes, "NALPath": nal_paths });
     remote.invoke(&key(&id), "AddDistributionPoints", &parameters).await?;
+    output::done(format, &json!({ "PackageID": id, "Distributing": names }));
     Ok(())
 }
 

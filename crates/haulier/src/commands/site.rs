@@ -10,8 +10,10 @@ use axum::Router;
 use axum::routing::get;
 use clock::SystemClock;
 use net::ca::SiteCa;
-use net::{Limits, Listener, ListenerOptions, ListenerStats};
+use net::{Listener, ListenerOptions, ListenerStats};
 use provider::Provider;
+use rustix::fs::Mode;
+use rustix::process::{Resource, getrlimit, setrlimit, umask};
 use serde_json::json;
 use site::{Site, SiteOptions};
 use tokio::signal::unix::{SignalKind, signal};
@@ -41,8 +43,12 @@ pub(crate) async fn run(command: &SiteCommand, format: Format) -> Result<()> {
 }
 
 async fn init(args: &SiteInit, format: Format) -> Result<()> {
+    keep_private();
     std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create {}", args.data.display()))?;
-    let config = SiteConfig { database: args.database.clone(), ..config::load(&args.data)? };
+    let mut config: SiteConfig = config::load(&args.data)?;
+    if args.database.is_some() {
+        config.database = args.database.clone();
+    }
     let given = args.password_file.as_deref().map(read_password).transpose()?;
     let password = match &given {
         Some(password) => password.clone(),
@@ -53,9 +59,19 @@ async fn init(args: &SiteInit, format: Format) -> Result<()> {
         site_name: args.site_name.clone(),
         ..site_options(&args.data, &config)
     };
-    Site::init(&options, &password, SystemClock::shared()).await?;
-    SiteCa::create(&args.data.join(CA_FOLDER), &args.site_code, SystemClock::shared())?;
+    // The database comes last: what it holds is what makes the folder a site.
     config::save(&args.data, &config)?;
+    let authority = args.data.join(CA_FOLDER);
+    let had_authority = SiteCa::exists(&authority);
+    if !had_authority {
+        SiteCa::create(&authority, &args.site_code, SystemClock::shared())?;
+    }
+    if let Err(error) = Site::init(&options, &password, SystemClock::shared()).await {
+        if !had_authority {
+            std::fs::remove_dir_all(&authority).context("cannot take back the certificate authority")?;
+        }
+        return Err(error.into());
+    }
     // Only a password that nobody knows yet is shown.
     let shown = given.is_none().then_some(password);
     match format {
@@ -112,6 +128,8 @@ pub(crate) fn load_ca(data: &Path) -> Result<SiteCa> {
 }
 
 async fn serve(args: &SiteRun) -> Result<()> {
+    keep_private();
+    raise_file_limit();
     let config: SiteConfig = config::load(&args.data)?;
     let site = open_site(&args.data).await?;
     let ca = load_ca(&args.data)?;
@@ -122,9 +140,11 @@ async fn serve(args: &SiteRun) -> Result<()> {
     } else {
         Some(ca.issue_server(&server_names(addr, &config, &site))?)
     };
-    let listener =
-        Listener::bind(ListenerOptions { addr, tls, limits: Limits::default() }, SystemClock::shared())
-            .await?;
+    let listener = Listener::bind(
+        ListenerOptions { addr, tls, limits: config.limits.listener() },
+        SystemClock::shared(),
+    )
+    .await?;
     let router = router(&site, ca, &listener);
     output::line(format_args!("listening on {}", listener.url()));
 
@@ -189,6 +209,21 @@ fn server_names(addr: SocketAddr, config: &SiteConfig, site: &Site) -> Vec<Strin
     names.sort();
     names.dedup();
     names
+}
+
+/// What the servers write is for their own user only.
+pub(crate) fn keep_private() {
+    umask(Mode::RWXG | Mode::RWXO);
+}
+
+/// Each connection, each file that is read and the database need a descriptor; the usual soft limit of 1024
+/// would be the first thing that a large fleet meets.
+pub(crate) fn raise_file_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit on open files stays as it is");
+    }
 }
 
 /// Ends the servers on SIGTERM and on Ctrl-C.

@@ -14,6 +14,8 @@ use crate::remote::{Remote, RemoteError, literal};
 
 /// How often `--watch` asks.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
+/// How many messages `--messages` shows.
+const MESSAGES_SHOWN: &str = "200";
 
 /// Does what the command line says.
 pub(crate) async fn run(args: &StatusArgs, remote: &Remote, format: Format) -> Result<()> {
@@ -21,12 +23,34 @@ pub(crate) async fn run(args: &StatusArgs, remote: &Remote, format: Format) -> R
         Some(package) => Some(rows::text(&rows::package(remote, package).await?, "PackageID")),
         None => None,
     };
+    if args.messages {
+        return messages(remote, id.as_deref(), format).await;
+    }
     let states =
         if args.watch { watch(remote, id.as_deref()).await? } else { states(remote, id.as_deref()).await? };
     match format {
         Format::Json => output::json(&states),
         Format::Text => print(&states),
     }
+    Ok(())
+}
+
+async fn messages(remote: &Remote, package_id: Option<&str>, format: Format) -> Result<()> {
+    let filter = package_id.map(|id| format!("PackageID eq {}", literal(id)));
+    let mut options = vec![("$orderby", "RecordID desc"), ("$top", MESSAGES_SHOWN)];
+    if let Some(filter) = &filter {
+        options.push(("$filter", filter));
+    }
+    let messages = remote.list("Haulier_StatusMessage", &options).await?;
+    if format == Format::Json {
+        output::json(&messages);
+        return Ok(());
+    }
+    let mut table = Table::new(&["TIME", "SEVERITY", ">ID", "TEXT"]);
+    for message in &messages {
+        table.row(["Time", "SeverityName", "MessageID", "Text"].map(|name| rows::text(message, name)));
+    }
+    table.print();
     Ok(())
 }
 

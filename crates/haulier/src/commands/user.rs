@@ -1,7 +1,7 @@
 //! `haulier user`.
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::rows;
 use super::site::read_password;
@@ -18,9 +18,26 @@ pub(crate) async fn run(command: &UserCommand, remote: &Remote, format: Format) 
         UserCommand::Create { name, role, password_file } => {
             let password = read_password(password_file)?;
             remote.create(CLASS, &json!({ "Name": name, "Role": role, "Password": password })).await?;
+            output::done(format, &json!({ "Name": name, "Role": role }));
             Ok(())
         }
-        UserCommand::Delete { name } => Ok(remote.delete(&Key::one(CLASS, "Name", name)).await?),
+        UserCommand::Set { name, role, password_file } => {
+            let mut properties = Map::new();
+            if let Some(role) = role {
+                properties.insert("Role".to_owned(), json!(role));
+            }
+            if let Some(file) = password_file {
+                properties.insert("Password".to_owned(), json!(read_password(file)?));
+            }
+            remote.change(&Key::one(CLASS, "Name", name), &Value::Object(properties)).await?;
+            output::done(format, &json!({ "Name": name, "Changed": true }));
+            Ok(())
+        }
+        UserCommand::Delete { name } => {
+            remote.delete(&Key::one(CLASS, "Name", name)).await?;
+            output::done(format, &json!({ "Name": name, "Deleted": true }));
+            Ok(())
+        }
     }
 }
 

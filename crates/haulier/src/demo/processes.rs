@@ -1,6 +1,6 @@
 //! The demo's processes: this same program, started as an administrator would start it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -34,25 +34,18 @@ pub(super) struct Server {
 impl Hierarchy {
     /// Makes a site, starts it, enrols and starts distribution points; all under `folder`.
     pub(super) async fn start(folder: &Path, distribution_points: usize) -> Result<Self> {
-        let program = std::env::current_exe().context("this program cannot find itself")?;
         let data = folder.join("ps1");
         let password_file = folder.join("password");
         std::fs::write(&password_file, PASSWORD)?;
         let init = ["site", "init", "--site-code", "PS1", "--site-name", "Demo site"];
-        output_of(
-            Command::new(&program)
-                .args(init)
-                .arg("--data")
-                .arg(&data)
-                .arg("--password-file")
-                .arg(&password_file),
-        )
-        .await?;
-        let mut run = Command::new(&program);
+        let mut make = haulier()?;
+        make.args(init).arg("--data").arg(&data).arg("--password-file").arg(&password_file);
+        output_of(make).await?;
+        let mut run = haulier()?;
         run.args(["--log", "warn", "site", "run", "--listen", "127.0.0.1:0"]).arg("--data").arg(&data);
         let mut hierarchy = Self { site: Server::start("PS1", run).await?, distribution_points: Vec::new() };
         for number in 1..=distribution_points {
-            let dp = hierarchy.start_distribution_point(&program, &data, folder, number).await?;
+            let dp = hierarchy.start_distribution_point(&data, folder, number).await?;
             hierarchy.distribution_points.push(dp);
         }
         Ok(hierarchy)
@@ -60,16 +53,15 @@ impl Hierarchy {
 
     async fn start_distribution_point(
         &self,
-        program: &PathBuf,
         site_data: &Path,
         folder: &Path,
         number: usize,
     ) -> Result<Server> {
         let name = format!("dp{number}.example.test");
-        let token =
-            output_of(Command::new(program).args(["dp", "token"]).arg("--data").arg(site_data).arg(&name))
-                .await?;
-        let mut run = Command::new(program);
+        let mut make = haulier()?;
+        make.args(["dp", "token"]).arg("--data").arg(site_data).arg(&name);
+        let token = output_of(make).await?;
+        let mut run = haulier()?;
         run.args(["--log", "warn", "dp", "run", "--listen", "127.0.0.1:0", "--site", &self.site.url])
             .args(["--token", token.trim(), "--name", &name])
             .arg("--data")
@@ -128,7 +120,17 @@ impl Server {
     }
 }
 
-async fn output_of(command: &mut Command) -> Result<String> {
+/// This same program. What the administrator has set for a real site must not reach the demo's.
+fn haulier() -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("this program cannot find itself")?);
+    let settings = std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("HAULIER_"));
+    for (name, _) in settings {
+        command.env_remove(name);
+    }
+    Ok(command)
+}
+
+async fn output_of(mut command: Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output().await?;
     if !output.status.success() {
         bail!("a step of the demo failed; its own message is above");

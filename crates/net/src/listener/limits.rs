@@ -36,8 +36,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 4096,
-            connections_per_peer: 512,
+            connections: 16_384,
+            connections_per_peer: 2048,
             handshake_time: Duration::from_secs(10),
             header_time: Duration::from_secs(30),
             idle_time: Duration::from_secs(120),
