@@ -74,7 +74,7 @@ impl Site {
 
     async fn keep_house(&self, cancel: &CancellationToken) {
         while !cancel.is_cancelled() {
-            for done in [self.forget_old().await, self.collect().await] {
+            for done in [self.forget_old().await, self.collect().await.map(drop)] {
                 if let Err(error) = done {
                     tracing::error!(error = error_chain(&error), "housekeeping");
                 }

@@ -47,4 +47,4 @@ pub use package::fields::{FieldValue, NewPackage, PackageChange, PackageFields};
 pub use package::{ActionInProgress, Package, PackageVersion, SourceFault};
 pub use query::{Rows, Value, views};
 pub use server::{Site, SiteIdentity, SiteOptions};
-pub use status::{Severity, StatusFilter, StatusMessage};
+pub use status::{Severity, StatusFilter, StatusMessage, status_inserts, status_text};

@@ -1,11 +1,11 @@
 //! The site's content library: opened when first needed, its references recounted from the database.
 //!
 //! The database is the truth about which manifests are wanted; the library's counts are a copy of it. A
-//! process that dies between the two leaves them apart until the next opening recounts.
+//! process that dies between the two leaves them apart until the next opening, or the next collection, recounts.
 
 use std::sync::Arc;
 
-use content::{Library, LibraryOptions, LocalStore, ManifestId, ObjectStore, VoidMonitor};
+use content::{CollectReport, Library, LibraryOptions, LocalStore, ManifestId, ObjectStore, VoidMonitor};
 
 use crate::error::{Result, SiteError};
 use crate::housekeeping::COLLECT_GRACE;
@@ -37,11 +37,8 @@ impl Site {
             let store: Arc<dyn ObjectStore> = Arc::new(store);
             let library = Library::open(store, &folder.join(WORK_FOLDER), library_options, clock)
                 .map_err(open_failed)?;
-            let report = library.recount(&live).map_err(library_failed)?;
-            for missing in &report.missing {
-                tracing::error!(manifest = %missing, "the library lost a version's content; refresh its package");
-            }
-            tracing::info!(repaired = report.repaired.len(), "content library opened");
+            let repaired = recount(&library, &live)?;
+            tracing::info!(repaired, "content library opened");
             Ok(Arc::new(library))
         })
         .await
@@ -66,12 +63,20 @@ impl Site {
     }
 
     /// Removes what no version needs any more and no transfer may still read.
-    pub(crate) async fn collect(&self) -> Result<()> {
+    ///
+    /// What is needed is asked of the database first: a commit whose answer was lost, or a process that died
+    /// between the two, may have left the library with other counts. What a snapshot under way retained may
+    /// look unwanted for a moment; the grace covers it until the next recount.
+    pub(crate) async fn collect(&self) -> Result<CollectReport> {
         let library = self.library().await?;
-        let report =
-            blocking(move || library.collect(COLLECT_GRACE, &VoidMonitor).map_err(library_failed)).await?;
+        let live = manifest_ids(&self.live_manifests().await?)?;
+        let report = blocking(move || {
+            recount(&library, &live)?;
+            library.collect(COLLECT_GRACE, &VoidMonitor).map_err(library_failed)
+        })
+        .await?;
         tracing::info!(?report, "content library collected");
-        Ok(())
+        Ok(report)
     }
 
     /// Pack id (hex), index offset and index length of each pack of a manifest.
@@ -85,6 +90,15 @@ impl Site {
             .map(|pack| (pack.id.to_string(), pack.index_offset, pack.index_bytes))
             .collect())
     }
+}
+
+/// Sets the library's counts to what the database wants. Returns how many were wrong.
+fn recount(library: &Library, live: &[ManifestId]) -> Result<usize> {
+    let report = library.recount(live).map_err(library_failed)?;
+    for missing in &report.missing {
+        tracing::error!(manifest = %missing, "the library lost a version's content; refresh its package");
+    }
+    Ok(report.repaired.len())
 }
 
 /// Runs on a blocking thread.

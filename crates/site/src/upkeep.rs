@@ -8,7 +8,6 @@ use sea_query::{Expr, ExprTrait, JoinType, Query};
 
 use crate::access::{Action, Actor};
 use crate::error::Result;
-use crate::housekeeping::COLLECT_GRACE;
 use crate::library::{blocking, library_failed, manifest_id};
 use crate::package::source::SourcePath;
 use crate::server::Site;
@@ -33,8 +32,7 @@ impl Site {
     /// Errors: [`crate::SiteError::AccessDenied`].
     pub async fn collect_content(&self, actor: &Actor) -> Result<CollectReport> {
         actor.may(Action::MaintainContent)?;
-        let library = self.library().await?;
-        blocking(move || library.collect(COLLECT_GRACE, &VoidMonitor).map_err(library_failed)).await
+        self.collect().await
     }
 
     /// Where the files of each kept version came from. A folder that moved or changed does no harm: what it

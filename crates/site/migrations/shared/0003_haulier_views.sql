@@ -105,3 +105,32 @@ SELECT
     CAST((SELECT COUNT(*) FROM package_version v WHERE v.retained = 1) AS BIGINT) AS "KeptVersions",
     s.site_code AS "SiteCode"
 FROM site s;
+
+CREATE VIEW "Haulier_StatusMessage" AS
+SELECT
+    component AS "Component",
+    inserts AS "InsertStrings",
+    message_id AS "MessageID",
+    COALESCE(package_id, '') AS "PackageID",
+    id AS "RecordID",
+    COALESCE(dp_name, '') AS "ServerName",
+    severity AS "Severity",
+    CAST(CASE severity
+        WHEN 1073741824 THEN 'information'
+        WHEN 2147483648 THEN 'warning'
+        WHEN 3221225472 THEN 'error'
+        ELSE 'unknown'
+    END AS TEXT) AS "SeverityName",
+    at AS "Time",
+    COALESCE(user_name, '') AS "UserName"
+FROM status_message;
+
+CREATE VIEW "Haulier_Token" AS
+SELECT
+    t.created_at AS "Created",
+    t.expires_at AS "Expires",
+    t.label AS "Label",
+    t.id AS "TokenID",
+    u.name AS "UserName"
+FROM api_token t
+JOIN admin_user u ON u.id = t.user_id;

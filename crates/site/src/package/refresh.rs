@@ -39,6 +39,9 @@ impl Site {
 }
 
 /// Counts one more request. A request in a retry's waiting time is tried at once.
+///
+/// A package shows version 1 before its first snapshot, so a refresh then is for version 2 and the first claim
+/// does not answer it. Once the first snapshot failed, everybody waits for version 1.
 pub(crate) async fn request(tx: &mut Tx, package_id: &str, now: Timestamp) -> Result<()> {
     let select = Query::select()
         .columns([
@@ -48,18 +51,20 @@ pub(crate) async fn request(tx: &mut Tx, package_id: &str, now: Timestamp) -> Re
             "refresh_since",
             "lease_owner",
             "stored_version",
+            "source_fault_code",
         ])
         .from("package")
         .and_where(by_id(package_id))
         .to_owned();
     let row = tx.optional(&select).await?.ok_or_else(|| SiteError::package(package_id))?;
     let requested = row.get::<i64>("refresh_requested")? + 1;
+    let first = row.get::<i64>("stored_version")? == 0;
     let running = row.get::<Option<String>>("lease_owner")?.is_some();
     let forced: i64 = row.get("refresh_forced")?;
-    let publishes = running && forced > row.get::<i64>("refresh_done")?;
+    let fresh = first && row.get::<Option<String>>("source_fault_code")?.is_none();
+    let publishes = running && !fresh && forced > row.get::<i64>("refresh_done")?;
     let forced = if publishes { forced } else { requested };
     let since: Option<i64> = row.get("refresh_since")?;
-    let first = row.get::<i64>("stored_version")? == 0;
     let action = if first { ActionInProgress::Add } else { ActionInProgress::Update };
     let update = Query::update()
         .table("package")

@@ -72,3 +72,20 @@ pub(super) const HAULIER_DISTRIBUTION_POINT: &[Column] = &[
 pub(super) const HAULIER_USER: &[Column] = &[time("Created"), text("Name"), text("Role")];
 
 pub(super) const HAULIER_CONTENT_LIBRARY: &[Column] = &[integer("KeptVersions"), text("SiteCode")];
+
+/// The insertion strings come as they are stored; `status_inserts` reads them.
+pub(super) const HAULIER_STATUS_MESSAGE: &[Column] = &[
+    text("Component"),
+    text("InsertStrings"),
+    integer("MessageID"),
+    text("PackageID"),
+    integer("RecordID"),
+    text("ServerName"),
+    integer("Severity"),
+    text("SeverityName"),
+    time("Time"),
+    text("UserName"),
+];
+
+pub(super) const HAULIER_TOKEN: &[Column] =
+    &[time("Created"), time("Expires"), text("Label"), integer("TokenID"), text("UserName")];

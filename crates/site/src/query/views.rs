@@ -4,7 +4,7 @@
 
 use super::haulier_views::{
     HAULIER_CONTENT_LIBRARY, HAULIER_DISTRIBUTION_POINT, HAULIER_DISTRIBUTION_STATE, HAULIER_PACKAGE_STATE,
-    HAULIER_PACKAGE_VERSION, HAULIER_USER,
+    HAULIER_PACKAGE_VERSION, HAULIER_STATUS_MESSAGE, HAULIER_TOKEN, HAULIER_USER,
 };
 
 /// What a column holds.
@@ -99,6 +99,8 @@ pub const ALL: &[View] = &[
     View { name: "Haulier_DistributionPoint", columns: HAULIER_DISTRIBUTION_POINT, key: &["NALPath"] },
     View { name: "Haulier_User", columns: HAULIER_USER, key: &["Name"] },
     View { name: "Haulier_ContentLibrary", columns: HAULIER_CONTENT_LIBRARY, key: &["SiteCode"] },
+    View { name: "Haulier_StatusMessage", columns: HAULIER_STATUS_MESSAGE, key: &["RecordID"] },
+    View { name: "Haulier_Token", columns: HAULIER_TOKEN, key: &["TokenID"] },
 ];
 
 pub(super) const fn text(name: &'static str) -> Column {

@@ -55,7 +55,7 @@ impl Site {
             .table("package")
             .value("lease_owner", token.as_str())
             .value("lease_until", lease_end(now)?)
-            .value("claimed_request", Expr::col("refresh_requested"))
+            .value("claimed_request", answered_by_claim())
             .and_where(Expr::col("package_id").in_subquery(due))
             .returning(Query::returning().columns([
                 "package_id",
@@ -125,6 +125,12 @@ impl Site {
         tx.execute(&update).await?;
         tx.commit().await
     }
+}
+
+/// Every request so far; but the first snapshot answers the package's creation alone (see `package::refresh`).
+fn answered_by_claim() -> Expr {
+    let fresh = Expr::col("stored_version").eq(0i64).and(Expr::col("source_fault_code").is_null());
+    Expr::case(fresh, Expr::col("refresh_done").add(1i64)).finally(Expr::col("refresh_requested")).into()
 }
 
 fn is_due(now: Timestamp) -> Cond {

@@ -140,9 +140,11 @@ impl Site {
                 tracing::info!(package = claim.package_id, version, "version published");
                 self.release(outdated).await;
             }
-            Ok(Outcome::Unchanged | Outcome::ClaimLost) | Err(_) => {
+            Ok(Outcome::Unchanged | Outcome::ClaimLost) => {
                 self.release(std::slice::from_ref(&taken.manifest)).await;
             }
+            // The commit may have succeeded although its answer was lost. The collector recounts.
+            Err(_) => {}
         }
         published.map(|_| ())
     }
@@ -165,7 +167,7 @@ mod tests {
 
     use super::*;
     use crate::snapshot::claim::LEASE;
-    use crate::stage::{Stage, admin, write};
+    use crate::stage::{Stage, admin, with_source, write};
 
     async fn claim(stage: &Stage, server: &str) -> Claim {
         stage.site.claim_snapshot(server).await.unwrap().expect("a snapshot is due")
@@ -224,6 +226,28 @@ mod tests {
             assert_eq!(versions(stage, &id).await, (3, false));
         }
 
+        async fn a_refresh_during_the_first_snapshot_counts_from_version_1(stage: &Stage) {
+            let go = CancellationToken::new();
+            stage.source("dell", &[("a.inf", "a")]);
+            let id = stage.site.create_package(&admin(), with_source("dell")).await.unwrap().package_id;
+            let running = claim(stage, "a").await;
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            stage.site.work_off(&running, &go).await.unwrap();
+            stage.site.run_due_snapshots().await.unwrap();
+            assert_eq!(versions(stage, &id).await, (2, false));
+            // The first snapshot fails while somebody refreshes: version 1, and nothing needless after it.
+            let id = stage.site.create_package(&admin(), with_source("late")).await.unwrap().package_id;
+            let running = claim(stage, "a").await;
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            stage.site.work_off(&running, &go).await.unwrap();
+            stage.source("late", &[("a.inf", "a")]);
+            let retry = claim(stage, "a").await;
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            stage.site.work_off(&retry, &go).await.unwrap();
+            stage.site.run_due_snapshots().await.unwrap();
+            assert_eq!(versions(stage, &id).await, (1, false));
+        }
+
         async fn a_forced_request_stays_forced_over_a_failure(stage: &Stage) {
             let id = stage.package("dell").await.package_id;
             let source = stage.source("dell", &[]);
@@ -266,6 +290,28 @@ mod tests {
             stage.site.work_off(&running, &CancellationToken::new()).await.unwrap();
             assert_eq!(stage.site.library().await.unwrap().stats().unwrap().manifests, 0);
             assert_eq!(stage.site.packages().await.unwrap(), []);
+        }
+
+        async fn an_unclear_commit_keeps_the_content_until_the_database_says(stage: &Stage) {
+            let id = stage.package("dell").await.package_id;
+            let library = stage.site.library().await.unwrap();
+            write(&stage.source("dell", &[]).join("new.inf"), "new");
+            stage.site.refresh_package(&admin(), &id).await.unwrap();
+            let running = claim(stage, "a").await;
+            let rename = |from: &str, to: &str| stage.raw_sql(format!("ALTER TABLE {from} RENAME TO {to}"));
+            rename("package_version", "aside").await;
+            let failed = stage.site.work_off(&running, &CancellationToken::new()).await;
+            assert_eq!(failed.unwrap_err().code(), "database_failed");
+            assert_eq!(library.stats().unwrap().manifests, 2, "nobody knows yet whether version 2 is there");
+            rename("aside", "package_version").await;
+            stage.site.collect().await.unwrap();
+            assert_eq!(library.stats().unwrap().manifests, 1, "it is not");
+            // And the other way: what the database wants is wanted, whatever the library counted.
+            library.release(manifest_id(running.previous_manifest.as_ref().unwrap()).unwrap()).unwrap();
+            assert_eq!(library.stats().unwrap().manifests, 0);
+            stage.clock.advance(crate::housekeeping::COLLECT_GRACE * 2);
+            stage.site.collect().await.unwrap();
+            assert_eq!(library.stats().unwrap().manifests, 1);
         }
 
         async fn a_stopped_snapshot_is_given_back(stage: &Stage) {

@@ -144,10 +144,19 @@ pub(crate) async fn add(tx: &mut Tx, at: Timestamp, message: Message) -> Result<
     Ok(())
 }
 
+/// The insertion strings of a message, from the column `InsertStrings` of `Haulier_StatusMessage`.
+pub fn status_inserts(stored: &str) -> Result<Vec<String>> {
+    serde_json::from_str(stored).map_err(|_| SiteError::corrupt("status_message.inserts"))
+}
+
+/// A message in words; an id without a text in the catalog shows its insertion strings.
+#[must_use]
+pub fn status_text(message_id: u32, inserts: &[String]) -> String {
+    message::text(message_id, inserts)
+}
+
 fn read(row: &Row) -> Result<StatusMessage> {
-    let inserts: String = row.get("inserts")?;
-    let inserts: Vec<String> =
-        serde_json::from_str(&inserts).map_err(|_| SiteError::corrupt("status_message.inserts"))?;
+    let inserts = status_inserts(&row.get::<String>("inserts")?)?;
     let message_id = row.unsigned("message_id")?;
     Ok(StatusMessage {
         record_id: row.get("id")?,

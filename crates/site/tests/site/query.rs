@@ -251,6 +251,8 @@ on_both! {
         let package = stage.package("dell").await;
         let point = stage.point("dp1").await;
         stage.assign(&package, &[&point]).await;
+        let life = std::time::Duration::from_secs(60);
+        stage.site.create_token(&admin(), "admin", "test", life).await.unwrap();
         for view in views::ALL {
             let sql = if stage.is_postgres() {
                 format!("SELECT column_name::text FROM information_schema.columns WHERE table_name = '{}'", view.name)
@@ -268,7 +270,8 @@ on_both! {
             for column in view.columns {
                 query.order = vec![(column.name.to_owned(), cim::query::Direction::Descending)];
                 let rows = stage.site.query(view.name, &query).await.unwrap();
-                assert_eq!(rows.rows.len(), 1, "{}", view.name);
+                let several = view.name == "Haulier_StatusMessage";
+                assert!(rows.rows.len() == 1 || (several && !rows.rows.is_empty()), "{}", view.name);
             }
         }
     }

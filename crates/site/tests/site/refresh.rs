@@ -45,6 +45,30 @@ on_both! {
         assert_eq!(stage.site.package(id).await.unwrap().source_version, 2);
     }
 
+    async fn a_refresh_right_after_creation_is_a_version_of_its_own(stage: &Stage) {
+        stage.source("dell", &[("a.inf", "a")]);
+        let made = stage.site.create_package(&admin(), with_source("dell")).await.unwrap();
+        assert_eq!(made.source_version, 1);
+        let (admin, id) = (admin(), &made.package_id);
+        let (one, two) = tokio::join!(stage.site.refresh_package(&admin, id), stage.site.refresh_package(&admin, id));
+        one.unwrap();
+        two.unwrap();
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 2);
+        let package = stage.site.package(id).await.unwrap();
+        assert_eq!((package.source_version, package.stored_version, package.refresh_pending), (2, 2, false));
+    }
+
+    async fn a_refresh_of_a_package_that_waits_for_its_source_makes_no_second_version(stage: &Stage) {
+        let made = stage.site.create_package(&admin(), with_source("late")).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        stage.source("late", &[("a.inf", "a")]);
+        stage.site.refresh_package(&admin(), &made.package_id).await.unwrap();
+        stage.site.refresh_package(&admin(), &made.package_id).await.unwrap();
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+        let package = stage.site.package(&made.package_id).await.unwrap();
+        assert_eq!((package.source_version, package.stored_version, package.refresh_pending), (1, 1, false));
+    }
+
     async fn an_accepted_refresh_survives_a_restart(stage: &Stage) {
         let package = stage.package("dell").await;
         stage.source("dell", &[("new.inf", "new")]);
