@@ -107,6 +107,12 @@ fn searchable<'a>(class: &'a ClassInfo, name: &str) -> Result<&'a Property, Faul
         let name = &property.name;
         return Err(invalid_query(format!("{name} is lazy: only a get of one instance returns it")));
     }
+    if property.qualifiers.has("computed") {
+        let name = &property.name;
+        return Err(invalid_query(format!(
+            "{name} is put together for each answer; compare another property"
+        )));
+    }
     Ok(property)
 }
 

@@ -4,6 +4,8 @@ mod distribution_point;
 mod driver_package;
 mod haulier_content_library;
 mod haulier_distribution_point;
+mod haulier_status_message;
+mod haulier_token;
 mod haulier_user;
 mod identification;
 mod read_only;
@@ -20,6 +22,8 @@ pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         "SMS_Identification" => Arc::new(identification::Identification),
         "Haulier_ContentLibrary" => Arc::new(haulier_content_library::ContentLibrary),
         "Haulier_DistributionPoint" => Arc::new(haulier_distribution_point::Server),
+        "Haulier_StatusMessage" => Arc::new(haulier_status_message::StatusMessage),
+        "Haulier_Token" => Arc::new(haulier_token::Token),
         "Haulier_User" => Arc::new(haulier_user::User),
         "Haulier_DistributionState"
         | "Haulier_PackageState"

@@ -69,6 +69,11 @@ impl Invocation<'_> {
         }
     }
 
+    /// The number of a checked parameter; 0 where null was given.
+    pub(crate) fn number(&self, name: &str) -> i128 {
+        self.value(name).and_then(Value::as_integer).unwrap_or(0)
+    }
+
     fn value(&self, name: &str) -> Option<&Value> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }

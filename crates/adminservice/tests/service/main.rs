@@ -5,5 +5,6 @@
 mod clients;
 mod golden;
 mod harness;
+mod haulier_classes;
 mod life;
 mod request_lines;

@@ -1,0 +1,126 @@
+//! The classes of Haulier's own that are more than a view: status messages, tokens.
+
+use std::time::Duration;
+
+use crate::harness::{PACKAGE, Service};
+use serde_json::{Value as Json, json};
+use site::Actor;
+
+const MESSAGES: &str = "/AdminService/wmi/Haulier_StatusMessage";
+const TOKENS: &str = "/AdminService/wmi/Haulier_Token";
+
+async fn rows(service: &Service, user: &str, target: &str) -> Vec<Json> {
+    let answer = service.send_as(user, "GET", target, "").await;
+    assert_eq!(answer.status, 200, "{target}: {}", answer.body);
+    answer.json()["value"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn status_messages_come_in_words_and_newest_first() {
+    let service = Service::start().await;
+    service.site.refresh_package(&Actor::local(), PACKAGE).await.unwrap();
+    let all = rows(&service, "reader", MESSAGES).await;
+    let ids: Vec<_> = all.iter().map(|row| row["RecordID"].as_u64().unwrap()).collect();
+    assert!(ids.len() > 3 && ids.is_sorted_by(|a, b| a > b), "{ids:?}");
+    let newest = &all[0];
+    for (name, value) in [
+        ("MessageID", json!(30011)),
+        ("Severity", json!(0x4000_0000)),
+        ("SeverityName", json!("information")),
+        ("Component", json!("SMS_PROVIDER")),
+        ("PackageID", json!(PACKAGE)),
+        ("ServerName", json!("")),
+        ("UserName", json!("local")),
+        ("Time", json!("2026-01-02T03:04:05Z")),
+        ("Text", json!("local refreshed package PS100001 on all its distribution points.")),
+        ("InsertStrings", json!(["local", "PS100001", "all its distribution points"])),
+    ] {
+        assert_eq!(newest[name], value, "{name}");
+    }
+    let one = format!("{MESSAGES}({})", newest["RecordID"]);
+    assert_eq!(rows(&service, "reader", &one).await[0]["Text"], newest["Text"]);
+    // A chosen text needs what is not chosen.
+    let chosen =
+        rows(&service, "reader", &format!("{MESSAGES}?$select=Text&$top=1&$filter=MessageID+eq+2301")).await;
+    assert_eq!(
+        chosen,
+        [json!({ "Text": "Package Drivers - Dell 7440 (PS100001) was processed: version 1." })]
+    );
+    let first =
+        rows(&service, "reader", &format!("{MESSAGES}?$orderby=RecordID&$top=1&$select=RecordID")).await;
+    assert_eq!(first[0]["RecordID"].as_u64().as_ref(), ids.last());
+}
+
+#[tokio::test]
+async fn the_words_of_a_message_cannot_be_searched_and_messages_not_be_written() {
+    let service = Service::start().await;
+    for option in ["$filter=contains(Text,'dell')", "$orderby=Text", "$filter=InsertStrings/any(x:x+eq+'a')"]
+    {
+        let answer = service.get(&format!("{MESSAGES}?{option}")).await;
+        assert_eq!(answer.status, 400, "{option}: {}", answer.body);
+    }
+    assert_eq!(service.send("POST", MESSAGES, "{}").await.status, 405);
+    assert_eq!(service.send("DELETE", &format!("{MESSAGES}(1)"), "").await.status, 405);
+}
+
+/// Makes a token; answers its status and its members.
+async fn make(service: &Service, by: &str, body: &Json) -> (u16, Json) {
+    let answer = service.send_as(by, "POST", &format!("{TOKENS}.Create"), &body.to_string()).await;
+    (answer.status, answer.json())
+}
+
+#[tokio::test]
+async fn a_token_is_told_once_signs_in_and_ends_when_it_is_deleted() {
+    let service = Service::start().await;
+    let (status, made) =
+        make(&service, "operator", &json!({ "UserName": "operator", "Label": "nightly", "LifeDays": 7 }))
+            .await;
+    assert_eq!((status, &made["ReturnValue"]), (201, &json!(0)), "{made}");
+    let (id, secret) = (made["TokenID"].clone(), made["Token"].as_str().unwrap());
+    assert_eq!(made["Expires"], "2026-01-09T03:04:05Z");
+    let bearer = format!("Authorization: Bearer {secret}\r\n");
+    let listed = service.send_with(&bearer, "GET", TOKENS, "").await;
+    assert_eq!((listed.status, listed.body.contains(secret)), (200, false), "{}", listed.body);
+    let token = listed.first();
+    assert_eq!(
+        ["TokenID", "UserName", "Label", "Created", "Expires"].map(|name| token[name].clone()),
+        [
+            id.clone(),
+            json!("operator"),
+            json!("nightly"),
+            json!("2026-01-02T03:04:05Z"),
+            made["Expires"].clone()
+        ]
+    );
+    assert_eq!(service.send_with(&bearer, "DELETE", &format!("{TOKENS}({id})"), "").await.status, 204);
+    assert_eq!(service.send_with(&bearer, "GET", TOKENS, "").await.status, 401);
+}
+
+#[tokio::test]
+async fn users_manage_their_own_tokens_and_administrators_all() {
+    let service = Service::start().await;
+    let life = Duration::from_secs(3600);
+    for owner in ["admin", "reader", "author"] {
+        service.site.create_token(&Actor::local(), owner, owner, life).await.unwrap();
+    }
+    let owners = async |user: &str, target: &str| -> Vec<Json> {
+        rows(&service, user, target).await.iter().map(|row| row["UserName"].clone()).collect()
+    };
+    assert_eq!(owners("reader", TOKENS).await, ["reader"]);
+    let widened = format!("{TOKENS}?$filter=TokenID+gt+0+or+UserName+eq+'admin'");
+    assert_eq!(owners("reader", &widened).await, ["reader"]);
+    assert_eq!(service.send_as("reader", "GET", &format!("{TOKENS}/$count"), "").await.body, "1");
+    assert_eq!(owners("admin", TOKENS).await, ["admin", "reader", "author"]);
+    let of_author = rows(&service, "author", TOKENS).await[0]["TokenID"].clone();
+    let target = format!("{TOKENS}({of_author})");
+    for method in ["GET", "DELETE"] {
+        assert_eq!(service.send_as("reader", method, &target, "").await.status, 404, "{method}");
+    }
+    assert_eq!(make(&service, "reader", &json!({ "UserName": "author" })).await.0, 403);
+    // Without a name it is the caller's own.
+    assert_eq!(make(&service, "reader", &json!({})).await.0, 201);
+    assert_eq!(owners("reader", TOKENS).await, ["reader", "reader"]);
+    assert_eq!(service.send("DELETE", &target, "").await.status, 204);
+    assert_eq!(owners("author", TOKENS).await.len(), 0);
+    assert_eq!(service.send("POST", TOKENS, r#"{"UserName":"reader"}"#).await.status, 400);
+}
