@@ -177,24 +177,11 @@ impl Service {
         options.select.iter().flatten().find(|name| !known(name))
     }
 
-    /// Makes an instance, or changes it where the body names one that exists: scripts use POST for both.
+    /// Makes an instance; of some classes a POST also changes one that exists.
     async fn create(&self, caller: &Caller, class: &str, body: &[u8]) -> Result<Response, ApiError> {
         let class = self.class(class, Operation::PutInstance)?;
         let instance = body::instance(self.provider.schema(), class, body)?;
-        let named =
-            class.keys().into_iter().all(|key| instance.get(&key.name).is_some_and(|value| !value.is_null()));
-        if named && !class.is_abstract() && !class.is_read_only() {
-            let path = self.provider.path(class, &instance);
-            match self.provider.get(&caller.actor, &path).await {
-                Ok(_) => {
-                    self.provider.modify(&caller.actor, &path, instance).await?;
-                    return self.one(caller, &path, Purpose::Created).await;
-                }
-                Err(ProviderError { fault: Fault::NotFound { .. }, .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let path = self.provider.create(&caller.actor, instance).await?;
+        let path = self.provider.put(&caller.actor, instance).await?;
         self.one(caller, &path, Purpose::Created).await
     }
 

@@ -97,6 +97,11 @@ pub(crate) trait ClassHandler: Send + Sync {
         })
     }
 
+    /// Whether a put of an instance that is there changes it. Otherwise it is refused as existing.
+    fn put_changes(&self) -> bool {
+        false
+    }
+
     /// Makes an instance and returns its path.
     fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
         drop(instance);

@@ -106,6 +106,27 @@ impl Provider {
         handler(class)?.create(self.call(actor, class), new).await
     }
 
+    /// Makes an instance, or changes the one that is there where the class's clients expect that of a put: scripts
+    /// write a whole SMS_DriverPackage either way. Returns its path.
+    pub async fn put(&self, actor: &Actor, instance: Instance) -> Result<ObjectPath, ProviderError> {
+        let object = instance.class.clone();
+        self.run_put(actor, instance).await.map_err(|fault| failed(Operation::PutInstance, object, fault))
+    }
+
+    async fn run_put(&self, actor: &Actor, instance: Instance) -> Result<ObjectPath, Fault> {
+        let class = self.writable(&instance.class, "creating instances of")?;
+        let given = |key: &&Property| instance.get(&key.name).is_some_and(|value| !value.is_null());
+        if !handler(class)?.put_changes() || !class.keys().iter().all(given) {
+            return self.run_create(actor, instance).await;
+        }
+        let path = own_path(class, &instance);
+        match self.run_modify(actor, &path, instance.clone()).await {
+            Ok(()) => Ok(path),
+            Err(Fault::NotFound { .. }) => self.run_create(actor, instance).await,
+            Err(fault) => Err(fault),
+        }
+    }
+
     /// Sets the given properties of an instance; the others stay. Read-only properties may be given with the
     /// value they have; a `SedoObjectVersion` that is not the stored one refuses the change.
     pub async fn modify(

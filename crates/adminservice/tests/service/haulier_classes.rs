@@ -1,4 +1,4 @@
-//! The classes of Haulier's own that are more than a view: status messages, tokens.
+//! The classes of Haulier's own that are more than a view: status messages, tokens, users.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use site::Actor;
 
 const MESSAGES: &str = "/AdminService/wmi/Haulier_StatusMessage";
+const USERS: &str = "/AdminService/wmi/Haulier_User";
 const TOKENS: &str = "/AdminService/wmi/Haulier_Token";
 
 async fn rows(service: &Service, user: &str, target: &str) -> Vec<Json> {
@@ -123,4 +124,36 @@ async fn users_manage_their_own_tokens_and_administrators_all() {
     assert_eq!(service.send("DELETE", &target, "").await.status, 204);
     assert_eq!(owners("author", TOKENS).await.len(), 0);
     assert_eq!(service.send("POST", TOKENS, r#"{"UserName":"reader"}"#).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_user_that_exists_is_not_changed_by_making_it_again() {
+    let service = Service::start().await;
+    let body = json!({ "Name": "Operator", "Password": "another one", "Role": "administrator" }).to_string();
+    let twice = service.send("POST", USERS, &body).await;
+    assert_eq!(twice.status, 409, "{}", twice.body);
+    let status = &twice.json()["error"]["innererror"]["SMS_ExtendedStatus"];
+    assert_eq!((&status["StatusCode"], &status["ErrorCode"]), (&json!(0x8004_1019_u32), &json!(183)));
+    // The old password still signs in, to the old role.
+    let who = format!("{USERS}('operator')");
+    let kept = service.send_as("operator", "GET", &who, "").await;
+    assert_eq!((kept.status, &kept.first()["Role"]), (200, &json!("operator")));
+    let fresh = body.replace("Operator", "new");
+    assert_eq!(service.send("POST", USERS, &fresh).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_change_of_a_user_that_is_refused_changes_nothing() {
+    let service = Service::start().await;
+    let who = format!("{USERS}('operator')");
+    for body in [r#"{"Role":"administrator","Password":""}"#, r#"{"Password":"another one","Role":"owner"}"#]
+    {
+        let refused = service.send("PATCH", &who, body).await;
+        assert_ne!(refused.status, 200, "{body}: {}", refused.body);
+        let kept = service.send_as("operator", "GET", &who, "").await;
+        assert_eq!((kept.status, &kept.first()["Role"]), (200, &json!("operator")), "{body}");
+    }
+    let body = r#"{"Role":"author","Password":"another one"}"#;
+    assert_eq!(service.send("PATCH", &who, body).await.status, 200);
+    assert_eq!(service.send_as("operator", "GET", &who, "").await.status, 401);
 }

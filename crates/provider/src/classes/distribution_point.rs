@@ -11,6 +11,10 @@ pub(crate) struct DistributionPoint;
 const DERIVED: [&str; 4] = ["LastRefreshTime", "SecureObjectID", "SiteName", "SourceSite"];
 
 impl ClassHandler for DistributionPoint {
+    fn put_changes(&self) -> bool {
+        true
+    }
+
     fn get<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, Instance> {
         Box::pin(async move {
             let path = canonical(path)?;

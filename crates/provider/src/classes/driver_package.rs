@@ -15,6 +15,10 @@ struct Write {
 }
 
 impl ClassHandler for DriverPackage {
+    fn put_changes(&self) -> bool {
+        true
+    }
+
     fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
         Box::pin(async move {
             // The first snapshot is queued by the creation itself, so a refresh asked for with it is done.

@@ -1,4 +1,5 @@
 use cim::{Instance, ObjectPath, Value};
+use site::Role;
 
 use crate::error::Fault;
 use crate::handler::{Call, ClassHandler, Work};
@@ -19,11 +20,13 @@ impl ClassHandler for User {
     fn modify<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath, change: Instance) -> Work<'a, ()> {
         Box::pin(async move {
             let name = name(path);
-            if let Some(role) = change.get("Role").and_then(Value::as_str) {
-                call.site.set_role(call.actor, name, role.parse()?).await?;
-            }
+            let role = change.get("Role").and_then(Value::as_str).map(str::parse::<Role>).transpose()?;
+            // The password first: it is the one that is refused more often, and then the role must not be new.
             if let Some(password) = change.get("Password").and_then(Value::as_str) {
                 call.site.set_password(call.actor, name, password).await?;
+            }
+            if let Some(role) = role {
+                call.site.set_role(call.actor, name, role).await?;
             }
             Ok(())
         })
