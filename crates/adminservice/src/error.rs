@@ -109,15 +109,16 @@ impl ApiError {
     }
 }
 
+/// The credentials' own refusals; while they are checked the site can fail as it can elsewhere.
 fn access_status(error: &SiteError) -> StatusCode {
     match error {
         SiteError::InvalidCredentials | SiteError::InvalidToken => StatusCode::UNAUTHORIZED,
-        SiteError::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
-        SiteError::Busy { .. } | SiteError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
+        other => site_status(other),
     }
 }
 
+/// Without a catch-all, like [`site_status`]: a new refusal must be placed before it compiles, or it would look
+/// like a broken server.
 fn fault_status(fault: &Fault) -> StatusCode {
     match fault {
         Fault::InvalidClass { .. } | Fault::InvalidMethod { .. } | Fault::NotFound { .. } => {
@@ -126,8 +127,15 @@ fn fault_status(fault: &Fault) -> StatusCode {
         Fault::AlreadyExists { .. } | Fault::Stale { .. } => StatusCode::CONFLICT,
         Fault::NotSupported { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Fault::NotImplemented { .. } => StatusCode::NOT_IMPLEMENTED,
+        Fault::InvalidProperty { .. }
+        | Fault::InvalidParameters { .. }
+        | Fault::InvalidPath { .. }
+        | Fault::InvalidQuery { .. }
+        | Fault::TypeMismatch { .. }
+        | Fault::OutOfRange { .. }
+        | Fault::IllegalNull { .. }
+        | Fault::ReadOnly { .. } => StatusCode::BAD_REQUEST,
         Fault::Site(error) => site_status(error),
-        _ => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -137,18 +145,36 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::VersionNotFound { .. }
         | SiteError::DpNotFound { .. }
         | SiteError::DistributionNotFound { .. }
+        | SiteError::UserNotFound { .. }
+        | SiteError::InvalidToken
         | SiteError::UnknownView { .. } => StatusCode::NOT_FOUND,
         SiteError::AccessDenied { .. } => StatusCode::FORBIDDEN,
-        SiteError::AlreadyExists { .. } | SiteError::Conflict { .. } | SiteError::EditionMismatch { .. } => {
-            StatusCode::CONFLICT
-        }
+        SiteError::AlreadyExists { .. }
+        | SiteError::Conflict { .. }
+        | SiteError::EditionMismatch { .. }
+        | SiteError::Transition(_) => StatusCode::CONFLICT,
         SiteError::InvalidField { .. }
+        | SiteError::InvalidOption { .. }
         | SiteError::InvalidQuery { .. }
         | SiteError::NoSource { .. }
         | SiteError::SourceUnusable { .. } => StatusCode::BAD_REQUEST,
+        SiteError::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
         SiteError::Busy { .. } | SiteError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         SiteError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
+        // The first ones answer agents and the command line; here they would be mistakes of this program.
+        SiteError::InvalidCredentials
+        | SiteError::EnrolTokenUnknown
+        | SiteError::EnrolTokenUsed
+        | SiteError::EnrolTokenExpired
+        | SiteError::CertificateRefused { .. }
+        | SiteError::AgentUnknown
+        | SiteError::AlreadyInitialized
+        | SiteError::NotInitialized
+        | SiteError::AlreadyRunning
+        | SiteError::Library(_)
+        | SiteError::Database(_)
+        | SiteError::Corrupt { .. }
+        | SiteError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

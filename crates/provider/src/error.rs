@@ -36,7 +36,6 @@ pub enum Operation {
 
 /// Why a call failed: one variant for each thing that a caller can act on.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Fault {
     /// The schema has no such class, or none that has instances.
     #[error("there is no class {class}")]
@@ -165,60 +164,89 @@ impl Fault {
             Self::OutOfRange { .. } => 0x8004_103C,
             Self::NotImplemented { .. } => 0x8004_1055,
             Self::Stale { .. } => FAILED,
-            Self::Site(error) => site_hresult(error),
+            Self::Site(error) => site_codes(error).0,
         }
     }
 
     /// The Win32 code that SMS_ExtendedStatus carries beside the text.
     #[must_use]
     pub fn error_code(&self) -> u32 {
-        const ERROR_FILE_NOT_FOUND: u32 = 2;
-        const ERROR_PATH_NOT_FOUND: u32 = 3;
-        const ERROR_ACCESS_DENIED: u32 = 5;
-        const ERROR_GEN_FAILURE: u32 = 31;
-        const ERROR_NOT_SUPPORTED: u32 = 50;
-        const ERROR_INVALID_PARAMETER: u32 = 87;
-        const ERROR_DISK_FULL: u32 = 112;
-        const ERROR_CALL_NOT_IMPLEMENTED: u32 = 120;
-        const ERROR_BUSY: u32 = 170;
-        const ERROR_ALREADY_EXISTS: u32 = 183;
-        const ERROR_REVISION_MISMATCH: u32 = 1306;
         match self {
             Self::NotFound { .. } => ERROR_FILE_NOT_FOUND,
-            Self::AlreadyExists { .. } | Self::Site(SiteError::AlreadyExists { .. }) => ERROR_ALREADY_EXISTS,
-            Self::Stale { .. } | Self::Site(SiteError::EditionMismatch { .. }) => ERROR_REVISION_MISMATCH,
+            Self::AlreadyExists { .. } => ERROR_ALREADY_EXISTS,
+            Self::Stale { .. } => ERROR_REVISION_MISMATCH,
             Self::NotSupported { .. } => ERROR_NOT_SUPPORTED,
             Self::NotImplemented { .. } => ERROR_CALL_NOT_IMPLEMENTED,
-            Self::Site(SiteError::AccessDenied { .. }) => ERROR_ACCESS_DENIED,
-            Self::Site(SiteError::SourceUnusable { .. }) => ERROR_PATH_NOT_FOUND,
-            Self::Site(SiteError::DiskFull(_)) => ERROR_DISK_FULL,
-            Self::Site(SiteError::Busy { .. }) => ERROR_BUSY,
-            Self::Site(error) if site_hresult(error) == NOT_FOUND => ERROR_FILE_NOT_FOUND,
-            Self::Site(error) if site_hresult(error) == FAILED => ERROR_GEN_FAILURE,
-            _ => ERROR_INVALID_PARAMETER,
+            Self::InvalidClass { .. }
+            | Self::InvalidProperty { .. }
+            | Self::InvalidMethod { .. }
+            | Self::InvalidParameters { .. }
+            | Self::InvalidPath { .. }
+            | Self::InvalidQuery { .. }
+            | Self::TypeMismatch { .. }
+            | Self::OutOfRange { .. }
+            | Self::IllegalNull { .. }
+            | Self::ReadOnly { .. } => ERROR_INVALID_PARAMETER,
+            Self::Site(error) => site_codes(error).1,
         }
     }
 }
 
+const ERROR_FILE_NOT_FOUND: u32 = 2;
+const ERROR_PATH_NOT_FOUND: u32 = 3;
+const ERROR_ACCESS_DENIED: u32 = 5;
+const ERROR_GEN_FAILURE: u32 = 31;
+const ERROR_NOT_SUPPORTED: u32 = 50;
+const ERROR_INVALID_PARAMETER: u32 = 87;
+const ERROR_DISK_FULL: u32 = 112;
+const ERROR_CALL_NOT_IMPLEMENTED: u32 = 120;
+const ERROR_BUSY: u32 = 170;
+const ERROR_ALREADY_EXISTS: u32 = 183;
+const ERROR_SHUTDOWN_IN_PROGRESS: u32 = 1115;
+const ERROR_REVISION_MISMATCH: u32 = 1306;
+const ERROR_INVALID_STATE: u32 = 5023;
+
 /// WBEM_E_FAILED
 const FAILED: u32 = 0x8004_1001;
-/// WBEM_E_NOT_FOUND
-const NOT_FOUND: u32 = 0x8004_1002;
 
-fn site_hresult(error: &SiteError) -> u32 {
+/// The WMI status code and the Win32 code of the site's refusals. Without a catch-all, so that a new refusal must
+/// be placed before it compiles.
+fn site_codes(error: &SiteError) -> (u32, u32) {
     match error {
         SiteError::PackageNotFound { .. }
         | SiteError::VersionNotFound { .. }
         | SiteError::DpNotFound { .. }
         | SiteError::DistributionNotFound { .. }
-        | SiteError::UserNotFound { .. } => NOT_FOUND,
-        SiteError::AccessDenied { .. } => 0x8004_1003,
-        SiteError::InvalidField { .. } => 0x8004_1008,
-        SiteError::UnknownView { .. } => 0x8004_1010,
-        SiteError::InvalidQuery { .. } => 0x8004_1017,
-        SiteError::AlreadyExists { .. } => 0x8004_1019,
-        SiteError::Stopped => 0x8004_1033,
-        _ => FAILED,
+        | SiteError::UserNotFound { .. }
+        | SiteError::InvalidToken => (0x8004_1002, ERROR_FILE_NOT_FOUND),
+        SiteError::AccessDenied { .. } => (0x8004_1003, ERROR_ACCESS_DENIED),
+        SiteError::InvalidField { .. } | SiteError::InvalidOption { .. } => {
+            (0x8004_1008, ERROR_INVALID_PARAMETER)
+        }
+        SiteError::UnknownView { .. } => (0x8004_1010, ERROR_INVALID_PARAMETER),
+        SiteError::InvalidQuery { .. } => (0x8004_1017, ERROR_INVALID_PARAMETER),
+        SiteError::AlreadyExists { .. } => (0x8004_1019, ERROR_ALREADY_EXISTS),
+        SiteError::Stopped => (0x8004_1033, ERROR_SHUTDOWN_IN_PROGRESS),
+        SiteError::Busy { .. } => (0x8004_1045, ERROR_BUSY),
+        SiteError::EditionMismatch { .. } => (FAILED, ERROR_REVISION_MISMATCH),
+        SiteError::Transition(_) | SiteError::Conflict { .. } => (FAILED, ERROR_INVALID_STATE),
+        SiteError::SourceUnusable { .. } => (FAILED, ERROR_PATH_NOT_FOUND),
+        SiteError::DiskFull(_) => (FAILED, ERROR_DISK_FULL),
+        SiteError::NoSource { .. }
+        | SiteError::InvalidCredentials
+        | SiteError::TooManyFailures { .. }
+        | SiteError::EnrolTokenUnknown
+        | SiteError::EnrolTokenUsed
+        | SiteError::EnrolTokenExpired
+        | SiteError::CertificateRefused { .. }
+        | SiteError::AgentUnknown
+        | SiteError::AlreadyInitialized
+        | SiteError::NotInitialized
+        | SiteError::AlreadyRunning
+        | SiteError::Library(_)
+        | SiteError::Database(_)
+        | SiteError::Corrupt { .. }
+        | SiteError::Io { .. } => (FAILED, ERROR_GEN_FAILURE),
     }
 }
 

@@ -12,7 +12,6 @@ pub type Result<T, E = SiteError> = std::result::Result<T, E>;
 
 /// Why a site refused or failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SiteError {
     /// No package has this id, or it is being deleted.
     #[error("there is no package {package_id}")]

@@ -153,6 +153,33 @@ async fn bad_distribution_requests_change_nothing() {
 }
 
 #[tokio::test]
+async fn ordinary_refusals_are_no_failures_of_the_server() {
+    let service = Service::start().await;
+    let nal = nal_path("dp1.example.test");
+    let verify = json!({ "PackageId": PACKAGE, "NALPath": nal }).to_string();
+    let point = "/AdminService/wmi/SMS_DistributionPoint";
+    let user = |name: &str, password: &str, role: &str| {
+        json!({ "Name": name, "Password": password, "Role": role }).to_string()
+    };
+    let users = "/AdminService/wmi/Haulier_User";
+    let tokens = "/AdminService/wmi/Haulier_Token.Create";
+    for (target, body, status, hresult, cause) in [
+        // The assignment waits for its first version.
+        (&format!("{point}.VerifyPackage"), verify, 409, 0x8004_1001_u32, "transition_refused"),
+        (&users.to_owned(), user("a b", "x", "reader"), 400, 0x8004_1008, "invalid_option"),
+        (&users.to_owned(), user("ab", "", "reader"), 400, 0x8004_1008, "invalid_option"),
+        (&users.to_owned(), user("ab", "x", "owner"), 400, 0x8004_1008, "invalid_option"),
+        (&tokens.to_owned(), json!({ "LifeDays": 400 }).to_string(), 400, 0x8004_1008, "invalid_option"),
+        (&tokens.to_owned(), json!({ "UserName": "nobody" }).to_string(), 404, 0x8004_1002, "user_not_found"),
+    ] {
+        let answer = service.send("POST", target, &body).await;
+        let inner = &answer.json()["error"]["innererror"]["SMS_ExtendedStatus"];
+        let seen = (answer.status, &inner["StatusCode"], &inner["CauseInfo"]);
+        assert_eq!(seen, (status, &json!(hresult), &json!(cause)), "{target} {body}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn a_schedule_is_refused_and_nothing_is_stored() {
     let service = Service::start().await;
     let body = r##"{"Description":"changed","RefreshSchedule":[{"@odata.type":"#AdminService.SMS_ST_RecurInterval","DaySpan":7}]}"##;
