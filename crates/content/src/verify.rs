@@ -84,7 +84,8 @@ impl Library {
         Ok(report)
     }
 
-    /// The same for single objects that somebody found to be damaged; what is unknown is passed over.
+    /// The same for single objects that somebody found to be damaged; what is unknown is passed over. With
+    /// sources to repair from, what an earlier look found lost is repaired too.
     pub fn verify_objects(
         &self,
         suspects: &[ObjectKey],
@@ -101,7 +102,7 @@ impl Library {
             packs.extend(self.index.read()?.pack(id)?.map(|record| (id, record)));
         }
         self.verify_packs(packs, monitor, &mut report)?;
-        if !report.packs_damaged.is_empty() {
+        if !report.packs_damaged.is_empty() || (!repair_from.is_empty() && self.lacks_chunks()?) {
             let _alone = self.use_of_chunks.write().unwrap_or_else(PoisonError::into_inner);
             self.repair_chunks(monitor, repair_from, &mut report)?;
         }

@@ -29,9 +29,11 @@ mod package;
 mod query;
 mod server;
 mod snapshot;
+mod sources;
 mod status;
 mod suspects;
 mod upkeep;
+mod verification;
 
 pub use access::token::{ApiToken, NewApiToken};
 pub use access::user::User;
@@ -48,3 +50,4 @@ pub use package::{ActionInProgress, Package, PackageVersion, SourceFault};
 pub use query::{Rows, Value, views};
 pub use server::{Site, SiteIdentity, SiteOptions};
 pub use status::{Severity, StatusFilter, StatusMessage, status_inserts, status_text};
+pub use verification::VerificationState;

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use content::{CollectReport, Library, LibraryOptions, LocalStore, ManifestId, ObjectStore, VoidMonitor};
 
+use tokio::sync::oneshot;
+
 use crate::error::{Result, SiteError};
 use crate::housekeeping::COLLECT_GRACE;
 use crate::server::Site;
@@ -106,6 +108,18 @@ pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(SiteError::Stopped))
+}
+
+/// Runs on a thread of its own, which may outlive whoever waits, and the site too. No answer means it panicked.
+pub(crate) fn detached<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<oneshot::Receiver<T>> {
+    let (answer, answered) = oneshot::channel();
+    // Nobody may be left to hear the answer.
+    let run = move || drop(answer.send(work()));
+    let thread = std::thread::Builder::new().name("site-detached".to_owned());
+    thread.spawn(run).map_err(|_| SiteError::Busy { what: "the machine has no thread left" })?;
+    Ok(answered)
 }
 
 pub(crate) fn manifest_id(hex: &str) -> Result<ManifestId> {

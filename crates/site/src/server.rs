@@ -16,7 +16,9 @@ use crate::change::Changes;
 use crate::db::{Database, Tx};
 use crate::distribution::desired::WAITERS_MAX;
 use crate::error::{Result, SiteError};
+use crate::sources::Sources;
 use crate::suspects::Suspects;
+use crate::verification::Verification;
 
 const DATABASE_FILE: &str = "site.db";
 const SITE_NAME_CHARS_MAX: usize = 50;
@@ -69,7 +71,9 @@ struct Inner {
     snapshot_wake: Notify,
     waiters: Semaphore,
     credentials: Credentials,
+    sources: Sources,
     suspects: Suspects,
+    verification: Verification,
     /// Names this data folder's server in leases, when several serve one site.
     server_id: String,
 }
@@ -114,7 +118,9 @@ impl Site {
             snapshot_wake: Notify::new(),
             waiters: Semaphore::new(WAITERS_MAX),
             credentials: Credentials::new()?,
+            sources: Sources::default(),
             suspects: Suspects::default(),
+            verification: Verification::default(),
             server_id: server_id(&options.data_dir)?,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -157,6 +163,14 @@ impl Site {
 
     pub(crate) fn waiters(&self) -> &Semaphore {
         &self.inner.waiters
+    }
+
+    pub(crate) fn sources(&self) -> &Sources {
+        &self.inner.sources
+    }
+
+    pub(crate) fn verification(&self) -> &Verification {
+        &self.inner.verification
     }
 
     pub(crate) fn suspects(&self) -> &Suspects {

@@ -1,14 +1,15 @@
 //! Looking after the content library: its sizes, its health, what it no longer needs.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::pending;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use content::{CollectReport, ManifestId, Stats, VerifyReport, VoidMonitor};
 use sea_query::{Expr, ExprTrait, JoinType, Query};
 
 use crate::access::{Action, Actor};
-use crate::error::Result;
-use crate::library::{blocking, library_failed, manifest_id};
+use crate::error::{Result, SiteError};
+use crate::library::{blocking, detached, library_failed, manifest_id};
 use crate::package::source::SourcePath;
 use crate::server::Site;
 
@@ -19,15 +20,6 @@ impl Site {
         blocking(move || library.stats().map_err(library_failed)).await
     }
 
-    /// Checks every stored byte against its hash, and repairs what other copies or unchanged source folders
-    /// still have. Errors: [`crate::SiteError::AccessDenied`].
-    pub async fn verify_content(&self, actor: &Actor) -> Result<VerifyReport> {
-        actor.may(Action::MaintainContent)?;
-        let library = self.library().await?;
-        let sources = self.sources_of_kept_versions().await?;
-        blocking(move || library.verify(&VoidMonitor, &sources).map_err(library_failed)).await
-    }
-
     /// Deletes content that no kept version needs, except what a transfer may still read.
     /// Errors: [`crate::SiteError::AccessDenied`].
     pub async fn collect_content(&self, actor: &Actor) -> Result<CollectReport> {
@@ -35,9 +27,30 @@ impl Site {
         self.collect().await
     }
 
-    /// Where the files of each kept version came from. A folder that moved or changed does no harm: what it
-    /// gives is checked against the version's hashes.
-    pub(crate) async fn sources_of_kept_versions(&self) -> Result<Vec<(ManifestId, PathBuf)>> {
+    /// Repairs what a verification found lost from the sources of the versions concerned, as far as these
+    /// answer. No source is touched for anything else.
+    pub(crate) async fn mend_from_sources(&self, report: VerifyReport) -> Result<VerifyReport> {
+        let concerned: BTreeSet<ManifestId> = report.lost.iter().map(|lost| lost.manifest).collect();
+        let sources = self.sources_of(&concerned).await?;
+        if sources.is_empty() {
+            return Ok(report);
+        }
+        let library = self.library().await?;
+        let mend = move || library.verify_objects(&[], &VoidMonitor, &sources).map_err(library_failed);
+        let mended = detached(mend)?.await.unwrap_or(Err(SiteError::Stopped))?;
+        Ok(VerifyReport {
+            chunks_repaired: report.chunks_repaired + mended.chunks_repaired,
+            lost: mended.lost,
+            ..report
+        })
+    }
+
+    /// Where the files of kept versions came from. A folder that moved or changed does no harm: what it gives
+    /// is checked against the version's hashes.
+    async fn sources_of(&self, manifests: &BTreeSet<ManifestId>) -> Result<Vec<(ManifestId, PathBuf)>> {
+        if manifests.is_empty() {
+            return Ok(Vec::new());
+        }
         let select = Query::select()
             .column(("v", "manifest_id"))
             .column(("p", "pkg_source_path"))
@@ -50,21 +63,23 @@ impl Site {
             )
             .and_where(Expr::col(("v", "retained")).eq(1i64))
             .to_owned();
-        let mut kept: Vec<(ManifestId, String)> = Vec::new();
+        let mut located = BTreeMap::new();
+        let mut sources = Vec::new();
         for row in self.db().all(&select).await? {
-            kept.push((
-                manifest_id(&row.get::<String>("manifest_id")?)?,
-                row.get::<String>("pkg_source_path")?,
-            ));
+            let id = manifest_id(&row.get::<String>("manifest_id")?)?;
+            if !manifests.contains(&id) {
+                continue;
+            }
+            let path: String = row.get("pkg_source_path")?;
+            if !located.contains_key(&path) {
+                let folder = match SourcePath::parse(&path, &self.options().shares) {
+                    Ok(source) => self.locate(&source, pending()).await.ok(),
+                    Err(_) => None,
+                };
+                located.insert(path.clone(), folder);
+            }
+            sources.extend(located[&path].clone().map(|folder| (id, folder)));
         }
-        let options = Arc::new(self.options().clone());
-        blocking(move || {
-            let located = kept.into_iter().filter_map(|(manifest, path)| {
-                let folder = SourcePath::parse(&path, &options.shares).ok()?.locate(&options).ok()?;
-                Some((manifest, folder))
-            });
-            Ok(located.collect())
-        })
-        .await
+        Ok(sources)
     }
 }

@@ -51,7 +51,7 @@ impl Site {
             gone.extend(record.apply().await?);
         }
         tx.commit().await?;
-        self.suspects().note(facts);
+        self.suspects().note(facts, self.clock().monotonic());
         self.release(&gone).await;
         Ok(())
     }

@@ -30,6 +30,8 @@ pub(crate) enum SourcePathError {
     Escapes,
     #[error("it overlaps the site's own data folder")]
     OwnData,
+    #[error("the folder does not answer; check the server and the mount behind it")]
+    NoAnswer,
 }
 
 /// A source path, understood but not looked at.
@@ -69,7 +71,13 @@ impl SourcePath {
         Ok(Self { root: folder.clone(), parts: parts[length..].to_vec(), fold_case: true })
     }
 
-    /// Finds the folder on disk. Blocking.
+    /// What is dead or alive as one: the share, or the first two folders of a local path.
+    pub(crate) fn place(&self) -> PathBuf {
+        let own = if self.fold_case { 0 } else { 2 };
+        self.root.join(self.parts.iter().take(own).collect::<PathBuf>())
+    }
+
+    /// Finds the folder on disk. Blocking, for ever on a dead mount: see `sources`.
     pub(crate) fn locate(&self, options: &SiteOptions) -> Result<PathBuf, SourcePathError> {
         let missing = |e: std::io::Error| SourcePathError::Missing(e.kind().to_string());
         let root = self.root.canonicalize().map_err(missing)?;

@@ -1,22 +1,28 @@
 //! The workers: a named number at once, each takes the next due package, none waits for another.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use content::{SnapshotError, SnapshotRequest, VoidMonitor};
+use content::{Counter, Library, Monitor, SnapshotError, SnapshotRequest};
 use tokio_util::sync::CancellationToken;
 
 use super::claim::{Claim, HEARTBEAT};
 use super::failure::Failure;
 use super::publish::{Outcome, Taken};
 use crate::error::Result;
-use crate::library::{blocking, error_chain, library_failed, manifest_id};
-use crate::package::source::SourcePath;
+use crate::library::{error_chain, library_failed, manifest_id};
+use crate::package::source::{SourcePath, SourcePathError};
 use crate::server::Site;
+use crate::sources::{NoAnswer, Purpose};
 
 /// Snapshots at once: each reads a disk, hashes and compresses on several threads.
 pub(crate) const SNAPSHOTS_MAX: usize = 2;
+
+/// How long a snapshot may show no progress. Long, since finding the files of a large folder is one step.
+const STALL_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// How long a stopping site waits for a snapshot to come to its next step.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// How a reading of the source ended.
 enum Reading {
@@ -69,68 +75,65 @@ impl Site {
 
     /// Reads the source while a heartbeat keeps the claim; a lost claim stops the reading.
     async fn read_guarded(&self, claim: &Claim, cancel: &CancellationToken) -> Result<Reading> {
-        let stop = Arc::new(AtomicBool::new(false));
-        let reading = self.read_source(claim, Arc::clone(&stop));
+        let watch = Arc::new(Watch::default());
+        let reading = self.read_source(claim, &watch);
         tokio::pin!(reading);
+        let mut progress = (0, self.clock().monotonic());
         loop {
-            tokio::select! {
+            let stop = tokio::select! {
                 done = &mut reading => return done,
+                () = cancel.cancelled() => true,
                 () = self.clock().sleep(HEARTBEAT) => match self.extend_claim(claim).await {
-                    Ok(held) => stop.store(!held, Ordering::Relaxed),
+                    Ok(held) => !held,
                     // The next heartbeat tries again; publishing checks the claim in any case.
-                    Err(error) => tracing::warn!(error = error_chain(&error), "claim not extended"),
+                    Err(error) => {
+                        tracing::warn!(error = error_chain(&error), "claim not extended");
+                        false
+                    }
                 },
-                () = cancel.cancelled() => stop.store(true, Ordering::Relaxed),
-            }
-            if stop.load(Ordering::Relaxed) {
+            };
+            if stop {
+                watch.stop.store(true, Ordering::Relaxed);
+                tokio::select! {
+                    done = &mut reading => return done,
+                    () = self.clock().sleep(STOP_LIMIT) => watch.give_up.cancel(),
+                }
                 return reading.await;
+            }
+            let (steps, now) = (watch.steps.load(Ordering::Relaxed), self.clock().monotonic());
+            if steps != progress.0 {
+                progress = (steps, now);
+            } else if now.saturating_sub(progress.1) >= STALL_LIMIT {
+                watch.give_up.cancel();
             }
         }
     }
 
-    async fn read_source(&self, claim: &Claim, stop: Arc<AtomicBool>) -> Result<Reading> {
-        let source = match self.locate_source(&claim.source_path).await? {
+    async fn read_source(&self, claim: &Claim, watch: &Arc<Watch>) -> Result<Reading> {
+        let source = match SourcePath::parse(&claim.source_path, &self.options().shares) {
             Ok(source) => source,
-            Err(failure) => return Ok(Reading::Failed(failure)),
+            Err(error) => return Ok(Reading::Failed(unusable(&error))),
+        };
+        let folder = match self.locate(&source, watch.give_up.cancelled()).await {
+            Ok(folder) => folder,
+            Err(error) => return Ok(watch.failed(&error)),
         };
         let previous = claim.previous_manifest.as_deref().map(manifest_id).transpose()?;
         let library = self.library().await?;
-        blocking(move || {
-            let request = SnapshotRequest { source: &source, previous, cancel: &stop };
-            Ok(match library.snapshot(&request, &VoidMonitor) {
-                Ok(snapshot) => {
-                    // Counted before it is published: a crash between the two costs a recount, not content.
-                    library.retain(snapshot.manifest).map_err(library_failed)?;
-                    Reading::Taken(Taken {
-                        manifest: snapshot.manifest.to_string(),
-                        content_hash: snapshot.content_hash,
-                        files: snapshot.files,
-                        folders: snapshot.folders,
-                        bytes: snapshot.bytes,
-                        stored_new_bytes: snapshot.stored_new_bytes,
-                        warnings: snapshot.warnings.iter().map(ToString::to_string).collect(),
-                    })
-                }
-                Err(SnapshotError::Cancelled) => Reading::Cancelled,
-                Err(error) => Reading::Failed(failure(&error)),
-            })
-        })
-        .await
-    }
-
-    async fn locate_source(&self, path: &str) -> Result<Result<PathBuf, Failure>> {
-        let (path, options) = (path.to_owned(), self.options().clone());
-        blocking(move || {
-            let located =
-                SourcePath::parse(&path, &options.shares).and_then(|source| source.locate(&options));
-            let unusable = |e: crate::package::source::SourcePathError| Failure {
-                code: "source_unusable".to_owned(),
-                message: e.to_string(),
-                source: true,
-            };
-            Ok(located.map_err(unusable))
-        })
-        .await
+        let reader = Arc::clone(watch);
+        let work = move || {
+            let request = SnapshotRequest { source: &folder, previous, cancel: &reader.stop };
+            take(&library, &request, &reader)
+        };
+        match self.sources().visit(&source, Purpose::Read, watch.give_up.cancelled(), work).await {
+            Ok(reading) => reading,
+            Err(NoAnswer) => {
+                let failed = watch.failed(&SourcePathError::NoAnswer);
+                // If the folder answers after all, the reading ends at its next step.
+                watch.stop.store(true, Ordering::Relaxed);
+                Ok(failed)
+            }
+        }
     }
 
     async fn publish_or_release(&self, claim: &Claim, taken: &Taken) -> Result<()> {
@@ -150,6 +153,67 @@ impl Site {
     }
 }
 
+/// What the guard of a reading and its thread tell each other.
+#[derive(Default)]
+struct Watch {
+    /// The reading shall end at its next step.
+    stop: AtomicBool,
+    /// Rises as long as the reading gets on.
+    steps: AtomicU64,
+    /// The reading is left behind.
+    give_up: CancellationToken,
+}
+
+impl Watch {
+    fn failed(&self, error: &SourcePathError) -> Reading {
+        if self.stop.load(Ordering::Relaxed) {
+            return Reading::Cancelled;
+        }
+        Reading::Failed(unusable(error))
+    }
+}
+
+impl Monitor for Watch {
+    fn count(&self, _: Counter, _: u64) {
+        self.steps.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn error(&self, message: &str) {
+        tracing::warn!(message, "snapshot");
+    }
+
+    fn cancelled(&self) -> bool {
+        // Asked at each step.
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        false
+    }
+}
+
+/// Takes the snapshot and retains it. Blocking.
+fn take(library: &Library, request: &SnapshotRequest<'_>, watch: &Watch) -> Result<Reading> {
+    Ok(match library.snapshot(request, watch) {
+        Ok(snapshot) => {
+            // Counted before it is published: a crash between the two costs a recount, not content.
+            library.retain(snapshot.manifest).map_err(library_failed)?;
+            Reading::Taken(Taken {
+                manifest: snapshot.manifest.to_string(),
+                content_hash: snapshot.content_hash,
+                files: snapshot.files,
+                folders: snapshot.folders,
+                bytes: snapshot.bytes,
+                stored_new_bytes: snapshot.stored_new_bytes,
+                warnings: snapshot.warnings.iter().map(ToString::to_string).collect(),
+            })
+        }
+        Err(SnapshotError::Cancelled) => Reading::Cancelled,
+        Err(error) => Reading::Failed(failure(&error)),
+    })
+}
+
+fn unusable(error: &SourcePathError) -> Failure {
+    Failure { code: "source_unusable".to_owned(), message: error.to_string(), source: true }
+}
+
 fn failure(error: &SnapshotError) -> Failure {
     let source = !matches!(error, SnapshotError::Library(_) | SnapshotError::NoSpace);
     // What the library says is for the log; it may name folders of this machine.
@@ -163,7 +227,7 @@ fn failure(error: &SnapshotError) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::sync::mpsc;
 
     use super::*;
     use crate::snapshot::claim::LEASE;
@@ -176,6 +240,29 @@ mod tests {
     async fn versions(stage: &Stage, id: &str) -> (u32, bool) {
         let package = stage.site.package(id).await.unwrap();
         (package.stored_version, package.refresh_pending)
+    }
+
+    /// A package of this name with a refresh to do.
+    async fn refreshed(stage: &Stage, name: &str) -> String {
+        let id = stage.package(name).await.package_id;
+        stage.site.refresh_package(&admin(), &id).await.unwrap();
+        id
+    }
+
+    /// Lets a visit to the source hang, after so many that do not, until the sender is dropped.
+    fn hang(stage: &Stage, name: &str, after: usize) -> mpsc::Sender<()> {
+        let source = SourcePath::parse(&format!(r"\\srv\src\{name}"), &stage.options.shares).unwrap();
+        let mut gates = stage.site.sources().gates.lock().unwrap();
+        gates.extend((0..after).map(|_| (source.clone(), mpsc::channel().1)));
+        let (open, gate) = mpsc::channel();
+        gates.push((source, gate));
+        open
+    }
+
+    async fn gates_taken(stage: &Stage) {
+        while !stage.site.sources().gates.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
     }
 
     on_both! {
@@ -312,6 +399,77 @@ mod tests {
             stage.clock.advance(crate::housekeeping::COLLECT_GRACE * 2);
             stage.site.collect().await.unwrap();
             assert_eq!(library.stats().unwrap().manifests, 1);
+        }
+
+        async fn a_source_that_cannot_be_found_in_time_delays_no_other(stage: &Stage) {
+            let mut ids = Vec::new();
+            for name in ["one", "two", "three"] {
+                ids.push(stage.package(name).await.package_id);
+            }
+            for id in &ids {
+                stage.site.refresh_package(&admin(), id).await.unwrap();
+            }
+            let (dead, alive) = ([&ids[0], &ids[1]], &ids[2]);
+            let hung = [hang(stage, "one", 0), hang(stage, "two", 0)];
+            let go = CancellationToken::new();
+            let advance = async {
+                gates_taken(stage).await;
+                stage.clock.advance(crate::sources::LOCATE_LIMIT);
+            };
+            let (one, two, ()) = tokio::join!(stage.site.work_once(&go), stage.site.work_once(&go), advance);
+            assert!(one.unwrap() && two.unwrap());
+            for id in dead {
+                let fault = stage.site.package(id).await.unwrap().source_fault.unwrap();
+                assert_eq!((fault.code.as_str(), fault.attempts), ("source_unusable", 1));
+                assert!(fault.message.contains("does not answer"), "{}", fault.message);
+            }
+            stage.site.run_due_snapshots().await.unwrap();
+            assert_eq!(versions(stage, alive).await, (2, false));
+            // Still dead: no thread waits once more. Alive again: read.
+            stage.clock.advance(Duration::from_secs(30));
+            assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 2);
+            assert_eq!(stage.site.package(dead[0]).await.unwrap().source_fault.unwrap().attempts, 2);
+            drop(hung);
+            while stage.site.sources().any_left() {
+                std::thread::yield_now();
+            }
+            stage.clock.advance(Duration::from_secs(60));
+            assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 2);
+            assert_eq!(versions(stage, dead[0]).await, (2, false));
+        }
+
+        async fn a_snapshot_without_progress_is_left_behind(stage: &Stage) {
+            let id = refreshed(stage, "dell").await;
+            let _hung = hang(stage, "dell", 1);
+            let go = CancellationToken::new();
+            let advance = async {
+                gates_taken(stage).await;
+                stage.clock.advance(STALL_LIMIT);
+            };
+            let (worked, ()) = tokio::join!(stage.site.work_once(&go), advance);
+            assert!(worked.unwrap());
+            let fault = stage.site.package(&id).await.unwrap().source_fault.unwrap();
+            assert!(fault.message.contains("does not answer"), "{}", fault.message);
+            assert!(stage.site.sources().check_library_free().is_err());
+        }
+
+        async fn a_stopping_site_waits_a_limited_time_for_a_source(stage: &Stage) {
+            let id = refreshed(stage, "dell").await;
+            let _hung = hang(stage, "dell", 1);
+            let stop = CancellationToken::new();
+            let stopping = async {
+                gates_taken(stage).await;
+                stop.cancel();
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                stage.clock.advance(STOP_LIMIT);
+            };
+            let (ran, ()) = tokio::join!(stage.site.run_workers(stop.clone()), stopping);
+            ran.unwrap();
+            // Given back: somebody else may take it at once.
+            assert_eq!(versions(stage, &id).await, (1, true));
+            assert!(stage.site.claim_snapshot("b").await.unwrap().is_some());
         }
 
         async fn a_stopped_snapshot_is_given_back(stage: &Stage) {
