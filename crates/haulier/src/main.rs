@@ -3,6 +3,7 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 
@@ -13,6 +14,9 @@ mod demo;
 mod output;
 mod remote;
 
+/// How long threads that cannot be interrupted may take to end after a command.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
     start_log(&cli.log);
@@ -20,7 +24,10 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return report(&error.into(), cli.json),
     };
-    match runtime.block_on(commands::run(&cli)) {
+    let result = runtime.block_on(commands::run(&cli));
+    // A thread that waits for a dead file share must not keep a stopped server alive.
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => report(&error, cli.json),
     }

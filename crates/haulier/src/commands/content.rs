@@ -1,6 +1,10 @@
 //! `haulier content`: the site's content library.
 
-use anyhow::Result;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use clock::{Clock, SystemClock};
+use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::{Map, Value};
 
 use crate::args::ContentCommand;
@@ -8,16 +12,16 @@ use crate::output::{self, Format};
 use crate::remote::{Remote, no_parameters};
 
 const CLASS: &str = "Haulier_ContentLibrary";
+/// How often a verification is asked how far it is.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Does what the command line says.
 pub(crate) async fn run(command: &ContentCommand, remote: &Remote, format: Format) -> Result<()> {
-    let method = match command {
-        ContentCommand::Stats => "GetStatistics",
-        ContentCommand::Verify => "Verify",
-        ContentCommand::Collect => "Collect",
+    let figures = match command {
+        ContentCommand::Stats => call(remote, "GetStatistics").await?,
+        ContentCommand::Verify => verify(remote).await?,
+        ContentCommand::Collect => call(remote, "Collect").await?,
     };
-    let reply = remote.invoke_static(CLASS, method, &no_parameters()).await?;
-    let figures = figures(reply);
     match format {
         Format::Json => output::json(&figures),
         Format::Text => {
@@ -27,6 +31,28 @@ pub(crate) async fn run(command: &ContentCommand, remote: &Remote, format: Forma
         }
     }
     Ok(())
+}
+
+/// Starts a verification and follows it to its end.
+async fn verify(remote: &Remote) -> Result<Map<String, Value>> {
+    call(remote, "Verify").await?;
+    let target =
+        if output::draws_progress() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let spinner = ProgressBar::with_draw_target(None, target);
+    loop {
+        let figures = call(remote, "GetVerification").await?;
+        if figures["State"] != "running" {
+            spinner.finish_and_clear();
+            ensure!(figures["State"] == "done", "the verification could not go on; the site's log says why");
+            return Ok(figures);
+        }
+        spinner.set_message(format!("{} packs checked", figures["PacksChecked"]));
+        SystemClock.sleep(POLL_INTERVAL).await;
+    }
+}
+
+async fn call(remote: &Remote, method: &str) -> Result<Map<String, Value>> {
+    Ok(figures(remote.invoke_static(CLASS, method, &no_parameters()).await?))
 }
 
 /// The out parameters, without the envelope.

@@ -1,4 +1,5 @@
 use cim::Value;
+use site::VerificationState;
 
 use crate::error::Fault;
 use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemented};
@@ -14,7 +15,11 @@ impl ClassHandler for ContentLibrary {
         Box::pin(async move {
             let out = match invocation.method {
                 "GetStatistics" => statistics(call).await?,
-                "Verify" => verify(call).await?,
+                "Verify" => {
+                    call.site.verify_content(call.actor).await?;
+                    Vec::new()
+                }
+                "GetVerification" => verification(call),
                 "Collect" => collect(call).await?,
                 method => return Err(not_implemented(call, method)),
             };
@@ -39,21 +44,30 @@ async fn statistics(call: Call<'_>) -> Result<Out, Fault> {
     ])
 }
 
-async fn verify(call: Call<'_>) -> Result<Out, Fault> {
-    let report = call.site.verify_content(call.actor).await?;
+/// How far it is; the figures of the report once it is done, zero before.
+fn verification(call: Call<'_>) -> Out {
+    let (state, mut packs_checked, report) = match call.site.content_verification() {
+        VerificationState::Never => ("never", 0, None),
+        VerificationState::Running { packs_checked, .. } => ("running", packs_checked, None),
+        VerificationState::Failed { .. } => ("failed", 0, None),
+        VerificationState::Done { report, .. } => ("done", 0, Some(report)),
+    };
+    let report = report.unwrap_or_default();
+    packs_checked = packs_checked.max(report.packs_checked);
     let problems = report.lost.iter().take(PROBLEMS_MAX).map(|lost| {
         let what = lost.file.as_deref().unwrap_or("the manifest itself");
         Value::String(format!("manifest {}: {what}", lost.manifest))
     });
-    Ok(vec![
-        ("PacksChecked", count(report.packs_checked)),
+    vec![
+        ("State", Value::text(state)),
+        ("PacksChecked", count(packs_checked)),
         ("EntriesChecked", count(report.entries_checked)),
         ("PacksDamaged", count(report.packs_damaged.len() as u64)),
         ("ChunksRepaired", count(report.chunks_repaired)),
         ("ManifestsRepaired", count(report.manifests_repaired.len() as u64)),
         ("FilesLost", count(report.lost.len() as u64)),
         ("Problems", Value::Array(problems.collect())),
-    ])
+    ]
 }
 
 async fn collect(call: Call<'_>) -> Result<Out, Fault> {
