@@ -8,6 +8,11 @@ use serde_json::{Map, Value as Json};
 
 use crate::error::ApiError;
 
+/// The most values in one body: the two arrays of AddDistributionPoints for 20,000 of them, and room.
+const VALUES_MAX: usize = 50_000;
+/// The longest `uint8[]`, in bytes: an icon. Each byte is a value of its own once it is read.
+const BYTES_MAX: usize = 256 * 1024;
+
 /// Before the class name in `@odata.type`.
 const TYPE_PREFIX: &str = "#AdminService.";
 
@@ -41,11 +46,30 @@ fn object(body: &[u8]) -> Result<Map<String, Json>, ApiError> {
     if body.iter().all(u8::is_ascii_whitespace) {
         return Ok(Map::new());
     }
+    if separators(body) > VALUES_MAX {
+        return Err(invalid(format!("it has more than {VALUES_MAX} values; send bytes as base64")));
+    }
     match serde_json::from_slice(body) {
         Ok(Json::Object(map)) => Ok(map),
         Ok(_) => Err(invalid("a JSON object is needed")),
         Err(error) => Err(invalid(error.to_string())),
     }
+}
+
+/// How many commas a JSON text has outside of strings: one less than values in the worst case, counted before
+/// any of them takes memory.
+fn separators(body: &[u8]) -> usize {
+    let (mut count, mut inside, mut escaped) = (0, false, false);
+    for byte in body {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = inside,
+            b'"' => inside = !inside,
+            b',' if !inside => count += 1,
+            _ => {}
+        }
+    }
+    count
 }
 
 fn read_instance(schema: &Schema, class: &ClassInfo, map: Map<String, Json>) -> Result<Instance, ApiError> {
@@ -110,6 +134,9 @@ fn number_value(number: &serde_json::Number) -> Option<Value> {
 fn bytes(name: &str, text: &str) -> Result<Value, ApiError> {
     let decoded = STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text));
     let bytes = decoded.map_err(|_| invalid(format!("{name} must be base64")))?;
+    if bytes.len() > BYTES_MAX {
+        return Err(invalid(format!("{name} has more than {BYTES_MAX} bytes")));
+    }
     Ok(Value::Array(bytes.into_iter().map(|byte| Value::Integer(byte.into())).collect()))
 }
 
@@ -168,6 +195,14 @@ mod tests {
         ] {
             assert!(read(body).is_err(), "{body}: {:?}", read(body));
         }
+        let many = |count: usize| format!(r#"{{"Icon":[{}]}}"#, vec!["1"; count].join(","));
+        assert!(read(&many(VALUES_MAX + 2)).unwrap_err().contains("values"));
+        assert!(read(&many(VALUES_MAX)).is_ok());
+        // What stands inside of strings is no value.
+        assert!(read(&format!(r#"{{"Name":"\"{}"}}"#, ",".repeat(VALUES_MAX + 1))).is_ok());
+        let bytes = |count: usize| format!(r#"{{"Icon":"{}"}}"#, STANDARD.encode(vec![7; count]));
+        assert!(read(&bytes(BYTES_MAX + 1)).unwrap_err().contains("bytes"));
+        assert!(read(&bytes(BYTES_MAX)).is_ok());
         let deep = format!("{{\"x\":{}", "[".repeat(100_000));
         assert!(read(&deep).unwrap_err().contains("recursion"));
     }

@@ -7,7 +7,7 @@ use provider::{Fault, ProviderError};
 use serde_json::{Map, Value as Json, json};
 use site::SiteError;
 
-use crate::entity;
+use crate::{entity, list};
 
 /// Why a request was refused.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +56,11 @@ pub(crate) enum ApiError {
     /// Credentials over an open connection.
     #[error("credentials over plain HTTP are accepted from this machine only; use https")]
     OpenConnection,
+    /// More long lists are asked for than are made at once and may wait.
+    #[error(
+        "too many long lists are asked for at once; try again shortly, or ask for less with $filter and $top"
+    )]
+    Busy,
     /// The site did not accept the credentials, or could not check them.
     #[error(transparent)]
     Access(SiteError),
@@ -74,6 +79,7 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unauthenticated => StatusCode::UNAUTHORIZED,
             Self::OpenConnection => StatusCode::FORBIDDEN,
+            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::Access(error) => access_status(error),
             Self::Provider(error) => fault_status(&error.fault),
         }
@@ -86,6 +92,7 @@ impl ApiError {
             Self::Provider(error) if fault_status(&error.fault) == StatusCode::METHOD_NOT_ALLOWED => {
                 vec![(ALLOW, HeaderValue::from_static("GET"))]
             }
+            Self::Busy => vec![(RETRY_AFTER, HeaderValue::from(list::RETRY_AFTER.as_secs()))],
             Self::Access(SiteError::TooManyFailures { retry_after_s }) => {
                 vec![(RETRY_AFTER, HeaderValue::from(*retry_after_s))]
             }

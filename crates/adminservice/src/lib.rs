@@ -9,10 +9,12 @@ mod body;
 mod entity;
 mod error;
 mod filter;
+mod list;
 mod metadata;
 mod options;
 mod request;
 mod serve;
 mod url;
 
-pub use serve::{BODY_BYTES_MAX, LIST_INSTANCES_MAX, URL_BYTES_MAX, router};
+pub use list::ListLimits;
+pub use serve::{BODY_BYTES_MAX, URL_BYTES_MAX, router, router_with};

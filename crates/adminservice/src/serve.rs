@@ -16,21 +16,21 @@ use http::{HeaderValue, StatusCode};
 use net::Peer;
 use provider::{ClassInfo, Fault, Operation, Provider, ProviderError};
 use serde_json::{Map, Value as Json, json};
-use site::{Actor, Site};
+use site::{Actor, Role, Site};
 
 use crate::entity::{self, Purpose};
 use crate::error::ApiError;
+use crate::list::{ListLimits, Turns};
 use crate::options::{self, Options};
 use crate::request::Request;
-use crate::{auth, body, metadata};
+use crate::{auth, body, list, metadata};
 
 /// The longest body that is read, in bytes: an icon in base64 with room to spare.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest URL behind the host, in bytes.
 pub const URL_BYTES_MAX: usize = 16 * 1024;
-/// The most instances in one answer. Scripts do not follow `@odata.nextLink`, so it is far above what a
-/// script reads; it bounds memory.
-pub const LIST_INSTANCES_MAX: u64 = 50_000;
+/// The longest body of a reader, in bytes: the only thing that readers write is a token's name.
+const READER_BODY_BYTES_MAX: usize = 16 * 1024;
 
 const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
 
@@ -40,6 +40,7 @@ struct Service {
     provider: Provider,
     site: Site,
     clock: SharedClock,
+    turns: Turns,
 }
 
 /// Everything about one caller that an answer needs.
@@ -55,8 +56,13 @@ struct Caller {
 ///
 /// Requests must carry the [`Peer`] extension that `net` sets, or no credentials are accepted.
 pub fn router(provider: Provider, site: Site, clock: SharedClock) -> Router {
+    router_with(provider, site, clock, ListLimits::default())
+}
+
+/// The service with other limits than those of [`ListLimits::default`].
+pub fn router_with(provider: Provider, site: Site, clock: SharedClock, limits: ListLimits) -> Router {
     // axum's routes regard case, the service does not; the rest of the path is parsed by `url`.
-    let service = Arc::new(Service { provider, site, clock });
+    let service = Arc::new(Service { provider, site, clock, turns: Turns::new(limits) });
     Router::new().fallback(any(handle)).with_state(service)
 }
 
@@ -78,9 +84,8 @@ impl Service {
         }
         let caller = Caller { actor, root: self.root(parts), query: query.to_owned() };
         let request = Request::parse(&parts.method, path, query)?;
-        let body = to_bytes(body, BODY_BYTES_MAX)
-            .await
-            .map_err(|_| ApiError::BodyTooLong { limit: BODY_BYTES_MAX })?;
+        let limit = body_limit(caller.actor.role);
+        let body = to_bytes(body, limit).await.map_err(|_| ApiError::BodyTooLong { limit })?;
         self.dispatch(&caller, request, parts, body).await
     }
 
@@ -122,31 +127,26 @@ impl Service {
     async fn list(&self, caller: &Caller, class: String, options: Options) -> Result<Response, ApiError> {
         let select = options.select.clone();
         let mut query = options.into_query(class);
-        let asked = query.top;
+        let (asked, skip) = (query.top, query.skip.unwrap_or(0));
+        let page = self.turns.page(select.as_deref());
         // One more than fits tells whether something follows.
-        query.top = Some(asked.unwrap_or(u64::MAX).min(LIST_INSTANCES_MAX + 1));
+        let most = asked.unwrap_or(u64::MAX).min(page + 1);
+        query.top = Some(most);
         let (context, name) = (self.context(caller, &query.class), query.class.clone());
-        let skip = query.skip.unwrap_or(0);
+        let _turn = self.turns.take(most).await?;
         let mut answer = self.provider.query(&caller.actor, query).await?;
-        let more = answer.instances.len() as u64 > LIST_INSTANCES_MAX;
-        answer.instances.truncate(usize::try_from(LIST_INSTANCES_MAX).unwrap_or(usize::MAX));
-        let mut envelope = Map::new();
-        envelope.insert("@odata.context".to_owned(), json!(context));
+        let next = (answer.instances.len() as u64 > page).then(|| {
+            let rest = options::rest(&caller.query, skip.saturating_add(page), asked.map(|top| top - page));
+            format!("{}/{name}?{rest}", caller.root)
+        });
+        answer.instances.truncate(usize::try_from(page).unwrap_or(usize::MAX));
+        let mut head = Map::new();
+        head.insert("@odata.context".to_owned(), json!(context));
         if let Some(count) = answer.count {
-            envelope.insert("@odata.count".to_owned(), json!(count));
+            head.insert("@odata.count".to_owned(), json!(count));
         }
-        let rows =
-            answer.instances.iter().map(|instance| self.entity(instance, select.as_deref(), Purpose::Read));
-        envelope.insert("value".to_owned(), Json::Array(rows.map(Json::Object).collect()));
-        if more {
-            let rest = options::rest(
-                &caller.query,
-                skip + LIST_INSTANCES_MAX,
-                asked.map(|top| top - LIST_INSTANCES_MAX),
-            );
-            envelope.insert("@odata.nextLink".to_owned(), json!(format!("{}/{name}?{rest}", caller.root)));
-        }
-        Ok(reply(StatusCode::OK, &Json::Object(envelope)))
+        let entity = |instance: &Instance| self.entity(instance, select.as_deref(), Purpose::Read);
+        Ok(reply_text(StatusCode::OK, list::write(head, answer.instances, entity, next)))
     }
 
     async fn count(&self, caller: &Caller, class: String, options: Options) -> Result<Response, ApiError> {
@@ -293,8 +293,20 @@ fn key_text(value: Option<&Value>) -> String {
 }
 
 fn reply(status: StatusCode, json: &Json) -> Response {
+    reply_text(status, json.to_string())
+}
+
+fn reply_text(status: StatusCode, json: String) -> Response {
     let headers = [(CONTENT_TYPE, HeaderValue::from_static(JSON)), version()];
-    (status, headers, json.to_string()).into_response()
+    (status, headers, json).into_response()
+}
+
+/// Who may change nothing of weight need not be heard out before the provider says so.
+fn body_limit(role: Role) -> usize {
+    match role {
+        Role::Reader => READER_BODY_BYTES_MAX,
+        Role::FullAdministrator | Role::Operator | Role::Author => BODY_BYTES_MAX,
+    }
 }
 
 fn xml(document: String) -> Response {

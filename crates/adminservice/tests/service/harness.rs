@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use adminservice::router;
+use adminservice::{ListLimits, router_with};
 use agent::EnrolRequest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -60,6 +60,11 @@ impl Service {
 
     /// A site PS1 with users of every role, dp1 and dp2, and a driver package that has its first version.
     pub(crate) async fn start_with(clock: SharedClock) -> Self {
+        Self::start_limited(clock, ListLimits::default()).await
+    }
+
+    /// The same, with other limits.
+    pub(crate) async fn start_limited(clock: SharedClock, limits: ListLimits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let source = dir.path().join("src");
         write_drivers(&source.join("dell"));
@@ -79,7 +84,7 @@ impl Service {
         let listener = Listener::bind(listening, Arc::clone(&clock)).await.unwrap();
         let addr = listener.local_addr();
         let stop = CancellationToken::new();
-        let service = router(Provider::new(site.clone()), site.clone(), clock);
+        let service = router_with(Provider::new(site.clone()), site.clone(), clock, limits);
         tokio::spawn(listener.serve(service, stop.clone()));
         Self { site, addr, stop, _dir: dir }
     }

@@ -276,4 +276,7 @@ async fn an_oversized_body_is_refused() {
     let body = format!("{{\"Name\":\"{}\"}}", "x".repeat(adminservice::BODY_BYTES_MAX));
     let answer = service.send("POST", PACKAGES, &body).await;
     assert_eq!(answer.status, 413, "{}", answer.body);
+    // Who may not change anything is not even heard out.
+    let answer = service.send_as("reader", "POST", PACKAGES, &body[..20_000]).await;
+    assert_eq!(answer.status, 413, "{}", answer.body);
 }

@@ -1,7 +1,9 @@
 //! The request lines that public scripts send, as they send them, and every spelling that clients use.
 
 use crate::harness::{PACKAGE, Service, nal_path};
+use adminservice::ListLimits;
 use serde_json::json;
+use site::{Actor, NewPackage};
 
 #[tokio::test]
 async fn request_lines_of_scripts_find_the_package() {
@@ -179,5 +181,43 @@ async fn what_cannot_be_asked_is_refused_with_the_right_status() {
         assert!(!answer.json()["error"]["message"].as_str().unwrap().is_empty(), "{method} {target}");
         assert!(answer.head.contains("odata-version: 4.0"), "{method} {target}: {}", answer.head);
         assert_eq!(status == 405, answer.head.contains("\r\nallow:"), "{method} {target}: {}", answer.head);
+    }
+}
+
+/// The names of a list, page by page as the links lead, and how long each page was.
+async fn follow(service: &Service, target: &str) -> (Vec<String>, Vec<usize>) {
+    let (mut names, mut pages) = (Vec::new(), Vec::new());
+    let mut next = Some(format!("/AdminService/wmi/SMS_DriverPackage?{target}"));
+    while let Some(target) = next {
+        let answer = service.get(&target).await;
+        assert_eq!(answer.status, 200, "{target}: {}", answer.body);
+        let page = answer.json();
+        let rows = page["value"].as_array().unwrap();
+        pages.push(rows.len());
+        names.extend(rows.iter().map(|row| row["Name"].as_str().unwrap().to_owned()));
+        let link = page["@odata.nextLink"].as_str().map(str::to_owned);
+        next = link.map(|link| link.strip_prefix("http://srv.example.test").unwrap().to_owned());
+    }
+    (names, pages)
+}
+
+#[tokio::test]
+async fn long_lists_come_in_pages() {
+    let limits = ListLimits { instances: 2, chosen_instances: 4, values: 6, ..ListLimits::default() };
+    let service = Service::start_limited(Service::fixed_clock(), limits).await;
+    for number in 1..=6 {
+        let new = NewPackage { name: format!("P{number}"), ..NewPackage::default() };
+        service.site.create_package(&Actor::local(), new).await.unwrap();
+    }
+    for (target, names, pages) in [
+        ("$filter=startswith(Name,'P')", "P1 P2 P3 P4 P5 P6", &[2, 2, 2][..]),
+        ("$filter=startswith(Name,'P')&$orderby=Name%20desc&$top=5&$skip=1", "P5 P4 P3 P2 P1", &[2, 2, 1]),
+        ("$filter=startswith(Name,'P')&$top=2", "P1 P2", &[2]),
+        ("$filter=startswith(Name,'P')&$select=Name", "P1 P2 P3 P4 P5 P6", &[4, 2]),
+        ("$filter=startswith(Name,'P')&$select=Name,Version,Language", "P1 P2 P3 P4 P5 P6", &[2, 2, 2]),
+        ("$filter=startswith(Name,'Q')", "", &[0]),
+    ] {
+        let (found, lengths) = follow(&service, target).await;
+        assert_eq!((found.join(" ").as_str(), lengths.as_slice()), (names, pages), "{target}");
     }
 }
