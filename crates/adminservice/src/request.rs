@@ -36,7 +36,7 @@ impl Request {
             Target::Entity(path) if reads => Self::Get { path, options: Options::parse(query)? },
             Target::Entity(path) if changes => Self::Modify { path },
             Target::Entity(path) if method == Method::DELETE => Self::Delete { path },
-            // Scripts call parameterless static methods with GET.
+            // Scripts call parameterless static methods with GET; whether the method only reads is the schema's to say.
             Target::StaticMethod { class, method: called } if reads || method == Method::POST => {
                 Self::Invoke { class, path: None, method: called }
             }

@@ -12,7 +12,7 @@ use cim::{Instance, ObjectPath, Value};
 use clock::SharedClock;
 use http::header::{CONTENT_TYPE, HOST, HeaderName, LOCATION};
 use http::request::Parts;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use net::Peer;
 use provider::{ClassInfo, Fault, Operation, Provider, ProviderError};
 use serde_json::{Map, Value as Json, json};
@@ -119,6 +119,7 @@ impl Service {
                 Ok(StatusCode::NO_CONTENT.into_response())
             }
             Request::Invoke { class, path, method } => {
+                self.check_verb(&parts.method, &class, &method)?;
                 self.invoke(caller, &class, path.as_ref(), &method, &body).await
             }
         }
@@ -206,6 +207,17 @@ impl Service {
             response.headers_mut().insert(LOCATION, location);
         }
         Ok(response)
+    }
+
+    /// GET is sent by what nobody means to act: browsers, proxies, pictures in a page. So it only reads.
+    fn check_verb(&self, verb: &Method, class: &str, method: &str) -> Result<(), ApiError> {
+        let declared = self.provider.schema().class(class).and_then(|class| class.method(method));
+        match declared {
+            Some(called) if verb != Method::POST && !called.qualifiers.has("reads") => {
+                Err(ApiError::MethodNotAllowed { allow: "POST" })
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn invoke(

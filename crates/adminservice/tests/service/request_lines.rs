@@ -121,6 +121,33 @@ async fn both_spellings_of_static_methods_work_with_get_and_post() {
 }
 
 #[tokio::test]
+async fn only_methods_that_read_answer_to_get() {
+    let service = Service::start().await;
+    let before = service.get("/AdminService/wmi/Haulier_StatusMessage/$count").await.body;
+    let nal = nal_path("dp1.example.test");
+    let verify = json!({ "PackageId": PACKAGE, "NALPath": nal }).to_string();
+    for (target, body) in [
+        ("Haulier_ContentLibrary.Collect", ""),
+        ("haulier_contentlibrary.collect()", ""),
+        ("Haulier_ContentLibrary/AdminService.Verify", ""),
+        ("Haulier_Token.Create", ""),
+        ("SMS_DistributionPoint.VerifyPackage", verify.as_str()),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let answer = service.send(method, &format!("/AdminService/wmi/{target}"), body).await;
+            assert_eq!(answer.status, 405, "{method} {target}: {}", answer.body);
+            assert!(answer.head.contains("\r\nallow: post"), "{}", answer.head);
+        }
+    }
+    let after = service.get("/AdminService/wmi/Haulier_StatusMessage/$count").await.body;
+    assert_eq!(before, after, "nothing happened");
+    for target in ["Haulier_ContentLibrary.GetStatistics", "SMS_Identification.GetSiteID"] {
+        assert_eq!(service.get(&format!("/AdminService/wmi/{target}")).await.status, 201, "{target}");
+    }
+    assert_eq!(service.get("/AdminService/wmi/Haulier_ContentLibrary.Nothing").await.status, 404);
+}
+
+#[tokio::test]
 async fn what_cannot_be_asked_is_refused_with_the_right_status() {
     let service = Service::start().await;
     let long = format!("SMS_DriverPackage?x={}", "x".repeat(adminservice::URL_BYTES_MAX));
