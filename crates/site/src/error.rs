@@ -264,6 +264,9 @@ const DISK_FULL_CODES: [&str; 2] = ["13", "53100"];
 
 impl From<sqlx::Error> for SiteError {
     fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::PoolTimedOut) {
+            return Self::Busy { what: "the database does not keep up" };
+        }
         let code = error.as_database_error().and_then(|e| e.code().map(|c| c.into_owned()));
         match code {
             Some(code) if DISK_FULL_CODES.contains(&code.as_str()) => Self::DiskFull(Box::new(error)),

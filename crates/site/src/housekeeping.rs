@@ -10,6 +10,7 @@ use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use tokio_util::sync::CancellationToken;
 
 use crate::change::WATCH_INTERVAL;
+use crate::distribution::seen::SEEN_INTERVAL;
 use crate::error::{Result, SiteError};
 use crate::library::error_chain;
 use crate::server::Site;
@@ -42,6 +43,7 @@ impl Site {
             join_all(snapshots),
             self.keep_house(&cancel),
             self.watch(&cancel),
+            self.keep_signs_of_life(&cancel),
             self.mend_suspects(&cancel)
         );
         Ok(())
@@ -80,6 +82,22 @@ impl Site {
                 }
             }
             self.pause(HOUSEKEEPING_INTERVAL, cancel).await;
+        }
+    }
+
+    /// Writes who was heard of, and ends the leases of workers that were not.
+    async fn keep_signs_of_life(&self, cancel: &CancellationToken) {
+        loop {
+            let last = cancel.is_cancelled();
+            for done in [self.write_seen().await, self.end_dead_leases().await] {
+                if let Err(error) = done {
+                    tracing::error!(error = error_chain(&error), "signs of life");
+                }
+            }
+            if last {
+                return;
+            }
+            self.pause(SEEN_INTERVAL, cancel).await;
         }
     }
 

@@ -15,6 +15,7 @@ use crate::access::{Role, password, user};
 use crate::change::Changes;
 use crate::db::{Database, Tx};
 use crate::distribution::desired::WAITERS_MAX;
+use crate::distribution::seen::Seen;
 use crate::error::{Result, SiteError};
 use crate::sources::Sources;
 use crate::suspects::Suspects;
@@ -71,6 +72,7 @@ struct Inner {
     snapshot_wake: Notify,
     waiters: Semaphore,
     credentials: Credentials,
+    seen: Seen,
     sources: Sources,
     suspects: Suspects,
     verification: Verification,
@@ -118,6 +120,7 @@ impl Site {
             snapshot_wake: Notify::new(),
             waiters: Semaphore::new(WAITERS_MAX),
             credentials: Credentials::new()?,
+            seen: Seen::default(),
             sources: Sources::default(),
             suspects: Suspects::default(),
             verification: Verification::default(),
@@ -163,6 +166,10 @@ impl Site {
 
     pub(crate) fn waiters(&self) -> &Semaphore {
         &self.inner.waiters
+    }
+
+    pub(crate) fn seen(&self) -> &Seen {
+        &self.inner.seen
     }
 
     pub(crate) fn sources(&self) -> &Sources {

@@ -48,7 +48,7 @@ SELECT
     d.installed_version AS "InstalledVersion",
     d.last_copied_at AS "LastCopied",
     dp.last_seen_at AS "LastHeard",
-    d.changed_at AS "LastReport",
+    d.reported_at AS "LastReport",
     d.last_verified_at AS "LastVerified",
     dp.nal_path AS "NALPath",
     d.next_attempt_at AS "NextAttempt",

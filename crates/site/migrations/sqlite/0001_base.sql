@@ -151,6 +151,7 @@ CREATE TABLE distribution (
     fault_at BIGINT,
     last_copied_at BIGINT,
     last_verified_at BIGINT,
+    reported_at BIGINT,
     changed_at BIGINT NOT NULL,
     PRIMARY KEY (package_id, dp_id)
 );

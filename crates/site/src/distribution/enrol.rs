@@ -21,8 +21,6 @@ use crate::status::{self, Message};
 
 /// How long an enrolment token may wait for its use.
 pub(crate) const ENROL_TOKEN_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-/// `last_seen_at` is written at most so often: a read must not become a write.
-const SEEN_GRAIN: Duration = Duration::from_secs(15);
 const CONTENT_URL_CHARS_MAX: usize = 512;
 const AGENT_VERSION_CHARS_MAX: usize = 64;
 const CSR_BYTES_MAX: usize = 16 * 1024;
@@ -123,22 +121,10 @@ impl Site {
                 Expr::col("certificate_fingerprint").eq(hex.to_ascii_lowercase())
             }
         };
-        let select =
-            Query::select().columns(["id", "last_seen_at"]).from("dp").and_where(condition).to_owned();
+        let select = Query::select().column("id").from("dp").and_where(condition).to_owned();
         let row = self.db().optional(&select).await?.ok_or(SiteError::AgentUnknown)?;
         let dp = DpId(row.get("id")?);
-        let now = self.now();
-        let seen = row.time_or_null("last_seen_at")?;
-        if seen.is_none_or(|seen| now.duration_since(seen).unsigned_abs() >= SEEN_GRAIN) {
-            let mut tx = self.db().write().await?;
-            let update = Query::update()
-                .table("dp")
-                .value("last_seen_at", now.as_microsecond())
-                .and_where(Expr::col("id").eq(dp.0))
-                .to_owned();
-            tx.execute(&update).await?;
-            tx.commit().await?;
-        }
+        self.seen().note(dp, self.now());
         Ok(dp)
     }
 }

@@ -36,12 +36,7 @@ impl Site {
         let mut tx = self.db().write().await?;
         let select = Query::select().column("name").from("dp").and_where(Expr::col("id").eq(dp.0)).to_owned();
         let name: String = tx.optional(&select).await?.ok_or(SiteError::AgentUnknown)?.get("name")?;
-        let seen = Query::update()
-            .table("dp")
-            .value("last_seen_at", now.as_microsecond())
-            .and_where(Expr::col("id").eq(dp.0))
-            .to_owned();
-        tx.execute(&seen).await?;
+        self.seen().note(dp, now);
         let mut gone = Vec::new();
         for fact in facts {
             // An agent's clock may be wrong; a fact does not lie in the future.
@@ -305,7 +300,8 @@ impl Record<'_> {
     }
 
     fn update(&self) -> UpdateStatement {
-        Query::update().table("distribution").value("changed_at", self.at.as_microsecond()).to_owned()
+        let at = self.at.as_microsecond();
+        Query::update().table("distribution").value("changed_at", at).value("reported_at", at).to_owned()
     }
 
     async fn store(&mut self, update: &mut UpdateStatement) -> Result<()> {

@@ -6,6 +6,7 @@ pub(crate) mod enrol;
 pub(crate) mod facts;
 pub(crate) mod nal;
 pub(crate) mod point;
+pub(crate) mod seen;
 pub(crate) mod state;
 pub(crate) mod status;
 

@@ -114,6 +114,18 @@ impl Site {
         self.end_leases(Expr::col("lease_owner").like(format!("{server_id}/%"))).await
     }
 
+    /// Ends leases whose workers have been silent for long, so that nobody takes their sources for being read.
+    pub(crate) async fn end_dead_leases(&self) -> Result<()> {
+        let long_ago = self.now().checked_sub(LEASE).unwrap_or(Timestamp::UNIX_EPOCH);
+        let dead = Expr::col("lease_until").lt(long_ago.as_microsecond());
+        let any =
+            Query::select().column("package_id").from("package").and_where(dead.clone()).limit(1).to_owned();
+        if self.db().optional(&any).await?.is_none() {
+            return Ok(());
+        }
+        self.end_leases(dead).await
+    }
+
     async fn end_leases(&self, which: Expr) -> Result<()> {
         let mut tx = self.db().write().await?;
         let update = Query::update()

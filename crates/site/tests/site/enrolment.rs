@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use agent::{Event, Goal};
 use site::{AgentCredential, Role, State};
+use tokio_util::sync::CancellationToken;
 
 use crate::stage::{admin, code, enrol_request, installed, no_signer};
 
@@ -98,7 +99,14 @@ on_both! {
         let status = stage.status(&package, &point).await.unwrap();
         assert!(status.silent);
         assert_eq!(status.state, State::InstallPending, "what it last said stays");
-        stage.site.authenticate_agent(AgentCredential::Secret(&point.secret)).await.unwrap();
+        for _ in 0..3 {
+            stage.site.authenticate_agent(AgentCredential::Secret(&point.secret)).await.unwrap();
+        }
+        assert!(stage.status(&package, &point).await.unwrap().silent, "a request writes nothing");
+        // A site that stops writes what it has heard.
+        let stopped = CancellationToken::new();
+        stopped.cancel();
+        stage.site.run_workers(stopped).await.unwrap();
         assert!(!stage.status(&package, &point).await.unwrap().silent);
         // Never heard of is silent too.
         stage.site.create_dp_token(&admin(), "dp2", None).await.unwrap();

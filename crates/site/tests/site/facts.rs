@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent::{Event, FACTS_MAX};
-use site::{Severity, State, StatusFilter};
+use site::{Severity, State, StatusFilter, Value};
 
 use crate::stage::{Point, Stage, admin, code, failed, installed, time, write};
 
@@ -161,6 +161,23 @@ on_both! {
         assert_eq!(code(stage.site.record_facts(point.id, &many).await), "invalid_field");
         let refused = Event::Refused { object: "ab".to_owned(), reason: "its hash is another".to_owned() };
         step(stage, &package, &point, refused, State::InstallRetrying, &[2383]).await;
+    }
+
+    async fn the_last_report_is_what_the_agent_said_last(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        let query = cim::wql::parse("SELECT LastReport FROM Haulier_DistributionState").unwrap();
+        let last = async || stage.site.query(&query.class, &query).await.unwrap().rows.remove(0).remove(0);
+        assert_eq!(last().await, Value::Null, "it has said nothing yet");
+        stage.report(&package, &point, installed(1)).await;
+        let reported = Value::DateTime(time("2026-01-01T00:00:00Z"));
+        assert_eq!(last().await, reported);
+        stage.clock.advance(Duration::from_secs(60));
+        stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        stage.site.redistribute(&admin(), &package.package_id, &point.nal).await.unwrap();
+        assert_eq!(last().await, reported, "that the site asked is no report");
     }
 
     async fn a_repair_that_the_agent_began_by_itself_is_shown(stage: &Stage) {

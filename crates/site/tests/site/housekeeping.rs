@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use site::Role;
+use clock::Clock;
+use site::{AgentCredential, Role, Value};
 use tokio_util::sync::CancellationToken;
 
-use crate::stage::{admin, code, with_source, write};
+use crate::stage::{admin, code, time, with_source, write};
 
 on_both! {
     async fn workers_publish_and_stop_when_told(stage: &Stage) {
@@ -28,6 +29,33 @@ on_both! {
         let (ran, ()) = tokio::join!(running, watching);
         ran.unwrap();
         assert_eq!(stage.site.package(&package.package_id).await.unwrap().stored_version, 2);
+    }
+
+    async fn a_running_site_writes_who_it_heard_and_ends_dead_leases(stage: &Stage) {
+        let point = stage.point("dp1").await;
+        let package = stage.package("dell").await;
+        stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+        let long_ago = time("2025-01-01T00:00:00Z").as_microsecond();
+        // A worker of another server that died; its package is not due for long.
+        stage.raw_sql(format!("UPDATE package SET lease_owner = 'x/y', lease_until = {long_ago}, snapshot_next_at = {}", i64::MAX)).await;
+        let query = cim::wql::parse("SELECT IsReadingSource FROM Haulier_PackageState").unwrap();
+        assert_eq!(stage.site.query(&query.class, &query).await.unwrap().rows, [[Value::Boolean(true)]]);
+        let stop = CancellationToken::new();
+        let watching = async {
+            while stage.site.query(&query.class, &query).await.unwrap().rows != [[Value::Boolean(false)]] {
+                tokio::task::yield_now().await;
+            }
+            stage.clock.advance(Duration::from_secs(15));
+            let now = stage.clock.now();
+            stage.site.authenticate_agent(AgentCredential::Secret(&point.secret)).await.unwrap();
+            while stage.site.distribution_points().await.unwrap()[0].last_seen_at != Some(now) {
+                stage.clock.advance(Duration::from_secs(15));
+                tokio::task::yield_now().await;
+            }
+            stop.cancel();
+        };
+        let (ran, ()) = tokio::join!(stage.site.run_workers(stop.clone()), watching);
+        ran.unwrap();
     }
 
     async fn what_another_process_changes_wakes_waiters_too(stage: &Stage) {
