@@ -2,10 +2,11 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cim::query::{Expr, Operator, Query};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use net::Peer;
-use site::{Actor, Site};
+use site::{Actor, Site, SiteError};
 
 use crate::error::ApiError;
 
@@ -32,10 +33,26 @@ pub(crate) async fn authenticate(
         return Err(ApiError::OpenConnection);
     }
     match credentials {
-        Credentials::Basic { user, password } => site.authenticate_password(&user, &password).await,
+        Credentials::Basic { user, password } => match local_name(site, &user).await {
+            Ok(name) => site.authenticate_password(name, &password).await,
+            Err(error) => Err(error),
+        },
         Credentials::Bearer(token) => site.authenticate_token(&token).await,
     }
     .map_err(ApiError::Access)
+}
+
+/// The site's name of a user. Windows clients write `DOMAIN\user`, and users of the site have no domain, unless
+/// one was made with that whole name.
+async fn local_name<'a>(site: &Site, sent: &'a str) -> Result<&'a str, SiteError> {
+    let Some((_, user)) = sent.rsplit_once('\\') else { return Ok(sent) };
+    let whole = Query {
+        filter: Some(Expr::compare("Name", Operator::Eq, sent)),
+        top: Some(1),
+        ..Query::all("Haulier_User")
+    };
+    let known = !site.query("Haulier_User", &whole).await?.rows.is_empty();
+    Ok(if known { sent } else { user })
 }
 
 fn read(header: &str) -> Option<Credentials> {
@@ -52,8 +69,10 @@ fn read(header: &str) -> Option<Credentials> {
     }
     let plain = String::from_utf8(STANDARD.decode(rest).ok()?).ok()?;
     let (user, password) = plain.split_once(':')?;
-    // Windows clients write `DOMAIN\user`; local users have no domain.
-    let user = user.rsplit('\\').next().unwrap_or(user);
+    // No name has a null character, and not every database takes one in a question.
+    if user.contains('\0') {
+        return None;
+    }
     Some(Credentials::Basic { user: user.to_owned(), password: password.to_owned() })
 }
 
@@ -65,18 +84,20 @@ mod tests {
     fn credentials_are_read_or_refused() {
         let basic = |plain: &str| format!("Basic {}", STANDARD.encode(plain));
         let check = |header: &str, expect: Option<Credentials>| assert_eq!(read(header), expect, "{header}");
-        let user = |password: &str| {
-            Some(Credentials::Basic { user: "admin".to_owned(), password: password.to_owned() })
+        let named = |user: &str, password: &str| {
+            Some(Credentials::Basic { user: user.to_owned(), password: password.to_owned() })
         };
+        let user = |password: &str| named("admin", password);
         check(&basic("admin:secret"), user("secret"));
         check(&basic("admin:a:b"), user("a:b"));
-        check(&basic("PS1\\admin:ü"), user("ü"));
+        check(&basic("PS1\\admin:ü"), named("PS1\\admin", "ü"));
         check(&basic("admin:").replace("Basic", "BASIC"), user(""));
         check("bearer abc", Some(Credentials::Bearer("abc".to_owned())));
         check("Bearer", None);
         check("Bearer  ", None);
         check("Basic %%%", None);
         check(&basic("admin"), None);
+        check(&basic("ad\0min:x"), None);
         check("Negotiate YII=", None);
         check(&format!("Bearer {}", "x".repeat(CREDENTIALS_BYTES_MAX)), None);
     }

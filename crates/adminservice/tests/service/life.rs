@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 use net::Peer;
 use provider::Provider;
 use serde_json::{Value as Json, json};
-use site::Actor;
+use site::{Actor, Role};
 use tower::ServiceExt;
 
 const PACKAGES: &str = "/AdminService/wmi/SMS_DriverPackage";
@@ -235,6 +235,20 @@ async fn nobody_gets_in_without_credentials() {
     assert_eq!(service.send_with(&bearer, "GET", PACKAGES, "").await.status, 200);
     clock.advance(life * 2);
     assert_eq!(service.send_with(&bearer, "GET", PACKAGES, "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_domain_before_a_name_is_left_out_unless_it_is_part_of_the_name() {
+    let service = Service::start().await;
+    let made = service.site.create_user(&Actor::local(), r"CORP\reader", PASSWORD, Role::Operator).await;
+    let whose = if made.is_ok() { r"CORP\reader" } else { "reader" };
+    let who = "/AdminService/wmi/SMS_Identification.GetCurrentUser";
+    for (sent, name) in
+        [(r"corp\reader", whose), (r"OTHER\reader", "reader"), (r"a\b\admin", "admin"), ("reader", "reader")]
+    {
+        let answer = service.send_as(sent, "GET", who, "").await;
+        assert_eq!((answer.status, &answer.json()["UserName"]), (201, &json!(name)), "{sent}");
+    }
 }
 
 #[tokio::test]
