@@ -152,6 +152,34 @@ async fn refreshing_is_durable_and_needs_a_source() {
 }
 
 #[tokio::test]
+async fn a_change_with_a_refresh_is_made_whole_or_not_at_all() {
+    let world = world().await;
+    let (admin, path) = (Actor::local(), world.create("P").await);
+    world.site.run_due_snapshots().await.unwrap();
+    let write = |properties: &[(&str, Value)]| {
+        let mut change = Instance::new("SMS_DriverPackage");
+        properties.iter().for_each(|(name, value)| change.set(name, value.clone()));
+        change.set("RefreshPkgSourceFlag", true);
+        change
+    };
+    let impossible = write(&[("PkgSourceFlag", Value::Integer(1)), ("Description", Value::text("new"))]);
+    let refused = world.provider.modify(&admin, &path, impossible).await;
+    assert_eq!(codes(refused), (0x8004_1001, 31));
+    assert_eq!(world.read(&path, "Description").await, Value::text(""));
+    assert_eq!(world.read(&path, "PkgSourceFlag").await, Value::Integer(2));
+
+    let both = write(&[("Description", Value::text("new"))]);
+    world.provider.modify(&admin, &path, both).await.unwrap();
+    // An operator may refresh, also with the version that was read.
+    let operator = Actor { name: "o".to_owned(), role: Role::Operator };
+    let read = world.read(&path, "SedoObjectVersion").await;
+    world.provider.modify(&operator, &path, write(&[("SedoObjectVersion", read)])).await.unwrap();
+    world.site.run_due_snapshots().await.unwrap();
+    assert_eq!(world.read(&path, "Description").await, Value::text("new"));
+    assert_eq!(world.read(&path, "SourceVersion").await, Value::Integer(2));
+}
+
+#[tokio::test]
 async fn refused_calls_have_their_codes() {
     let world = world().await;
     let (admin, path) = (Actor::local(), world.create("P").await);

@@ -1,5 +1,5 @@
 use cim::{Instance, ObjectPath, Value};
-use site::{FieldValue, NewPackage, PackageChange};
+use site::{FieldValue, NewPackage, PackageChange, SiteError};
 
 use crate::error::Fault;
 use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemented};
@@ -32,8 +32,15 @@ impl ClassHandler for DriverPackage {
         Box::pin(async move {
             let write = split(change)?;
             let id = package_id(path);
-            let only_refresh = write.refresh && write.change == PackageChange::default();
-            if !only_refresh {
+            // The version that was read is compared before; the site compares it once more only with a change.
+            let nothing = PackageChange {
+                sedo_object_version: write.change.sedo_object_version.clone(),
+                ..PackageChange::default()
+            };
+            if !write.refresh || write.change != nothing {
+                if write.refresh {
+                    require_source_after(call, id, &write.change).await?;
+                }
                 call.site.update_package(call.actor, id, write.change).await?;
             }
             if write.refresh {
@@ -62,6 +69,17 @@ impl ClassHandler for DriverPackage {
             Ok(Outcome::success())
         })
     }
+}
+
+/// Refuses a refresh that could not follow a change, before the change is made: the two are two steps of the
+/// site. Whoever may change packages may also refresh them.
+async fn require_source_after(call: Call<'_>, package_id: &str, change: &PackageChange) -> Result<(), Fault> {
+    let mut fields = call.site.package(package_id).await?.fields;
+    fields.apply(change.clone());
+    if fields.has_source() {
+        return Ok(());
+    }
+    Err(Fault::Site(SiteError::NoSource { package_id: package_id.to_owned() }))
 }
 
 fn package_id(path: &ObjectPath) -> &str {
