@@ -2,16 +2,20 @@
 
 use std::time::Duration;
 
-use sea_query::{Expr, ExprTrait, Query};
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
 use super::claim::Claim;
+use crate::db::Tx;
 use crate::error::Result;
-use crate::package::by_id;
+use crate::package::{ActionInProgress, by_id};
 use crate::server::Site;
 use crate::status::{self, Message};
 
 /// Attempts in a row before the site gives up until somebody refreshes again; the original's number.
 pub(crate) const ATTEMPTS_MAX: u32 = 100;
+/// The fault's code when the site gave up.
+const GAVE_UP: &str = "gave_up";
 const DELAY_FIRST: Duration = Duration::from_secs(30);
 const DELAY_MAX: Duration = Duration::from_secs(30 * 60);
 
@@ -33,44 +37,95 @@ pub(crate) fn delay_after(attempts: u32) -> Duration {
 }
 
 impl Site {
-    /// Stores the failure and plans the next attempt. Nothing happens if the claim is lost.
+    /// Stores the failure and plans the next attempt, or gives up. Nothing happens if the claim is lost.
     pub(crate) async fn record_failure(&self, claim: &Claim, failure: &Failure) -> Result<()> {
         let now = self.now();
-        let attempts = claim.attempts + 1;
-        let exhausted = attempts >= ATTEMPTS_MAX;
-        let next = now.saturating_add(delay_after(attempts)).expect("half an hour from now is in range");
         let mut tx = self.db().write().await?;
+        let Some(requested) = requests(&mut tx, claim).await? else { return Ok(()) };
+        let plan = Plan::after(claim, requested > claim.request);
+        let given_up = format!(
+            "the site gave up after {ATTEMPTS_MAX} attempts; refresh the package to try again. The last reason: {}",
+            failure.message
+        );
+        let (code, message) = match plan {
+            Plan::GiveUp => (GAVE_UP, given_up.as_str()),
+            Plan::AtOnce | Plan::Retry { .. } => (failure.code.as_str(), failure.message.as_str()),
+        };
         let mut update = Query::update();
         update
             .table("package")
             .value("lease_owner", Option::<String>::None)
             .value("lease_until", Option::<i64>::None)
-            .value("source_fault_code", failure.code.as_str())
-            .value("source_fault_message", failure.message.as_str())
+            .value("source_fault_code", code)
+            .value("source_fault_message", message)
             .value("source_fault_at", now.as_microsecond())
-            .and_where(by_id(&claim.package_id))
-            .and_where(Expr::col("lease_owner").eq(claim.token.as_str()));
-        // A request that came meanwhile has set its own pace: it is tried at once.
-        let meanwhile = Expr::col("refresh_requested").gt(claim.request);
-        let paced =
-            |value: i64| Expr::case(meanwhile.clone(), Expr::value(Option::<i64>::None)).finally(value);
-        update.value("snapshot_next_at", paced(next.as_microsecond()));
-        update.value("snapshot_attempts", Expr::case(meanwhile.clone(), 0i64).finally(i64::from(attempts)));
-        if exhausted {
-            update.value("refresh_done", claim.request).value("action_in_progress", 0i64);
-            update.value("refresh_since", paced(now.as_microsecond()));
-        }
-        if tx.execute(&update).await? == 0 {
-            return Ok(());
-        }
+            .and_where(by_id(&claim.package_id));
+        plan.store(&mut update, claim, now);
+        tx.execute(&update).await?;
         let (id, name) = (&claim.package_id, &claim.name);
         if failure.source {
-            let message = Message::source_unusable(id, name, &claim.source_path, &failure.message);
-            status::add(&mut tx, now, message).await?;
+            let unusable = Message::source_unusable(id, name, &claim.source_path, &failure.message);
+            status::add(&mut tx, now, unusable).await?;
         }
-        status::add(&mut tx, now, Message::processing_failed(id, name, &failure.message)).await?;
+        status::add(&mut tx, now, Message::processing_failed(id, name, message)).await?;
         tx.commit().await
     }
+}
+
+/// What happens next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Plan {
+    /// A request that came meanwhile sets its own pace.
+    AtOnce,
+    Retry {
+        attempts: u32,
+    },
+    GiveUp,
+}
+
+impl Plan {
+    fn after(claim: &Claim, requested_meanwhile: bool) -> Self {
+        match claim.attempts + 1 {
+            _ if requested_meanwhile => Self::AtOnce,
+            attempts if attempts >= ATTEMPTS_MAX => Self::GiveUp,
+            attempts => Self::Retry { attempts },
+        }
+    }
+
+    fn store(self, update: &mut UpdateStatement, claim: &Claim, now: Timestamp) {
+        let none = Option::<i64>::None;
+        match self {
+            Self::AtOnce => {
+                update.value("snapshot_next_at", none).value("snapshot_attempts", 0i64);
+            }
+            Self::Retry { attempts } => {
+                let next =
+                    now.saturating_add(delay_after(attempts)).expect("half an hour from now is in range");
+                update.value("snapshot_next_at", next.as_microsecond());
+                update.value("snapshot_attempts", i64::from(attempts));
+            }
+            // The requests count as answered: nothing is pending, and the fault says why.
+            Self::GiveUp => {
+                update
+                    .value("refresh_done", claim.request)
+                    .value("refresh_since", none)
+                    .value("action_in_progress", i64::from(ActionInProgress::None.number()))
+                    .value("snapshot_next_at", none)
+                    .value("snapshot_attempts", i64::from(ATTEMPTS_MAX));
+            }
+        }
+    }
+}
+
+/// The requests so far, if the claim holds.
+async fn requests(tx: &mut Tx, claim: &Claim) -> Result<Option<i64>> {
+    let select = Query::select()
+        .column("refresh_requested")
+        .from("package")
+        .and_where(by_id(&claim.package_id))
+        .and_where(Expr::col("lease_owner").eq(claim.token.as_str()))
+        .to_owned();
+    tx.optional(&select).await?.map(|row| row.get("refresh_requested")).transpose()
 }
 
 #[cfg(test)]

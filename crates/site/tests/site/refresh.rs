@@ -121,7 +121,14 @@ on_both! {
         assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 0);
         let package = stage.site.package(&made.package_id).await.unwrap();
         assert!(!package.refresh_pending);
-        assert_eq!(package.source_fault.unwrap().next_attempt_at, None);
+        assert_eq!(package.action_in_progress, site::ActionInProgress::None);
+        let fault = package.source_fault.unwrap();
+        assert_eq!((fault.code.as_str(), fault.attempts, fault.next_attempt_at), ("gave_up", 100, None));
+        assert!(fault.message.contains("refresh the package to try again"), "{}", fault.message);
+        let messages = stage.site.status_messages(&StatusFilter { limit: Some(1), ..StatusFilter::default() }).await.unwrap();
+        assert!(messages[0].text.contains("gave up after 100 attempts"), "{}", messages[0].text);
+        let since = stage.raw_sql("SELECT CAST(COUNT(*) AS TEXT) FROM package WHERE refresh_since IS NOT NULL".to_owned()).await;
+        assert_eq!(since, [["0"]]);
         stage.site.refresh_package(&admin(), &made.package_id).await.unwrap();
         assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
     }
