@@ -25,10 +25,14 @@ use crate::error::Result;
 
 /// Readers at once on SQLite; each holds a file handle and a page cache of 2 MB.
 const SQLITE_READERS_MAX: u32 = 8;
-/// Connections at once on PostgreSQL, reading and writing together.
-const POSTGRES_CONNECTIONS_MAX: u32 = 16;
+/// Readers at once on PostgreSQL.
+const POSTGRES_READERS_MAX: u32 = 15;
 /// How long a caller waits for a connection, and SQLite for another process's write.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// What PostgreSQL ends by itself, so that a process that froze or was cut off does not hold up the site: waiting
+/// for a lock, a transaction that does nothing, a statement without end.
+const POSTGRES_LIMITS: [(&str, &str); 3] =
+    [("lock_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s"), ("statement_timeout", "300s")];
 /// The advisory lock that makes writers on PostgreSQL take turns: "haul" in ASCII.
 const POSTGRES_WRITER_LOCK: &str = "SELECT pg_advisory_xact_lock(1751217516)";
 
@@ -43,7 +47,7 @@ pub(crate) enum Dialect {
 #[derive(Debug, Clone)]
 pub(crate) enum Database {
     Sqlite { writer: SqlitePool, reader: SqlitePool },
-    Postgres(PgPool),
+    Postgres { writer: PgPool, reader: PgPool },
 }
 
 /// A writing transaction. Dropped without [`Tx::commit`], it changes nothing.
@@ -80,20 +84,21 @@ impl Database {
     /// Connects to PostgreSQL and brings the schema up to date.
     pub(crate) async fn postgres(url: &str) -> Result<Self> {
         let options: PgConnectOptions = url.parse()?;
-        let pool = PgPoolOptions::new()
-            .max_connections(POSTGRES_CONNECTIONS_MAX)
-            .acquire_timeout(BUSY_TIMEOUT)
-            // A site's own durability must not hang on a server's lax default.
-            .connect_with(options.options([("synchronous_commit", "on")]))
-            .await?;
-        migrations::postgres().run(&pool).await?;
-        Ok(Self::Postgres(pool))
+        // A site's own durability must not hang on a server's lax default.
+        let options = options.options([("synchronous_commit", "on")]).options(POSTGRES_LIMITS);
+        let pool =
+            |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(BUSY_TIMEOUT);
+        // Writers take turns here first: those that wait for the lock must not take the readers' connections.
+        let writer = pool(1).connect_with(options.clone()).await?;
+        migrations::postgres().run(&writer).await?;
+        let reader = pool(POSTGRES_READERS_MAX).connect_with(options).await?;
+        Ok(Self::Postgres { writer, reader })
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite { .. } => Dialect::Sqlite,
-            Self::Postgres(_) => Dialect::Postgres,
+            Self::Postgres { .. } => Dialect::Postgres,
         }
     }
 
@@ -101,8 +106,8 @@ impl Database {
     pub(crate) async fn write(&self) -> Result<Tx> {
         match self {
             Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
-            Self::Postgres(pool) => {
-                let mut transaction = pool.begin().await?;
+            Self::Postgres { writer, .. } => {
+                let mut transaction = writer.begin().await?;
                 sqlx::query(POSTGRES_WRITER_LOCK).execute(&mut *transaction).await?;
                 Ok(Tx::Postgres(transaction))
             }
@@ -118,8 +123,8 @@ impl Database {
                 let rows = sqlx::query_with(query, values).fetch_all(reader).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
-            Self::Postgres(pool) => {
-                let rows = sqlx::query_with(query, values).fetch_all(pool).await?;
+            Self::Postgres { reader, .. } => {
+                let rows = sqlx::query_with(query, values).fetch_all(reader).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -137,7 +142,10 @@ impl Database {
                 reader.close().await;
                 writer.close().await;
             }
-            Self::Postgres(pool) => pool.close().await,
+            Self::Postgres { writer, reader } => {
+                reader.close().await;
+                writer.close().await;
+            }
         }
     }
 }
@@ -195,5 +203,43 @@ fn render(dialect: Dialect, statement: &impl SqlxBinder) -> (String, SqlxValues)
     match dialect {
         Dialect::Sqlite => statement.build_sqlx(SqliteQueryBuilder),
         Dialect::Postgres => statement.build_sqlx(PostgresQueryBuilder),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use sea_query::{Expr, Func, Query};
+
+    use super::*;
+
+    on_both! {
+        async fn writers_that_wait_do_not_stop_readers(stage: &Stage) {
+            let db = stage.site.db();
+            let writing = db.write().await.unwrap();
+            let waiting = join_all((0..40).map(|_| db.write()));
+            let reading = async {
+                for _ in 0..100 {
+                    // The waiting writers come first.
+                    tokio::task::yield_now().await;
+                    assert_eq!(stage.site.packages().await.unwrap(), []);
+                }
+            };
+            tokio::select! {
+                biased;
+                _ = waiting => panic!("two write at once"),
+                () = reading => {}
+            }
+            writing.commit().await.unwrap();
+        }
+
+        async fn postgres_ends_what_is_stuck(stage: &Stage) {
+            for (name, _) in POSTGRES_LIMITS.iter().filter(|_| stage.is_postgres()) {
+                let setting = Func::cust("current_setting").arg(*name);
+                let select = Query::select().expr_as(Expr::from(setting), "setting").to_owned();
+                let setting: String = stage.site.db().optional(&select).await.unwrap().unwrap().get("setting").unwrap();
+                assert_ne!(setting, "0", "{name}");
+            }
+        }
     }
 }
