@@ -1,5 +1,5 @@
 -- Times are unix microseconds, booleans 0 or 1; docs/database.md explains every table.
--- This file and sqlite/0001_base.sql differ only in how a row number is made.
+-- This file and sqlite/0001_base.sql differ only in how a row number is made and in one collation.
 
 CREATE TABLE counter (name TEXT PRIMARY KEY NOT NULL, value BIGINT NOT NULL);
 INSERT INTO counter (name, value) VALUES ('package', 0), ('revision', 0);
@@ -116,6 +116,8 @@ CREATE TABLE dp (
     enrolled_at BIGINT,
     last_seen_at BIGINT
 );
+
+CREATE INDEX dp_by_nal_path ON dp (LOWER(nal_path COLLATE "C"));
 
 CREATE TABLE enrol_token (
     secret_hash TEXT PRIMARY KEY NOT NULL,

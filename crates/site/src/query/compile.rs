@@ -24,6 +24,9 @@ const ORDER_MAX: usize = 16;
 /// Characters of one text value or pattern.
 const TEXT_CHARS_MAX: usize = 4_096;
 
+/// Columns whose plain values are compared, since their tables have indexes on them.
+const UPPER_CASE: [&str; 3] = ["PackageID", "SecureObjectID", "SiteCode"];
+
 /// A query, ready to run.
 pub(super) struct Compiled {
     pub(super) columns: Vec<&'static Column>,
@@ -165,8 +168,8 @@ impl Compiler {
         };
         let left = self.comparable(column);
         Ok(match op {
-            Operator::Eq => left.eq(fitted),
-            Operator::Ne => left.ne(fitted),
+            Operator::Eq => self.equatable(column).eq(fitted),
+            Operator::Ne => self.equatable(column).ne(fitted),
             Operator::Lt => left.lt(fitted),
             Operator::Le => left.lte(fitted),
             Operator::Gt => left.gt(fitted),
@@ -186,7 +189,7 @@ impl Compiler {
         if fitted.is_empty() {
             return Ok(always(column, false));
         }
-        Ok(self.comparable(column).is_in(fitted))
+        Ok(self.equatable(column).is_in(fitted))
     }
 
     fn like(&mut self, property: &str, like: &cim::query::LikePattern) -> Result<Expr> {
@@ -245,13 +248,27 @@ impl Compiler {
     fn text(&self, property: &str) -> Result<Expr> {
         let column = self.column(property)?;
         match column.kind {
-            Kind::Text => Ok(self.comparable(column)),
+            Kind::Text => Ok(self.folded(column)),
             _ => Err(invalid(format!("{} is not text; it cannot be matched with a pattern", column.name))),
         }
     }
 
-    /// The column in the form in which it is compared and sorted.
+    /// The column in the form in which it is equal to a fitted value, and in which an index has it.
+    fn equatable(&self, column: &Column) -> Expr {
+        if is_upper_case(column) { Expr::col(column.name) } else { self.folded(column) }
+    }
+
+    /// The column in the form in which it is sorted and compared with a fitted value.
     fn comparable(&self, column: &Column) -> Expr {
+        match (is_upper_case(column), self.dialect) {
+            (true, Dialect::Sqlite) => Expr::col(column.name),
+            (true, Dialect::Postgres) => Expr::cust_with_expr(r#"$1 COLLATE "C""#, Expr::col(column.name)),
+            (false, _) => self.folded(column),
+        }
+    }
+
+    /// Text in lower case; anything else as it is.
+    fn folded(&self, column: &Column) -> Expr {
         let plain = Expr::col(column.name);
         match (column.kind, self.dialect) {
             (Kind::Text, Dialect::Sqlite) => Expr::from(Func::lower(plain)),
@@ -269,6 +286,11 @@ impl Compiler {
     }
 }
 
+/// Whether the site itself makes the column's values, of digits and upper-case letters only.
+fn is_upper_case(column: &Column) -> bool {
+    UPPER_CASE.contains(&column.name)
+}
+
 /// A value in the form of its column.
 enum Fitted {
     Value(Expr),
@@ -281,8 +303,8 @@ enum Fitted {
 fn fit(column: &Column, value: &Value) -> Result<Fitted> {
     let wrong = |needed: &str| Err(invalid(format!("{} is compared with what is not {needed}", column.name)));
     match (column.kind, value) {
-        (Kind::Text, Value::String(text)) => fit_text(text),
-        (Kind::Text, Value::Integer(number)) => fit_text(&number.to_string()),
+        (Kind::Text, Value::String(text)) => fit_text(column, text),
+        (Kind::Text, Value::Integer(number)) => fit_text(column, &number.to_string()),
         (Kind::Text, _) => wrong("text"),
         (Kind::Integer | Kind::Boolean, Value::Boolean(truth)) => Ok(fit_number(i128::from(*truth))),
         (Kind::Boolean, Value::Integer(number)) => Ok(fit_number(i128::from(*number != 0))),
@@ -307,9 +329,10 @@ fn fit(column: &Column, value: &Value) -> Result<Fitted> {
     }
 }
 
-fn fit_text(text: &str) -> Result<Fitted> {
+fn fit_text(column: &Column, text: &str) -> Result<Fitted> {
     check_length(text)?;
-    Ok(Fitted::Value(text.to_ascii_lowercase().into()))
+    let upper = is_upper_case(column);
+    Ok(Fitted::Value(if upper { text.to_ascii_uppercase() } else { text.to_ascii_lowercase() }.into()))
 }
 
 fn fit_number(number: i128) -> Fitted {
@@ -350,4 +373,51 @@ fn check_length(text: &str) -> Result<()> {
 
 fn invalid(reason: String) -> SiteError {
     SiteError::InvalidQuery { reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_query::SqliteQueryBuilder;
+    use sqlx::{AssertSqlSafe, Row};
+
+    use super::super::views;
+    use super::*;
+    use crate::db::Database;
+    use crate::stage::{BackEnd, Stage};
+
+    /// How SQLite goes about a query.
+    async fn plan(stage: &Stage, wql: &str) -> Vec<String> {
+        let query = cim::wql::parse(wql).unwrap();
+        let compiled = compile(views::find(&query.class).unwrap(), &query, Dialect::Sqlite).unwrap();
+        let sql = format!("EXPLAIN QUERY PLAN {}", compiled.rows.to_string(SqliteQueryBuilder));
+        let Database::Sqlite { reader, .. } = stage.site.db() else { panic!("SQLite explains") };
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(reader).await.unwrap();
+        rows.iter().map(|row| row.get("detail")).collect()
+    }
+
+    #[tokio::test]
+    async fn keyed_gets_and_package_filters_use_an_index() {
+        let stage = Stage::set(BackEnd::Sqlite).await;
+        let nal = r#"["Display=\\\\dp1\\"]MSWNET:["SMS_SITE=PS1"]\\\\dp1\\"#;
+        let key = format!("PackageID = 'ps100001' AND SiteCode = 'ps1' AND ServerNALPath = '{nal}'");
+        for query in [
+            "SELECT * FROM SMS_DriverPackage WHERE PackageID = 'PS100001'".to_owned(),
+            "SELECT * FROM Haulier_PackageState WHERE PackageID = 'PS100001'".to_owned(),
+            "SELECT * FROM Haulier_DistributionState WHERE PackageID = 'PS100001'".to_owned(),
+            "SELECT * FROM SMS_PackageStatusDistPointsSummarizer WHERE PackageID = 'PS100001'".to_owned(),
+            "SELECT * FROM Haulier_PackageVersion WHERE PackageID = 'PS100001'".to_owned(),
+            format!("SELECT * FROM SMS_DistributionPoint WHERE {key}"),
+            format!(
+                "SELECT * FROM Haulier_DistributionState WHERE PackageID = 'PS100001' AND NALPath = '{nal}'"
+            ),
+            format!("SELECT * FROM SMS_DistributionPointInfo WHERE NALPath = '{nal}'"),
+        ] {
+            let plan = plan(&stage, &query).await;
+            // The table `site` has one row.
+            let scans = plan.iter().filter(|step| step.starts_with("SCAN") && *step != "SCAN s").count();
+            assert_eq!(scans, 0, "{query}: {plan:#?}");
+            assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{query}: {plan:#?}");
+        }
+        stage.strike().await;
+    }
 }
