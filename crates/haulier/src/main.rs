@@ -12,6 +12,7 @@ mod commands;
 mod config;
 mod demo;
 mod output;
+mod process;
 mod remote;
 
 /// How long threads that cannot be interrupted may take to end after a command.
@@ -20,6 +21,9 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
     start_log(&cli.log);
+    if cli.command.is_server() {
+        process::prepare_server();
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return report(&error.into(), cli.json),

@@ -114,6 +114,13 @@ pub(crate) enum Command {
     },
 }
 
+impl Command {
+    /// Whether the command serves until it is told to stop.
+    pub(crate) fn is_server(&self) -> bool {
+        matches!(self, Command::Site(SiteCommand::Run(_)) | Command::Dp(DpCommand::Run(_)))
+    }
+}
+
 /// `haulier demo`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: haulier demo --drivers /srv/drivers/latitude-7440")]

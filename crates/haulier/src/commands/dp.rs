@@ -8,10 +8,11 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::rows;
-use super::site::{keep_private, load_ca, open_site, raise_file_limit, shutdown_on_signal};
+use super::site::{load_ca, open_site};
 use crate::args::{DpCommand, DpRun, SiteAddress};
 use crate::config::{self, DpConfig};
 use crate::output::{self, Format, Table};
+use crate::process::shutdown_on_signal;
 use crate::remote::{Key, Remote, literal};
 
 /// Where a distribution point serves when nothing else is said.
@@ -114,8 +115,6 @@ async fn validate(remote: &Remote, name: &str, package: Option<&str>, format: Fo
 }
 
 async fn serve(args: &DpRun, site: &SiteAddress) -> Result<()> {
-    keep_private();
-    raise_file_limit();
     let config: DpConfig = config::load(&args.data)?;
     let token = args.token.as_deref().map(str::parse).transpose()?;
     if token.is_some() && args.name.is_none() {

@@ -12,16 +12,14 @@ use clock::SystemClock;
 use net::ca::SiteCa;
 use net::{Listener, ListenerOptions, ListenerStats};
 use provider::Provider;
-use rustix::fs::Mode;
-use rustix::process::{Resource, getrlimit, setrlimit, umask};
 use serde_json::json;
 use site::{Site, SiteOptions};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{SiteCommand, SiteInit, SiteRun};
 use crate::config::{self, SiteConfig};
 use crate::output::{self, Format};
+use crate::process::{keep_private, shutdown_on_signal};
 
 /// Where a site listens when nothing else is said.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8530";
@@ -128,8 +126,6 @@ pub(crate) fn load_ca(data: &Path) -> Result<SiteCa> {
 }
 
 async fn serve(args: &SiteRun) -> Result<()> {
-    keep_private();
-    raise_file_limit();
     let config: SiteConfig = config::load(&args.data)?;
     let site = open_site(&args.data).await?;
     let ca = load_ca(&args.data)?;
@@ -209,34 +205,4 @@ fn server_names(addr: SocketAddr, config: &SiteConfig, site: &Site) -> Vec<Strin
     names.sort();
     names.dedup();
     names
-}
-
-/// What the servers write is for their own user only.
-pub(crate) fn keep_private() {
-    umask(Mode::RWXG | Mode::RWXO);
-}
-
-/// Each connection, each file that is read and the database need a descriptor; the usual soft limit of 1024
-/// would be the first thing that a large fleet meets.
-pub(crate) fn raise_file_limit() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    if let Err(error) = setrlimit(Resource::Nofile, limit) {
-        tracing::warn!(%error, "the limit on open files stays as it is");
-    }
-}
-
-/// Ends the servers on SIGTERM and on Ctrl-C.
-pub(crate) fn shutdown_on_signal(shutdown: &CancellationToken) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let shutdown = shutdown.clone();
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        shutdown.cancel();
-    });
-    Ok(())
 }
