@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 /// glibc gives a freed block back to the system at once only above a threshold that it raises by itself up to
 /// 32 MiB. A library that handles chunks of megabytes then keeps hundreds of them: measured on an update of a
-/// 4.2 GB package, the site's peak was 317 MB, and 159 MB with the threshold held here.
+/// 4.2 GB package, the site's peak was 317 MB, and 194 MB with the threshold held here.
 const KEEP_BLOCKS_BELOW: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "524288");
 
 /// Makes the process fit to serve. It may start the program anew, in place: only the environment of the start
