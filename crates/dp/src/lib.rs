@@ -4,11 +4,13 @@
 //! for each package that is not there yet, `report` tells the site what happened, and the content listener
 //! serves what is held, site or no site. The crate knows the agent API and not the site behind it.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent::Goal;
 use agent::token::EnrolToken;
 use clock::SharedClock;
 use content::holder::Holder;
@@ -65,6 +67,8 @@ pub struct Dp {
     context: Arc<Context>,
     listener: Listener,
     identity: Identity,
+    /// The wait before the first sweep: files of a version that must be pulled again have no user yet.
+    first_sweep: Duration,
 }
 
 impl Dp {
@@ -74,7 +78,7 @@ impl Dp {
         let DpOptions { data_dir, site_url, token, name, listen, content_url } = options;
         let listening = ListenerOptions { addr: listen, tls: None, limits: Limits::default() };
         let listener = Listener::bind(listening, Arc::clone(&clock)).await?;
-        let (holder, state, saved) = open(data_dir.clone(), Arc::clone(&clock)).await?;
+        let Opened { holder, state, is_whole, saved } = open(data_dir.clone(), Arc::clone(&clock)).await?;
         let identity = match (saved, site_url, token) {
             (Some(saved), site_url, _) => moved(saved, site_url, &data_dir)?,
             (None, Some(site_url), Some(token)) => {
@@ -88,7 +92,8 @@ impl Dp {
         };
         let site = Site::new(&identity)?;
         let context = Context::new(holder, state, Arc::new(Metrics::new()), site, clock);
-        Ok(Self { context: Arc::new(context), listener, identity })
+        let first_sweep = if is_whole { Duration::ZERO } else { COLLECT_INTERVAL };
+        Ok(Self { context: Arc::new(context), listener, identity, first_sweep })
     }
 
     /// Where content is served.
@@ -111,7 +116,7 @@ impl Dp {
 
     /// Serves and follows the site until `stop`; then ends requests and transfers in order.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { context, listener, .. } = self;
+        let Self { context, listener, first_sweep, .. } = self;
         let damaged = Arc::new(tokio::sync::Notify::new());
         let content = serve::Content {
             holder: context.holder.clone(),
@@ -124,19 +129,51 @@ impl Dp {
             schedule::run(Arc::clone(&context), stop.clone()),
             report::run(Arc::clone(&context), stop.clone()),
             pass_on(Arc::clone(&context), damaged, stop.clone()),
-            sweep(Arc::clone(&context), stop.clone()),
+            sweep(Arc::clone(&context), first_sweep, stop.clone()),
             gauge(context, stop),
         );
     }
 }
 
-async fn open(data_dir: PathBuf, clock: SharedClock) -> Result<(Holder, State, Option<Identity>), DpError> {
+/// What a data folder has.
+struct Opened {
+    holder: Holder,
+    state: State,
+    /// Whether everything that the agent remembers as held is held.
+    is_whole: bool,
+    saved: Option<Identity>,
+}
+
+async fn open(data_dir: PathBuf, clock: SharedClock) -> Result<Opened, DpError> {
     let opening = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&data_dir).map_err(DpError::file("making the data folder"))?;
         let holder = Holder::open(&data_dir, clock)?;
-        Ok((holder, State::open(&data_dir.join("state.redb")), Identity::load(&data_dir)?))
+        let state = State::open(&data_dir.join("state.redb"));
+        let is_whole = believe_the_disk(&holder, &state)?;
+        Ok(Opened { holder, state, is_whole, saved: Identity::load(&data_dir)? })
     });
     opening.await.map_err(|e| DpError::Interrupted(e.to_string()))?
+}
+
+/// What the agent remembers as done may be gone: the index was rebuilt, or `versions/` was lost. Such a
+/// demand is open again, because the site will not repeat it. Gives whether all was there.
+fn believe_the_disk(holder: &Holder, state: &State) -> Result<bool, DpError> {
+    let mut served = HashMap::new();
+    for held in holder.versions()?.into_iter().filter(|held| held.current) {
+        served.insert(held.package, (held.version, held.manifest.to_string()));
+    }
+    let is_whole = state.unsettle(|desired| match &desired.goal {
+        Goal::Hold { version, manifest, .. } => {
+            let found = served.get(&desired.package_id.to_ascii_uppercase());
+            let is_met = found.is_some_and(|(held, id)| held == version && id == manifest);
+            if !is_met {
+                tracing::warn!(package = %desired.package_id, version, "A version is gone; pulling it again");
+            }
+            is_met
+        }
+        Goal::Absent => true,
+    });
+    Ok(is_whole)
 }
 
 /// An enrolled agent follows its site to a new address.
@@ -166,16 +203,19 @@ async fn pass_on(context: Arc<Context>, damaged: Arc<tokio::sync::Notify>, stop:
     }
 }
 
-async fn sweep(context: Arc<Context>, stop: CancellationToken) {
+async fn sweep(context: Arc<Context>, first: Duration, stop: CancellationToken) {
+    let mut wait = first;
     loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = context.clock.sleep(wait) => {}
+        }
         let holder = context.holder.clone();
         if let Err(error) = blocking(move || holder.collect()).await {
             tracing::warn!(%error, "Cannot sweep unused content");
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = context.clock.sleep(COLLECT_INTERVAL) => {}
-        }
+        wait = COLLECT_INTERVAL;
     }
 }
 

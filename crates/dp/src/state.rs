@@ -141,6 +141,23 @@ impl State {
         }
     }
 
+    /// Takes back that demands are met where `is_met` says that they are not. Gives whether all are.
+    pub(crate) fn unsettle(&self, is_met: impl Fn(&DesiredPackage) -> bool) -> bool {
+        let mut are_all_met = true;
+        self.change(|inner| {
+            let mut changed = Vec::new();
+            for (package, row) in inner.rows.iter_mut().filter(|(_, row)| row.settled) {
+                if !is_met(&row.desired) {
+                    row.settled = false;
+                    changed.push(package.clone());
+                }
+            }
+            are_all_met = changed.is_empty();
+            (!are_all_met).then(|| inner.written(&changed, &[], Vec::new()))
+        });
+        are_all_met
+    }
+
     /// The demand is met: remembers it together with the facts that say so.
     pub(crate) fn settle(&self, package: &str, generation: i64, facts: Vec<Fact>) {
         self.change(|inner| {

@@ -54,7 +54,7 @@ struct Shared {
     next_pull: AtomicU64,
     /// The files that each running pull counts on.
     pins: Mutex<HashMap<u64, HashSet<FileHash>>>,
-    /// Packages that use a file which was found damaged and dropped.
+    /// Packages that use a file which was found damaged and dropped, or lost a version in a rebuild.
     suspects: Mutex<BTreeSet<String>>,
 }
 
@@ -168,7 +168,8 @@ impl Holder {
         self.shared.drop_damaged(&[file])
     }
 
-    /// The packages that lost a damaged file since the last call: verify and pull them again.
+    /// The packages that lost a damaged file, or a version in a rebuild, since the last call: verify and
+    /// pull them again.
     #[must_use]
     pub fn take_suspects(&self) -> Vec<String> {
         std::mem::take(&mut *self.shared.suspects()).into_iter().collect()

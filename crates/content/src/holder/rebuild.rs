@@ -2,7 +2,7 @@
 //!
 //! Nothing is believed: every manifest is checked against its id and every file against its hash. A
 //! version with all its files is recorded; of a version that lacks some, the good files are recorded,
-//! so that its pull fetches only the rest.
+//! so that its pull fetches only the rest, and its package becomes a suspect, so that somebody pulls.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
@@ -23,14 +23,16 @@ pub(super) fn rebuild(shared: &Shared) -> Result<(), HolderError> {
     let mut current: BTreeMap<String, u32> = BTreeMap::new();
     for (package, version) in version_names(shared)? {
         let path = shared.layout.versions().join(version_name(&package, version));
-        let Some(found) = version_file::read(&path)? else {
-            remove_file(&path)?;
-            continue;
+        let restored = match version_file::read(&path)? {
+            Some(found) => restore(shared, &package, version, &found, &mut whole)?,
+            None => false,
         };
-        if restore(shared, &package, version, &found, &mut whole)? {
+        if restored {
             current.insert(package, version);
         } else {
+            tracing::warn!(%package, version, "A held version is not whole; it must be pulled again");
             remove_file(&path)?;
+            shared.suspects().insert(package);
         }
     }
     for (package, version) in &current {

@@ -133,6 +133,7 @@ fn a_rebuild_keeps_what_is_right_of_a_version_that_lost_files() {
     Damage::Delete.apply(&dir.path().join("index.redb"));
     let holder = open(dir.path());
     assert_eq!(holder.current(PACKAGE).unwrap(), None, "a version that lacks a file is not served");
+    assert_eq!(holder.take_suspects(), [PACKAGE], "somebody is told to pull it again");
     let moved = site.install(&holder, 1, first).unwrap();
     assert!(moved.bytes < 100_000, "{} bytes for one file of 60,000", moved.bytes);
     let report = holder.verify(PACKAGE, 1, &AtomicBool::new(false)).unwrap();

@@ -1,5 +1,6 @@
 //! Faults on the way and on the disk, each seen to fire, each told and overcome.
 
+use std::path::Path;
 use std::sync::atomic::Ordering;
 
 use agent::{Event, Fact, Goal};
@@ -110,6 +111,35 @@ async fn a_demand_to_verify_finds_what_no_reader_met() {
     assert_eq!(dp.bytes(&format!("{PACKAGE}/disk.img")).await, samples::Rng::new(1).bytes(10 << 20));
     dp.stop().await;
     site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_that_a_rebuilt_index_lacks_is_pulled_again() {
+    let cases: [(&str, fn(&Path, &Path)); 3] = [
+        ("a file was altered", |_, stored| std::fs::write(stored, b"other").unwrap()),
+        ("its version file was torn", |version, _| std::fs::write(version, b"HLVF").unwrap()),
+        ("its version file was lost", |version, _| std::fs::remove_file(version).unwrap()),
+    ];
+    for (what, damage) in cases {
+        let (site, dir, dp) = scene().await;
+        let generation = site.hold(1, false);
+        site.installed(generation).await;
+        let tag = dp.get("PS100001/net/e1d.sys").await.headers()["etag"].to_str().unwrap().to_owned();
+        let tag = tag.trim_matches('"');
+        dp.stop().await;
+        site.forget_facts();
+        std::fs::remove_file(dir.path().join("index.redb")).unwrap();
+        damage(
+            &dir.path().join(format!("versions/{PACKAGE}.1")),
+            &dir.path().join("files").join(&tag[..2]).join(tag),
+        );
+        let dp = Running::start(site.options(dir.path())).await;
+        let received = site.installed(generation).await;
+        assert!(received < 1 << 20, "{what}: {received} bytes, though most was still there");
+        assert_eq!(dp.bytes("PS100001/net/e1d.sys").await, samples::Rng::new(2).bytes(90_000), "{what}");
+        dp.stop().await;
+        site.stop().await;
+    }
 }
 
 fn is_verified(fact: &Fact) -> bool {

@@ -162,6 +162,11 @@ impl Site {
         self.script.facts.borrow().clone()
     }
 
+    /// Forgets what it was told, so that the next wait is for what comes from now on.
+    pub(crate) fn forget_facts(&self) {
+        self.script.facts.send_replace(Vec::new());
+    }
+
     pub(crate) fn token(&self) -> EnrolToken {
         let fingerprint = self.script.ca.as_ref().map(SiteCa::fingerprint);
         EnrolToken::new(&"5e".repeat(32), fingerprint.as_deref()).unwrap()
