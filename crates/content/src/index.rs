@@ -3,7 +3,8 @@
 //! A cache and nothing more, but for the reference counts, which the site can recount: it is rebuilt from
 //! packs and manifests when it is missing or damaged (`rebuild.rs`).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
@@ -17,6 +18,8 @@ use crate::ids::{ChunkId, ID_BYTES, ManifestId, PackId};
 const CACHE_BYTES: usize = 24 << 20;
 /// The version of the tables below. Another version is rebuilt, not migrated.
 const TABLES_VERSION: u64 = 1;
+/// How often a transaction is begun: once more after the failure of another one closed the database.
+const BEGIN_TRIES_MAX: u32 = 2;
 
 type Id = [u8; ID_BYTES];
 
@@ -93,10 +96,20 @@ fn decode_locations(chunk: ChunkId, bytes: &[u8]) -> Result<Vec<Location>, Error
     Ok(locations)
 }
 
-/// The open index.
+/// The index. The database refuses everything after a failed write or read, so it is closed then, and opened
+/// again by whoever needs it next: back at the last durable state, without a restart.
 #[derive(Debug)]
 pub(crate) struct Index {
-    db: Database,
+    path: PathBuf,
+    opened: RwLock<Opening>,
+}
+
+#[derive(Debug)]
+struct Opening {
+    /// `None` after a failure, until someone needs it.
+    db: Option<Database>,
+    /// Rises with each opening: a failure closes only the database that it came from.
+    number: u64,
 }
 
 /// What a look into the index file found.
@@ -113,7 +126,7 @@ impl Index {
     pub(crate) fn open(path: &Path) -> Result<Opened, Error> {
         if path.exists() {
             match Index::open_checked(path) {
-                Ok(index) => return Ok(Opened::Sound(index)),
+                Ok(db) => return Ok(Opened::Sound(Index::of(path, db))),
                 Err(error @ (Error::InUse | Error::NoSpace | Error::WorkDir(_))) => return Err(error),
                 Err(error) => {
                     tracing::warn!(%error, "The index is damaged and will be rebuilt");
@@ -121,17 +134,21 @@ impl Index {
                 }
             }
         }
-        let index = Index { db: builder().create(path)? };
+        let index = Index::of(path, builder().create(path)?);
         index.write(|tables| tables.set_version())?;
         Ok(Opened::Fresh(index))
     }
 
-    fn open_checked(path: &Path) -> Result<Index, Error> {
+    fn of(path: &Path, db: Database) -> Index {
+        Index { path: path.to_owned(), opened: RwLock::new(Opening { db: Some(db), number: 0 }) }
+    }
+
+    fn open_checked(path: &Path) -> Result<Database, Error> {
         let damaged = |reason: &str| Error::Index { reason: reason.to_owned() };
         // The database asserts on some kinds of damage; here that is one more answer, not a crash.
         let opened = std::panic::catch_unwind(|| builder().set_check_integrity_on_open(true).open(path));
-        let index = match opened.map_err(|_| damaged("the database refused it"))? {
-            Ok(db) => Index { db },
+        let db = match opened.map_err(|_| damaged("the database refused it"))? {
+            Ok(db) => db,
             // Any complaint about the content of the file, however it is put.
             Err(redb::DatabaseError::Storage(redb::StorageError::Io(error)))
                 if error.kind() != std::io::ErrorKind::InvalidData
@@ -143,24 +160,81 @@ impl Index {
             Err(error) => return Err(damaged(&error.to_string())),
         };
         let version = {
-            let read = index.db.begin_read()?;
+            let read = db.begin_read()?;
             let meta = read.open_table(META)?;
             meta.get("tables")?.map(|version| version.value())
         };
-        if version == Some(TABLES_VERSION) { Ok(index) } else { Err(damaged("it is of another version")) }
+        if version == Some(TABLES_VERSION) { Ok(db) } else { Err(damaged("it is of another version")) }
     }
 
     /// Reads a consistent state.
-    pub(crate) fn read(&self) -> Result<View, Error> {
-        Ok(View { read: self.db.begin_read()? })
+    pub(crate) fn read(&self) -> Result<View<'_>, Error> {
+        let (read, opening) = self.begin(|db| Ok(db.begin_read()?))?;
+        Ok(View { index: self, opening: opening.number, read })
     }
 
-    /// Changes the index, all or nothing, durably.
+    /// Changes the index, all or nothing, durably. `change` must not begin another transaction.
     pub(crate) fn write<T>(&self, change: impl FnOnce(&Tables<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let write = self.db.begin_write()?;
-        let result = change(&Tables { write: &write })?;
-        write.commit()?;
-        Ok(result)
+        let (write, opening) = self.begin(|db| Ok(db.begin_write()?))?;
+        let changed = change(&Tables { write: &write }).and_then(|value| {
+            write.commit()?;
+            Ok(value)
+        });
+        // Held until here: a database is not closed under a change.
+        let number = opening.number;
+        drop(opening);
+        self.noting_failure(number, changed)
+    }
+
+    fn begin<T>(
+        &self,
+        begin: impl Fn(&Database) -> Result<T, Error>,
+    ) -> Result<(T, RwLockReadGuard<'_, Opening>), Error> {
+        let mut tries = 0;
+        loop {
+            let opening = self.opened.read().unwrap_or_else(PoisonError::into_inner);
+            let Some(db) = &opening.db else {
+                drop(opening);
+                self.reopen()?;
+                continue;
+            };
+            let begun = begin(db);
+            tries += 1;
+            match begun {
+                Ok(begun) => return Ok((begun, opening)),
+                failed => {
+                    let number = opening.number;
+                    drop(opening);
+                    let failed = self.noting_failure(number, failed.map(|_| ()));
+                    if tries == BEGIN_TRIES_MAX
+                        && let Err(error) = failed
+                    {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn reopen(&self) -> Result<(), Error> {
+        let mut opening = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+        if opening.db.is_none() {
+            opening.db = Some(Index::open_checked(&self.path)?);
+            opening.number += 1;
+            tracing::info!("Opened the index again after a failure");
+        }
+        Ok(())
+    }
+
+    /// Closes the database if it is the one that failed.
+    fn noting_failure<T>(&self, number: u64, result: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Index { .. } | Error::WorkDir(_) | Error::NoSpace) = &result {
+            let mut opening = self.opened.write().unwrap_or_else(PoisonError::into_inner);
+            if opening.number == number {
+                opening.db = None;
+            }
+        }
+        result
     }
 }
 
@@ -171,16 +245,24 @@ fn builder() -> redb::Builder {
 }
 
 /// A consistent state of the index.
-pub(crate) struct View {
+pub(crate) struct View<'i> {
+    index: &'i Index,
+    opening: u64,
     read: ReadTransaction,
 }
 
-impl View {
+impl View<'_> {
+    fn look<T>(&self, look: impl FnOnce(&ReadTransaction) -> Result<T, Error>) -> Result<T, Error> {
+        self.index.noting_failure(self.opening, look(&self.read))
+    }
+
     /// All stored forms of a chunk in packs that are in use.
     pub(crate) fn locations(&self, chunk: ChunkId) -> Result<Vec<Location>, Error> {
-        let table = self.read.open_table(CHUNKS)?;
-        let found = table.get(chunk.as_bytes())?;
-        found.map_or(Ok(Vec::new()), |bytes| decode_locations(chunk, bytes.value()))
+        self.look(|read| {
+            let table = read.open_table(CHUNKS)?;
+            let found = table.get(chunk.as_bytes())?;
+            found.map_or(Ok(Vec::new()), |bytes| decode_locations(chunk, bytes.value()))
+        })
     }
 
     /// Whether a full copy is stored.
@@ -190,72 +272,92 @@ impl View {
 
     /// How many chunks have a location.
     pub(crate) fn chunk_count(&self) -> Result<u64, Error> {
-        use redb::ReadableTableMetadata;
-        Ok(self.read.open_table(CHUNKS)?.len()?)
+        self.look(|read| {
+            use redb::ReadableTableMetadata;
+            Ok(read.open_table(CHUNKS)?.len()?)
+        })
     }
 
     pub(crate) fn pack(&self, id: PackId) -> Result<Option<PackRecord>, Error> {
-        let table = self.read.open_table(PACKS)?;
-        table.get(id.as_bytes())?.map(|bytes| PackRecord::decode(bytes.value())).transpose()
+        self.look(|read| {
+            let table = read.open_table(PACKS)?;
+            table.get(id.as_bytes())?.map(|bytes| PackRecord::decode(bytes.value())).transpose()
+        })
     }
 
     pub(crate) fn pack_id(&self, number: u32) -> Result<Option<PackId>, Error> {
-        let table = self.read.open_table(PACK_NUMBERS)?;
-        Ok(table.get(number)?.map(|id| PackId::from_bytes(*id.value())))
+        self.look(|read| {
+            let table = read.open_table(PACK_NUMBERS)?;
+            Ok(table.get(number)?.map(|id| PackId::from_bytes(*id.value())))
+        })
     }
 
     pub(crate) fn packs(&self) -> Result<Vec<(PackId, PackRecord)>, Error> {
-        let table = self.read.open_table(PACKS)?;
-        let mut packs = Vec::new();
-        for row in table.iter()? {
-            let (id, bytes) = row?;
-            packs.push((PackId::from_bytes(*id.value()), PackRecord::decode(bytes.value())?));
-        }
-        Ok(packs)
+        self.look(|read| {
+            let table = read.open_table(PACKS)?;
+            let mut packs = Vec::new();
+            for row in table.iter()? {
+                let (id, bytes) = row?;
+                packs.push((PackId::from_bytes(*id.value()), PackRecord::decode(bytes.value())?));
+            }
+            Ok(packs)
+        })
     }
 
     /// The pieces of a pack whose own index cannot be read, by offset. Looks at every chunk.
     pub(crate) fn entries_in(&self, pack: u32) -> Result<Vec<PackEntry>, Error> {
-        let mut entries = Vec::new();
-        for row in self.read.open_table(CHUNKS)?.iter()? {
-            let (chunk, bytes) = row?;
-            let locations = decode_locations(ChunkId::from_bytes(*chunk.value()), bytes.value())?;
-            entries.extend(locations.into_iter().filter(|at| at.pack == pack).map(|at| at.entry));
-        }
-        entries.sort_by_key(|entry| entry.offset);
-        Ok(entries)
+        self.look(|read| {
+            let mut entries = Vec::new();
+            for row in read.open_table(CHUNKS)?.iter()? {
+                let (chunk, bytes) = row?;
+                let locations = decode_locations(ChunkId::from_bytes(*chunk.value()), bytes.value())?;
+                entries.extend(locations.into_iter().filter(|at| at.pack == pack).map(|at| at.entry));
+            }
+            entries.sort_by_key(|entry| entry.offset);
+            Ok(entries)
+        })
     }
 
     /// The last chunk that had this similarity feature.
     pub(crate) fn feature(&self, feature: u64) -> Result<Option<ChunkId>, Error> {
-        let table = self.read.open_table(FEATURES)?;
-        Ok(table.get(feature)?.map(|id| ChunkId::from_bytes(*id.value())))
+        self.look(|read| {
+            let table = read.open_table(FEATURES)?;
+            Ok(table.get(feature)?.map(|id| ChunkId::from_bytes(*id.value())))
+        })
     }
 
     /// The first chunk of the last file that had this name.
     pub(crate) fn name(&self, name: u64) -> Result<Option<ChunkId>, Error> {
-        let table = self.read.open_table(NAMES)?;
-        Ok(table.get(name)?.map(|id| ChunkId::from_bytes(*id.value())))
+        self.look(|read| {
+            let table = read.open_table(NAMES)?;
+            Ok(table.get(name)?.map(|id| ChunkId::from_bytes(*id.value())))
+        })
     }
 
     pub(crate) fn manifest(&self, id: ManifestId) -> Result<Option<Vec<u8>>, Error> {
-        let table = self.read.open_table(MANIFESTS)?;
-        Ok(table.get(id.as_bytes())?.map(|bytes| bytes.value().to_vec()))
+        self.look(|read| {
+            let table = read.open_table(MANIFESTS)?;
+            Ok(table.get(id.as_bytes())?.map(|bytes| bytes.value().to_vec()))
+        })
     }
 
     pub(crate) fn manifests(&self) -> Result<Vec<(ManifestId, Vec<u8>)>, Error> {
-        let table = self.read.open_table(MANIFESTS)?;
-        let mut manifests = Vec::new();
-        for row in table.iter()? {
-            let (id, bytes) = row?;
-            manifests.push((ManifestId::from_bytes(*id.value()), bytes.value().to_vec()));
-        }
-        Ok(manifests)
+        self.look(|read| {
+            let table = read.open_table(MANIFESTS)?;
+            let mut manifests = Vec::new();
+            for row in table.iter()? {
+                let (id, bytes) = row?;
+                manifests.push((ManifestId::from_bytes(*id.value()), bytes.value().to_vec()));
+            }
+            Ok(manifests)
+        })
     }
 
     pub(crate) fn source(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        let table = self.read.open_table(SOURCES)?;
-        Ok(table.get(key)?.map(|bytes| bytes.value().to_vec()))
+        self.look(|read| {
+            let table = read.open_table(SOURCES)?;
+            Ok(table.get(key)?.map(|bytes| bytes.value().to_vec()))
+        })
     }
 }
 

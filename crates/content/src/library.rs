@@ -284,11 +284,11 @@ impl Library {
     }
 
     /// Reads a chunk from its full copy; from a patch if every full copy is bad.
-    pub(crate) fn read_chunk(&self, view: &View, id: ChunkId) -> Result<Vec<u8>, Error> {
+    pub(crate) fn read_chunk(&self, view: &View<'_>, id: ChunkId) -> Result<Vec<u8>, Error> {
         self.read_chunk_within(view, id, 0)
     }
 
-    fn read_chunk_within(&self, view: &View, id: ChunkId, depth: u32) -> Result<Vec<u8>, Error> {
+    fn read_chunk_within(&self, view: &View<'_>, id: ChunkId, depth: u32) -> Result<Vec<u8>, Error> {
         let mut locations = view.locations(id)?;
         locations.sort_by_key(|location| location.entry.encoding.bases().len());
         for location in locations {
@@ -300,7 +300,7 @@ impl Library {
         Err(Error::ChunkLost { id })
     }
 
-    fn read_location(&self, view: &View, location: &Location, depth: u32) -> Result<Vec<u8>, Error> {
+    fn read_location(&self, view: &View<'_>, location: &Location, depth: u32) -> Result<Vec<u8>, Error> {
         let entry = &location.entry;
         let bases = entry.encoding.bases();
         if depth > PATCH_DEPTH_MAX {

@@ -156,7 +156,7 @@ impl<'a> Session<'a> {
         packs
     }
 
-    fn claim(&self, view: &View, id: ChunkId) -> Result<bool, Error> {
+    fn claim(&self, view: &View<'_>, id: ChunkId) -> Result<bool, Error> {
         Ok(self.state().claimed.insert(id) && !view.has_full(id)?)
     }
 
@@ -186,7 +186,7 @@ impl<'a> Session<'a> {
     fn store_patch(
         &self,
         compressor: &mut Compressor,
-        view: &View,
+        view: &View<'_>,
         id: ChunkId,
         raw: &[u8],
         full_bytes: usize,
@@ -222,7 +222,7 @@ impl<'a> Session<'a> {
     }
 
     /// The bases' raw bytes, one after the other; `None` if one cannot be read, which costs the patch and no more.
-    fn prefix(&self, view: &View, bases: &[ChunkId]) -> Option<Vec<u8>> {
+    fn prefix(&self, view: &View<'_>, bases: &[ChunkId]) -> Option<Vec<u8>> {
         debug_assert!(bases.len() <= PATCH_BASES_MAX, "bases are chosen within the limit");
         let mut prefix = Vec::new();
         for base in bases {
@@ -246,7 +246,7 @@ impl<'a> Session<'a> {
     /// The chunk that shares most features, in this session or the library.
     fn twin(
         &self,
-        view: &View,
+        view: &View<'_>,
         keys: Option<[u64; super::similarity::FEATURES]>,
     ) -> Result<Option<Vec<ChunkId>>, Error> {
         let Some(keys) = keys else { return Ok(None) };
