@@ -50,9 +50,10 @@ impl Site {
     /// Makes a user. Errors: [`SiteError::AlreadyExists`], [`SiteError::InvalidOption`].
     pub async fn create_user(&self, actor: &Actor, name: &str, password: &str, role: Role) -> Result<()> {
         actor.may(Action::ManageUsers)?;
-        let allowed = |c: char| c.is_alphanumeric() || "._-@\\".contains(c);
+        // No backslash: at sign-in, what stands before one is a domain.
+        let allowed = |c: char| c.is_alphanumeric() || "._-@".contains(c);
         if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || !name.chars().all(allowed) {
-            let reason = format!("1 to {NAME_CHARS_MAX} letters, digits or . _ - @ \\ are needed");
+            let reason = format!("1 to {NAME_CHARS_MAX} letters, digits or . _ - @ are needed");
             return Err(SiteError::InvalidOption { option: "user name", reason });
         }
         let hash = password::hash(password.to_owned()).await?;

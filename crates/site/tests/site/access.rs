@@ -60,6 +60,7 @@ on_both! {
         site.create_user(&admin(), "r", "pw", Role::Reader).await.unwrap();
         assert_eq!(code(site.create_user(&admin(), "R", "pw", Role::Reader).await), "already_exists");
         assert_eq!(code(site.create_user(&admin(), "a b", "pw", Role::Reader).await), "invalid_option");
+        assert_eq!(code(site.create_user(&admin(), r"DOM\r2", "pw", Role::Reader).await), "invalid_option");
         assert_eq!(code(site.create_user(&admin(), "c", "", Role::Reader).await), "invalid_option");
         assert_eq!(code(site.create_user(&reader("r"), "x", "pw", Role::Reader).await), "access_denied");
         assert_eq!(code(site.set_password(&reader("r"), "admin", "pw").await), "access_denied");
