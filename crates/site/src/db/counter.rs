@@ -5,9 +5,14 @@ use crate::error::{Result, SiteError};
 
 /// The next number of a durable counter; given back if the transaction is dropped.
 pub(crate) async fn next(tx: &mut Tx, name: &'static str) -> Result<i64> {
+    raise(tx, name, 1).await
+}
+
+/// Takes so many numbers at once; returns the last of them.
+pub(crate) async fn raise(tx: &mut Tx, name: &'static str, by: i64) -> Result<i64> {
     let update = Query::update()
         .table("counter")
-        .value("value", Expr::col("value").add(1i64))
+        .value("value", Expr::col("value").add(by))
         .and_where(Expr::col("name").eq(name))
         .returning_col("value")
         .to_owned();

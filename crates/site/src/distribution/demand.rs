@@ -4,6 +4,8 @@
 //! its revision, by which the agent learns of it. The revision comes from one counter inside the writing
 //! transaction: what readers see rises in commit order and an agent that asks "after r" misses nothing.
 
+use std::collections::{HashMap, HashSet};
+
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
@@ -11,7 +13,7 @@ use super::DpId;
 use super::point;
 use super::state::{Event, Next, State, transition};
 use crate::access::{Action, Actor};
-use crate::db::{Tx, counter};
+use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
 use crate::package::{self, Package, by_id};
 use crate::server::Site;
@@ -39,13 +41,11 @@ impl Site {
         let now = self.now();
         let mut tx = self.db().write().await?;
         let package = package::require(&mut tx, package_id).await?;
-        let mut touched = Vec::with_capacity(dps.len());
-        for (site_code, nal_path) in dps {
-            let (dp, name) = point::require(self, &mut tx, site_code, nal_path).await?;
-            add(&mut tx, &package, dp, &name, now).await?;
-            status::add(&mut tx, now, Message::dp_added(actor, package_id, &name)).await?;
-            touched.push(dp);
-        }
+        let points = point::require_all(self, &mut tx, dps).await?;
+        add(&mut tx, &package, &points, now).await?;
+        let messages = points.iter().map(|(_, name)| Message::dp_added(actor, package_id, name)).collect();
+        status::add_all(&mut tx, now, messages).await?;
+        let touched: Vec<DpId> = points.iter().map(|(dp, _)| *dp).collect();
         tx.commit().await?;
         self.changes().notify(&touched);
         Ok(())
@@ -78,7 +78,7 @@ impl Site {
         let now = self.now();
         let mut tx = self.db().write().await?;
         package::require(&mut tx, package_id).await?;
-        let (dp, name) = point::require(self, &mut tx, "", nal_path).await?;
+        let (dp, name) = point::require(self, &mut tx, nal_path).await?;
         let row = read_row(&mut tx, package_id, dp).await?;
         let missing =
             || SiteError::DistributionNotFound { package_id: package_id.to_owned(), dp: name.clone() };
@@ -90,7 +90,8 @@ impl Site {
             Demand::Validate => (Event::ValidationWanted, Message::dp_validated(actor, package_id, &name)),
             Demand::Remove => (Event::RemovalWanted, Message::dp_removed(actor, package_id, &name)),
         };
-        let mut update = demand_update(&mut tx, row.state, event, now).await?;
+        let revision = counter::next(&mut tx, "revision").await?;
+        let mut update = demand_update(row.state, event, revision, now)?;
         match demand {
             Demand::Again | Demand::Validate => update.value("verify", 1i64),
             Demand::Remove => update.value("verify", 0i64).value("absent", 1i64),
@@ -117,25 +118,29 @@ struct DemandRow {
 }
 
 async fn read_row(tx: &mut Tx, package_id: &str, dp: DpId) -> Result<Option<DemandRow>> {
+    Ok(read_rows(tx, package_id, &[dp]).await?.remove(&dp))
+}
+
+async fn read_rows(tx: &mut Tx, package_id: &str, dps: &[DpId]) -> Result<HashMap<DpId, DemandRow>> {
     let select = Query::select()
-        .columns(["state", "installed_version"])
+        .columns(["dp_id", "state", "installed_version"])
         .from("distribution")
         .and_where(by_id(package_id))
-        .and_where(at(dp))
+        .and_where(Expr::col("dp_id").is_in(dps.iter().map(|dp| dp.0)))
         .to_owned();
-    let Some(row) = tx.optional(&select).await? else { return Ok(None) };
-    Ok(Some(DemandRow {
-        state: State::from_number(row.get("state")?)?,
-        serving: row.get::<i64>("installed_version")? > 0,
-    }))
+    let read = |row: &Row| {
+        let state = State::from_number(row.get("state")?)?;
+        let serving = row.get::<i64>("installed_version")? > 0;
+        Ok((DpId(row.get("dp_id")?), DemandRow { state, serving }))
+    };
+    tx.all(&select).await?.iter().map(read).collect()
 }
 
 /// The part of an update that is the same for every demand on one row.
-async fn demand_update(tx: &mut Tx, state: State, event: Event, now: Timestamp) -> Result<UpdateStatement> {
+fn demand_update(state: State, event: Event, revision: i64, now: Timestamp) -> Result<UpdateStatement> {
     let Next::State(next) = transition(state, event)? else {
         return Err(SiteError::Transition(super::state::TransitionError { state, event }));
     };
-    let revision = counter::next(tx, "revision").await?;
     Ok(demand_values(next, revision, now))
 }
 
@@ -161,36 +166,63 @@ fn demand_values(next: State, revision: i64, now: Timestamp) -> UpdateStatement 
         .to_owned()
 }
 
-async fn add(tx: &mut Tx, package: &Package, dp: DpId, name: &str, now: Timestamp) -> Result<()> {
+/// Assigns the package to all of these, under one revision.
+async fn add(tx: &mut Tx, package: &Package, points: &[(DpId, String)], now: Timestamp) -> Result<()> {
+    let id = &package.package_id;
     let wanted = i64::from(package.stored_version);
-    if let Some(row) = read_row(tx, &package.package_id, dp).await? {
-        let what =
-            || format!("the assignment of package {} to distribution point {name}", package.package_id);
-        if transition(row.state, Event::Added).is_err() {
-            return Err(SiteError::AlreadyExists { what: what() });
+    let revision = counter::next(tx, "revision").await?;
+    let mut added = HashSet::new();
+    for some in points.chunks(point::AT_ONCE_MAX) {
+        let dps: Vec<DpId> = some.iter().map(|(dp, _)| *dp).collect();
+        let rows = read_rows(tx, id, &dps).await?;
+        let mut new = Vec::new();
+        for (dp, name) in some {
+            let exists = || SiteError::AlreadyExists {
+                what: format!("the assignment of package {id} to distribution point {name}"),
+            };
+            if !added.insert(*dp) {
+                return Err(exists());
+            }
+            let Some(row) = rows.get(dp) else {
+                new.push(*dp);
+                continue;
+            };
+            let mut update = demand_update(row.state, Event::Added, revision, now).map_err(|_| exists())?;
+            update.value("absent", 0i64).value("verify", 0i64).value("desired_version", wanted);
+            tx.execute(update.and_where(by_id(id)).and_where(at(*dp))).await?;
         }
-        let mut update = demand_update(tx, row.state, Event::Added, now).await?;
-        update.value("absent", 0i64).value("verify", 0i64).value("desired_version", wanted);
-        tx.execute(update.and_where(by_id(&package.package_id)).and_where(at(dp))).await?;
+        insert(tx, id, &new, wanted, revision, now).await?;
+    }
+    Ok(())
+}
+
+async fn insert(
+    tx: &mut Tx,
+    package_id: &str,
+    dps: &[DpId],
+    wanted: i64,
+    revision: i64,
+    now: Timestamp,
+) -> Result<()> {
+    if dps.is_empty() {
         return Ok(());
     }
-    let revision = counter::next(tx, "revision").await?;
-    let insert = Query::insert()
-        .into_table("distribution")
-        .columns([
-            "package_id",
-            "dp_id",
-            "absent",
-            "desired_version",
-            "verify",
-            "generation",
-            "revision",
-            "demanded_at",
-            "changed_at",
-            "state",
-        ])
-        .values_panic([
-            package.package_id.as_str().into(),
+    let mut insert = Query::insert();
+    insert.into_table("distribution").columns([
+        "package_id",
+        "dp_id",
+        "absent",
+        "desired_version",
+        "verify",
+        "generation",
+        "revision",
+        "demanded_at",
+        "changed_at",
+        "state",
+    ]);
+    for dp in dps {
+        insert.values_panic([
+            package_id.into(),
             dp.0.into(),
             0i64.into(),
             wanted.into(),
@@ -202,8 +234,8 @@ async fn add(tx: &mut Tx, package: &Package, dp: DpId, name: &str, now: Timestam
             now.as_microsecond().into(),
             now.as_microsecond().into(),
             i64::from(State::InstallPending.number()).into(),
-        ])
-        .to_owned();
+        ]);
+    }
     tx.execute(&insert).await?;
     Ok(())
 }
@@ -268,10 +300,14 @@ pub(crate) async fn tell_again(tx: &mut Tx, package_id: &str) -> Result<Vec<DpId
 pub(crate) async fn demand_again_after_enrolment(tx: &mut Tx, dp: DpId, now: Timestamp) -> Result<()> {
     let select =
         Query::select().columns(["package_id", "state"]).from("distribution").and_where(at(dp)).to_owned();
-    for row in tx.all(&select).await? {
+    let rows = tx.all(&select).await?;
+    // The rows of one distribution point differ in their revisions: it reads them in pages.
+    let count = i64::try_from(rows.len()).expect("fewer rows than i64 counts");
+    let last = counter::raise(tx, "revision", count).await?;
+    for (revision, row) in (last - count + 1..).zip(rows) {
         let package_id: String = row.get("package_id")?;
         let state = State::from_number(row.get("state")?)?;
-        let mut update = demand_update(tx, state, Event::Reenrolled, now).await?;
+        let mut update = demand_update(state, Event::Reenrolled, revision, now)?;
         update.value("installed_version", 0i64);
         tx.execute(update.and_where(by_id(&package_id)).and_where(at(dp))).await?;
     }

@@ -1,5 +1,6 @@
 //! The distribution points themselves: listed, found by NAL path, removed.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -124,29 +125,55 @@ pub(crate) fn name_key(name: &str) -> String {
     name.to_ascii_lowercase()
 }
 
-/// The distribution point that a NAL path names. An empty site code is not compared.
-pub(crate) async fn require(
+/// Distribution points in one statement.
+pub(super) const AT_ONCE_MAX: usize = 400;
+
+/// The distribution point that a NAL path names.
+pub(crate) async fn require(site: &Site, tx: &mut Tx, nal_path: &str) -> Result<(DpId, String)> {
+    let wanted = [(String::new(), nal_path.to_owned())];
+    let found = require_all(site, tx, &wanted).await?.pop();
+    found.ok_or_else(|| SiteError::DpNotFound { name: nal_path.to_owned() })
+}
+
+/// The distribution points that site codes and NAL paths name, in their order. An empty site code is not
+/// compared.
+pub(crate) async fn require_all(
     site: &Site,
     tx: &mut Tx,
-    site_code: &str,
-    nal_path: &str,
-) -> Result<(DpId, String)> {
-    let own = &site.identity().site_code;
-    let missing = || SiteError::DpNotFound { name: nal_path.to_owned() };
+    wanted: &[(String, String)],
+) -> Result<Vec<(DpId, String)>> {
+    let mut found = Vec::with_capacity(wanted.len());
+    for some in wanted.chunks(AT_ONCE_MAX) {
+        let keys = some.iter().map(|(site_code, nal_path)| key(site, site_code, nal_path));
+        let keys = keys.collect::<Result<Vec<_>>>()?;
+        let select = Query::select()
+            .columns(["id", "name", "name_key"])
+            .from("dp")
+            .and_where(Expr::col("name_key").is_in(keys.iter().map(String::as_str)))
+            .to_owned();
+        let mut points = HashMap::new();
+        for row in tx.all(&select).await? {
+            points.insert(row.get::<String>("name_key")?, (DpId(row.get("id")?), row.get("name")?));
+        }
+        for (key, (_, nal_path)) in keys.iter().zip(some) {
+            let point: Option<&(DpId, String)> = points.get(key);
+            let missing = || SiteError::DpNotFound { name: nal_path.clone() };
+            found.push(point.cloned().ok_or_else(missing)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The key of the distribution point's name.
+fn key(site: &Site, site_code: &str, nal_path: &str) -> Result<String> {
     let nal: NalPath = nal_path
         .parse()
         .map_err(|e: super::nal::NalPathError| SiteError::invalid("NALPath", e.to_string()))?;
     if !site_code.is_empty() && !site_code.eq_ignore_ascii_case(nal.site_code()) {
         return Err(SiteError::invalid("SiteCode", format!("{site_code} is not the site in the NAL path")));
     }
-    if nal.site_code() != own {
-        return Err(missing());
+    if nal.site_code() != site.identity().site_code {
+        return Err(SiteError::DpNotFound { name: nal_path.to_owned() });
     }
-    let select = Query::select()
-        .columns(["id", "name"])
-        .from("dp")
-        .and_where(Expr::col("name_key").eq(name_key(nal.server())))
-        .to_owned();
-    let row = tx.optional(&select).await?.ok_or_else(missing)?;
-    Ok((DpId(row.get("id")?), row.get("name")?))
+    Ok(name_key(nal.server()))
 }

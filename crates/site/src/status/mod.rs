@@ -114,12 +114,20 @@ impl Site {
     }
 }
 
+/// Messages in one statement.
+const ADDED_AT_ONCE_MAX: usize = 400;
+
 /// Writes a message as part of the change that it tells of.
 pub(crate) async fn add(tx: &mut Tx, at: Timestamp, message: Message) -> Result<()> {
-    let inserts = serde_json::to_string(&message.inserts).expect("strings always become JSON");
-    let insert = Query::insert()
-        .into_table("status_message")
-        .columns([
+    add_all(tx, at, vec![message]).await
+}
+
+/// Writes messages as part of the change that they tell of.
+pub(crate) async fn add_all(tx: &mut Tx, at: Timestamp, messages: Vec<Message>) -> Result<()> {
+    let mut messages = messages.into_iter().peekable();
+    while messages.peek().is_some() {
+        let mut insert = Query::insert();
+        insert.into_table("status_message").columns([
             "at",
             "severity",
             "message_id",
@@ -128,19 +136,22 @@ pub(crate) async fn add(tx: &mut Tx, at: Timestamp, message: Message) -> Result<
             "dp_name",
             "user_name",
             "inserts",
-        ])
-        .values_panic([
-            at.as_microsecond().into(),
-            i64::from(message.severity.number()).into(),
-            i64::from(message.id).into(),
-            message.component.into(),
-            message.package_id.into(),
-            message.dp.into(),
-            message.user.into(),
-            inserts.into(),
-        ])
-        .to_owned();
-    tx.execute(&insert).await?;
+        ]);
+        for message in messages.by_ref().take(ADDED_AT_ONCE_MAX) {
+            let inserts = serde_json::to_string(&message.inserts).expect("strings always become JSON");
+            insert.values_panic([
+                at.as_microsecond().into(),
+                i64::from(message.severity.number()).into(),
+                i64::from(message.id).into(),
+                message.component.into(),
+                message.package_id.into(),
+                message.dp.into(),
+                message.user.into(),
+                inserts.into(),
+            ]);
+        }
+        tx.execute(&insert).await?;
+    }
     Ok(())
 }
 

@@ -50,6 +50,29 @@ on_both! {
         assert_eq!(stage.state(&package, &two).await, State::InstallPending);
     }
 
+    async fn a_fleet_is_assigned_in_one_step(stage: &Stage) {
+        const FLEET: usize = 900;
+        let package = stage.package("dell").await;
+        let point = stage.point("dp0").await;
+        let rows: Vec<_> = (1..FLEET).map(|number| {
+            let nal = point.nal.replace("dp0", &format!("dp{number}"));
+            format!("('dp{number}', 'dp{number}', '{nal}', '{number}', 0)")
+        }).collect();
+        stage.raw_sql(format!("INSERT INTO dp (name, name_key, nal_path, identity_guid, created_at) VALUES {}", rows.join(", "))).await;
+        let fleet: Vec<_> =
+            (0..FLEET).map(|number| ("PS1".to_owned(), point.nal.replace("dp0", &format!("dp{number}")))).collect();
+        let twice = [fleet.clone(), vec![fleet[0].clone()]].concat();
+        let id = &package.package_id;
+        assert_eq!(code(stage.site.add_distribution_points(&admin(), id, &twice).await), "already_exists");
+        stage.site.add_distribution_points(&admin(), id, &fleet).await.unwrap();
+        assert_eq!(stage.site.distribution_status(Some(id)).await.unwrap().len(), FLEET);
+        assert_eq!(stage.message_ids().await.iter().filter(|id| **id == 30009).count(), FLEET);
+        let revisions = stage.raw_sql("SELECT DISTINCT CAST(revision AS TEXT) FROM distribution".to_owned()).await;
+        assert_eq!(revisions.len(), 1);
+        let told = stage.site.desired(point.id, 0).await.unwrap();
+        assert_eq!(vec![told.revision.to_string()], revisions[0]);
+    }
+
     async fn a_package_without_a_version_is_told_when_it_has_one(stage: &Stage) {
         let point = stage.point("dp1").await;
         stage.source("late", &[("a.inf", "a")]);
