@@ -1,10 +1,13 @@
 //! Reads everything back, and mends what is damaged from another copy, a patch, or the unchanged source.
+//!
+//! A source may hang for ever, and so may a snapshot that reads one. So no source is read under the lock, and
+//! nothing queues for it: a damaged pack that snapshots might be using is left for the next run.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::PoisonError;
+use std::sync::{PoisonError, TryLockError};
 
 use crate::error::Error;
 use crate::format::{Compressor, Encoding, Manifest, ManifestRoot, PackEntry, decode_entry, stored_check};
@@ -39,19 +42,22 @@ pub struct VerifyReport {
     /// What could not be repaired: the version and, for content, the file. Refreshing the package repairs it if
     /// its source still has the file.
     pub lost: Vec<Lost>,
+    /// Whether damaged packs are left as they are because snapshots ran; verify again when none does.
+    pub more: bool,
 }
 
 impl VerifyReport {
     /// Whether anything was not as it should be, repaired or not.
     #[must_use]
     pub fn found_damage(&self) -> bool {
-        !(self.packs_damaged.is_empty() && self.manifests_repaired.is_empty() && self.lost.is_empty())
+        self.more
+            || !(self.packs_damaged.is_empty() && self.manifests_repaired.is_empty() && self.lost.is_empty())
     }
 
     /// Whether every version in the library is whole now.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.lost.is_empty()
+        self.lost.is_empty() && !self.more
     }
 }
 
@@ -66,7 +72,8 @@ pub struct Lost {
 
 impl Library {
     /// Reads every pack and manifest, and repairs what it can. `repair_from` names sources that should still
-    /// hold a version's files. Snapshots go on meanwhile; only a repair waits for those that run.
+    /// hold a version's files. Snapshots go on meanwhile; a damaged pack is replaced only while none runs, see
+    /// [`VerifyReport::more`].
     pub fn verify(
         &self,
         monitor: &dyn Monitor,
@@ -77,7 +84,6 @@ impl Library {
         let packs = self.index.read()?.packs()?;
         self.verify_packs(packs, monitor, &mut report)?;
         if !report.packs_damaged.is_empty() || self.lacks_chunks()? {
-            let _alone = self.use_of_chunks.write().unwrap_or_else(PoisonError::into_inner);
             self.repair_chunks(monitor, repair_from, &mut report)?;
         }
         self.forget_routes();
@@ -103,7 +109,6 @@ impl Library {
         }
         self.verify_packs(packs, monitor, &mut report)?;
         if !report.packs_damaged.is_empty() || (!repair_from.is_empty() && self.lacks_chunks()?) {
-            let _alone = self.use_of_chunks.write().unwrap_or_else(PoisonError::into_inner);
             self.repair_chunks(monitor, repair_from, &mut report)?;
         }
         self.forget_routes();
@@ -176,7 +181,15 @@ impl Library {
 
     /// Looks again without company: the collector may have taken the pack away while it was read.
     fn mend_pack(&self, id: PackId, monitor: &dyn Monitor, report: &mut VerifyReport) -> Result<(), Error> {
-        let _alone = self.use_of_chunks.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = match self.use_of_chunks.try_write() {
+            Ok(alone) => alone,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                monitor.error(&format!("Pack {id} is damaged and is left while snapshots run; verify again"));
+                report.more = true;
+                return Ok(());
+            }
+        };
         let Some(record) = self.index.read()?.pack(id)? else { return Ok(()) };
         let pack = self.check_pack(id, record, monitor)?;
         if pack.is_whole() {
@@ -247,6 +260,7 @@ impl Library {
         Ok(())
     }
 
+    /// Only adds, as a snapshot does, so what other chunks are used for meanwhile does not matter.
     fn repair_chunks(
         &self,
         monitor: &dyn Monitor,
@@ -305,7 +319,11 @@ impl Repair<'_> {
         source: Option<&Path>,
         lost: &mut BTreeMap<Lost, ()>,
     ) -> Result<(), Error> {
-        let root = self.library.root(id)?;
+        let root = match self.library.root(id) {
+            // The collector took it meanwhile.
+            Err(Error::UnknownManifest { .. }) => return Ok(()),
+            other => other?,
+        };
         let Ok(manifest) = self.library.manifest(id) else {
             self.monitor.error(&format!("Manifest {id} cannot be read"));
             lost.insert(Lost { manifest: id, file: None }, ());
@@ -317,8 +335,13 @@ impl Repair<'_> {
             return Ok(());
         }
         for chunk in root.chunks.iter().filter(|chunk| missing.contains(&chunk.id)) {
-            // The manifest could be read, so a patch leads to it.
-            self.put(chunk.id, &self.library.chunk(chunk.id)?)?;
+            // The manifest could be read, so a patch leads to it, unless the collector took it meanwhile.
+            match self.library.chunk(chunk.id) {
+                Ok(raw) => self.put(chunk.id, &raw)?,
+                Err(_) => {
+                    lost.insert(Lost { manifest: id, file: None }, ());
+                }
+            }
         }
         self.files(id, &manifest, &missing, source, lost)
     }
@@ -332,6 +355,9 @@ impl Repair<'_> {
         lost: &mut BTreeMap<Lost, ()>,
     ) -> Result<(), Error> {
         for file in manifest.files() {
+            if self.monitor.cancelled() {
+                return Err(Error::Cancelled);
+            }
             let mut offset = 0;
             for chunk in &file.chunks {
                 if missing.contains(&chunk.id) && !self.done.contains(&chunk.id) {
@@ -382,6 +408,8 @@ impl Repair<'_> {
         self.writer.seal_last()?;
         let packs = self.writer.take_finished();
         let now = self.library.now_s();
+        // As a snapshot does; nobody who holds it alone waits for a source.
+        let _shared = self.library.use_of_chunks.read().unwrap_or_else(PoisonError::into_inner);
         self.library.index.write(|tables| {
             packs
                 .iter()
