@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::HolderError;
-use super::layout::{Layout, hash_file, read_chunk, remove_file};
+use super::layout::{Layout, hash_file, read_chunk, remove_file, unless_damaged};
 use crate::{ChunkId, ChunkRef, FileHash};
 
 /// Names of lacking files that are kept for a report.
@@ -135,7 +135,8 @@ impl Assembly {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(HolderError::io("looking for a stored file")(e)),
             Ok(found) if found.len() == target.size => {
-                if hash_file(&path, || go_on().is_ok()).ok().flatten() == Some(hash) {
+                let found = hash_file(&path, || go_on().is_ok());
+                if unless_damaged(found, "hashing a file")? == Some(hash) {
                     let mut state = self.state();
                     let mut offset = 0;
                     for chunk in &target.chunks {
@@ -259,21 +260,31 @@ impl Assembly {
     }
 
     /// A chunk that this assembly placed or knows a source of, if its bytes are still right.
-    pub(super) fn read(&self, layout: &Layout, id: &ChunkId, len: u32) -> Option<Vec<u8>> {
-        let source = self.state().sources.get(id).cloned();
-        let spot = if self.is_placed(id) { self.spots.get(id).and_then(|spots| spots.first()) } else { None };
-        let from = |path: &Path, offset| {
-            File::open(path).and_then(|file| read_chunk(&file, offset, len, id)).ok().flatten()
-        };
-        let from_spot = spot.and_then(|&(n, offset)| {
+    pub(super) fn read(
+        &self,
+        layout: &Layout,
+        id: &ChunkId,
+        len: u32,
+    ) -> Result<Option<Vec<u8>>, HolderError> {
+        let mut places = Vec::new();
+        if let Some(&(n, offset)) = self.spots.get(id).filter(|_| self.is_placed(id)).and_then(|s| s.first())
+        {
+            places.push((self.part(n), offset));
             // The part becomes the stored file at any moment.
-            let stored = self.targets[n].hash.map(|hash| layout.file(&hash));
-            from(&self.part(n), offset).or_else(|| stored.and_then(|path| from(&path, offset)))
+            places.extend(self.targets[n].hash.map(|hash| (layout.file(&hash), offset)));
+        }
+        places.extend(match self.state().sources.get(id) {
+            Some(Source::File(hash, offset, _)) => Some((layout.file(hash), *offset)),
+            Some(Source::At(path, offset, _)) => Some((path.as_ref().clone(), *offset)),
+            None => None,
         });
-        from_spot.or_else(|| match source? {
-            Source::File(hash, offset, _) => from(&layout.file(&hash), offset),
-            Source::At(path, offset, _) => from(&path, offset),
-        })
+        for (path, offset) in places {
+            let read = File::open(&path).and_then(|file| read_chunk(&file, offset, len, id));
+            if let Some(bytes) = unless_damaged(read, "reading a file")? {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
     }
 
     /// How long a chunk is that this assembly places or knows a source of.
@@ -391,10 +402,11 @@ pub(super) fn scan(
     let (mut right, mut offset) = (Vec::new(), 0);
     for chunk in chunks {
         go_on()?;
-        // A part that cannot be read is fetched again.
-        let is_right = !is_hole(&file, offset, chunk.len)
-            && read_chunk(&file, offset, chunk.len, &chunk.id).ok().flatten().is_some();
-        if is_right {
+        let is_right = || {
+            let read = read_chunk(&file, offset, chunk.len, &chunk.id);
+            Ok::<_, HolderError>(unless_damaged(read, "reading a partial file")?.is_some())
+        };
+        if !is_hole(&file, offset, chunk.len) && is_right()? {
             right.push((chunk.id, offset, chunk.len));
         }
         offset += u64::from(chunk.len);

@@ -102,11 +102,8 @@ pub(super) fn parse_version_name(name: &str) -> Option<(String, u32)> {
 /// A part of a file, if it is there and is exactly the chunk.
 pub(super) fn read_chunk(file: &File, offset: u64, len: u32, id: &ChunkId) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = vec![0; usize::try_from(len).expect("a chunk fits in memory")];
-    match file.read_exact_at(&mut bytes, offset) {
-        Ok(()) => Ok((ChunkId::of(&bytes) == *id).then_some(bytes)),
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(e) => Err(e),
-    }
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok((ChunkId::of(&bytes) == *id).then_some(bytes))
 }
 
 /// SHA-256 of a whole file, read once.
@@ -124,6 +121,21 @@ pub(super) fn hash_file(path: &Path, mut go_on: impl FnMut() -> bool) -> io::Res
             return Ok(Some(hasher.finish()));
         }
         hasher.update(&buffer[..read]);
+    }
+}
+
+/// Sorts what came of reading stored bytes. Bytes that are gone, cut short, wrong (`None`) or unreadable on
+/// the medium are damage, which fetching them again repairs: `None`. Every other error says nothing about
+/// the bytes (no descriptor free, no right, no memory) and fails the work instead.
+pub(super) fn unless_damaged<T>(
+    read: io::Result<Option<T>>,
+    doing: &'static str,
+) -> Result<Option<T>, HolderError> {
+    match read {
+        Ok(found) => Ok(found),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(None),
+        Err(e) if e.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error()) => Ok(None),
+        Err(e) => Err(HolderError::io(doing)(e)),
     }
 }
 
@@ -160,6 +172,26 @@ mod tests {
         ] {
             assert_eq!(parse_version_name(name), expect.map(|(p, v)| (p.to_owned(), v)), "{name}");
         }
+    }
+
+    #[test]
+    fn only_errors_that_fetching_again_repairs_are_damage() {
+        use rustix::io::Errno;
+        for (errno, is_damage) in [
+            (Errno::NOENT, true),
+            (Errno::IO, true),
+            (Errno::MFILE, false),
+            (Errno::NFILE, false),
+            (Errno::NOMEM, false),
+            (Errno::ACCESS, false),
+            (Errno::LOOP, false),
+        ] {
+            let found = unless_damaged::<()>(Err(errno.into()), "reading");
+            assert_eq!(matches!(found, Ok(None)), is_damage, "{errno:?}: {found:?}");
+        }
+        let short = Err(io::Error::from(io::ErrorKind::UnexpectedEof));
+        assert!(unless_damaged::<()>(short, "reading").unwrap().is_none());
+        assert!(unless_damaged::<()>(Ok(None), "reading").unwrap().is_none());
     }
 
     #[test]

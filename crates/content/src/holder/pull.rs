@@ -14,7 +14,7 @@ use super::Shared;
 use super::assembly::{Assembly, Missing, REFUSALS_MAX, Source, Target, part_path, scan};
 use super::error::HolderError;
 use super::index::{NewVersion, Place};
-use super::layout::{parse_version_name, read_chunk, remove_folder, version_name};
+use super::layout::{parse_version_name, read_chunk, remove_folder, unless_damaged, version_name};
 use super::plan::{self, FetchRange, Offer, Offers, Plan};
 use super::record::{FileRecord, PathRecord, VersionRecord};
 use super::version_file;
@@ -328,7 +328,7 @@ impl Pull {
             for chunk in &missing {
                 self.go_on()?;
                 if let Some(bytes) =
-                    self.read_held(assembly, &chunk.id, chunk.len, places.get(&chunk.id), &mut damaged)
+                    self.read_held(assembly, &chunk.id, chunk.len, places.get(&chunk.id), &mut damaged)?
                 {
                     assembly.place(&self.shared.layout, &chunk.id, &bytes)?;
                 }
@@ -349,23 +349,21 @@ impl Pull {
         len: u32,
         place: Option<&Place>,
         damaged: &mut HashSet<FileHash>,
-    ) -> Option<Vec<u8>> {
+    ) -> Result<Option<Vec<u8>>, HolderError> {
         if assembly.holds(id) {
-            if let Some(bytes) = assembly.read(&self.shared.layout, id, len) {
-                return Some(bytes);
+            if let Some(bytes) = assembly.read(&self.shared.layout, id, len)? {
+                return Ok(Some(bytes));
             }
             assembly.forget_source(id);
         }
-        let place = place?;
+        let Some(place) = place else { return Ok(None) };
         let read = fs::File::open(self.shared.layout.file(&place.file))
             .and_then(|file| read_chunk(&file, place.offset, place.len, id));
-        match read {
-            Ok(Some(bytes)) => Some(bytes),
-            Ok(None) | Err(_) => {
-                damaged.insert(place.file);
-                None
-            }
+        let bytes = unless_damaged(read, "reading a held file")?;
+        if bytes.is_none() {
+            damaged.insert(place.file);
         }
+        Ok(bytes)
     }
 
     /// Every usable entry of the route's packs for the missing chunks.
@@ -441,8 +439,9 @@ impl Pull {
         for id in ids {
             let place = places.get(id);
             let len = place.map(|place| place.len).or_else(|| assembly.len_of(id));
-            let bytes = len.and_then(|len| self.read_held(assembly, id, len, place, &mut damaged));
-            bases.extend(bytes);
+            if let Some(len) = len {
+                bases.extend(self.read_held(assembly, id, len, place, &mut damaged)?);
+            }
         }
         if !damaged.is_empty() {
             self.shared.drop_damaged(&damaged.into_iter().collect::<Vec<_>>())?;

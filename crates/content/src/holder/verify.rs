@@ -1,12 +1,11 @@
 //! Hashing what is held again.
 
 use std::collections::HashMap;
-use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Shared;
 use super::error::HolderError;
-use super::layout::hash_file;
+use super::layout::{hash_file, unless_damaged};
 use crate::FileHash;
 
 /// Damaged files that a report names; it counts all.
@@ -57,12 +56,7 @@ pub(super) fn verify(
 /// Whether the stored file hashes to its name. A file that the disk cannot read is not whole.
 pub(super) fn is_whole(shared: &Shared, hash: &FileHash, stop: &AtomicBool) -> Result<bool, HolderError> {
     let stopped = || stop.load(Ordering::Relaxed);
-    match hash_file(&shared.layout.file(hash), || !stopped()) {
-        Ok(found) if !stopped() => Ok(found == Some(*hash)),
-        Ok(_) => Err(HolderError::Canceled),
-        Err(e) if matches!(e.kind(), io::ErrorKind::PermissionDenied) => {
-            Err(HolderError::io("hashing a file")(e))
-        }
-        Err(_) => Ok(false),
-    }
+    let found = hash_file(&shared.layout.file(hash), || !stopped());
+    let found = unless_damaged(found, "hashing a file")?;
+    if stopped() { Err(HolderError::Canceled) } else { Ok(found == Some(*hash)) }
 }

@@ -108,6 +108,24 @@ fn a_damaged_base_of_a_patch_is_found_and_the_whole_chunk_comes_instead() {
 }
 
 #[test]
+fn an_error_that_says_nothing_about_the_bytes_fails_the_work_and_drops_nothing() {
+    let (site, dir, first, second) = scene();
+    let holder = open(dir.path());
+    // ELOOP stands for all of them: it also meets root, whom no missing right stops.
+    let base = stored(&holder, "net/d3.sys");
+    let aside = dir.path().join("aside");
+    fs::rename(&base, &aside).unwrap();
+    std::os::unix::fs::symlink(&base, &base).unwrap();
+    assert_eq!(site.install(&holder, 2, second).unwrap_err().code(), "io");
+    assert_eq!(holder.verify(PACKAGE, 1, &AtomicBool::new(false)).unwrap_err().code(), "io");
+    assert_eq!(holder.take_suspects(), [""; 0]);
+    fs::rename(&aside, &base).unwrap();
+    assert_eq!(site.install(&holder, 1, first).unwrap().bytes, 0, "the file is still known");
+    let moved = site.install(&holder, 2, second).unwrap();
+    assert!(moved.bytes < 50_000, "its patch served: {} bytes", moved.bytes);
+}
+
+#[test]
 fn a_lost_or_damaged_index_is_rebuilt_without_fetching() {
     for damage in DAMAGES {
         let (site, dir, first, second) = scene();
