@@ -2,11 +2,10 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use cim::query::{Expr, Operator, Query};
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use net::Peer;
-use site::{Actor, Site, SiteError};
+use site::{Actor, Site};
 
 use crate::error::ApiError;
 
@@ -33,26 +32,10 @@ pub(crate) async fn authenticate(
         return Err(ApiError::OpenConnection);
     }
     match credentials {
-        Credentials::Basic { user, password } => match local_name(site, &user).await {
-            Ok(name) => site.authenticate_password(name, &password).await,
-            Err(error) => Err(error),
-        },
+        Credentials::Basic { user, password } => site.authenticate_password(&user, &password).await,
         Credentials::Bearer(token) => site.authenticate_token(&token).await,
     }
     .map_err(ApiError::Access)
-}
-
-/// The site's name of a user. Windows clients write `DOMAIN\user`, and users of the site have no domain, unless
-/// one was made with that whole name.
-async fn local_name<'a>(site: &Site, sent: &'a str) -> Result<&'a str, SiteError> {
-    let Some((_, user)) = sent.rsplit_once('\\') else { return Ok(sent) };
-    let whole = Query {
-        filter: Some(Expr::compare("Name", Operator::Eq, sent)),
-        top: Some(1),
-        ..Query::all("Haulier_User")
-    };
-    let known = !site.query("Haulier_User", &whole).await?.rows.is_empty();
-    Ok(if known { sent } else { user })
 }
 
 fn read(header: &str) -> Option<Credentials> {
@@ -73,6 +56,8 @@ fn read(header: &str) -> Option<Credentials> {
     if user.contains('\0') {
         return None;
     }
+    // Windows clients write `DOMAIN\user`; users of the site have no domain, and their names no backslash.
+    let user = user.rsplit('\\').next().unwrap_or(user);
     Some(Credentials::Basic { user: user.to_owned(), password: password.to_owned() })
 }
 
@@ -84,13 +69,12 @@ mod tests {
     fn credentials_are_read_or_refused() {
         let basic = |plain: &str| format!("Basic {}", STANDARD.encode(plain));
         let check = |header: &str, expect: Option<Credentials>| assert_eq!(read(header), expect, "{header}");
-        let named = |user: &str, password: &str| {
-            Some(Credentials::Basic { user: user.to_owned(), password: password.to_owned() })
+        let user = |password: &str| {
+            Some(Credentials::Basic { user: "admin".to_owned(), password: password.to_owned() })
         };
-        let user = |password: &str| named("admin", password);
         check(&basic("admin:secret"), user("secret"));
         check(&basic("admin:a:b"), user("a:b"));
-        check(&basic("PS1\\admin:ü"), named("PS1\\admin", "ü"));
+        check(&basic("PS1\\admin:ü"), user("ü"));
         check(&basic("admin:").replace("Basic", "BASIC"), user(""));
         check("bearer abc", Some(Credentials::Bearer("abc".to_owned())));
         check("Bearer", None);
