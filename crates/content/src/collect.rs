@@ -17,7 +17,6 @@ use crate::library::{Library, chunks_of};
 use crate::monitor::{Counter, Monitor};
 use crate::rebuild::read_index;
 use crate::refs::{ManifestRecord, RefState};
-use crate::snapshot::SourceCache;
 use crate::store::ObjectKey;
 use crate::writer::PackWriter;
 
@@ -119,9 +118,7 @@ impl Library {
             for id in &expired {
                 tables.remove_manifest(*id)?;
             }
-            tables.retain_sources(|blob| {
-                SourceCache::manifest_of(blob).is_some_and(|id| !expired.contains(&id))
-            })
+            tables.forget_sources(|id| expired.contains(&id))
         })?;
         for id in &expired {
             self.store.delete(ObjectKey::Manifest(*id))?;

@@ -13,6 +13,7 @@ use crate::format::{
     PackEntry, PackFooter, Reader, decode_entry_body, encode_entry_body, put_signed, put_varint,
 };
 use crate::ids::{ChunkId, ID_BYTES, ManifestId, PackId};
+use crate::snapshot::SourceCache;
 
 /// Memory for the index's pages.
 const CACHE_BYTES: usize = 24 << 20;
@@ -510,9 +511,10 @@ impl Tables<'_> {
         Ok(())
     }
 
-    /// Forgets what the sources of these manifests looked like.
-    pub(crate) fn retain_sources(&self, mut keep: impl FnMut(&[u8]) -> bool) -> Result<(), Error> {
-        self.write.open_table(SOURCES)?.retain(|_, blob| keep(blob))?;
+    /// Forgets what the sources of these manifests looked like: the next snapshot reads them again.
+    pub(crate) fn forget_sources(&self, is_of: impl Fn(ManifestId) -> bool) -> Result<(), Error> {
+        let mut sources = self.write.open_table(SOURCES)?;
+        sources.retain(|_, blob| SourceCache::manifest_of(blob).is_some_and(|id| !is_of(id)))?;
         Ok(())
     }
 }

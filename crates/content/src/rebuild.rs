@@ -1,7 +1,8 @@
 //! Brings the index in line with what is really in the store: after a crash, after damage, after a loss.
 //!
 //! The packs and manifest roots are the truth. An object that the index does not know is taken in; what the
-//! index knows and the store has lost is forgotten, so that the next snapshot stores it again.
+//! index knows and the store has lost is forgotten, and with it what the sources looked like, so that the next snapshot
+//! reads them again and stores what is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +48,8 @@ fn forget_lost_packs(library: &Library, listed: &BTreeMap<ObjectKey, u64>) -> Re
                 tracing::warn!(pack = %id, "A pack is missing from the store; run a verify");
                 library.index.write(|tables| {
                     tables.drop_locations(record.number, None)?;
-                    tables.remove_pack(id, record)
+                    tables.remove_pack(id, record)?;
+                    tables.forget_sources(|_| true)
                 })?;
             }
         }

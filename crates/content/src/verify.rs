@@ -250,6 +250,10 @@ impl Library {
         self.index.write(|tables| {
             tables.drop_locations(record.number, Some(&chunks))?;
             tables.remove_pack(id, record)?;
+            if good.len() < all.len() {
+                // The next snapshot must look whether the library still has what the source holds.
+                tables.forget_sources(|_| true)?;
+            }
             packs.iter().try_for_each(|pack| {
                 tables.add_pack(pack.id, record.added, pack.bytes, pack.footer, &pack.entries)
             })
@@ -281,6 +285,10 @@ impl Library {
             if lost.is_empty() {
                 break;
             }
+        }
+        if !lost.is_empty() {
+            let incomplete: HashSet<ManifestId> = lost.keys().map(|lost| lost.manifest).collect();
+            self.index.write(|tables| tables.forget_sources(|id| incomplete.contains(&id)))?;
         }
         report.chunks_repaired = repair.done.len() as u64;
         report.lost = lost.into_keys().take(LOST_FILES_MAX).collect();

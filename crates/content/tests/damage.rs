@@ -112,6 +112,32 @@ fn verify_repairs_from_the_source_and_other_copies() {
 }
 
 #[test]
+fn a_refresh_alone_repairs_what_the_source_still_has() {
+    for changed in [false, true] {
+        for is_verified in [false, true] {
+            let case = case();
+            let lose = |folder: &Path| fs::remove_dir_all(folder.join("library/packs")).unwrap();
+            let bench = if is_verified {
+                // Every pack is missing while the library is open.
+                lose(case.bench.folder.path());
+                case.bench
+            } else {
+                case.bench.reopen_after(lose)
+            };
+            if is_verified {
+                assert!(!bench.library.verify(&VoidMonitor, &[]).unwrap().is_whole());
+            }
+            if changed {
+                write(&bench.source(), &[("c/f.inf", b"[More]")]);
+            }
+            let again = bench.snapshot(Some(case.second));
+            assert_eq!(again.manifest == case.second, !changed);
+            assert_eq!(restore(&bench.library, again.manifest).unwrap(), tree(&bench.source()));
+        }
+    }
+}
+
+#[test]
 fn the_collector_never_makes_damage_worse() {
     matrix(|what, case| {
         let library = &case.bench.library;
