@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::error::HolderError;
-use super::layout::{Layout, hash_file, read_chunk, remove_file, unless_damaged};
+use super::layout::{Layout, forget_cached, hash_file, read_chunk, remove_file, unless_damaged};
 use crate::{ChunkId, ChunkRef, FileHash};
 
 /// Names of lacking files that are kept for a report.
@@ -135,7 +135,10 @@ impl Assembly {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(e) => return Err(HolderError::io("looking for a stored file")(e)),
             Ok(found) if found.len() == target.size => {
-                let found = hash_file(&path, || go_on().is_ok());
+                let found = File::open(&path).and_then(|file| {
+                    forget_cached(&file);
+                    hash_file(&path, || go_on().is_ok())
+                });
                 if unless_damaged(found, "hashing a file")? == Some(hash) {
                     let mut state = self.state();
                     let mut offset = 0;
@@ -399,6 +402,7 @@ pub(super) fn scan(
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => return Err(HolderError::io("opening a partial file")(e)),
     };
+    forget_cached(&file);
     let (mut right, mut offset) = (Vec::new(), 0);
     for chunk in chunks {
         go_on()?;

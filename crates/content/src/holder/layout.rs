@@ -8,6 +8,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::error::HolderError;
 use crate::{ChunkId, FileHash, FileHasher};
@@ -21,7 +22,11 @@ const HASH_READ_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Layout {
     root: PathBuf,
+    /// The folder, open from the start: the system tells each open file of a failed write once, and one that
+    /// is opened later does not hear of failures that somebody was told of before.
+    synced: Mutex<File>,
     syncs: AtomicU64,
+    failed_syncs: AtomicU64,
 }
 
 impl Layout {
@@ -34,7 +39,13 @@ impl Layout {
         for first in 0..=u8::MAX {
             make(root.join("files").join(hex::encode([first])))?;
         }
-        Ok(Self { root: root.to_owned(), syncs: AtomicU64::new(0) })
+        let synced = File::open(root).map_err(HolderError::io("opening the data folder"))?;
+        Ok(Self {
+            root: root.to_owned(),
+            synced: Mutex::new(synced),
+            syncs: AtomicU64::new(0),
+            failed_syncs: AtomicU64::new(0),
+        })
     }
 
     pub(super) fn index(&self) -> PathBuf {
@@ -65,12 +76,19 @@ impl Layout {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Makes everything written so far durable, in one go.
+    /// Makes everything written so far durable, in one go. One at a time, so that whoever comes after a
+    /// failed one sees it counted.
     pub(super) fn sync(&self) -> Result<(), HolderError> {
-        let folder = File::open(&self.root).map_err(HolderError::io("opening the data folder"))?;
-        rustix::fs::syncfs(&folder).map_err(|e| HolderError::io("syncing the data folder")(e.into()))?;
-        self.syncs.fetch_add(1, Ordering::Relaxed);
-        Ok(())
+        let folder = self.synced.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = rustix::fs::syncfs(&*folder);
+        let count = if result.is_ok() { &self.syncs } else { &self.failed_syncs };
+        count.fetch_add(1, Ordering::SeqCst);
+        result.map_err(|e| HolderError::io("syncing the data folder")(e.into()))
+    }
+
+    /// How often a sync failed since the data folder was opened.
+    pub(super) fn failed_syncs(&self) -> u64 {
+        self.failed_syncs.load(Ordering::SeqCst)
     }
 
     pub(super) fn syncs(&self) -> u64 {
@@ -104,6 +122,12 @@ pub(super) fn read_chunk(file: &File, offset: u64, len: u32, id: &ChunkId) -> io
     let mut bytes = vec![0; usize::try_from(len).expect("a chunk fits in memory")];
     file.read_exact_at(&mut bytes, offset)?;
     Ok((ChunkId::of(&bytes) == *id).then_some(bytes))
+}
+
+/// Lets the next reads come from the disk: after a failed sync that nobody told us of, the memory of what
+/// an earlier run wrote may be better than the disk. Advice, so nothing to fail on.
+pub(super) fn forget_cached(file: &File) {
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::DontNeed);
 }
 
 /// SHA-256 of a whole file, read once.
@@ -153,6 +177,21 @@ fn gone(result: io::Result<()>, doing: &'static str) -> Result<(), HolderError> 
     match result {
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
         other => other.map_err(HolderError::io(doing)),
+    }
+}
+
+#[cfg(test)]
+impl Layout {
+    /// Makes each sync fail with EBADF: no file system can be synced through such a handle.
+    pub(super) fn break_sync(&self) {
+        use rustix::fs::{Mode, OFlags};
+        let path = rustix::fs::open(&self.root, OFlags::PATH, Mode::empty()).unwrap();
+        *self.synced.lock().unwrap() = path.into();
+    }
+
+    /// Lets syncs succeed again.
+    pub(super) fn mend_sync(&self) {
+        *self.synced.lock().unwrap() = File::open(&self.root).unwrap();
     }
 }
 

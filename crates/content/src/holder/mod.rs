@@ -246,6 +246,16 @@ impl Shared {
         self.pins.lock().unwrap_or_else(PoisonError::into_inner).values().any(|files| files.contains(file))
     }
 
+    /// Deletes a stored file that no pull counts on and the index does not know; gives whether it went. The
+    /// pin is looked at first: a pull records its files before it lets go of them.
+    fn delete_stray(&self, file: &FileHash) -> Result<bool, HolderError> {
+        if self.is_pinned(file) || !self.index.files_held([*file].into_iter())?.is_empty() {
+            return Ok(false);
+        }
+        layout::remove_file(&self.layout.file(file))?;
+        Ok(true)
+    }
+
     fn suspects(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }

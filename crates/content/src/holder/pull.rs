@@ -13,13 +13,16 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::Shared;
 use super::assembly::{Assembly, Missing, REFUSALS_MAX, Source, Target, part_path, scan};
 use super::error::HolderError;
-use super::index::{NewVersion, Place};
+use super::index::Place;
 use super::layout::{parse_version_name, read_chunk, remove_folder, unless_damaged, version_name};
 use super::plan::{self, FetchRange, Offer, Offers, Plan};
-use super::record::{FileRecord, PathRecord, VersionRecord};
 use super::version_file;
 use crate::format::decode_entry;
 use crate::{ChunkId, Encoding, FileHash, Manifest, ManifestId, ManifestRoot, PackEntry, PackId, PackIndex};
+
+mod finish;
+
+pub(super) use finish::new_version;
 
 /// Room that a pull leaves free on the data folder's disk, for the index and for others.
 const RESERVE_BYTES: u64 = 64 * 1024 * 1024;
@@ -37,6 +40,8 @@ pub struct Pull {
     root: ManifestRoot,
     folder: PathBuf,
     number: u64,
+    /// Failed syncs of the holder when this began.
+    failed_syncs: u64,
     stop: Arc<AtomicBool>,
     route: Mutex<Vec<PackId>>,
     stream: OnceLock<Assembly>,
@@ -98,6 +103,8 @@ impl Pull {
     ) -> Result<Self, HolderError> {
         let root = ManifestRoot::decode(root_bytes, id).map_err(|e| refused_manifest(&id, &e))?;
         let folder = shared.layout.staging().join(version_name(&package, version));
+        // Before anything is written or taken up.
+        let failed_syncs = shared.layout.failed_syncs();
         start_folder(&folder, id, root_bytes)?;
         let number = shared.next_pull.fetch_add(1, Ordering::Relaxed);
         Ok(Self {
@@ -109,6 +116,7 @@ impl Pull {
             root,
             folder,
             number,
+            failed_syncs,
             stop,
             route: Mutex::default(),
             stream: OnceLock::new(),
@@ -181,38 +189,6 @@ impl Pull {
             }
         }
         Ok(fed)
-    }
-
-    /// Makes the version durable: one sync for all its files, then one transaction. It is not served
-    /// before [`Holder::activate`](super::Holder::activate).
-    pub fn finish(&self) -> Result<Installed, HolderError> {
-        let content = self.content.get().ok_or(HolderError::Incomplete { files_missing: self.root.files })?;
-        let files_missing = content.assembly.files_lacking();
-        if files_missing > 0 {
-            return Err(HolderError::Incomplete { files_missing });
-        }
-        let new_files = self.new_files(&content.assembly)?;
-        let stream = self.read_stream()?;
-        let layout = &self.shared.layout;
-        let path = layout.versions().join(version_name(&self.package, self.version));
-        version_file::write(&path, self.id, &self.root_bytes, &stream)?;
-        layout.sync()?;
-        let mut packs = self.route.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        packs.dedup();
-        self.shared.index.add_version(&new_version(
-            &self.package,
-            self.version,
-            self.id,
-            packs,
-            &content.manifest,
-            new_files,
-        ))?;
-        self.clear_staging()?;
-        Ok(Installed {
-            files: self.root.files,
-            bytes: self.root.bytes,
-            files_verified: content.assembly.files_hashed(),
-        })
     }
 
     /// The first files of the version that were not held when the pull began, by name.
@@ -452,62 +428,15 @@ impl Pull {
     fn read_stream(&self) -> Result<Vec<u8>, HolderError> {
         fs::read(part_path(&self.folder, None)).map_err(HolderError::io("reading the manifest"))
     }
-
-    /// Files that the index does not know yet, with their chunks.
-    fn new_files(&self, assembly: &Assembly) -> Result<Vec<(FileHash, FileRecord)>, HolderError> {
-        let hashes = || assembly.targets().iter().filter_map(|target| target.hash);
-        let held = self.shared.index.files_held(hashes())?;
-        let (mut new, mut files_missing) = (Vec::new(), 0);
-        for target in assembly.targets() {
-            let Some(hash) = target.hash.filter(|hash| !held.contains(hash)) else { continue };
-            if fs::metadata(self.shared.layout.file(&hash)).is_ok_and(|found| found.len() == target.size) {
-                let chunks = target.chunks.iter().map(|chunk| (chunk.id, chunk.len)).collect();
-                new.push((hash, FileRecord { size: target.size, chunks }));
-            } else {
-                files_missing += 1;
-            }
-        }
-        if files_missing > 0 { Err(HolderError::Incomplete { files_missing }) } else { Ok(new) }
-    }
-
-    fn clear_staging(&self) -> Result<(), HolderError> {
-        for (folder, version) in staging_folders(&self.shared.layout.staging(), &self.package)? {
-            if version <= self.version {
-                remove_folder(&folder)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 impl Drop for Pull {
     fn drop(&mut self) {
+        // Not finished, or the sync failed: nothing may take up what the disk may have lost.
+        if self.is_overtaken() {
+            self.discard();
+        }
         self.shared.unpin(self.number);
-    }
-}
-
-/// What `finish` and a rebuild record of a version.
-pub(super) fn new_version<'a>(
-    package: &'a str,
-    version: u32,
-    id: ManifestId,
-    packs: Vec<PackId>,
-    manifest: &Manifest,
-    new_files: Vec<(FileHash, FileRecord)>,
-) -> NewVersion<'a> {
-    let row = |file: &crate::FileEntry| PathRecord {
-        hash: file.hash,
-        size: file.size,
-        modified_ns: file.modified,
-        path: file.path.as_str().to_owned(),
-    };
-    let (files, _) = manifest.counts();
-    NewVersion {
-        package,
-        version,
-        record: VersionRecord { manifest: id, files, bytes: manifest.bytes(), packs },
-        paths: manifest.files().map(|file| (file.path.fold(), row(file))).collect(),
-        new_files,
     }
 }
 
