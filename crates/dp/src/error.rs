@@ -14,8 +14,8 @@ pub enum DpError {
         "the token names no certificate authority, but {0} speaks TLS; make the token where the site runs with TLS"
     )]
     TokenWithoutAuthority(String),
-    /// The token is for a TLS listener, the address is plain.
-    #[error("the token names a certificate authority, but {0} is plain HTTP; use the site's https address")]
+    /// The address is plain HTTP and not on this machine.
+    #[error("{0} is plain HTTP to another machine, which would show the token; use the site's https address")]
     TokenNeedsTls(String),
     /// The token was used before, by this or another program.
     #[error(

@@ -100,8 +100,8 @@ pub(crate) async fn enrol(
     let endpoint: Endpoint = site_url.parse()?;
     match (endpoint.is_secure(), token.ca_fingerprint()) {
         (true, None) => return Err(DpError::TokenWithoutAuthority(site_url.to_owned())),
-        // On loopback nobody stands between; elsewhere plain HTTP would throw the token's protection away.
-        (false, Some(_)) if !endpoint.is_loopback() => {
+        // On loopback nobody stands between; elsewhere whoever does would get the token, and be believed.
+        (false, _) if !endpoint.is_loopback() => {
             return Err(DpError::TokenNeedsTls(site_url.to_owned()));
         }
         _ => {}
