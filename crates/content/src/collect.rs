@@ -18,7 +18,6 @@ use crate::monitor::{Counter, Monitor};
 use crate::rebuild::read_index;
 use crate::refs::{ManifestRecord, RefState};
 use crate::store::ObjectKey;
-use crate::writer::PackWriter;
 
 /// A pack is rewritten when less than this many percent of its stored bytes are alive.
 const ALIVE_PERCENT_MIN: u64 = 60;
@@ -192,7 +191,7 @@ impl Run<'_> {
             tables.drop_locations(record.number, Some(&chunks))?;
             tables.remove_pack(id, record)
         })?;
-        self.library.store.delete(ObjectKey::Pack(id))?;
+        self.library.delete_forgotten(id)?;
         self.report.packs_removed += 1;
         self.report.bytes_removed += record.bytes;
         Ok(())
@@ -204,7 +203,7 @@ impl Run<'_> {
             return Ok(());
         }
         let library = self.library;
-        let writer = PackWriter::new(&*library.store, &library.staging, &library.next_aside);
+        let writer = library.writer();
         let mut moved = HashSet::new();
         let mut rewritten = Vec::new();
         for (id, record, entries) in sparse {

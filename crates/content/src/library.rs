@@ -1,7 +1,7 @@
 //! The library itself: opening it, and reading from it. What changes it is in `snapshot`, `collect`, `verify`.
 
 use std::collections::{BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -14,6 +14,7 @@ use crate::index::{Index, Location, Opened, View};
 use crate::rebuild;
 use crate::refs::{ManifestRecord, RefState};
 use crate::store::{ObjectKey, ObjectStore};
+use crate::writer::{PackWriter, Staging};
 
 /// Routes kept in memory: thousands of distribution points ask for the same few.
 const ROUTES_KEPT_MAX: usize = 64;
@@ -85,11 +86,9 @@ pub struct Stats {
 pub struct Library {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) index: Index,
-    pub(crate) staging: PathBuf,
+    pub(crate) staging: Arc<Staging>,
     pub(crate) options: LibraryOptions,
     pub(crate) clock: SharedClock,
-    /// Numbers the files in `staging`.
-    pub(crate) next_aside: AtomicU64,
     /// Snapshots share it; collect and verify take it alone, so that no snapshot reuses a chunk that goes.
     pub(crate) use_of_chunks: RwLock<()>,
     routes: Mutex<HashMap<ManifestId, Arc<Route>>>,
@@ -121,10 +120,9 @@ impl Library {
         let library = Library {
             store,
             index,
-            staging,
+            staging: Arc::new(Staging::new(staging)),
             options: LibraryOptions { threads: options.threads.clamp(1, THREADS_MAX) },
             clock,
-            next_aside: AtomicU64::new(0),
             use_of_chunks: RwLock::new(()),
             routes: Mutex::new(HashMap::new()),
             generation: AtomicU64::new(0),
@@ -265,6 +263,15 @@ impl Library {
     pub(crate) fn record(&self, id: ManifestId) -> Result<ManifestRecord, Error> {
         let bytes = self.index.read()?.manifest(id)?.ok_or(Error::UnknownManifest { id })?;
         ManifestRecord::decode(&bytes)
+    }
+
+    pub(crate) fn writer(&self) -> PackWriter<'_> {
+        PackWriter::new(&*self.store, &self.staging)
+    }
+
+    /// Takes a pack that the index has forgotten from the store, unless a task has just put it there again.
+    pub(crate) fn delete_forgotten(&self, id: PackId) -> Result<(), Error> {
+        self.staging.delete_unless_shared(id, 0, || Ok(self.store.delete(ObjectKey::Pack(id))?))
     }
 
     /// Unix seconds.

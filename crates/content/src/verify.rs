@@ -244,8 +244,6 @@ impl Library {
         }
         writer.seal_last()?;
         let packs = writer.take_finished();
-        // With all pieces good, only the pack's own index was damaged, and the new pack has the old one's name.
-        let is_same = packs.iter().any(|pack| pack.id == id);
         let chunks: Vec<ChunkId> = all.iter().map(|entry| entry.chunk).collect();
         self.index.write(|tables| {
             tables.drop_locations(record.number, Some(&chunks))?;
@@ -258,10 +256,9 @@ impl Library {
                 tables.add_pack(pack.id, record.added, pack.bytes, pack.footer, &pack.entries)
             })
         })?;
-        if !is_same {
-            self.store.delete(ObjectKey::Pack(id))?;
-        }
-        Ok(())
+        // With all pieces good, only the pack's own index was damaged, and the new pack, which is still under
+        // way, has the old one's name.
+        self.delete_forgotten(id)
     }
 
     /// Only adds, as a snapshot does, so what other chunks are used for meanwhile does not matter.
@@ -293,10 +290,6 @@ impl Library {
         report.chunks_repaired = repair.done.len() as u64;
         report.lost = lost.into_keys().take(LOST_FILES_MAX).collect();
         Ok(())
-    }
-
-    fn writer(&self) -> PackWriter<'_> {
-        PackWriter::new(&*self.store, &self.staging, &self.next_aside)
     }
 }
 

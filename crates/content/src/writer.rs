@@ -1,9 +1,10 @@
 //! Writes packs: chunks into a file aside, the index behind them, then the whole object into the store.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -15,9 +16,67 @@ use crate::format::{
 use crate::ids::{ChunkId, PackId};
 use crate::store::{ObjectKey, ObjectStore};
 
-/// A pack that is durable in the store.
-#[derive(Debug, Clone)]
+/// Where packs are written, and which of them the store may have and the index not yet. One for each library.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    folder: PathBuf,
+    /// Numbers the files in the folder.
+    next: AtomicU64,
+    /// How many tasks have put a pack and not yet told the index of it, or given it up. Packs are named by
+    /// content, so two tasks that store the same chunks put the same pack.
+    under_way: Mutex<HashMap<PackId, usize>>,
+}
+
+impl Staging {
+    pub(crate) fn new(folder: PathBuf) -> Staging {
+        Staging { folder, next: AtomicU64::new(0), under_way: Mutex::default() }
+    }
+
+    /// Runs `delete` for a pack that the index does not name (any more), unless more than `own` tasks have it
+    /// under way: to another it may be the only copy.
+    pub(crate) fn delete_unless_shared(
+        &self,
+        id: PackId,
+        own: usize,
+        delete: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        // Held while deleting: whoever puts the pack after this puts it anew.
+        let under_way = self.under_way();
+        if under_way.get(&id).copied().unwrap_or(0) > own { Ok(()) } else { delete() }
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, HashMap<PackId, usize>> {
+        self.under_way.lock().expect("no one panics while holding the packs under way")
+    }
+
+    fn claim(self: &Arc<Staging>, id: PackId) -> Claim {
+        *self.under_way().entry(id).or_default() += 1;
+        Claim { staging: self.clone(), id }
+    }
+}
+
+/// Counts a pack as under way as long as it lives.
+#[derive(Debug)]
+struct Claim {
+    staging: Arc<Staging>,
+    id: PackId,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let mut under_way = self.staging.under_way();
+        let count = under_way.get_mut(&self.id).expect("a claimed pack is counted");
+        *count -= 1;
+        if *count == 0 {
+            under_way.remove(&self.id);
+        }
+    }
+}
+
+/// A pack that is durable in the store. Let it live until the index knows it or it is given back.
+#[derive(Debug)]
 pub(crate) struct FinishedPack {
+    _claim: Claim,
     pub(crate) id: PackId,
     pub(crate) bytes: u64,
     pub(crate) footer: PackFooter,
@@ -63,16 +122,14 @@ struct OpenPack {
 #[derive(Debug)]
 pub(crate) struct PackWriter<'a> {
     store: &'a dyn ObjectStore,
-    staging: &'a Path,
-    next: &'a AtomicU64,
+    staging: &'a Arc<Staging>,
     open: Mutex<Option<OpenPack>>,
     finished: Mutex<Vec<FinishedPack>>,
 }
 
 impl<'a> PackWriter<'a> {
-    /// `next` numbers the files in `staging` and is shared by all writers there.
-    pub(crate) fn new(store: &'a dyn ObjectStore, staging: &'a Path, next: &'a AtomicU64) -> PackWriter<'a> {
-        PackWriter { store, staging, next, open: Mutex::new(None), finished: Mutex::new(Vec::new()) }
+    pub(crate) fn new(store: &'a dyn ObjectStore, staging: &'a Arc<Staging>) -> PackWriter<'a> {
+        PackWriter { store, staging, open: Mutex::new(None), finished: Mutex::new(Vec::new()) }
     }
 
     /// Appends one stored piece. A full pack is put into the store before this returns.
@@ -125,7 +182,8 @@ impl<'a> PackWriter<'a> {
     }
 
     fn begin(&self) -> Result<OpenPack, Error> {
-        let path = self.staging.join(format!("pack-{}", self.next.fetch_add(1, Ordering::Relaxed)));
+        let number = self.staging.next.fetch_add(1, Ordering::Relaxed);
+        let path = self.staging.folder.join(format!("pack-{number}"));
         let create = || -> io::Result<File> {
             let file = File::options().read(true).write(true).create_new(true).open(&path)?;
             file.write_all_at(&PACK_HEADER, 0)?;
@@ -151,8 +209,10 @@ impl<'a> PackWriter<'a> {
         let id = PackId::of(&bytes);
         file.write_all_at(&bytes, end).map_err(Error::work_dir)?;
         file.write_all_at(&footer.encode(), end + footer.index_bytes).map_err(Error::work_dir)?;
+        let claim = self.staging.claim(id);
         self.store.put_file(ObjectKey::Pack(id), &aside.0)?;
         let finished = FinishedPack {
+            _claim: claim,
             id,
             bytes: end + footer.index_bytes + PACK_FOOTER_BYTES,
             footer,
@@ -160,5 +220,31 @@ impl<'a> PackWriter<'a> {
         };
         self.finished.lock().expect("no one panics while holding the finished packs").push(finished);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pack_that_another_task_put_is_not_deleted() {
+        let staging = Arc::new(Staging::new(PathBuf::new()));
+        let id = PackId::of(b"pack");
+        let deletes = |own| {
+            let mut deleted = false;
+            let delete = || {
+                deleted = true;
+                Ok(())
+            };
+            staging.delete_unless_shared(id, own, delete).unwrap();
+            deleted
+        };
+        let (first, second) = (staging.claim(id), staging.claim(id));
+        assert!(!deletes(1), "the second task has put it too");
+        drop(first);
+        assert!(deletes(1) && !deletes(0));
+        drop(second);
+        assert!(deletes(0));
     }
 }

@@ -6,11 +6,12 @@ mod support;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use clock::ManualClock;
 use content::{LocalStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, StoreError};
-use support::{code, noise, open_on, restore, snapshot, tree, write};
+use support::{code, noise, open_on, restore, set_modified, snapshot, tree, write};
 
 /// A store that keeps a record of its calls, and lets a test look in before each.
 struct Recording {
@@ -241,4 +242,36 @@ fn a_full_disk_publishes_nothing_and_gives_back_what_it_took() {
         let snapshot = snapshot(&library, &source, None).unwrap();
         assert_eq!(restore(&library, snapshot.manifest).unwrap(), tree(&source));
     }
+}
+
+#[test]
+fn room_given_back_takes_no_pack_from_a_snapshot_of_an_equal_source() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = ["first", "second"].map(|name| folder.path().join(name));
+    for source in [&first, &second] {
+        write(source, &[("a.cab", &noise(1, 50_000))]);
+        set_modified(&source.join("a.cab"), 1_234_567_890);
+    }
+    let library: Arc<OnceLock<content::Library>> = Arc::default();
+    let (between, puts) = (library.clone(), AtomicUsize::new(0));
+    let store = Recording::new(&folder.path().join("library"), move |_, call| {
+        if call != "put" {
+            return Ok(());
+        }
+        match puts.fetch_add(1, Ordering::Relaxed) + 1 {
+            // The first snapshot's pack is in the store, and its root is next: the second one comes between.
+            2 => {
+                let failed = snapshot(between.get().unwrap(), &second, None);
+                assert!(matches!(failed, Err(content::SnapshotError::NoSpace)), "{failed:?}");
+                Ok(())
+            }
+            // The second one's root, after the same pack.
+            4 => Err(StoreError::NoSpace),
+            _ => Ok(()),
+        }
+    });
+    let library = library.get_or_init(|| open_on(store.clone(), folder.path(), &clock()));
+    let id = snapshot(library, &first, None).unwrap().manifest;
+    assert_eq!(store.take().iter().filter(|(call, _)| *call == "put").count(), 4, "the fault fired");
+    assert_eq!(restore(library, id).unwrap(), tree(&first));
 }

@@ -296,11 +296,13 @@ impl Library {
     }
 
     fn give_back(&self, id: PackId) -> Result<(), Error> {
-        // An equal pack that the index knows belongs to others too.
-        if self.index.read()?.pack(id)?.is_none() {
-            self.store.delete(ObjectKey::Pack(id))?;
-        }
-        Ok(())
+        self.staging.delete_unless_shared(id, 1, || {
+            // An equal pack that the index knows belongs to others too.
+            if self.index.read()?.pack(id)?.is_none() {
+                self.store.delete(ObjectKey::Pack(id))?;
+            }
+            Ok(())
+        })
     }
 
     /// After a failure: whole packs are kept, so that the next attempt goes on from there; but when the disk is

@@ -73,13 +73,12 @@ pub(super) struct Failed {
 
 impl<'a> Session<'a> {
     pub(super) fn new(library: &'a Library, monitor: &'a dyn Monitor, previous: Previous) -> Session<'a> {
-        let writer = || PackWriter::new(&*library.store, &library.staging, &library.next_aside);
         Session {
             library,
             monitor,
             previous,
-            full: writer(),
-            patches: writer(),
+            full: library.writer(),
+            patches: library.writer(),
             state: Mutex::default(),
             new_chunk_bytes: AtomicU64::new(0),
             stored_new_bytes: AtomicU64::new(0),
