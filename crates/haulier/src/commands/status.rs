@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clock::{Clock, SystemClock};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::Value;
@@ -137,10 +137,24 @@ async fn watch(remote: &Remote, package_id: Option<&str>) -> Result<Vec<Value>> 
         show_progress(&bar, unpublished.as_deref(), &states, is_settled);
         if unpublished.is_none() && states.iter().all(is_settled) {
             bar.finish_and_clear();
+            given_up(remote, package_id).await?;
             return Ok(states);
         }
         SystemClock.sleep(WATCH_INTERVAL).await;
     }
+}
+
+/// Fails if the site gave up on a refresh: what is everywhere then is not what was asked for.
+async fn given_up(remote: &Remote, package_id: Option<&str>) -> Result<()> {
+    let mut filter = "FaultCode eq 'gave_up'".to_owned();
+    if let Some(id) = package_id {
+        filter.push_str(&format!(" and PackageID eq {}", literal(id)));
+    }
+    let packages = remote.list("Haulier_PackageState", &[("$filter", &filter)]).await?;
+    let said =
+        |package| format!("{}: {}", rows::text(package, "PackageID"), rows::text(package, "FaultText"));
+    ensure!(packages.is_empty(), "{}", packages.iter().map(said).collect::<Vec<_>>().join("; "));
+    Ok(())
 }
 
 /// Why an accepted refresh is not published yet; `None` if none waits.
