@@ -5,9 +5,10 @@
 mod support;
 
 use std::fs;
-use std::sync::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -54,6 +55,17 @@ fn hanging(at_read: bool) -> (Hanging, Receiver<()>, Sender<()>) {
     let (hangs, hung) = channel();
     let (let_go, hold) = channel();
     (Hanging { hangs, hold: Mutex::new(hold), at_read }, hung, let_go)
+}
+
+/// Panics in the worker that reads a file.
+struct Panicking;
+
+impl Monitor for Panicking {
+    fn count(&self, counter: Counter, _by: u64) {
+        assert!(counter != Counter::BytesRead, "the fault fired");
+    }
+
+    fn error(&self, _message: &str) {}
 }
 
 /// Damages the largest pack: the one with the file's only full copy.
@@ -120,4 +132,23 @@ fn a_repair_that_hangs_in_a_source_holds_up_no_snapshot() {
     assert_eq!((taken.files, repaired.chunks_repaired), (1, 1), "{repaired:?}");
     assert_eq!(restore(&bench.library, id).unwrap(), support::tree(&bench.source()));
     assert!(fs::read_dir(bench.folder.path().join("work/staging")).unwrap().next().is_none());
+}
+
+#[test]
+fn a_worker_that_panics_leaves_nobody_waiting() {
+    let bench = Arc::new(Bench::new());
+    write(&bench.source(), &[("a", b"one file: the other worker waits for what its reader may queue")]);
+    let (done, panicked) = channel();
+    let taker = bench.clone();
+    // Not in a scope, which would wait for it.
+    thread::spawn(move || {
+        let (source, cancel) = (taker.source(), AtomicBool::new(false));
+        let request = SnapshotRequest { source: &source, previous: None, cancel: &cancel };
+        let taken = catch_unwind(AssertUnwindSafe(|| taker.library.snapshot(&request, &Panicking)));
+        let _ = done.send(taken.is_err());
+    });
+    assert_eq!(panicked.recv_timeout(WAITS), Ok(true));
+    let id = bench.snapshot(None).manifest;
+    assert_eq!(restore(&bench.library, id).unwrap(), support::tree(&bench.source()));
+    assert!(!bench.library.collect(Duration::ZERO, &VoidMonitor).unwrap().more, "nobody holds the lock");
 }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
 
@@ -124,6 +124,19 @@ impl Shared {
     }
 }
 
+/// A worker that panics ends the others, which would wait for it for ever; the scope passes the panic on.
+struct StopOnPanic<'a>(&'a Shared);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.stop.get_or_insert(SnapshotError::Cancelled);
+            self.0.more.notify_all();
+        }
+    }
+}
+
 struct Worker<'a> {
     reading: &'a Reading<'a>,
     shared: &'a Shared,
@@ -137,6 +150,7 @@ impl<'a> Worker<'a> {
     }
 
     fn work(&mut self) {
+        let _panic = StopOnPanic(self.shared);
         while let Some(work) = self.shared.next() {
             let done = match work {
                 Work::Chunk(chunk) => self.store(chunk.id, &chunk.raw, &chunk.place).map(|()| None),

@@ -6,7 +6,7 @@
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -164,6 +164,7 @@ impl Queue {
 
     /// Lists folders until there are none; what this worker saw, sorted.
     fn work(&self) -> Vec<Seen> {
+        let _panic = StopOnPanic(self);
         let mut seen = Vec::new();
         while let Some(folder) = self.next() {
             let from = seen.len();
@@ -205,6 +206,19 @@ impl Queue {
             state.stop = Some(SnapshotError::TooManyEntries { max: MANIFEST_ENTRIES_MAX }.into());
         }
         self.more.notify_all();
+    }
+}
+
+/// A walker that panics ends the others, which would wait for it for ever; the scope passes the panic on.
+struct StopOnPanic<'a>(&'a Queue);
+
+impl Drop for StopOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.stop.get_or_insert(Stop::Error(SnapshotError::Cancelled));
+            self.0.more.notify_all();
+        }
     }
 }
 
