@@ -74,8 +74,14 @@ impl Context {
         repairs.clone()
     }
 
-    pub(crate) fn repaired(&self, package: &str) {
+    /// A repair begins. A suspicion that comes from now on is a new one, which its end does not clear.
+    pub(crate) fn start_repair(&self, package: &str) {
         self.repairs.lock().unwrap_or_else(PoisonError::into_inner).remove(package);
+    }
+
+    /// A package is to be repaired, again if a repair did not come to its end.
+    pub(crate) fn suspect(&self, package: &str) {
+        self.repairs.lock().unwrap_or_else(PoisonError::into_inner).insert(package.to_owned());
     }
 }
 

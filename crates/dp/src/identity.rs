@@ -169,6 +169,22 @@ fn refusal(error: NetError) -> DpError {
 }
 
 #[cfg(test)]
+impl Identity {
+    /// Enrolled at a plain site.
+    pub(crate) fn for_test(site_url: &str) -> Self {
+        Self {
+            site_url: site_url.to_owned(),
+            site_code: "PS1".to_owned(),
+            name: "dp1.example.test".to_owned(),
+            secret: "s".to_owned(),
+            authority_pem: None,
+            certificate_pem: None,
+            key_pem: None,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
@@ -177,15 +193,7 @@ mod tests {
     fn an_identity_is_saved_for_its_owner_only_and_a_damaged_one_is_told() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Identity::load(folder.path()).unwrap().is_none());
-        let identity = Identity {
-            site_url: "http://127.0.0.1:8530".to_owned(),
-            site_code: "PS1".to_owned(),
-            name: "dp1.example.test".to_owned(),
-            secret: "s".to_owned(),
-            authority_pem: None,
-            certificate_pem: None,
-            key_pem: None,
-        };
+        let identity = Identity::for_test("http://127.0.0.1:8530");
         identity.save(folder.path()).unwrap();
         let path = folder.path().join(FILE_NAME);
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -31,9 +31,11 @@ pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Sto
             Err(error) => Err(JobError::BadAnswer(error.to_string())),
         },
     };
+    if repair && result.is_err() {
+        context.suspect(&package);
+    }
     match result {
         Ok(events) => {
-            context.repaired(&package);
             let facts = events.into_iter().map(|event| context.fact(&package, generation, event)).collect();
             context.remember(move |state| state.settle(&package, generation, facts)).await;
             context.metrics.job("done");
@@ -43,6 +45,14 @@ pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Sto
         }
         Err(error) => failed(&context, &row, &error).await,
     }
+}
+
+/// A job whose code broke: told and tried again like any other failure, at the same pace.
+pub(crate) async fn broke_down(context: &Context, row: &Row, repair: bool, error: &tokio::task::JoinError) {
+    if repair {
+        context.suspect(&row.desired.package_id);
+    }
+    failed(context, row, &JobError::Interrupted(error.to_string())).await;
 }
 
 async fn failed(context: &Context, row: &Row, error: &JobError) {

@@ -29,14 +29,11 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         for (row, repair) in due.into_iter().take(free) {
             let (package, job_stop) = (row.desired.package_id.clone(), Stop::default());
             running.insert(package.clone(), (row.desired.generation, job_stop.clone()));
-            let context = Arc::clone(&context);
-            jobs.spawn(async move {
-                // A task of its own, so that a panic frees the slot.
-                if let Err(error) = tokio::spawn(job::run(context, row, repair, job_stop)).await {
-                    tracing::error!(%error, package, "A job broke down");
-                }
-                package
-            });
+            if repair {
+                context.start_repair(&package);
+            }
+            let work = job::run(Arc::clone(&context), row.clone(), repair, job_stop);
+            jobs.spawn(guarded(Arc::clone(&context), row, repair, work));
         }
         tokio::select! {
             biased;
@@ -52,6 +49,20 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         stop.stop();
     }
     while jobs.join_next().await.is_some() {}
+}
+
+/// Runs a job as a task of its own, so that a panic frees the slot and counts as a failure. Gives the package.
+async fn guarded(
+    context: Arc<Context>,
+    row: Row,
+    repair: bool,
+    work: impl Future<Output = ()> + Send + 'static,
+) -> String {
+    if let Err(error) = tokio::spawn(work).await {
+        tracing::error!(%error, package = %row.desired.package_id, "A job broke down");
+        job::broke_down(&context, &row, repair, &error).await;
+    }
+    row.desired.package_id
 }
 
 /// Stops jobs whose demand was replaced. What they fetched stays useful.
@@ -132,5 +143,50 @@ mod tests {
         assert_eq!(found, [("F", false), ("B", false), ("C", false), ("A", false), ("G", true)]);
         assert_eq!(next_look(&rows, now), LOOK_INTERVAL);
         assert_eq!(next_look(&rows, Timestamp::from_second(190).unwrap()), Duration::from_secs(10));
+    }
+
+    fn context(folder: &std::path::Path) -> Arc<Context> {
+        let clock = clock::SystemClock::shared();
+        let holder = content::holder::Holder::open(folder, Arc::clone(&clock)).unwrap();
+        let state = crate::state::State::open(&folder.join("state.redb"));
+        let identity = crate::identity::Identity::for_test("http://127.0.0.1:9");
+        let site = crate::site::Site::new(&identity).unwrap();
+        Arc::new(Context::new(holder, state, Arc::new(crate::metrics::Metrics::new()), site, clock))
+    }
+
+    #[tokio::test]
+    async fn a_job_that_panics_has_failed_and_waits_like_any_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let context = context(folder.path());
+        let wanted = row("PS100001", 2, 0, false, None).desired;
+        let reply = agent::DesiredReply { revision: 1, more: false, packages: vec![wanted] };
+        context.state.apply(&reply, context.clock.now());
+        let row = context.state.rows().remove(0);
+        let started_at = context.clock.now();
+        let package = guarded(Arc::clone(&context), row, true, async { panic!("a bug") }).await;
+        assert_eq!(package, "PS100001");
+        let row = context.state.rows().remove(0);
+        assert_eq!((row.attempts, row.fault.as_deref()), (1, Some("interrupted")));
+        assert!(row.next_attempt_at.unwrap() > started_at, "it is not started again at once");
+        assert_eq!(context.state.facts_count(), 1, "the site hears of it");
+        assert!(context.repairs().contains("PS100001"), "its repair is still to be done");
+    }
+
+    #[tokio::test]
+    async fn a_suspicion_that_comes_during_a_job_outlives_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let context = context(folder.path());
+        context.suspect("PS100001");
+        for repair in [true, false] {
+            if repair {
+                context.start_repair("PS100001");
+            }
+            context.suspect("PS100001");
+            job::run(Arc::clone(&context), row("PS100001", 2, 0, false, None), repair, Stop::default()).await;
+            assert!(context.repairs().contains("PS100001"), "repair: {repair}");
+        }
+        context.start_repair("PS100001");
+        job::run(Arc::clone(&context), row("PS100001", 2, 0, false, None), true, Stop::default()).await;
+        assert!(context.repairs().is_empty(), "a repair that came to its end is done");
     }
 }
