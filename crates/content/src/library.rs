@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use clock::SharedClock;
 
@@ -81,6 +81,9 @@ pub struct Stats {
     pub logical_bytes: u64,
 }
 
+/// A route that is kept, or a place for it: whoever holds it looks for the route.
+type RouteSlot = Arc<Mutex<Option<Route>>>;
+
 /// The content library of a site. Blocking; shared between threads.
 #[derive(Debug)]
 pub struct Library {
@@ -91,8 +94,8 @@ pub struct Library {
     pub(crate) clock: SharedClock,
     /// Snapshots share it; collect and verify take it alone, so that no snapshot reuses a chunk that goes.
     pub(crate) use_of_chunks: RwLock<()>,
-    routes: Mutex<HashMap<ManifestId, Arc<Route>>>,
-    /// Rises whenever routes change.
+    routes: Mutex<HashMap<ManifestId, RouteSlot>>,
+    /// Rises whenever packs go, and routes with them.
     generation: AtomicU64,
 }
 
@@ -160,38 +163,55 @@ impl Library {
     }
 
     /// Where the version's bytes are now. Packs may be rewritten later, so ask again for each pull.
+    ///
+    /// All distribution points ask at once when a version comes: one of them looks, the others wait for it.
     pub fn route(&self, id: ManifestId) -> Result<Route, Error> {
-        if let Some(route) = self.routes().get(&id) {
-            return Ok(Route::clone(route));
+        let slot = self.route_slot(id);
+        let mut kept = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(route) = &*kept {
+            return Ok(route.clone());
         }
         for _ in 0..ROUTE_TRIES_MAX {
             let generation = self.generation.load(Ordering::Acquire);
             let found = self.find_route(id);
-            let mut routes = self.routes();
             if generation != self.generation.load(Ordering::Acquire) {
                 // Packs were rewritten meanwhile: what was found may be half old, half new.
                 continue;
             }
-            let route = found?;
-            if routes.len() >= ROUTES_KEPT_MAX {
-                routes.clear();
+            let (route, is_complete) = found?;
+            if is_complete {
+                *kept = Some(route.clone());
             }
-            routes.insert(id, Arc::new(route.clone()));
             return Ok(route);
         }
-        self.find_route(id)
+        Ok(self.find_route(id)?.0)
     }
 
-    fn find_route(&self, id: ManifestId) -> Result<Route, Error> {
+    /// Where the route to this version is kept, found or not.
+    fn route_slot(&self, id: ManifestId) -> RouteSlot {
+        let mut routes = self.routes();
+        if routes.len() >= ROUTES_KEPT_MAX && !routes.contains_key(&id) {
+            routes.clear();
+        }
+        routes.entry(id).or_default().clone()
+    }
+
+    /// The route, and whether every chunk is on it: a later snapshot may store what is lost now.
+    fn find_route(&self, id: ManifestId) -> Result<(Route, bool), Error> {
         let root = self.root(id)?;
         let manifest = self.manifest(id)?;
         let view = self.index.read()?;
         let (mut full, mut patch) = (BTreeSet::new(), BTreeSet::new());
-        for chunk in root.chunks.iter().chain(manifest.files().flat_map(|file| &file.chunks)) {
+        let mut is_complete = true;
+        for chunk in chunks_of(&root, &manifest) {
+            let mut has_full = false;
             for location in view.locations(chunk.id)? {
-                let set = if location.entry.encoding.is_full() { &mut full } else { &mut patch };
+                let is_full = location.entry.encoding.is_full();
+                has_full |= is_full;
+                let set = if is_full { &mut full } else { &mut patch };
                 set.insert(location.pack);
             }
+            is_complete &= has_full;
         }
         let mut packs = Vec::with_capacity(full.len() + patch.len());
         for number in patch.difference(&full).chain(&full) {
@@ -203,7 +223,7 @@ impl Library {
                 index_bytes: record.footer.index_bytes,
             });
         }
-        Ok(Route { packs })
+        Ok((Route { packs }, is_complete))
     }
 
     /// One chunk's raw bytes, from whichever stored form is good.
@@ -279,14 +299,14 @@ impl Library {
         self.clock.now().as_second()
     }
 
-    /// Packs have changed: every remembered route is void.
+    /// Packs are gone or go: every remembered route is void. Packs that come make no route wrong.
     pub(crate) fn forget_routes(&self) {
         let mut routes = self.routes();
         self.generation.fetch_add(1, Ordering::AcqRel);
         routes.clear();
     }
 
-    fn routes(&self) -> std::sync::MutexGuard<'_, HashMap<ManifestId, Arc<Route>>> {
+    fn routes(&self) -> std::sync::MutexGuard<'_, HashMap<ManifestId, RouteSlot>> {
         self.routes.lock().expect("no one panics while holding the routes")
     }
 

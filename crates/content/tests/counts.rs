@@ -7,7 +7,7 @@ mod support;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use clock::ManualClock;
 use content::{LocalStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, StoreError};
@@ -153,6 +153,47 @@ fn a_route_is_found_once() {
         assert_eq!(library.route(id).unwrap(), route);
     }
     assert_eq!(store.take(), []);
+}
+
+#[test]
+fn a_route_is_found_once_for_all_who_ask_at_once() {
+    const ASKING: usize = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    many(&source, 50);
+    let asked = Arc::new((Mutex::new(0), Condvar::new()));
+    let seen = asked.clone();
+    let store = Recording::new(&folder.path().join("library"), move |_, call| {
+        // Whoever reads first stands until all have come.
+        let (count, all) = &*seen;
+        let count = count.lock().unwrap();
+        if call == "read" && *count > 0 {
+            drop(all.wait_while(count, |count| *count < ASKING).unwrap());
+        }
+        Ok(())
+    });
+    let library = open_on(store.clone(), folder.path(), &clock());
+    let id = snapshot(&library, &source, None).unwrap().manifest;
+    store.take();
+    library.manifest(id).unwrap();
+    let reads = store.take().len();
+    std::thread::scope(|scope| {
+        for _ in 0..ASKING {
+            scope.spawn(|| {
+                *asked.0.lock().unwrap() += 1;
+                asked.1.notify_all();
+                library.route(id).unwrap()
+            });
+        }
+    });
+    assert_eq!(store.take().len(), reads, "one of them reads the manifest");
+
+    let other = folder.path().join("other");
+    write(&other, &[("b.sys", b"another package")]);
+    snapshot(&library, &other, None).unwrap();
+    store.take();
+    library.route(id).unwrap();
+    assert_eq!(store.take(), [], "another package's version makes no route wrong");
 }
 
 /// Copies what a power cut would leave at this moment.

@@ -127,12 +127,15 @@ fn a_refresh_alone_repairs_what_the_source_still_has() {
             if is_verified {
                 assert!(!bench.library.verify(&VoidMonitor, &[]).unwrap().is_whole());
             }
+            let _ = bench.library.route(case.second);
             if changed {
                 write(&bench.source(), &[("c/f.inf", b"[More]")]);
             }
             let again = bench.snapshot(Some(case.second));
             assert_eq!(again.manifest == case.second, !changed);
             assert_eq!(restore(&bench.library, again.manifest).unwrap(), tree(&bench.source()));
+            let mut received = support::Received::default();
+            support::pull(&bench.library, again.manifest, &mut received, &mut Default::default());
         }
     }
 }

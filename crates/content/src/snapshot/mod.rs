@@ -281,7 +281,6 @@ impl Library {
             self.clean_up(&packs, error.is_no_space());
             return Err(error.into());
         }
-        self.forget_routes();
         Ok(Snapshot {
             manifest: id,
             content_hash: root.content_hash.to_string().to_uppercase(),
