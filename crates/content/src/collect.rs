@@ -209,12 +209,13 @@ impl Run<'_> {
         for (id, record, entries) in sparse {
             let mut is_sound = true;
             for entry in entries.iter().filter(|entry| self.is_alive(entry)) {
-                let stored = library.store.read(ObjectKey::Pack(*id), entry.offset..entry.end())?;
-                if stored_check(&stored) != entry.stored_check {
+                let read = library.store.read(ObjectKey::Pack(*id), entry.offset..entry.end());
+                let Some(stored) = read.ok().filter(|stored| stored_check(stored) == entry.stored_check)
+                else {
                     self.monitor.error(&format!("Pack {id} is damaged and is left for verify"));
                     is_sound = false;
                     break;
-                }
+                };
                 if moved.insert((entry.chunk, entry.encoding.clone())) {
                     writer.append(entry.chunk, entry.raw_bytes, &stored, entry.encoding.clone())?;
                 }

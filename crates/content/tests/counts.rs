@@ -316,3 +316,48 @@ fn room_given_back_takes_no_pack_from_a_snapshot_of_an_equal_source() {
     assert_eq!(store.take().iter().filter(|(call, _)| *call == "put").count(), 4, "the fault fired");
     assert_eq!(restore(library, id).unwrap(), tree(&first));
 }
+
+#[test]
+fn a_pack_that_cannot_be_read_stops_the_rewriting_of_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let sources = ["first", "second"].map(|name| folder.path().join(name));
+    // The read that fails, counted down.
+    let failing = Arc::new(AtomicUsize::new(0));
+    let (armed, fired) = (failing.clone(), Arc::new(AtomicUsize::new(0)));
+    let noted = fired.clone();
+    let store = Recording::new(&folder.path().join("library"), move |_, call| {
+        if call == "read" && armed.load(Ordering::Relaxed) > 0 && armed.fetch_sub(1, Ordering::Relaxed) == 1 {
+            noted.fetch_add(1, Ordering::Relaxed);
+            let source = std::io::Error::other("bad sector");
+            return Err(StoreError::Io { what: "a pack".to_owned(), source });
+        }
+        Ok(())
+    });
+    let clock = clock();
+    let library = open_on(store.clone(), folder.path(), &clock);
+    let mut kept = Vec::new();
+    for (seed, source) in (10..).step_by(10).zip(&sources) {
+        write(source, &[("keep", &noise(seed, 50_000)), ("go", &noise(seed + 1, 900_000))]);
+        let before = snapshot(&library, source, None).unwrap().manifest;
+        std::fs::remove_file(source.join("go")).unwrap();
+        kept.push(snapshot(&library, source, Some(before)).unwrap().manifest);
+        library.retain(*kept.last().unwrap()).unwrap();
+    }
+    let grace = std::time::Duration::from_secs(3600);
+    clock.advance(grace);
+    // The collector reads the manifests, then footer and index of each pack, then what lives in sparse packs.
+    store.take();
+    for id in &kept {
+        library.manifest(*id).unwrap();
+    }
+    let packs = usize::try_from(library.stats().unwrap().packs).unwrap();
+    failing.store(store.take().len() + 2 * packs + 1, Ordering::Relaxed);
+    let monitor = content::CountingMonitor::new();
+    let report = library.collect(grace, &monitor).unwrap();
+    assert_eq!(fired.load(Ordering::Relaxed), 1, "the fault fired");
+    assert_eq!((report.packs_rewritten, monitor.errors().len()), (1, 1), "{report:?} {:?}", monitor.errors());
+    assert_eq!(library.collect(grace, &monitor).unwrap().packs_rewritten, 1, "the other one next time");
+    for (id, source) in kept.iter().zip(&sources) {
+        assert_eq!(restore(&library, *id).unwrap(), tree(source));
+    }
+}
