@@ -55,13 +55,8 @@ fn drop_versions(shared: &Shared, package: &str, versions: &[u32], all: bool) ->
     for version in versions {
         remove_file(&shared.layout.versions().join(version_name(package, *version)))?;
     }
-    delete_unpinned(shared, &unused)
-}
-
-/// Deletes files that are out of the index. A pull that began meanwhile may have taken one up again.
-fn delete_unpinned(shared: &Shared, files: &[FileHash]) -> Result<(), HolderError> {
-    let mut free = files.iter().filter(|file| !shared.is_pinned(file));
-    free.try_for_each(|file| remove_file(&shared.layout.file(file)))
+    // A pull that began meanwhile may have taken one up again, and may even have ended.
+    unused.iter().try_for_each(|file| shared.delete_stray(file).map(drop))
 }
 
 pub(super) fn collect(shared: &Shared) -> Result<CollectReport, HolderError> {
@@ -85,9 +80,10 @@ pub(super) fn collect(shared: &Shared) -> Result<CollectReport, HolderError> {
 
 /// Takes synced files that no version uses out of the index.
 fn drop_unused(shared: &Shared) -> Result<(), HolderError> {
-    let unused: Vec<FileHash> =
-        shared.index.unused_files()?.into_iter().filter(|file| !shared.is_pinned(file)).collect();
-    unused.chunks(DROP_BATCH).try_for_each(|batch| shared.index.drop_files(batch))
+    let unused = shared.index.unused_files()?;
+    unused
+        .chunks(DROP_BATCH)
+        .try_for_each(|batch| shared.index.drop_unused(batch, &|file| shared.is_pinned(file)))
 }
 
 /// Files that an unfinished pull has put into the store already.
@@ -122,11 +118,11 @@ fn sweep_folder(
     }
     let held = shared.index.files_held(stray.iter().copied())?;
     for hash in stray.iter().filter(|hash| !held.contains(hash) && !staged.contains(hash)) {
-        let path = shared.layout.file(hash);
-        if !shared.is_pinned(hash) {
-            report.bytes += fs::metadata(&path).map_or(0, |found| found.len());
+        let bytes = fs::metadata(shared.layout.file(hash)).map_or(0, |found| found.len());
+        // Held and staged are as of the start; this looks again.
+        if shared.delete_stray(hash)? {
+            report.bytes += bytes;
             report.files += 1;
-            remove_file(&path)?;
         }
     }
     Ok(())
@@ -137,12 +133,15 @@ fn sweep_folder(
 fn sweep_versions(shared: &Shared) -> Result<(), HolderError> {
     for entry in fs::read_dir(shared.layout.versions()).map_err(HolderError::io("listing version files"))? {
         let entry = entry.map_err(HolderError::io("listing version files"))?;
-        let parsed = entry.file_name().to_str().and_then(parse_version_name);
-        let recorded = match &parsed {
-            Some((package, version)) => shared.index.version(package, *version)?.is_some(),
+        // Looked at before the index: a pull records its version before it ends.
+        if shared.is_pulling() {
+            return Ok(());
+        }
+        let is_recorded = match entry.file_name().to_str().and_then(parse_version_name) {
+            Some((package, version)) => shared.index.version(&package, version)?.is_some(),
             None => false,
         };
-        if !recorded && !shared.is_pulling() {
+        if !is_recorded {
             remove_file(&entry.path())?;
         }
     }

@@ -315,13 +315,7 @@ impl Index {
             }
             let mut unused = Vec::new();
             for hash in candidates {
-                let used = {
-                    let users = txn.open_table(USERS)?;
-                    let from = (hash.as_bytes(), "", 0);
-                    users.range(from..=(hash.as_bytes(), "\u{10ffff}", u32::MAX))?.next().is_some()
-                };
-                if !used && !pinned(&hash) {
-                    delete_file(txn, &hash)?;
+                if delete_unused(txn, &hash, pinned)? {
                     unused.push(hash);
                 }
             }
@@ -329,7 +323,18 @@ impl Index {
         })
     }
 
-    /// Takes files out of the index: they are damaged, missing or unused.
+    /// Takes those of the files out of the index that still nobody uses and that `pinned` does not hold back.
+    pub(super) fn drop_unused(
+        &self,
+        files: &[FileHash],
+        pinned: &dyn Fn(&FileHash) -> bool,
+    ) -> Result<(), HolderError> {
+        self.write(Durability::Immediate, |txn| {
+            files.iter().try_for_each(|hash| delete_unused(txn, hash, pinned).map(drop))
+        })
+    }
+
+    /// Takes files out of the index: they are damaged or missing.
     pub(super) fn drop_files(&self, files: &[FileHash]) -> Result<(), HolderError> {
         self.write(Durability::Immediate, |txn| files.iter().try_for_each(|hash| delete_file(txn, hash)))
     }
@@ -430,6 +435,27 @@ fn insert_files(txn: &WriteTransaction, files: &[(FileHash, FileRecord)]) -> Res
     Ok(())
 }
 
+/// Deletes the row of a file that no version uses and no pull counts on; gives whether it did. The pin comes
+/// first: a pull that has let go of the file has recorded its use before.
+fn delete_unused(
+    txn: &WriteTransaction,
+    hash: &FileHash,
+    pinned: &dyn Fn(&FileHash) -> bool,
+) -> Result<bool, HolderError> {
+    if pinned(hash) {
+        return Ok(false);
+    }
+    let is_used = {
+        let users = txn.open_table(USERS)?;
+        let from = (hash.as_bytes(), "", 0);
+        users.range(from..=(hash.as_bytes(), "\u{10ffff}", u32::MAX))?.next().is_some()
+    };
+    if !is_used {
+        delete_file(txn, hash)?;
+    }
+    Ok(!is_used)
+}
+
 fn delete_file(txn: &WriteTransaction, hash: &FileHash) -> Result<(), HolderError> {
     let mut files = txn.open_table(FILES)?;
     let Some(record) = files.remove(hash.as_bytes())?.map(|row| FileRecord::decode(row.value())) else {
@@ -461,4 +487,37 @@ fn drop_paths(
         users.remove((hash.as_bytes(), package, version))?;
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version<'a>(package: &'a str, hash: FileHash, record: &FileRecord) -> NewVersion<'a> {
+        let path = PathRecord { hash, size: record.size, modified_ns: 0, path: "a".to_owned() };
+        let manifest = crate::ManifestId::from_bytes([1; 32]);
+        NewVersion {
+            package,
+            version: 1,
+            record: VersionRecord { manifest, files: 1, bytes: record.size, packs: Vec::new() },
+            paths: vec![("a".to_owned(), path)],
+            new_files: vec![(hash, record.clone())],
+        }
+    }
+
+    #[test]
+    fn what_was_unused_when_it_was_listed_stays_if_somebody_uses_it_now() {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Index::open(&folder.path().join("index.redb")).unwrap().0;
+        let [used, pinned, free] = [1, 2, 3].map(|n| FileHash::from_bytes([n; 32]));
+        let record = FileRecord { size: 5, chunks: vec![(ChunkId::from_bytes([9; 32]), 5)] };
+        index.add_files(&[used, pinned, free].map(|hash| (hash, record.clone()))).unwrap();
+        let listed = index.unused_files().unwrap();
+        assert_eq!(listed, [used, pinned, free]);
+        // Between the list and the deletion a pull ends, and another one begins.
+        index.add_version(&version("PS1", used, &record)).unwrap();
+        index.drop_unused(&listed, &|file| *file == pinned).unwrap();
+        let held = index.files_held(listed.into_iter()).unwrap();
+        assert_eq!(held, HashSet::from([used, pinned]));
+    }
 }

@@ -260,20 +260,20 @@ impl Shared {
         self.suspects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes damaged files out of the index and off the disk, and notes who used them. A file that is out
-    /// of the index already has been noted.
+    /// Takes damaged files out of the index and off the disk, and notes who used them. Of a file that is out
+    /// of the index already, only while no pull brings it back.
     fn drop_damaged(&self, files: &[FileHash]) -> Result<(), HolderError> {
-        let files: Vec<FileHash> = self.index.files_held(files.iter().copied())?.into_iter().collect();
-        if files.is_empty() {
+        let lost: Vec<&FileHash> = files.iter().filter(|file| !self.is_pinned(file)).collect();
+        let held: Vec<FileHash> = self.index.files_held(files.iter().copied())?.into_iter().collect();
+        for file in held.iter().chain(lost.into_iter().filter(|file| !held.contains(file))) {
+            self.suspects().extend(self.index.users(file)?);
+        }
+        if held.is_empty() {
             return Ok(());
         }
-        for file in &files {
-            let users = self.index.users(file)?;
-            tracing::warn!(%file, packages = ?users, "Dropped a damaged file");
-            self.suspects().extend(users);
-        }
-        self.index.drop_files(&files)?;
-        files.iter().try_for_each(|file| layout::remove_file(&self.layout.file(file)))
+        tracing::warn!(files = ?held, "Dropped damaged files");
+        self.index.drop_files(&held)?;
+        held.iter().try_for_each(|file| layout::remove_file(&self.layout.file(file)))
     }
 }
 

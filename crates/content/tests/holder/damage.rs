@@ -231,7 +231,7 @@ fn bytes_that_stay_wrong_end_the_pull() {
 }
 
 #[test]
-fn a_file_met_damaged_while_served_is_reported_once() {
+fn a_file_met_damaged_while_served_is_reported_until_its_repair_is_under_way() {
     let (site, dir, first, _) = scene();
     let holder = open(dir.path());
     let served = holder.lookup(PACKAGE, None, "disk.img").unwrap().unwrap();
@@ -239,7 +239,13 @@ fn a_file_met_damaged_while_served_is_reported_once() {
     holder.report_damaged(served.hash).unwrap();
     assert_eq!(holder.take_suspects(), [PACKAGE]);
     holder.report_damaged(served.hash).unwrap();
+    assert_eq!(holder.take_suspects(), [PACKAGE], "nothing brings it back yet");
+    let pull = site.begin(&holder, 1, first).unwrap();
+    site.feed_all(&pull, Pull::plan_manifest, &mut Moved::default()).unwrap();
+    pull.plan_content().unwrap();
+    holder.report_damaged(served.hash).unwrap();
     assert_eq!(holder.take_suspects(), [""; 0], "its repair is under way");
+    drop(pull);
     site.install(&holder, 1, first).unwrap();
     assert!(holder.lookup(PACKAGE, None, "disk.img").unwrap().unwrap().path.exists());
 }
