@@ -23,6 +23,8 @@ const REQUESTS_MAX: usize = 4;
 const PLANS_MAX: usize = 12;
 /// Times that an object may come wrong before the attempt fails.
 const REFUSALS_MAX: usize = 3;
+/// Routes asked for in a row while each names a pack that is gone.
+const ROUTES_MAX: usize = 3;
 /// Packs of one route; at 32 MiB each, 4 TB.
 const ROUTE_PACKS_MAX: usize = 131_072;
 /// How often a pull says how far it is.
@@ -50,8 +52,7 @@ pub(crate) struct Pulled {
 pub(crate) async fn pull(context: &Arc<Context>, wanted: &Wanted, stop: &Stop) -> Result<Pulled, JobError> {
     let fetcher = Fetcher::new(Arc::clone(context), stop.clone())?;
     let run = begin(context, wanted, stop, fetcher).await?;
-    let route = run.route().await?;
-    run.indexes(&route).await?;
+    run.find_packs().await?;
     run.bring_in(Part::Manifest).await?;
     run.bring_in(Part::Content).await?;
     let pull = Arc::clone(&run.pull);
@@ -132,6 +133,22 @@ impl Run<'_> {
         Ok(route)
     }
 
+    /// Asks where the version's bytes are. A pack that goes between the route and its index was rewritten by
+    /// the site just then, so the route is asked for anew.
+    async fn find_packs(&self) -> Result<(), JobError> {
+        for _ in 1..ROUTES_MAX {
+            let route = self.route().await?;
+            match self.indexes(&route).await {
+                Err(JobError::PackGone(pack)) => {
+                    tracing::info!(pack, "A pack went after its route was asked for; asking again");
+                }
+                other => return other,
+            }
+        }
+        let route = self.route().await?;
+        self.indexes(&route).await
+    }
+
     /// Fetches the indexes of packs that were never seen.
     async fn indexes(&self, route: &Route) -> Result<(), JobError> {
         let mut packs = HashMap::new();
@@ -179,10 +196,7 @@ impl Run<'_> {
             );
             match self.follow(plan).await {
                 // The site may have rewritten its packs since the route was asked for.
-                Err(JobError::PackGone(_)) => {
-                    let route = self.route().await?;
-                    self.indexes(&route).await?;
-                }
+                Err(JobError::PackGone(_)) => self.find_packs().await?,
                 other => other?,
             }
         }

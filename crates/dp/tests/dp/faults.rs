@@ -31,6 +31,18 @@ async fn a_range_that_breaks_off_goes_on_in_the_middle() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_pack_that_goes_right_after_its_route_costs_another_route_and_no_attempt() {
+    let (site, _dir, dp) = scene().await;
+    site.script.faults.stale.store(2, Ordering::SeqCst);
+    site.installed(site.hold(1, false)).await;
+    assert_eq!(site.script.faults.fired.load(Ordering::SeqCst), 2);
+    let is_failed = |fact: &Fact| matches!(fact.event, Event::Failed { .. });
+    assert!(!site.facts().iter().any(is_failed), "{:?}", site.facts());
+    dp.stop().await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn altered_bytes_are_refused_reported_and_fetched_again() {
     let (site, _dir, dp) = scene().await;
     site.script.faults.alter.store(2, Ordering::SeqCst);

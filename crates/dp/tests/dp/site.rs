@@ -45,6 +45,10 @@ pub(crate) struct Faults {
     pub(crate) down: AtomicBool,
     /// Whether facts alone are answered with 503.
     pub(crate) deaf: AtomicBool,
+    /// Routes that name a pack which is gone.
+    pub(crate) stale: AtomicUsize,
+    /// Whether facts that a version was started are refused for good, with all that came along.
+    pub(crate) picky: AtomicBool,
     pub(crate) fired: AtomicUsize,
     /// Body bytes of content that were sent.
     pub(crate) content_bytes: AtomicU64,
@@ -289,6 +293,11 @@ async fn facts(State(script): State<Arc<Script>>, Json(facts): Json<Facts>) -> R
         script.faults.fired.fetch_add(1, Ordering::SeqCst);
         return refuse(StatusCode::SERVICE_UNAVAILABLE, "busy");
     }
+    let is_started = |fact: &Fact| matches!(fact.event, Event::Started { .. });
+    if script.faults.picky.load(Ordering::SeqCst) && facts.facts.iter().any(is_started) {
+        script.faults.fired.fetch_add(1, Ordering::SeqCst);
+        return refuse(StatusCode::UNPROCESSABLE_ENTITY, "bad_facts");
+    }
     script.facts.send_modify(|all| all.extend(facts.facts));
     StatusCode::NO_CONTENT.into_response()
 }
@@ -305,7 +314,11 @@ async fn route(
         index_offset: pack.index_offset,
         index_bytes: pack.index_bytes,
     };
-    let packs = script.library.route(id).unwrap().packs.iter().map(pack).collect();
+    let mut packs: Vec<PackRef> = script.library.route(id).unwrap().packs.iter().map(pack).collect();
+    if take(&script.faults.stale) {
+        script.faults.fired.fetch_add(1, Ordering::SeqCst);
+        packs.push(PackRef { id: "ab".repeat(32), index_offset: 0, index_bytes: 100 });
+    }
     Json(Route { package_id: package, version, manifest: id.to_string(), packs }).into_response()
 }
 
