@@ -17,6 +17,9 @@ mod pull;
 
 use pull::{Pulled, Wanted, pull};
 
+/// Bytes of file names in one fact; 256 facts of it are less than the 1 MiB that the site takes at once.
+const NAMES_BYTES_MAX: usize = 3 * 1024;
+
 /// Runs the job to its end: settled, failed with a time to try again, or stopped.
 pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Stop) {
     let package = row.desired.package_id.clone();
@@ -103,10 +106,24 @@ async fn hold(
     if repair || report.files_damaged > 0 {
         let pulled = bring_in(context, row, wanted, stop).await?;
         files_verified = files_verified.max(pulled.installed.files_verified);
-        files_repaired = if report.damaged.is_empty() { pulled.lacked } else { report.damaged };
+        files_repaired = named(if report.damaged.is_empty() { pulled.lacked } else { report.damaged });
     }
     activate(context, wanted).await?;
     Ok(vec![Event::Verified { version: wanted.version, files_verified, files_repaired }])
+}
+
+/// The first of the names, as many as fit into a fact.
+fn named(mut names: Vec<String>) -> Vec<String> {
+    let mut bytes = 0;
+    let fitting = names.iter().take_while(|name| {
+        // The quotes and the comma count; a name of many escapes is left to the halving of a batch.
+        bytes += name.len() + 3;
+        bytes <= NAMES_BYTES_MAX
+    });
+    // One is always told: it is what an administrator looks for first.
+    let fitting = fitting.count().max(1);
+    names.truncate(fitting);
+    names
 }
 
 async fn bring_in(
@@ -153,4 +170,17 @@ async fn check(context: &Context, wanted: &Wanted, stop: &Stop) -> Result<Verify
     let (holder, want): (_, Wanted) = (context.holder.clone(), wanted.clone());
     let flag: Arc<AtomicBool> = Arc::clone(&stop.flag);
     blocking(move || holder.verify(&want.package, want.version, &flag)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fact_names_as_many_files_as_fit_and_always_one() {
+        for (len, count, expect) in [(10, 0, 0), (10, 100, 100), (97, 100, 30), (1024, 100, 2), (4096, 2, 1)]
+        {
+            assert_eq!(named(vec!["x".repeat(len); count]).len(), expect, "{count} names of {len} bytes");
+        }
+    }
 }

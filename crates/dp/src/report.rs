@@ -1,8 +1,9 @@
 //! Telling the site what happened, in order, until it knows.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use agent::Facts;
+use agent::{FACTS_MAX, Facts};
 use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{SITE_WAIT_MAX, jittered};
@@ -11,18 +12,45 @@ use crate::context::Context;
 /// Statuses that say: these facts will never be taken.
 const HOPELESS: [u16; 3] = [400, 413, 422];
 
+/// Time that a stop grants to the post that is under way or still to be tried. What it does not deliver
+/// waits on the disk.
+const LAST_POST: Duration = Duration::from_secs(5);
+
+/// What became of a post.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Posted {
+    /// There was nothing to post.
+    Nothing,
+    Delivered,
+    /// The site will never take this batch as it is.
+    Refused {
+        /// Facts in it, more than one.
+        facts: usize,
+    },
+}
+
 /// Posts facts until `stop`; the last ones get one try after it.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let mut failures = 0;
+    let mut facts_max = FACTS_MAX;
     loop {
-        let posted = post(&context).await;
+        let overdue = async {
+            stop.cancelled().await;
+            context.clock.sleep(LAST_POST).await;
+        };
+        let posted = tokio::select! {
+            posted = post(&context, facts_max) => posted,
+            () = overdue => return,
+        };
         context.metrics.facts_waiting.set(i64::try_from(context.state.facts_count()).unwrap_or(i64::MAX));
         if stop.is_cancelled() {
             return;
         }
         match posted {
-            Ok(true) => failures = 0,
-            Ok(false) => {
+            Ok(Posted::Delivered) => (failures, facts_max) = (0, (facts_max * 2).min(FACTS_MAX)),
+            // Somewhere among these is what it does not take; the others are to arrive.
+            Ok(Posted::Refused { facts }) => (failures, facts_max) = (0, (facts / 2).max(1)),
+            Ok(Posted::Nothing) => {
                 failures = 0;
                 tokio::select! {
                     () = stop.cancelled() => {}
@@ -41,20 +69,24 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     }
 }
 
-/// Posts one batch; `false` if there was none.
-async fn post(context: &Context) -> Result<bool, net::NetError> {
-    let batch = context.state.batch();
+/// Posts one batch of at most `facts_max`.
+async fn post(context: &Context, facts_max: usize) -> Result<Posted, net::NetError> {
+    let batch = context.state.batch(facts_max);
     if batch.facts.is_empty() {
-        return Ok(false);
+        return Ok(Posted::Nothing);
     }
     let facts = Facts { facts: batch.facts.clone() };
     match context.site.report(&facts).await {
         Ok(()) => {}
         Err(error) if error.refusal().is_some_and(|refusal| HOPELESS.contains(&refusal.status)) => {
-            tracing::error!(%error, facts = facts.facts.len(), "The site does not take these facts; dropped them");
+            if facts.facts.len() > 1 {
+                tracing::warn!(%error, facts = facts.facts.len(), "The site does not take these facts; halving");
+                return Ok(Posted::Refused { facts: facts.facts.len() });
+            }
+            tracing::error!(%error, fact = ?facts.facts[0], "The site does not take this fact; dropped it");
         }
         Err(error) => return Err(error),
     }
     context.remember(move |state| state.delivered(&batch)).await;
-    Ok(true)
+    Ok(Posted::Delivered)
 }

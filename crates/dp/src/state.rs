@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use agent::{DesiredPackage, DesiredReply, Event, FACTS_MAX, Fact, Goal};
+use agent::{DesiredPackage, DesiredReply, Event, Fact, Goal};
 use jiff::Timestamp;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,6 @@ const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
 const ROWS: TableDefinition<&str, &[u8]> = TableDefinition::new("packages");
 const FACTS: TableDefinition<u64, &[u8]> = TableDefinition::new("facts");
-const META: TableDefinition<&str, i64> = TableDefinition::new("meta");
 
 /// One package as the site wants it, and how far the agent is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,7 +54,6 @@ pub(crate) struct State {
 #[derive(Debug, Default)]
 struct Inner {
     rows: BTreeMap<String, Row>,
-    revision: i64,
     facts: BTreeMap<u64, Fact>,
     next_fact: u64,
     /// The latest progress of each package; never written.
@@ -67,7 +65,6 @@ struct Inner {
 /// What a change does to the file.
 #[derive(Debug, Default)]
 struct Change {
-    revision: i64,
     rows: Vec<(String, Option<Vec<u8>>)>,
     added: Vec<(u64, Vec<u8>)>,
     removed: Vec<u64>,
@@ -132,9 +129,7 @@ impl State {
                 }
             }
             is_changed = !changed.is_empty();
-            let is_news = is_changed || inner.revision != reply.revision;
-            inner.revision = reply.revision;
-            is_news.then(|| inner.written(&changed, &[], Vec::new()))
+            is_changed.then(|| inner.written(&changed, &[], Vec::new()))
         });
         if is_changed {
             self.work.notify_one();
@@ -214,12 +209,12 @@ impl State {
         self.work.notify_one();
     }
 
-    /// The oldest facts, at most [`FACTS_MAX`]; progress goes along where there is room.
-    pub(crate) fn batch(&self) -> Batch {
+    /// The oldest facts, at most `facts_max`; progress goes along where there is room.
+    pub(crate) fn batch(&self, facts_max: usize) -> Batch {
         let mut inner = self.lock();
-        let numbers: Vec<u64> = inner.facts.keys().copied().take(FACTS_MAX).collect();
+        let numbers: Vec<u64> = inner.facts.keys().copied().take(facts_max).collect();
         let mut facts: Vec<Fact> = numbers.iter().map(|number| inner.facts[number].clone()).collect();
-        while let Some((_, fact)) = (facts.len() < FACTS_MAX).then(|| inner.progress.pop_first()).flatten() {
+        while let Some((_, fact)) = (facts.len() < facts_max).then(|| inner.progress.pop_first()).flatten() {
             facts.push(fact);
         }
         inner.posting = numbers.last().copied().unwrap_or(inner.posting);
@@ -311,7 +306,6 @@ impl Inner {
         let row = |package: &String| (package.clone(), self.rows.get(package).map(json));
         let fact = |number: &u64| Some((*number, json(self.facts.get(number)?)));
         Change {
-            revision: self.revision,
             rows: rows.iter().map(row).collect(),
             added: added.iter().filter_map(fact).collect(),
             removed,
@@ -363,7 +357,6 @@ impl Change {
         for number in &self.removed {
             facts.remove(number)?;
         }
-        txn.open_table(META)?.insert("revision", self.revision)?;
         Ok(())
     }
 }
@@ -383,7 +376,6 @@ fn read(path: &Path) -> Result<(Database, Inner), redb::Error> {
     let txn = database.begin_write()?;
     txn.open_table(ROWS)?;
     txn.open_table(FACTS)?;
-    txn.open_table(META)?;
     txn.commit()?;
     let mut inner = Inner::default();
     let txn = database.begin_read()?;
@@ -397,7 +389,6 @@ fn read(path: &Path) -> Result<(Database, Inner), redb::Error> {
         let (number, bytes) = entry?;
         inner.facts.extend(serde_json::from_slice(bytes.value()).ok().map(|fact| (number.value(), fact)));
     }
-    inner.revision = txn.open_table(META)?.get("revision")?.map_or(0, |row| row.value());
     drop(txn);
     Ok((database, inner))
 }
@@ -405,7 +396,7 @@ fn read(path: &Path) -> Result<(Database, Inner), redb::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use agent::Fault;
+    use agent::{FACTS_MAX, Fault};
 
     fn reply(revision: i64, rows: &[(&str, i64, Goal)]) -> DesiredReply {
         let package = |(id, generation, goal): &(&str, i64, Goal)| DesiredPackage {
@@ -439,7 +430,12 @@ mod tests {
             Event::Progress { bytes_done, .. } => format!("progress {bytes_done}"),
             other => format!("{other:?}"),
         };
-        state.batch().facts.iter().map(|fact| format!("{} {}", fact.package_id, name(fact))).collect()
+        state
+            .batch(FACTS_MAX)
+            .facts
+            .iter()
+            .map(|fact| format!("{} {}", fact.package_id, name(fact)))
+            .collect()
     }
 
     #[test]
@@ -459,7 +455,7 @@ mod tests {
         assert_eq!((rows[0].attempts, rows[0].fault.as_deref()), (1, Some("disk_full")));
         assert_eq!(rows[0].next_attempt_at, None, "a restart tries at once");
         assert_eq!(waiting(&state), ["A failed 1", "B removed"]);
-        state.delivered(&state.batch());
+        state.delivered(&state.batch(FACTS_MAX));
         drop(state);
         assert_eq!(waiting(&State::open(&path)), [""; 0]);
     }
@@ -496,7 +492,7 @@ mod tests {
         }
         assert_eq!(waiting(&state), ["A started 1", "A failed 50"]);
         // What is being posted stays as it is.
-        let batch = state.batch();
+        let batch = state.batch(FACTS_MAX);
         state.push(fact("A", 1, Event::Started { version: 1, attempt: 51 }));
         state.delivered(&batch);
         assert_eq!(waiting(&state), ["A started 51"]);

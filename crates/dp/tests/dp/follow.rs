@@ -116,6 +116,29 @@ async fn facts_wait_for_a_site_that_does_not_listen_and_survive_a_restart() {
     site.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fact_that_the_site_never_takes_does_not_take_others_with_it() {
+    let (site, dir) = (Site::start().await, tempfile::tempdir().unwrap());
+    site.write("a.inf", b"one");
+    site.publish(1);
+    let dp = Running::start(site.options(dir.path())).await;
+    site.script.faults.deaf.store(true, Ordering::SeqCst);
+    let generation = site.hold(1, false);
+    wait_until_served(&dp).await;
+    dp.stop().await;
+    let fired = site.script.faults.fired.load(Ordering::SeqCst);
+    site.script.faults.picky.store(true, Ordering::SeqCst);
+    site.script.faults.deaf.store(false, Ordering::SeqCst);
+    // Both facts wait now, and go out together.
+    let dp = Running::start(site.options(dir.path())).await;
+    site.installed(generation).await;
+    let refused = site.script.faults.fired.load(Ordering::SeqCst) - fired;
+    assert_eq!(refused, 2, "both together, then the one alone");
+    assert_eq!(site.facts().len(), 1);
+    dp.stop().await;
+    site.stop().await;
+}
+
 /// There is nothing to wait on when nobody is told, so this asks.
 async fn wait_until_served(dp: &Running) {
     for _ in 0..10_000 {
