@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::error::Error;
 use crate::format::{PackEntry, stored_check};
 use crate::ids::{ChunkId, ManifestId, PackId};
-use crate::index::PackRecord;
+use crate::index::{PackRecord, Tables};
 use crate::library::{Library, chunks_of};
 use crate::monitor::{Counter, Monitor};
 use crate::rebuild::read_index;
@@ -57,22 +57,18 @@ impl Library {
             *counts.entry(*id).or_default() += 1;
         }
         let now = self.now_s();
-        let known = self.index.read()?.manifests()?;
         let mut report = RecountReport::default();
-        for (id, _) in &known {
-            let count = counts.remove(id).unwrap_or(0);
-            self.index.write(|tables| {
-                let Some(bytes) = tables.manifest(*id)? else { return Ok(()) };
-                let mut record = ManifestRecord::decode(&bytes)?;
-                let state = record.state.recounted(count, now);
-                if state != record.state {
-                    tracing::warn!(manifest = %id, was = ?record.state, is = ?state, "Repaired a reference count");
-                    report.repaired.push((*id, record.state, state));
-                    record.state = state;
-                    tables.set_manifest(*id, &record.encode())?;
-                }
-                Ok(())
-            })?;
+        let mut wrong = Vec::new();
+        for (id, bytes) in self.index.read()?.manifests()? {
+            let count = counts.remove(&id).unwrap_or(0);
+            let state = ManifestRecord::decode(&bytes)?.state;
+            if state != state.recounted(count, now) {
+                wrong.push((id, count));
+            }
+        }
+        // Most often nothing is wrong, and nothing is written.
+        if !wrong.is_empty() {
+            report.repaired = self.index.write(|tables| set_counts(tables, &wrong, now))?;
         }
         report.missing = counts.into_keys().collect();
         report.missing.sort_unstable();
@@ -136,6 +132,25 @@ impl Library {
         }
         Ok(alive)
     }
+}
+
+/// Sets these counts; gives the states that were wrong and what they are now.
+fn set_counts(
+    tables: &Tables<'_>,
+    wrong: &[(ManifestId, u64)],
+    now: i64,
+) -> Result<Vec<(ManifestId, RefState, RefState)>, Error> {
+    let mut repaired = Vec::with_capacity(wrong.len());
+    for (id, count) in wrong {
+        let Some(bytes) = tables.manifest(*id)? else { continue };
+        let mut record = ManifestRecord::decode(&bytes)?;
+        let state = record.state.recounted(*count, now);
+        tracing::warn!(manifest = %id, was = ?record.state, is = ?state, "Repaired a reference count");
+        repaired.push((*id, record.state, state));
+        record.state = state;
+        tables.set_manifest(*id, &record.encode())?;
+    }
+    Ok(repaired)
 }
 
 struct Run<'a> {

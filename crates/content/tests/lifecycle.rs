@@ -99,7 +99,9 @@ fn a_recount_repairs_and_reports() {
     assert_eq!(report.repaired.len(), 2);
     assert!(matches!(bench.library.ref_state(first).unwrap(), Some(RefState::Deletable(_))));
     assert_eq!(bench.library.ref_state(second).unwrap(), Some(RefState::Present(2)));
+    let index = fs::read(bench.index()).unwrap();
     assert_eq!(bench.library.recount(&[second, second]).unwrap().repaired, []);
+    assert!(fs::read(bench.index()).unwrap() == index, "what is right already is not written again");
 }
 
 #[test]

@@ -133,14 +133,19 @@ impl Library {
 
     /// The same version again, without reading or writing anything but its reference state.
     fn unchanged(&self, cache: &SourceCache) -> Result<Option<Snapshot>, SnapshotError> {
-        let Some(bytes) = self.index.read().and_then(|view| view.manifest(cache.manifest))? else {
-            return Ok(None);
-        };
-        let mut record = ManifestRecord::decode(&bytes)?;
-        let root = record.root(cache.manifest)?;
+        let id = cache.manifest;
+        let Some(bytes) = self.index.read()?.manifest(id)? else { return Ok(None) };
+        let record = ManifestRecord::decode(&bytes)?;
+        let root = record.root(id)?;
         if matches!(record.state, RefState::Deletable(_)) {
-            record.state = record.state.renewed(self.now_s());
-            self.index.write(|tables| tables.set_manifest(cache.manifest, &record.encode()))?;
+            let now = self.now_s();
+            // Looked at again where it is changed: someone may have retained it since.
+            self.index.write(|tables| {
+                let Some(bytes) = tables.manifest(id)? else { return Ok(()) };
+                let mut record = ManifestRecord::decode(&bytes)?;
+                record.state = record.state.renewed(now);
+                tables.set_manifest(id, &record.encode())
+            })?;
         }
         Ok(Some(Snapshot {
             manifest: cache.manifest,
