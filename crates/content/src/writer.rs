@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::error::Error;
 use crate::format::{
@@ -86,16 +86,39 @@ pub(crate) struct FinishedPack {
 /// A stored piece that may still be in an unfinished pack.
 #[derive(Debug, Clone)]
 pub(crate) struct Piece {
-    file: Arc<File>,
+    pack: Arc<RwLock<PackFile>>,
     pub(crate) entry: PackEntry,
 }
 
+/// Where a pack's bytes are. Not open longer than it is written: a large snapshot makes thousands of packs.
+#[derive(Debug)]
+enum PackFile {
+    Open(File),
+    InStore(PackId),
+}
+
 impl Piece {
-    /// The stored bytes.
-    pub(crate) fn read(&self) -> Result<Vec<u8>, Error> {
-        let mut bytes = vec![0; self.entry.stored_bytes as usize];
-        self.file.read_exact_at(&mut bytes, self.entry.offset).map_err(Error::work_dir)?;
-        Ok(bytes)
+    /// The stored bytes. `store` is the one that the writer puts packs into.
+    pub(crate) fn read(&self, store: &dyn ObjectStore) -> Result<Vec<u8>, Error> {
+        let pack = self.pack.read().unwrap_or_else(PoisonError::into_inner);
+        match &*pack {
+            PackFile::Open(file) => {
+                let mut bytes = vec![0; self.entry.stored_bytes as usize];
+                file.read_exact_at(&mut bytes, self.entry.offset).map_err(Error::work_dir)?;
+                Ok(bytes)
+            }
+            PackFile::InStore(id) => {
+                Ok(store.read(ObjectKey::Pack(*id), self.entry.offset..self.entry.end())?)
+            }
+        }
+    }
+}
+
+/// Writes to a pack that is not in the store yet.
+fn write_at(pack: &RwLock<PackFile>, bytes: &[u8], offset: u64) -> Result<(), Error> {
+    match &*pack.read().unwrap_or_else(PoisonError::into_inner) {
+        PackFile::Open(file) => file.write_all_at(bytes, offset).map_err(Error::work_dir),
+        PackFile::InStore(_) => unreachable!("a pack in the store is never written"),
     }
 }
 
@@ -112,7 +135,7 @@ impl Drop for Aside {
 
 #[derive(Debug)]
 struct OpenPack {
-    file: Arc<File>,
+    file: Arc<RwLock<PackFile>>,
     aside: Aside,
     entries: Vec<PackEntry>,
     end: u64,
@@ -154,11 +177,11 @@ impl<'a> PackWriter<'a> {
                 stored_check: stored_check(stored),
                 encoding,
             };
-            pack.file.write_all_at(stored, entry.offset).map_err(Error::work_dir)?;
+            write_at(&pack.file, stored, entry.offset)?;
             pack.end = entry.end();
             pack.entries.push(entry.clone());
             let full = pack.end >= PACK_BYTES_TARGET || pack.entries.len() >= PACK_ENTRIES_MAX;
-            (Piece { file: pack.file.clone(), entry }, if full { open.take() } else { None })
+            (Piece { pack: pack.file.clone(), entry }, if full { open.take() } else { None })
         };
         if let Some(pack) = full {
             self.seal(pack)?;
@@ -194,7 +217,7 @@ impl<'a> PackWriter<'a> {
             Error::work_dir(error)
         })?;
         Ok(OpenPack {
-            file: Arc::new(file),
+            file: Arc::new(RwLock::new(PackFile::Open(file))),
             aside: Aside(path),
             entries: Vec::new(),
             end: PACK_HEADER.len() as u64,
@@ -207,10 +230,11 @@ impl<'a> PackWriter<'a> {
         let bytes = index.encode();
         let footer = PackFooter { index_offset: end, index_bytes: bytes.len() as u64 };
         let id = PackId::of(&bytes);
-        file.write_all_at(&bytes, end).map_err(Error::work_dir)?;
-        file.write_all_at(&footer.encode(), end + footer.index_bytes).map_err(Error::work_dir)?;
+        write_at(&file, &bytes, end)?;
+        write_at(&file, &footer.encode(), end + footer.index_bytes)?;
         let claim = self.staging.claim(id);
         self.store.put_file(ObjectKey::Pack(id), &aside.0)?;
+        *file.write().unwrap_or_else(PoisonError::into_inner) = PackFile::InStore(id);
         let finished = FinishedPack {
             _claim: claim,
             id,

@@ -361,3 +361,31 @@ fn a_pack_that_cannot_be_read_stops_the_rewriting_of_no_other() {
         assert_eq!(restore(&library, *id).unwrap(), tree(source));
     }
 }
+
+#[test]
+fn a_snapshot_keeps_no_descriptor_for_a_pack_in_the_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("source");
+    for i in 0..40 {
+        write(&source, &[(format!("{i}.cab").as_str(), &noise(i, 2 << 20))]);
+    }
+    let packs = folder.path().join("library/packs");
+    let (open_max, seen) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (noted, puts) = (open_max.clone(), seen.clone());
+    let store = Recording::new(&folder.path().join("library"), move |_, call| {
+        if call == "put" {
+            // Other tests of this process have other folders.
+            let open = std::fs::read_dir("/proc/self/fd").unwrap();
+            let files = open.filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
+            noted.fetch_max(files.filter(|file| file.starts_with(&packs)).count(), Ordering::Relaxed);
+            puts.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    let library = open_on(store, folder.path(), &clock());
+    let id = snapshot(&library, &source, None).unwrap().manifest;
+    assert!(seen.load(Ordering::Relaxed) >= 4, "three packs and a root");
+    // A store that another thread writes to has the folder of the new name open for a moment.
+    assert!(open_max.load(Ordering::Relaxed) <= 1, "{open_max:?} packs are open");
+    assert_eq!(restore(&library, id).unwrap(), tree(&source));
+}

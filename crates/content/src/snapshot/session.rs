@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::bases::{Place, Previous, name_key};
 use super::similarity::features;
 use crate::error::Error;
-use crate::format::{Compressor, Encoding, PATCH_BASES_MAX, PackEntry, decode_entry};
+use crate::format::{Compressor, Encoding, PATCH_BASES_MAX, decode_entry};
 use crate::ids::ChunkId;
 use crate::index::View;
 use crate::library::Library;
 use crate::monitor::{Counter, Monitor};
+use crate::store::ObjectStore;
 use crate::writer::{FinishedPack, PackWriter, Piece};
 
 /// Full copies: the largest chunk for each level. `docs/format.md` has the measurements.
@@ -227,7 +228,7 @@ impl<'a> Session<'a> {
         for base in bases {
             let piece = self.state().pieces.get(base).cloned();
             let raw = match piece {
-                Some(piece) => read_piece(&piece),
+                Some(piece) => read_piece(&*self.library.store, &piece),
                 None => self.library.read_chunk(view, *base),
             };
             match raw {
@@ -284,7 +285,6 @@ fn raw_len(raw: &[u8]) -> u32 {
     u32::try_from(raw.len()).expect("a chunk is at most CHUNK_BYTES_MAX")
 }
 
-fn read_piece(piece: &Piece) -> Result<Vec<u8>, Error> {
-    let entry: &PackEntry = &piece.entry;
-    Ok(decode_entry(entry, &piece.read()?, &[])?)
+fn read_piece(store: &dyn ObjectStore, piece: &Piece) -> Result<Vec<u8>, Error> {
+    Ok(decode_entry(&piece.entry, &piece.read(store)?, &[])?)
 }
