@@ -39,6 +39,8 @@ use metrics::Metrics;
 use site::Site;
 use state::State;
 
+/// Downloads at once on one HTTP/2 connection; anyone may open many connections.
+const STREAMS: u32 = 16;
 /// How often unused content is swept.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(3600);
 /// How often gauges are read.
@@ -76,7 +78,11 @@ impl Dp {
     /// enrolment only.
     pub async fn start(options: DpOptions, clock: SharedClock) -> Result<Self, DpError> {
         let DpOptions { data_dir, site_url, token, name, listen, content_url } = options;
-        let listening = ListenerOptions { addr: listen, tls: None, limits: Limits::default() };
+        let listening = ListenerOptions {
+            addr: listen,
+            tls: None,
+            limits: Limits { streams: STREAMS, ..Limits::default() },
+        };
         let listener = Listener::bind(listening, Arc::clone(&clock)).await?;
         let Opened { holder, state, is_whole, saved } = open(data_dir.clone(), Arc::clone(&clock)).await?;
         let identity = match (saved, site_url, token) {
@@ -121,6 +127,7 @@ impl Dp {
         let content = serve::Content {
             holder: context.holder.clone(),
             metrics: Arc::clone(&context.metrics),
+            budget: serve::Budget::default(),
             damaged: Arc::clone(&damaged),
         };
         tokio::join!(

@@ -21,6 +21,7 @@ mod body;
 mod target;
 
 use answer::{FileFacts, answer};
+pub(crate) use body::Budget;
 use body::FileBody;
 use target::Target;
 
@@ -32,6 +33,8 @@ const REPAIR_WAIT_S: &str = "30";
 pub(crate) struct Content {
     pub(crate) holder: Holder,
     pub(crate) metrics: Arc<Metrics>,
+    /// The memory that all answers share.
+    pub(crate) budget: Budget,
     /// Called when a file turned out damaged.
     pub(crate) damaged: Arc<tokio::sync::Notify>,
 }
@@ -75,7 +78,7 @@ async fn serve(content: &Content, method: &Method, request: &HeaderMap, target: 
             };
             let answer = answer(method, request, &facts);
             content.metrics.content_bytes(answer.body.end - answer.body.start);
-            let body = Body::new(FileBody::new(file, answer.body));
+            let body = Body::new(FileBody::new(file, answer.body, content.budget.clone()));
             let mut response = Response::new(body);
             *response.status_mut() = answer.status;
             *response.headers_mut() = answer.headers;
