@@ -127,7 +127,9 @@ async fn a_demand_to_verify_finds_what_no_reader_met() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_a_rebuilt_index_lacks_is_pulled_again() {
-    let cases: [(&str, fn(&Path, &Path)); 3] = [
+    /// Gets the version file and a stored file.
+    type Damage = fn(&Path, &Path);
+    let cases: [(&str, Damage); 3] = [
         ("a file was altered", |_, stored| std::fs::write(stored, b"other").unwrap()),
         ("its version file was torn", |version, _| std::fs::write(version, b"HLVF").unwrap()),
         ("its version file was lost", |version, _| std::fs::remove_file(version).unwrap()),
