@@ -85,6 +85,17 @@ impl Context {
     }
 }
 
+#[cfg(test)]
+impl Context {
+    /// A distribution point in a new folder, enrolled at a plain site.
+    pub(crate) fn for_test(folder: &std::path::Path, site_url: &str, clock: SharedClock) -> Arc<Self> {
+        let holder = Holder::open(folder, Arc::clone(&clock)).unwrap();
+        let state = State::open(&folder.join("state.redb"));
+        let site = Site::new(&crate::identity::Identity::for_test(site_url)).unwrap();
+        Arc::new(Self::new(holder, state, Arc::new(Metrics::new()), site, clock))
+    }
+}
+
 /// Tells a job to stop, its blocking parts too.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {

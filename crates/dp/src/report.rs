@@ -90,3 +90,32 @@ async fn post(context: &Context, facts_max: usize) -> Result<Posted, net::NetErr
     context.remember(move |state| state.delivered(&batch)).await;
     Ok(Posted::Delivered)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use agent::Event;
+
+    #[tokio::test]
+    async fn a_site_that_never_answers_holds_up_a_stop_for_its_limit_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let clock = clock::ManualClock::new(jiff::Timestamp::UNIX_EPOCH);
+        let context = Context::for_test(folder.path(), &url, clock.clone());
+        context.state.push(context.fact("PS100001", 1, Event::Removed));
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(run(Arc::clone(&context), stop.clone()));
+        let connection = silent.accept().await.unwrap();
+        stop.cancel();
+        let mut looks = 0;
+        while !running.is_finished() {
+            looks += 1;
+            assert!(looks < 10_000, "the stop waits for an answer that never comes");
+            clock.advance(LAST_POST);
+            tokio::task::yield_now().await;
+        }
+        drop(connection);
+        assert_eq!(context.state.facts_count(), 1, "the fact waits for the next start");
+    }
+}

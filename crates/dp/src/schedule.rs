@@ -145,19 +145,10 @@ mod tests {
         assert_eq!(next_look(&rows, Timestamp::from_second(190).unwrap()), Duration::from_secs(10));
     }
 
-    fn context(folder: &std::path::Path) -> Arc<Context> {
-        let clock = clock::SystemClock::shared();
-        let holder = content::holder::Holder::open(folder, Arc::clone(&clock)).unwrap();
-        let state = crate::state::State::open(&folder.join("state.redb"));
-        let identity = crate::identity::Identity::for_test("http://127.0.0.1:9");
-        let site = crate::site::Site::new(&identity).unwrap();
-        Arc::new(Context::new(holder, state, Arc::new(crate::metrics::Metrics::new()), site, clock))
-    }
-
     #[tokio::test]
     async fn a_job_that_panics_has_failed_and_waits_like_any_other() {
         let folder = tempfile::tempdir().unwrap();
-        let context = context(folder.path());
+        let context = Context::for_test(folder.path(), "http://127.0.0.1:9", clock::SystemClock::shared());
         let wanted = row("PS100001", 2, 0, false, None).desired;
         let reply = agent::DesiredReply { revision: 1, more: false, packages: vec![wanted] };
         context.state.apply(&reply, context.clock.now());
@@ -175,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn a_suspicion_that_comes_during_a_job_outlives_it() {
         let folder = tempfile::tempdir().unwrap();
-        let context = context(folder.path());
+        let context = Context::for_test(folder.path(), "http://127.0.0.1:9", clock::SystemClock::shared());
         context.suspect("PS100001");
         for repair in [true, false] {
             if repair {
