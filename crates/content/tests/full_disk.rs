@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use clock::ManualClock;
 use content::{LocalStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, SnapshotError, StoreError};
-use support::{code, open_on, restore, snapshot, tree, write};
+use support::{code, objects, open_on, restore, snapshot, tree, write};
 
 /// A mounted tmpfs; unmounted on drop.
 struct SmallDisk(tempfile::TempDir);
@@ -104,9 +104,11 @@ fn an_index_that_met_a_full_disk_works_again_when_there_is_room() {
     for i in 0..200 {
         write(&source, &[(format!("f{i}.sys").as_str(), &code(i, 300))]);
     }
+    let packs = objects(&folder.path().join("library/packs"));
     store.to_fill.store(1, Ordering::Relaxed);
     let error = snapshot(&library, &source, Some(first)).unwrap_err();
     assert!(matches!(error, SnapshotError::NoSpace), "{error:?}");
+    assert_eq!(objects(&folder.path().join("library/packs")), packs, "what it took is given back");
 
     fs::remove_file(filler).unwrap();
     assert_eq!(restore(&library, first).unwrap(), kept, "what was published is there, without a restart");
