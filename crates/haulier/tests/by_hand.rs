@@ -135,6 +135,8 @@ async fn tokens_sign_in_until_they_are_revoked_and_every_change_is_on_record() {
     hierarchy.text(&create).await;
     assert_eq!(hierarchy.haulier(&create).await.status.code(), Some(1), "nobody is replaced by accident");
     hierarchy.text(&["user", "set", "bob", "--role", "operator"]).await;
+    let bobs = hierarchy.text(&["token", "create", "bob", "--label", "bob's"]).await;
+    assert_eq!(list_with(bobs.trim()).await, Some(0), "an administrator makes tokens for others");
     assert_eq!(hierarchy.json(&["user", "list"]).await[1]["Role"], "operator");
     let messages = hierarchy.json(&["status", "--messages"]).await;
     let texts: Vec<&str> =

@@ -212,7 +212,8 @@ pub(crate) enum TokenCommand {
     #[command(after_help = "Example: haulier token create operator1 --label nightly --days 90")]
     Create {
         /// The user that the token signs in as.
-        user: String,
+        #[arg(value_name = "USER")]
+        owner: String,
         /// What it is for.
         #[arg(long)]
         label: String,
@@ -254,8 +255,25 @@ mod tests {
         assert!(found.len() > 25 && without.is_empty(), "no example: {without:?}");
     }
 
+    /// clap keeps arguments by name: one of a command's own with a global's name would take its place.
+    fn shadowed(command: &clap::Command, globals: &[String], found: &mut Vec<String>) {
+        for argument in command.get_arguments() {
+            let id = argument.get_id().to_string();
+            if !argument.is_global_set() && globals.contains(&id) {
+                found.push(format!("{} {id}", command.get_name()));
+            }
+        }
+        command.get_subcommands().for_each(|inner| shadowed(inner, globals, found));
+    }
+
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        let command = Cli::command();
+        let globals = command.get_arguments().filter(|argument| argument.is_global_set());
+        let globals: Vec<String> = globals.map(|argument| argument.get_id().to_string()).collect();
+        let mut found = Vec::new();
+        shadowed(&command, &globals, &mut found);
+        assert!(globals.len() > 5 && found.is_empty(), "{found:?}");
+        command.debug_assert();
     }
 }

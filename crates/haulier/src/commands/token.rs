@@ -14,12 +14,12 @@ const CLASS: &str = "Haulier_Token";
 pub(crate) async fn run(command: &TokenCommand, remote: &Remote, format: Format) -> Result<()> {
     match command {
         TokenCommand::List => list(remote, format).await,
-        TokenCommand::Create { user, label, days } => {
-            let parameters = json!({ "UserName": user, "Label": label, "LifeDays": days });
+        TokenCommand::Create { owner, label, days } => {
+            let parameters = json!({ "UserName": owner, "Label": label, "LifeDays": days });
             let reply = remote.invoke_static(CLASS, "Create", &parameters).await?;
             let token = reply["Token"].as_str().context("the site sent no token")?;
             match format {
-                Format::Json => output::json(&json!({ "UserName": user, "Label": label, "Token": token })),
+                Format::Json => output::json(&json!({ "UserName": owner, "Label": label, "Token": token })),
                 Format::Text => output::line(token),
             }
             Ok(())
