@@ -131,9 +131,10 @@ async fn serve(args: &DpRun, site: &SiteAddress) -> Result<()> {
         content_url: config.content_url,
     };
     let dp = dp::Dp::start(options, SystemClock::shared()).await?;
-    output::line(format_args!("listening on {}", dp.url()));
+    // Whoever reads the next line may send SIGTERM at once.
     let shutdown = CancellationToken::new();
     shutdown_on_signal(&shutdown)?;
+    output::line(format_args!("listening on {}", dp.url()));
     dp.run(shutdown).await;
     Ok(())
 }

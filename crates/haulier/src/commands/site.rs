@@ -142,10 +142,10 @@ async fn serve(args: &SiteRun) -> Result<()> {
     )
     .await?;
     let router = router(&site, ca, &listener);
-    output::line(format_args!("listening on {}", listener.url()));
-
     let shutdown = CancellationToken::new();
     shutdown_on_signal(&shutdown)?;
+    output::line(format_args!("listening on {}", listener.url()));
+
     let workers = tokio::spawn({
         let (site, shutdown) = (site.clone(), shutdown.clone());
         async move {
