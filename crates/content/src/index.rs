@@ -390,15 +390,18 @@ impl Tables<'_> {
         entries: &[PackEntry],
     ) -> Result<(), Error> {
         let mut packs = self.write.open_table(PACKS)?;
-        if packs.get(id.as_bytes())?.is_some() {
-            return Ok(());
-        }
-        let mut numbers = self.write.open_table(PACK_NUMBERS)?;
-        let number = match numbers.last()? {
-            Some((last, _)) => last.value() + 1,
-            None => 0,
+        let known = packs.get(id.as_bytes())?.map(|value| PackRecord::decode(value.value())).transpose()?;
+        let number = match known {
+            Some(PackRecord { retired: None, .. }) => return Ok(()),
+            // Written again while it waited to go: it serves again, under its old number.
+            Some(retired) => retired.number,
+            None => {
+                let mut numbers = self.write.open_table(PACK_NUMBERS)?;
+                let number = numbers.last()?.map_or(0, |(last, _)| last.value() + 1);
+                numbers.insert(number, id.as_bytes())?;
+                number
+            }
         };
-        numbers.insert(number, id.as_bytes())?;
         let record = PackRecord { number, added, retired: None, bytes, footer };
         packs.insert(id.as_bytes(), &record.encode()[..])?;
         let mut chunks = self.write.open_table(CHUNKS)?;
@@ -407,6 +410,7 @@ impl Tables<'_> {
                 Some(bytes) => decode_locations(entry.chunk, bytes.value())?,
                 None => Vec::new(),
             };
+            locations.retain(|location| location.pack != number || location.entry != *entry);
             locations.push(Location { pack: number, entry: entry.clone() });
             chunks.insert(entry.chunk.as_bytes(), &encode_locations(&locations)[..])?;
         }

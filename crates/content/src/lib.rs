@@ -4,7 +4,7 @@
 //! Knows no network and no database of the site. All of it blocks; a caller on an async runtime uses its
 //! blocking threads. `docs/format.md` describes the bytes.
 //!
-//! * [`format`]: the stored formats, pure functions.
+//! * [`mod@format`]: the stored formats, pure functions.
 //! * [`store`]: where objects live, one small trait.
 //! * [`holder`]: the receiving side.
 

@@ -1,6 +1,6 @@
 //! The distribution point: makes true what its site wants, and serves it.
 //!
-//! Four loops share one [`context::Context`]: `reconcile` learns what the site wants, `schedule` runs a job
+//! Four loops share one `Context`: `reconcile` learns what the site wants, `schedule` runs a job
 //! for each package that is not there yet, `report` tells the site what happened, and the content listener
 //! serves what is held, site or no site. The crate knows the agent API and not the site behind it.
 

@@ -41,6 +41,7 @@ impl Site {
         Ok(VerifyReport {
             chunks_repaired: report.chunks_repaired + mended.chunks_repaired,
             lost: mended.lost,
+            more: report.more || mended.more,
             ..report
         })
     }

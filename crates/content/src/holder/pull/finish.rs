@@ -17,7 +17,7 @@ use crate::{FileHash, Manifest, ManifestId, PackId};
 
 impl Pull {
     /// Makes the version durable: one sync for all its files, then one transaction. It is not served
-    /// before [`Holder::activate`](super::Holder::activate).
+    /// before `Holder::activate`.
     pub fn finish(&self) -> Result<Installed, HolderError> {
         let content = self.content.get().ok_or(HolderError::Incomplete { files_missing: self.root.files })?;
         let files_missing = content.assembly.files_lacking();
