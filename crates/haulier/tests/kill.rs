@@ -44,7 +44,6 @@ async fn nothing_is_lost_or_wrong_when_processes_are_killed_at_random() {
 
     let reader = Reader::start(&hierarchy, &package);
     let mut kills = 0;
-    let mut unsettled_kills = 0;
     let mut round = 0;
     while kills < kills_wanted {
         round += 1;
@@ -52,8 +51,9 @@ async fn nothing_is_lost_or_wrong_when_processes_are_killed_at_random() {
         hierarchy.text(&["package", "refresh", &package]).await;
         for _ in 0..KILLS_PER_ROUND.min(kills_wanted - kills) {
             SystemClock.sleep(Duration::from_millis(random.below(KILL_WITHIN_MS) as u64)).await;
-            if !holds_round(&hierarchy, &package, round).await {
-                unsettled_kills += 1;
+            // A kill of settled processes proves little: the next round begins instead.
+            if holds_round(&hierarchy, &package, round).await {
+                break;
             }
             let server = match random.below(3) {
                 0 => &mut hierarchy.site,
@@ -70,8 +70,6 @@ async fn nothing_is_lost_or_wrong_when_processes_are_killed_at_random() {
     }
     let looks = reader.stop().await;
     assert!(looks > 0, "the reader looked at nothing");
-    // A kill between rounds proves little: most must have hit a refresh, a transfer or an install.
-    assert!(unsettled_kills * 2 > kills, "only {unsettled_kills} of {kills} kills hit unfinished work");
     let states =
         hierarchy.wait_for_states(&package, |states| states.iter().all(|state| state["State"] == 0)).await;
     assert!(states.iter().all(|state| state["InstalledVersion"] == state["SourceVersion"]), "{states:#?}");
