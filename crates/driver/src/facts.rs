@@ -1,0 +1,174 @@
+//! What is known about one driver: one INF file and the content it names.
+
+use crate::Diagnostic;
+use crate::inf::Decoration;
+
+/// Everything that an import stores about one driver.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DriverFacts {
+    /// SHA-256 over the content hash and the INF's path in lower case, lower hex. The same driver imported again
+    /// has the same id.
+    pub id: String,
+    /// The INF's path relative to the content folder, as on disk, with `/`.
+    pub inf_file: String,
+    /// The content folder.
+    pub content: ContentFacts,
+    /// `Class`, with its strings replaced.
+    pub class: String,
+    /// `ClassGuid`, lower case with braces; empty when missing.
+    pub class_guid: String,
+    /// `Provider` from the neutral strings.
+    pub provider: String,
+    /// The date of DriverVer; `None` if it is missing or invalid.
+    pub date: Option<DriverDate>,
+    /// The version of DriverVer; `None` if it is missing or invalid.
+    pub version: Option<DriverVersion>,
+    /// The version as the INF spells it, for example `9.00.00.21`.
+    pub version_text: String,
+    /// What kind of INF it is.
+    pub kind: DriverKind,
+    /// What the catalog says about the INF.
+    pub signature: Signature,
+    /// Whether any service of it starts at boot, or `BootCritical` is set.
+    pub boot_start: bool,
+    /// Whether it was named by a txtsetup.oem as a mass-storage driver.
+    pub boot_critical: bool,
+    /// The models sections that the manufacturer lines reach, in order, empty ones included.
+    pub models: Vec<ModelsFacts>,
+    /// The ids ([`crate::platform::Platform::id`]) of the supported platforms.
+    pub platforms: Vec<String>,
+    /// The files that the INF names, its catalogs and itself, without duplicates, by path.
+    pub payload: Vec<PayloadFile>,
+    /// The description of the first device that it supports; empty without devices.
+    pub display_name: String,
+    /// Everything found on the way.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// A folder of files as one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContentFacts {
+    /// SHA-256 over the sorted list of (path in lower case, size, SHA-256 of the bytes), lower hex.
+    pub hash: String,
+    /// Files.
+    pub files: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+/// A day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DriverDate {
+    /// For example 2026.
+    pub year: u16,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+}
+
+/// Four numbers below 65535, compared part by part; missing ones are 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DriverVersion(pub [u16; 4]);
+
+/// What kind of INF it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DriverKind {
+    /// A driver with models.
+    Base,
+    /// Class Extension, with its ExtensionId, lower case with braces.
+    Extension(String),
+    /// Class SoftwareComponent.
+    SoftwareComponent,
+    /// DefaultInstall without models.
+    Primitive,
+}
+
+/// What the catalogs of a driver prove.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    /// The verdict.
+    pub state: SignatureState,
+    /// The subject's common name of the signing certificate; empty without a signer.
+    pub signer: String,
+    /// SpcSpOpusInfo's program name; empty without.
+    pub program: String,
+    /// Whether the signing certificate may sign as Windows hardware quality labs do.
+    pub whql: bool,
+}
+
+/// The verdict on a driver's signature.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignatureState {
+    /// The catalog is intact, lists the INF, and its chain ends at a configured root.
+    Trusted,
+    /// As `Trusted`, but the chain ends at no configured root.
+    SignerNotTrusted,
+    /// The catalog is intact, but the INF's hash is not in it.
+    InfNotCovered,
+    /// The catalog is intact, but a payload file that is there has a hash that is not in it.
+    PayloadNotCovered,
+    /// The catalog's signature does not fit its bytes.
+    Broken,
+    /// The catalog has no signer.
+    NoSigner,
+    /// The named catalog is not there.
+    CatalogMissing,
+    /// The named catalog is no catalog.
+    CatalogUnreadable,
+    /// The INF names no catalog.
+    NoCatalog,
+}
+
+/// One models section as one manufacturer line names it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelsFacts {
+    /// The manufacturer, with its strings replaced.
+    pub manufacturer: String,
+    /// Which manufacturer line names it, from 0: at most one section of a line applies to an OS.
+    pub line: u32,
+    /// `None` for the undecorated section.
+    pub decoration: Option<Decoration>,
+    /// In order.
+    pub devices: Vec<Device>,
+}
+
+/// One line of a models section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// With its strings replaced.
+    pub description: String,
+    /// The section that installs it, undecorated.
+    pub install_section: String,
+    /// In the INF's case; empty where the line gives only compatible ids.
+    pub hardware_id: String,
+    /// In the INF's case.
+    pub compatible_ids: Vec<String>,
+    /// `FeatureScore` of the install section; 0xFF without.
+    pub feature_score: u8,
+    /// `ExcludeID` of the install section.
+    pub exclude_ids: Vec<String>,
+    /// Whether the install section that applies is decorated with `.nt` or `.nt<architecture>`.
+    pub nt_section: bool,
+}
+
+/// A file that belongs to a driver.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayloadFile {
+    /// Relative to the content folder, with `/`; as on disk where it is there, else as the INF spells it.
+    pub path: String,
+    /// The architectures (`x86`, `amd64`, ...) that it is for, in that spelling; empty for all.
+    pub architectures: Vec<String>,
+    /// Whether it is there, also compressed or inside a cabinet.
+    pub present: bool,
+    /// Whether a catalog of the driver lists one of its hashes; `None` where there is no readable catalog.
+    pub covered: Option<bool>,
+}
+
+impl SignatureState {
+    /// Whether the driver counts as signed: an intact catalog covers its INF.
+    #[must_use]
+    pub fn is_signed(self) -> bool {
+        matches!(self, Self::Trusted | Self::SignerNotTrusted)
+    }
+}
