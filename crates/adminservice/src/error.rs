@@ -5,6 +5,7 @@ use http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICAT
 use http::{HeaderValue, StatusCode};
 use provider::{Fault, ProviderError};
 use serde_json::{Map, Value as Json, json};
+use signin::SignInError;
 use site::SiteError;
 
 use crate::{entity, list};
@@ -50,20 +51,14 @@ pub(crate) enum ApiError {
         /// The methods that it takes.
         allow: &'static str,
     },
-    /// No credentials, or none that are understood.
-    #[error("sign in with Basic or Bearer authentication")]
-    Unauthenticated,
-    /// Credentials over an open connection.
-    #[error("credentials over plain HTTP are accepted from this machine only; use https")]
-    OpenConnection,
     /// More long lists are asked for than are made at once and may wait.
     #[error(
         "too many long lists are asked for at once; try again shortly, or ask for less with $filter and $top"
     )]
     Busy,
-    /// The site did not accept the credentials, or could not check them.
+    /// Nobody is signed in.
     #[error(transparent)]
-    Access(SiteError),
+    SignIn(#[from] SignInError),
     /// The provider refused or failed.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -77,10 +72,8 @@ impl ApiError {
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UrlTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::OpenConnection => StatusCode::FORBIDDEN,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Access(error) => access_status(error),
+            Self::SignIn(error) => sign_in_status(error),
             Self::Provider(error) => fault_status(&error.fault),
         }
     }
@@ -93,13 +86,12 @@ impl ApiError {
                 vec![(ALLOW, HeaderValue::from_static("GET"))]
             }
             Self::Busy => vec![(RETRY_AFTER, HeaderValue::from(list::RETRY_AFTER.as_secs()))],
-            Self::Access(SiteError::TooManyFailures { retry_after_s }) => {
+            Self::SignIn(SignInError::Refused(SiteError::TooManyFailures { retry_after_s })) => {
                 vec![(RETRY_AFTER, HeaderValue::from(*retry_after_s))]
             }
-            _ if self.status() == StatusCode::UNAUTHORIZED => vec![
-                (WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"Haulier\", charset=\"UTF-8\"")),
-                (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"Haulier\"")),
-            ],
+            _ if self.status() == StatusCode::UNAUTHORIZED => signin::CHALLENGES
+                .map(|challenge| (WWW_AUTHENTICATE, HeaderValue::from_static(challenge)))
+                .to_vec(),
             _ => Vec::new(),
         }
     }
@@ -117,10 +109,14 @@ impl ApiError {
 }
 
 /// The credentials' own refusals; while they are checked the site can fail as it can elsewhere.
-fn access_status(error: &SiteError) -> StatusCode {
+fn sign_in_status(error: &SignInError) -> StatusCode {
     match error {
-        SiteError::InvalidCredentials | SiteError::InvalidToken => StatusCode::UNAUTHORIZED,
-        other => site_status(other),
+        SignInError::Unauthenticated
+        | SignInError::Refused(SiteError::InvalidCredentials | SiteError::InvalidToken) => {
+            StatusCode::UNAUTHORIZED
+        }
+        SignInError::OpenConnection => StatusCode::FORBIDDEN,
+        SignInError::Refused(other) => site_status(other),
     }
 }
 

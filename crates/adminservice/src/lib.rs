@@ -1,10 +1,9 @@
 //! The AdminService: the provider over HTTP, as OData v4.
 //!
-//! A request goes through the same steps each time: who calls (`auth`), what the URL means (`url`,
+//! A request goes through the same steps each time: who calls (`signin`), what the URL means (`url`,
 //! `options`, `filter`), which of the few things is asked (`request`), the provider, and back to JSON
 //! (`entity`). No rule of the domain is here; what a class can do is the provider's to say.
 
-mod auth;
 mod body;
 mod entity;
 mod error;

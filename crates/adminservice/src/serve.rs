@@ -23,7 +23,7 @@ use crate::error::ApiError;
 use crate::list::{ListLimits, Turns};
 use crate::options::{self, Options};
 use crate::request::Request;
-use crate::{auth, body, list, metadata};
+use crate::{body, list, metadata};
 
 /// The longest body that is read, in bytes: an icon in base64 with room to spare.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -77,7 +77,7 @@ async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Req
 
 impl Service {
     async fn answer(&self, parts: &Parts, body: Body) -> Result<Response, ApiError> {
-        let actor = auth::authenticate(&self.site, parts.extensions.get::<Peer>(), &parts.headers).await?;
+        let actor = signin::authenticate(&self.site, parts.extensions.get::<Peer>(), &parts.headers).await?;
         let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or(""));
         if path.len() + query.len() > URL_BYTES_MAX {
             return Err(ApiError::UrlTooLong { limit: URL_BYTES_MAX });

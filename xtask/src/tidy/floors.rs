@@ -34,7 +34,7 @@ const KEEPERS: [(&[&str], &[&str], &str); 6] = [
 ];
 
 /// Crates that compute and store, and know no network and no async runtime.
-const NETLESS: [&str; 4] = ["agent", "cim", "content", "samples"];
+const NETLESS: [&str; 5] = ["agent", "cim", "content", "driver", "samples"];
 const NETWORK: [&str; 9] =
     ["tokio", "tokio-util", "hyper", "hyper-util", "axum", "tower", "tower-http", "reqwest", "rustls"];
 

@@ -1,16 +1,32 @@
-//! Who calls: Basic or Bearer, over TLS or from this machine.
+//! Who calls: Basic or Bearer, over TLS or from this machine. Every front end that people and their scripts use
+//! asks here.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use net::Peer;
-use site::{Actor, Site};
-
-use crate::error::ApiError;
+use site::{Actor, Site, SiteError};
 
 /// The longest credentials that are read, in bytes; password hashing must not be fed megabytes.
 const CREDENTIALS_BYTES_MAX: usize = 4 * 1024;
+
+/// Why nobody is signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// No credentials, or none that are understood.
+    #[error("sign in with Basic or Bearer authentication")]
+    Unauthenticated,
+    /// Credentials over an open connection.
+    #[error("credentials over plain HTTP are accepted from this machine only; use https")]
+    OpenConnection,
+    /// The site did not accept the credentials, or could not check them.
+    #[error(transparent)]
+    Refused(#[from] SiteError),
+}
+
+/// The two challenges of an answer with status 401, for its WWW-Authenticate headers.
+pub const CHALLENGES: [&str; 2] = ["Basic realm=\"Haulier\", charset=\"UTF-8\"", "Bearer realm=\"Haulier\""];
 
 /// What a request says about who calls.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,23 +35,22 @@ enum Credentials {
     Bearer(String),
 }
 
-/// The user behind a request.
-pub(crate) async fn authenticate(
+/// The user behind a request. `peer` is what `net` set as the request's extension; without it nobody is signed in.
+pub async fn authenticate(
     site: &Site,
     peer: Option<&Peer>,
     headers: &HeaderMap,
-) -> Result<Actor, ApiError> {
-    let header = headers.get(AUTHORIZATION).ok_or(ApiError::Unauthenticated)?;
-    let credentials = header.to_str().ok().and_then(read).ok_or(ApiError::Unauthenticated)?;
+) -> Result<Actor, SignInError> {
+    let header = headers.get(AUTHORIZATION).ok_or(SignInError::Unauthenticated)?;
+    let credentials = header.to_str().ok().and_then(read).ok_or(SignInError::Unauthenticated)?;
     // Checked before the password, so that an open connection learns nothing about it.
     if !peer.is_some_and(|peer| peer.secure || peer.is_loopback()) {
-        return Err(ApiError::OpenConnection);
+        return Err(SignInError::OpenConnection);
     }
-    match credentials {
-        Credentials::Basic { user, password } => site.authenticate_password(&user, &password).await,
-        Credentials::Bearer(token) => site.authenticate_token(&token).await,
-    }
-    .map_err(ApiError::Access)
+    Ok(match credentials {
+        Credentials::Basic { user, password } => site.authenticate_password(&user, &password).await?,
+        Credentials::Bearer(token) => site.authenticate_token(&token).await?,
+    })
 }
 
 fn read(header: &str) -> Option<Credentials> {
