@@ -73,6 +73,7 @@ fn value(stored: site::Value) -> Value {
         site::Value::Text(text) => Value::String(text),
         site::Value::Integer(number) => Value::from(number),
         site::Value::Boolean(truth) => Value::Boolean(truth),
+        site::Value::TextList(texts) => Value::Array(texts.into_iter().map(Value::String).collect()),
         site::Value::DateTime(at) => Value::DateTime(DateTime::from_timestamp(at)),
     }
 }

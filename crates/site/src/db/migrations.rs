@@ -15,7 +15,9 @@ const VIEWS: &str = include_str!("../../migrations/shared/0002_views.sql");
 
 const HAULIER_VIEWS: &str = include_str!("../../migrations/shared/0003_haulier_views.sql");
 
-const STEPS: [Step; 3] = [
+const DRIVER_VIEWS: &str = include_str!("../../migrations/shared/0005_driver_views.sql");
+
+const STEPS: [Step; 5] = [
     Step {
         version: 1,
         name: "base",
@@ -24,6 +26,13 @@ const STEPS: [Step; 3] = [
     },
     Step { version: 2, name: "views", sqlite: VIEWS, postgres: VIEWS },
     Step { version: 3, name: "haulier views", sqlite: HAULIER_VIEWS, postgres: HAULIER_VIEWS },
+    Step {
+        version: 4,
+        name: "drivers",
+        sqlite: include_str!("../../migrations/sqlite/0004_drivers.sql"),
+        postgres: include_str!("../../migrations/postgres/0004_drivers.sql"),
+    },
+    Step { version: 5, name: "driver views", sqlite: DRIVER_VIEWS, postgres: DRIVER_VIEWS },
 ];
 
 pub(super) fn sqlite() -> Migrator {

@@ -5,10 +5,10 @@
 //! whatever the database's locale is.
 
 use cim::Value;
-use cim::query::{Direction, Expr as Condition, Operator, Query, Select};
+use cim::query::{Direction, Expr as Condition, LikePattern, LikePiece, Operator, Query, Select};
 use sea_query::extension::postgres::PgBinOper;
 use sea_query::extension::sqlite::SqliteBinOper;
-use sea_query::{Expr, ExprTrait, Func, LikeExpr, Order, SelectStatement};
+use sea_query::{BinOper, Expr, ExprTrait, Func, LikeExpr, Order, SelectStatement};
 
 use super::pattern;
 use super::views::{CONSTANT_LISTS, Column, Kind, View};
@@ -26,6 +26,9 @@ const TEXT_CHARS_MAX: usize = 4_096;
 
 /// Columns whose plain values are compared, since their tables have indexes on them.
 const UPPER_CASE: [&str; 3] = ["PackageID", "SecureObjectID", "SiteCode"];
+
+/// Standard SQL's concatenation of texts.
+const CONCATENATE: BinOper = BinOper::Custom("||");
 
 /// A query, ready to run.
 pub(super) struct Compiled {
@@ -125,7 +128,12 @@ impl Compiler {
             Condition::Compare { property, op, value } => self.compare(property, *op, value),
             Condition::IsNull { property } => {
                 self.count_terms(1)?;
-                Ok(Expr::col(self.column(property)?.name).is_null())
+                let column = self.column(property)?;
+                Ok(match column.kind {
+                    // A client sees no difference between no list and an empty one.
+                    Kind::TextList => Expr::col(column.name).eq(""),
+                    _ => Expr::col(column.name).is_null(),
+                })
             }
             Condition::In { property, values } => self.one_of(property, values),
             Condition::Like { property, pattern } => self.like(property, pattern),
@@ -157,6 +165,9 @@ impl Compiler {
     fn compare(&mut self, property: &str, op: Operator, value: &Value) -> Result<Expr> {
         self.count_terms(1)?;
         let column = self.column(property)?;
+        if column.kind == Kind::TextList {
+            return self.element(column, op, value);
+        }
         let fitted = match fit(column, value)? {
             Fitted::Value(fitted) => fitted,
             Fitted::Below => {
@@ -178,8 +189,17 @@ impl Compiler {
     }
 
     fn one_of(&mut self, property: &str, values: &[Value]) -> Result<Expr> {
-        self.count_terms(values.len())?;
         let column = self.column(property)?;
+        if column.kind == Kind::TextList {
+            let element = |value: &Value| Condition::AnyElement {
+                property: property.to_owned(),
+                op: Operator::Eq,
+                value: value.clone(),
+            };
+            let any: Vec<Condition> = values.iter().map(element).collect();
+            return if any.is_empty() { Ok(always(column, false)) } else { self.joined(&any, 0, false) };
+        }
+        self.count_terms(values.len())?;
         let mut fitted = Vec::with_capacity(values.len());
         for value in values {
             if let Fitted::Value(value) = fit(column, value)? {
@@ -192,8 +212,12 @@ impl Compiler {
         Ok(self.equatable(column).is_in(fitted))
     }
 
-    fn like(&mut self, property: &str, like: &cim::query::LikePattern) -> Result<Expr> {
+    fn like(&mut self, property: &str, like: &LikePattern) -> Result<Expr> {
         self.count_terms(1)?;
+        let column = self.column(property)?;
+        if column.kind == Kind::TextList {
+            return self.element_like(column, like);
+        }
         let left = self.text(property)?;
         let short = |text: &str| check_length(text);
         Ok(match (pattern::like(like), self.dialect) {
@@ -214,9 +238,71 @@ impl Compiler {
         })
     }
 
-    /// The lists that the views' classes have are the same in every instance, so the answer is known here.
     fn any_element(&mut self, property: &str, op: Operator, value: &Value) -> Result<Expr> {
         self.count_terms(1)?;
+        match self.view.column(property) {
+            Some(column) if column.kind == Kind::TextList => self.element(column, op, value),
+            _ => self.constant_element(property, op, value),
+        }
+    }
+
+    /// Whether any element of a stored list is, or is not, this text. Each element is there once.
+    fn element(&self, column: &Column, op: Operator, value: &Value) -> Result<Expr> {
+        let Value::String(text) = value else {
+            return Err(invalid(format!("{} has texts; it is compared with something else", column.name)));
+        };
+        check_length(text)?;
+        let text = text.to_ascii_lowercase();
+        // No element is empty or has a newline.
+        let possible = !text.is_empty() && !text.contains('\n');
+        match op {
+            Operator::Eq if possible => {
+                let pattern = format!("%\n{}\n%", pattern::like_text(&text));
+                Ok(self.enclosed(column).like(LikeExpr::new(pattern).escape('\\')))
+            }
+            Operator::Eq => Ok(always(column, false)),
+            Operator::Ne => Ok(Expr::col(column.name).ne("").and(self.folded(column).ne(text))),
+            _ => Err(invalid(format!("elements of {} have no order that can be queried", column.name))),
+        }
+    }
+
+    /// Whether any element of a stored list has the text, at its start or end if that is asked.
+    fn element_has(&self, column: &Column, text: &str, starts: bool, ends: bool) -> Expr {
+        if text.contains('\n') {
+            return always(column, false);
+        }
+        let edge = |at_edge: bool| if at_edge { "\n" } else { "" };
+        let pattern = format!("%{}{}{}%", edge(starts), pattern::like_text(text), edge(ends));
+        let has = self.enclosed(column).like(LikeExpr::new(pattern).escape('\\'));
+        // An empty text is in every element, but not in no element.
+        Expr::col(column.name).ne("").and(has)
+    }
+
+    /// A pattern of one text with `%` around it can be asked of the joined text; others would match across elements.
+    fn element_like(&self, column: &Column, like: &LikePattern) -> Result<Expr> {
+        let (starts, ends, text) = match like.pieces.as_slice() {
+            [LikePiece::Any] => (false, false, ""),
+            [LikePiece::Text(text)] => (true, true, text.as_str()),
+            [LikePiece::Text(text), LikePiece::Any] => (true, false, text.as_str()),
+            [LikePiece::Any, LikePiece::Text(text)] => (false, true, text.as_str()),
+            [LikePiece::Any, LikePiece::Text(text), LikePiece::Any] => (false, false, text.as_str()),
+            _ => {
+                let rule = "an array is matched with one text and % before or after it";
+                return Err(invalid(format!("{}: {rule}", column.name)));
+            }
+        };
+        check_length(text)?;
+        Ok(self.element_has(column, text, starts, ends))
+    }
+
+    /// A stored list with a newline before and after every element.
+    fn enclosed(&self, column: &Column) -> Expr {
+        let joined = Expr::val("\n").binary(CONCATENATE, self.folded(column));
+        joined.binary(CONCATENATE, Expr::val("\n"))
+    }
+
+    /// Some lists are the same in every instance, so the answer is known here.
+    fn constant_element(&self, property: &str, op: Operator, value: &Value) -> Result<Expr> {
         let list = CONSTANT_LISTS
             .iter()
             .find(|(view, name, _)| *view == self.view.name && name.eq_ignore_ascii_case(property));
@@ -241,6 +327,10 @@ impl Compiler {
     fn has_text(&mut self, property: &str, text: &str, before: &str, after: &str) -> Result<Expr> {
         self.count_terms(1)?;
         check_length(text)?;
+        let column = self.column(property)?;
+        if column.kind == Kind::TextList {
+            return Ok(self.element_has(column, text, before.is_empty(), after.is_empty()));
+        }
         let sql = format!("{before}{}{after}", pattern::like_text(text));
         Ok(self.text(property)?.like(LikeExpr::new(sql).escape('\\')))
     }
@@ -271,8 +361,10 @@ impl Compiler {
     fn folded(&self, column: &Column) -> Expr {
         let plain = Expr::col(column.name);
         match (column.kind, self.dialect) {
-            (Kind::Text, Dialect::Sqlite) => Expr::from(Func::lower(plain)),
-            (Kind::Text, Dialect::Postgres) => Expr::cust_with_expr(r#"LOWER($1 COLLATE "C")"#, plain),
+            (Kind::Text | Kind::TextList, Dialect::Sqlite) => Expr::from(Func::lower(plain)),
+            (Kind::Text | Kind::TextList, Dialect::Postgres) => {
+                Expr::cust_with_expr(r#"LOWER($1 COLLATE "C")"#, plain)
+            }
             _ => plain,
         }
     }
@@ -306,6 +398,7 @@ fn fit(column: &Column, value: &Value) -> Result<Fitted> {
         (Kind::Text, Value::String(text)) => fit_text(column, text),
         (Kind::Text, Value::Integer(number)) => fit_text(column, &number.to_string()),
         (Kind::Text, _) => wrong("text"),
+        (Kind::TextList, _) => wrong("one of its texts"),
         (Kind::Integer | Kind::Boolean, Value::Boolean(truth)) => Ok(fit_number(i128::from(*truth))),
         (Kind::Boolean, Value::Integer(number)) => Ok(fit_number(i128::from(*number != 0))),
         (Kind::Boolean, Value::String(text)) => match text.trim().to_ascii_lowercase().as_str() {

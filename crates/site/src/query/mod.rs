@@ -1,6 +1,7 @@
 //! Provider queries: a checked query tree in, rows of a view out. Nothing is filtered in memory.
 
 mod compile;
+mod driver_views;
 mod haulier_views;
 mod pattern;
 pub mod views;
@@ -25,6 +26,8 @@ pub enum Value {
     Boolean(bool),
     /// A time.
     DateTime(Timestamp),
+    /// Texts.
+    TextList(Vec<String>),
 }
 
 /// The answer to a query.
@@ -68,6 +71,12 @@ fn read(row: &Row, column: &Column) -> Result<Value> {
         Kind::Text => Ok(row.get::<Option<String>>(column.name)?.map_or(Value::Null, Value::Text)),
         Kind::Integer => integer(Value::Integer),
         Kind::Boolean => integer(|number| Value::Boolean(number != 0)),
+        Kind::TextList => Ok(Value::TextList(list(&row.get::<String>(column.name)?))),
         Kind::DateTime => Ok(row.time_or_null(column.name)?.map_or(Value::Null, Value::DateTime)),
     }
+}
+
+/// The elements of a stored list.
+pub(crate) fn list(stored: &str) -> Vec<String> {
+    stored.split('\n').filter(|element| !element.is_empty()).map(str::to_owned).collect()
 }

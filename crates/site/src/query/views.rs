@@ -2,6 +2,10 @@
 //!
 //! A test compares this table with the views themselves on both back ends.
 
+use super::driver_views::{
+    CATEGORY_INSTANCE, CI_TO_CONTENT, DRIVER, DRIVER_MODEL, HAULIER_DRIVER_DETAIL, HAULIER_DRIVER_IMPORT,
+    HAULIER_DRIVER_IMPORT_ITEM, SUPPORTED_PLATFORMS,
+};
 use super::haulier_views::{
     HAULIER_CONTENT_LIBRARY, HAULIER_DISTRIBUTION_POINT, HAULIER_DISTRIBUTION_STATE, HAULIER_PACKAGE_STATE,
     HAULIER_PACKAGE_VERSION, HAULIER_STATUS_MESSAGE, HAULIER_TOKEN, HAULIER_USER,
@@ -18,6 +22,8 @@ pub enum Kind {
     Boolean,
     /// A time.
     DateTime,
+    /// Texts, each once; stored with a newline between them.
+    TextList,
 }
 
 /// A column.
@@ -42,6 +48,7 @@ pub struct View {
 
 /// Array properties that can be queried, and the elements that they have in every instance of their class.
 pub(super) const CONSTANT_LISTS: &[(&str, &str, &[&str])] = &[
+    ("SMS_Driver", "SecuredScopeNames", &["Default"]),
     ("SMS_DriverPackage", "LocalizedCategoryInstanceNames", &[]),
     ("SMS_DriverPackage", "SecuredScopeNames", &["Default"]),
 ];
@@ -101,6 +108,22 @@ pub const ALL: &[View] = &[
     View { name: "Haulier_ContentLibrary", columns: HAULIER_CONTENT_LIBRARY, key: &["SiteCode"] },
     View { name: "Haulier_StatusMessage", columns: HAULIER_STATUS_MESSAGE, key: &["RecordID"] },
     View { name: "Haulier_Token", columns: HAULIER_TOKEN, key: &["TokenID"] },
+    View { name: "SMS_Driver", columns: DRIVER, key: &["CI_ID"] },
+    View { name: "SMS_CIToContent", columns: CI_TO_CONTENT, key: &["CI_ID", "ContentID", "SDMMethodType"] },
+    View { name: "SMS_DriverModel", columns: DRIVER_MODEL, key: &["CI_ID", "ModelManufacture", "ModelName"] },
+    View {
+        name: "SMS_SupportedPlatforms",
+        columns: SUPPORTED_PLATFORMS,
+        key: &["OSMaxVersion", "OSMinVersion", "OSName", "OSPlatform"],
+    },
+    View { name: "SMS_CategoryInstance", columns: CATEGORY_INSTANCE, key: &["CategoryInstanceID"] },
+    View { name: "Haulier_DriverDetail", columns: HAULIER_DRIVER_DETAIL, key: &["CI_ID"] },
+    View { name: "Haulier_DriverImport", columns: HAULIER_DRIVER_IMPORT, key: &["ImportID"] },
+    View {
+        name: "Haulier_DriverImportItem",
+        columns: HAULIER_DRIVER_IMPORT_ITEM,
+        key: &["ImportID", "Item"],
+    },
 ];
 
 pub(super) const fn text(name: &'static str) -> Column {
@@ -113,6 +136,10 @@ pub(super) const fn integer(name: &'static str) -> Column {
 
 pub(super) const fn boolean(name: &'static str) -> Column {
     Column { name, kind: Kind::Boolean }
+}
+
+pub(super) const fn text_list(name: &'static str) -> Column {
+    Column { name, kind: Kind::TextList }
 }
 
 pub(super) const fn time(name: &'static str) -> Column {

@@ -271,7 +271,9 @@ on_both! {
                 query.order = vec![(column.name.to_owned(), cim::query::Direction::Descending)];
                 let rows = stage.site.query(view.name, &query).await.unwrap();
                 let several = view.name == "Haulier_StatusMessage";
-                assert!(rows.rows.len() == 1 || (several && !rows.rows.is_empty()), "{}", view.name);
+                let none = view.name.contains("Driver") || view.name.contains("Category");
+                let none = none || ["SMS_CIToContent", "SMS_SupportedPlatforms"].contains(&view.name);
+                assert!(rows.rows.len() == 1 || none || (several && !rows.rows.is_empty()), "{}", view.name);
             }
         }
     }
