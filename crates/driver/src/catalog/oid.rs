@@ -1,0 +1,46 @@
+//! The object identifiers that catalogs and their signatures use, as the content of their DER.
+
+use x509_parser::asn1_rs::oid;
+
+pub(super) const SIGNED_DATA: &[u8] = &oid!(raw 1.2.840.113549.1.7.2);
+pub(super) const TRUST_LIST: &[u8] = &oid!(raw 1.3.6.1.4.1.311.10.1);
+pub(super) const VERSION_1: &[u8] = &oid!(raw 1.3.6.1.4.1.311.12.1.2);
+pub(super) const VERSION_2: &[u8] = &oid!(raw 1.3.6.1.4.1.311.12.1.3);
+pub(super) const NAME_VALUE: &[u8] = &oid!(raw 1.3.6.1.4.1.311.12.2.1);
+pub(super) const MEMBER_INFO: &[u8] = &oid!(raw 1.3.6.1.4.1.311.12.2.2);
+pub(super) const MEMBER_INFO_2: &[u8] = &oid!(raw 1.3.6.1.4.1.311.12.2.3);
+pub(super) const INDIRECT_DATA: &[u8] = &oid!(raw 1.3.6.1.4.1.311.2.1.4);
+pub(super) const PE_IMAGE_DATA: &[u8] = &oid!(raw 1.3.6.1.4.1.311.2.1.15);
+pub(super) const CABINET_LINK: &[u8] = &oid!(raw 1.3.6.1.4.1.311.2.1.28);
+pub(super) const MESSAGE_DIGEST: &[u8] = &oid!(raw 1.2.840.113549.1.9.4);
+pub(super) const SIGNING_TIME: &[u8] = &oid!(raw 1.2.840.113549.1.9.5);
+pub(super) const COUNTERSIGNATURE: &[u8] = &oid!(raw 1.2.840.113549.1.9.6);
+pub(super) const PUBLISHER_INFO: &[u8] = &oid!(raw 1.3.6.1.4.1.311.2.1.12);
+pub(super) const TIME_STAMP: &[u8] = &oid!(raw 1.3.6.1.4.1.311.3.3.1);
+pub(super) const TIME_STAMP_INFO: &[u8] = &oid!(raw 1.2.840.113549.1.9.16.1.4);
+pub(super) const MD5: &[u8] = &oid!(raw 1.2.840.113549.2.5);
+pub(super) const SHA1: &[u8] = &oid!(raw 1.3.14.3.2.26);
+pub(super) const SHA256: &[u8] = &oid!(raw 2.16.840.1.101.3.4.2.1);
+pub(super) const SHA384: &[u8] = &oid!(raw 2.16.840.1.101.3.4.2.2);
+pub(super) const SHA512: &[u8] = &oid!(raw 2.16.840.1.101.3.4.2.3);
+pub(super) const RSA: &[u8] = &oid!(raw 1.2.840.113549.1.1.1);
+pub(super) const RSA_PSS: &[u8] = &oid!(raw 1.2.840.113549.1.1.10);
+pub(super) const RSA_MD5: &[u8] = &oid!(raw 1.2.840.113549.1.1.4);
+pub(super) const RSA_SHA1: &[u8] = &oid!(raw 1.2.840.113549.1.1.5);
+pub(super) const RSA_SHA1_OLD: &[u8] = &oid!(raw 1.3.14.3.2.29);
+pub(super) const RSA_SHA256: &[u8] = &oid!(raw 1.2.840.113549.1.1.11);
+pub(super) const RSA_SHA384: &[u8] = &oid!(raw 1.2.840.113549.1.1.12);
+pub(super) const RSA_SHA512: &[u8] = &oid!(raw 1.2.840.113549.1.1.13);
+pub(super) const EC_KEY: &[u8] = &oid!(raw 1.2.840.10045.2.1);
+pub(super) const ECDSA_SHA256: &[u8] = &oid!(raw 1.2.840.10045.4.3.2);
+pub(super) const ECDSA_SHA384: &[u8] = &oid!(raw 1.2.840.10045.4.3.3);
+pub(super) const P256: &[u8] = &oid!(raw 1.2.840.10045.3.1.7);
+pub(super) const P384: &[u8] = &oid!(raw 1.3.132.0.34);
+pub(super) const EKU_ANY: &[u8] = &oid!(raw 2.5.29.37.0);
+pub(super) const EKU_CODE_SIGNING: &[u8] = &oid!(raw 1.3.6.1.5.5.7.3.3);
+pub(super) const EKU_TIME_STAMPING: &[u8] = &oid!(raw 1.3.6.1.5.5.7.3.8);
+pub(super) const EKU_HARDWARE_LABS: &[u8] = &oid!(raw 1.3.6.1.4.1.311.10.3.5);
+pub(super) const EKU_ATTESTED: &[u8] = &oid!(raw 1.3.6.1.4.1.311.10.3.5.1);
+pub(super) const EKU_INBOX: &[u8] = &oid!(raw 1.3.6.1.4.1.311.10.3.6);
+pub(super) const EKU_OEM: &[u8] = &oid!(raw 1.3.6.1.4.1.311.10.3.7);
+pub(super) const EKU_EXTENDED: &[u8] = &oid!(raw 1.3.6.1.4.1.311.10.3.39);
