@@ -7,6 +7,7 @@
 //! * [`mod@format`]: the stored formats, pure functions.
 //! * [`store`]: where objects live, one small trait.
 //! * [`holder`]: the receiving side.
+//! * [`tree`]: subfolders of a source, put there whole or not at all.
 
 mod collect;
 mod content_hash;
@@ -22,6 +23,7 @@ mod rebuild;
 mod refs;
 mod snapshot;
 pub mod store;
+pub mod tree;
 mod verify;
 mod writer;
 

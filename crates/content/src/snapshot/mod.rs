@@ -11,7 +11,7 @@ mod error;
 mod read;
 mod session;
 mod similarity;
-mod walk;
+pub(crate) mod walk;
 
 use std::collections::HashMap;
 use std::path::Path;

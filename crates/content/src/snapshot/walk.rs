@@ -14,6 +14,7 @@ use rustix::io::Errno;
 use super::error::SnapshotError;
 use crate::format::MANIFEST_ENTRIES_MAX;
 use crate::path::{ContentPath, PathError};
+use crate::tree::STAGING_PREFIX;
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 // Never wait for the other end of a pipe that took a file's place.
@@ -85,6 +86,19 @@ impl Source {
             Err(Errno::NOSYS | Errno::PERM) => self.open_step_by_step(path),
             other => other,
         }
+    }
+
+    /// A folder below the source; `None` if there is nothing of that name, or something else.
+    pub(crate) fn subfolder(&self, path: &ContentPath) -> Result<Option<Source>, SnapshotError> {
+        let mut folder = self.root.clone();
+        for part in path.as_str().split('/') {
+            folder = match rustix::fs::openat(&*folder, part, FOLDER, Mode::empty()) {
+                Ok(folder) => Arc::new(folder),
+                Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
+                Err(error) => return Err(unreadable(path.as_str(), error)),
+            };
+        }
+        Ok(Some(Source { root: folder }))
     }
 
     /// For kernels and sandboxes without `openat2`.
@@ -239,7 +253,7 @@ fn list(folder: &Folder, seen: &mut Vec<Seen>) -> Result<Vec<Folder>, Stop> {
     for entry in Dir::read_from(&*fd).map_err(|error| unreadable(shown, error))? {
         let entry = entry.map_err(|error| unreadable(shown, error))?;
         let name = entry.file_name();
-        if matches!(name.to_bytes(), b"." | b"..") {
+        if matches!(name.to_bytes(), b"." | b"..") || name.to_bytes().starts_with(STAGING_PREFIX.as_bytes()) {
             continue;
         }
         let path = child(folder.path.as_ref(), name)?;
