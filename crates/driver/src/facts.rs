@@ -39,6 +39,9 @@ pub struct DriverFacts {
     pub platforms: Vec<String>,
     /// The files that the INF names, its catalogs and itself, without duplicates, by path.
     pub payload: Vec<PayloadFile>,
+    /// The ids of the software components that it adds (`ComponentIDs` of AddComponent), as the INF spells them, without
+    /// duplicates; the drivers of these must go where this driver goes.
+    pub component_ids: Vec<String>,
     /// The description of the first device that it supports; empty without devices.
     pub display_name: String,
     /// Everything found on the way.
