@@ -121,6 +121,15 @@ impl Remote {
         Ok(path.to_owned())
     }
 
+    /// One instance, lazy properties included.
+    pub(crate) async fn get(&self, key: &Key) -> Result<Value> {
+        let mut reply = self.send(Method::GET, &key.path(), None).await?;
+        match reply["value"].get_mut(0) {
+            Some(instance) => Ok(instance.take()),
+            None => Err(RemoteError::Garbled { what: format!("{} without an instance", key.class) }),
+        }
+    }
+
     /// Creates an instance and returns it as stored.
     pub(crate) async fn create(&self, class: &str, properties: &Value) -> Result<Value> {
         self.send(Method::POST, class, Some(properties)).await

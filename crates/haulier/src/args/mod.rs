@@ -5,10 +5,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 mod dp;
+mod driver;
 mod package;
 mod site;
 
 pub(crate) use dp::{DpCommand, DpRun};
+pub(crate) use driver::{
+    DriverCommand, DriverImport, DriverList, DriverMatch, Duplicates, ImportOptions, PacksCommand, PacksImport, PacksList,
+};
 pub(crate) use package::{PackageChanges, PackageCommand, PackageCreate};
 pub(crate) use site::{SiteCommand, SiteInit, SiteRun};
 
@@ -86,6 +90,9 @@ pub(crate) enum Command {
     /// Driver packages: create, distribute, refresh, remove.
     #[command(subcommand)]
     Package(PackageCommand),
+    /// Drivers: import, find, match to machines; vendors' driver packs.
+    #[command(subcommand)]
+    Driver(DriverCommand),
     /// Where every package stands on every distribution point.
     Status(StatusArgs),
     /// Ask the provider in WQL.

@@ -63,12 +63,88 @@ pub(crate) enum PackageCommand {
         #[arg(required = true)]
         distribution_points: Vec<String>,
     },
+    /// Copy drivers into a package's source and publish the result.
+    #[command(after_help = "Example: haulier package add-driver PS100001 16777217 16777218")]
+    AddDriver {
+        /// The package: its ID or exact name.
+        package: String,
+        /// The drivers: CI_IDs or exact names.
+        #[arg(required = true)]
+        drivers: Vec<String>,
+        /// Publish later, with `haulier package refresh`.
+        #[arg(long)]
+        no_refresh: bool,
+    },
+    /// Remove drivers from a package's source and publish the result.
+    #[command(after_help = "Example: haulier package remove-driver PS100001 16777217")]
+    RemoveDriver {
+        /// The package: its ID or exact name.
+        package: String,
+        /// The drivers: CI_IDs or exact names.
+        #[arg(required = true)]
+        drivers: Vec<String>,
+        /// Publish later, with `haulier package refresh`.
+        #[arg(long)]
+        no_refresh: bool,
+    },
+    /// List the drivers of a package and where in it they are.
+    #[command(after_help = "Example: haulier package drivers PS100001")]
+    Drivers {
+        /// The package: its ID or exact name.
+        package: String,
+    },
+    /// Copy all drivers of a package into its source again, from their folders or from the content library.
+    #[command(after_help = "Example: haulier package rebuild PS100001")]
+    Rebuild {
+        /// The package: its ID or exact name.
+        package: String,
+        /// Copy from here instead of the drivers' own folders.
+        #[arg(long, value_name = "PATH")]
+        from: Option<String>,
+    },
+    /// Check that a folder holds a package's content, before the package's source is moved there.
+    #[command(after_help = "Example: haulier package validate-source PS100001 /srv/new/7440 --move")]
+    ValidateSource {
+        /// The package: its ID or exact name.
+        package: String,
+        /// The folder as the site server sees it.
+        source: String,
+        /// Move the package's source there when it is right.
+        #[arg(long = "move")]
+        moves: bool,
+    },
+    /// Choose the package for a machine by manufacturer, model and SKU, as driver scripts do.
+    Choose(PackageChoose),
     /// List a package's published versions.
     #[command(after_help = "Example: haulier package history PS100001")]
     History {
         /// The package: its ID or exact name.
         package: String,
     },
+}
+
+/// `haulier package choose`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: haulier package choose --manufacturer Dell --sku 0C06 --os 'Windows 11' --release 23H2")]
+pub(crate) struct PackageChoose {
+    /// Manufacturer, as the machine says it.
+    #[arg(long)]
+    pub(crate) manufacturer: String,
+    /// Model, as the machine says it.
+    #[arg(long, default_value = "")]
+    pub(crate) model: String,
+    /// SKU (Dell and Surface: SystemSKU; HP: baseboard product; Lenovo: machine type).
+    #[arg(long, default_value = "")]
+    pub(crate) sku: String,
+    /// The operating system's name.
+    #[arg(long, default_value = "Windows 11")]
+    pub(crate) os: String,
+    /// The release, for example 23H2.
+    #[arg(long, default_value = "")]
+    pub(crate) release: String,
+    /// x64, x86 or arm64.
+    #[arg(long, default_value = "x64")]
+    pub(crate) architecture: String,
 }
 
 /// `haulier package create`.

@@ -10,7 +10,9 @@ use crate::remote::Remote;
 mod content;
 mod doctor;
 mod dp;
+pub(crate) mod driver;
 mod package;
+mod package_drivers;
 mod query;
 pub(crate) mod rows;
 mod site;
@@ -27,6 +29,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
         Command::Site(command) => site::run(command, format).await,
         Command::Dp(command) => dp::run(command, &cli.site, format).await,
         Command::Package(command) => package::run(command, &remote()?, format).await,
+        Command::Driver(command) => driver::run(command, &remote()?, format).await,
         Command::Status(args) => status::run(args, &remote()?, format).await,
         Command::Query { wql } => query::run(wql, &remote()?, format).await,
         Command::Content(command) => content::run(command, &remote()?, format).await,

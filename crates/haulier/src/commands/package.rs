@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use super::rows;
+use super::{driver, package_drivers, rows};
 use crate::args::{PackageChanges, PackageCommand, PackageCreate};
 use crate::output::{self, Format, Table};
 use crate::remote::{Key, Remote, literal, no_parameters};
@@ -49,6 +49,20 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
             output::done(format, &json!({ "Redistributing": distribution_points }));
             Ok(())
         }
+        PackageCommand::AddDriver { package, drivers, no_refresh } => {
+            package_drivers::add(remote, package, drivers, !no_refresh, format).await
+        }
+        PackageCommand::RemoveDriver { package, drivers, no_refresh } => {
+            package_drivers::remove(remote, package, drivers, !no_refresh, format).await
+        }
+        PackageCommand::Drivers { package } => package_drivers::list(remote, package, format).await,
+        PackageCommand::Rebuild { package, from } => {
+            package_drivers::rebuild(remote, package, from.as_deref(), format).await
+        }
+        PackageCommand::ValidateSource { package, source, moves } => {
+            package_drivers::validate_source(remote, package, source, *moves, format).await
+        }
+        PackageCommand::Choose(args) => driver::choose(args, remote, format).await,
         PackageCommand::History { package } => history(remote, package, format).await,
     }
 }
