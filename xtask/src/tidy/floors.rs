@@ -16,13 +16,19 @@ const TOOLS: &str = "xtask";
 type Floor = (String, Vec<String>);
 
 /// Foreign crates that only these crates of ours may name, and why.
-const KEEPERS: [(&[&str], &[&str], &str); 6] = [
+const KEEPERS: [(&[&str], &[&str], &str); 8] = [
     (&["sqlx", "sea-query", "sea-query-sqlx"], &["site"], "only the site writes SQL"),
     (&["fastcdc", "zstd", "blake3"], &["content"], "only the content library knows how content is stored"),
     (
-        &["rustls", "tokio-rustls", "rcgen", "x509-parser", "hyper", "hyper-util"],
+        &["rustls", "tokio-rustls", "hyper", "hyper-util"],
         &["net"],
         "only net speaks TLS and HTTP",
+    ),
+    (&["rcgen", "x509-parser"], &["net", "driver"], "certificates are TLS's, and those in security catalogs"),
+    (
+        &["encoding_rs", "roxmltree", "quick-xml", "cab", "zip", "md-5", "rsa"],
+        &["driver"],
+        "drivers' own formats are read in one place",
     ),
     (
         &["indicatif", "clap", "clap_complete", "tracing-subscriber"],

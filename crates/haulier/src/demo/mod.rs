@@ -12,6 +12,7 @@ use crate::commands::status;
 use crate::output::{self, Format};
 use crate::remote::{Key, Remote, no_parameters};
 
+mod catalog;
 mod processes;
 mod proof;
 mod report;
@@ -28,16 +29,16 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(600);
 /// How often progress is asked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Runs the demo; succeeds only if every distribution point ends with the right bytes of version 2.
+/// Runs the demo; succeeds only if every distribution point ends with the right bytes of the last version.
 pub(crate) async fn run(args: &DemoArgs, format: Format) -> Result<()> {
     let say = Narrator { format };
     let folder =
         tempfile::Builder::new().prefix("haulier-demo-").tempdir().context("no room for the demo")?;
-    let source = folder.path().join("source");
+    let vendor = folder.path().join("vendor");
     let drivers = Drivers::new(args.drivers.as_deref())?;
-    drivers.write_first(&source)?;
-    let size = sources::measure(&source)?;
-    say.line(format_args!("Driver source: {} files, {}", size.files, output::bytes(size.bytes)));
+    drivers.write_first(&vendor)?;
+    let size = sources::measure(&vendor)?;
+    say.line(format_args!("Vendor's drivers: {} files, {}", size.files, output::bytes(size.bytes)));
 
     let hierarchy = Hierarchy::start(folder.path(), DISTRIBUTION_POINTS).await?;
     say.line(format_args!("Primary site PS1 at {}", hierarchy.site.url));
@@ -45,17 +46,29 @@ pub(crate) async fn run(args: &DemoArgs, format: Format) -> Result<()> {
         say.line(format_args!("Distribution point {} at {}", dp.name, dp.url));
     }
     let remote = Remote::new(&hierarchy.sign_in())?;
+    let imported = catalog::import(&remote, &vendor).await?;
+    say.line(&imported);
+    let source = folder.path().join("package");
+    std::fs::create_dir(&source)?;
     let package_id = create_package(&remote, &source).await?;
-    say.line(format_args!(
-        "Driver package {package_id} created and distributed to {DISTRIBUTION_POINTS} distribution points"
-    ));
-    let mut rows = settle(&say, &hierarchy, &remote, &package_id, 1, &source).await?;
+    let change = catalog::put_into(&remote, &package_id, &imported).await?;
+    say.line(format_args!("SMS_DriverPackage.AddDriverContent() put {} of them into package {package_id}", change.added));
+    distribute(&remote, &package_id).await?;
+    say.line(format_args!("Package {package_id} is distributed to {DISTRIBUTION_POINTS} distribution points"));
+    let mut rows = settle(&say, &hierarchy, &remote, &package_id, &source).await?;
 
-    let change = drivers.write_second(&source)?;
-    say.line(format_args!("The source changes: {change}"));
+    let released = drivers.write_second(&vendor)?;
+    say.line(format_args!("The vendor's drivers change: {released}"));
+    let imported = catalog::import(&remote, &vendor).await?;
+    say.line(&imported);
+    let change = catalog::put_into(&remote, &package_id, &imported).await?;
+    say.line(format_args!(
+        "{} drivers replaced or new in the package, {} taken out",
+        change.added, change.removed
+    ));
     remote.invoke(&package_key(&package_id), "RefreshPkgSource", &no_parameters()).await?;
     say.line("SMS_DriverPackage.RefreshPkgSource() returned 0");
-    rows.extend(settle(&say, &hierarchy, &remote, &package_id, 2, &source).await?);
+    rows.extend(settle(&say, &hierarchy, &remote, &package_id, &source).await?);
 
     let failures = report::print(&package_id, &rows, format);
     if args.serve {
@@ -65,17 +78,16 @@ pub(crate) async fn run(args: &DemoArgs, format: Format) -> Result<()> {
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }
 }
 
-/// Waits until every distribution point reports a version, then fetches all of it and compares.
+/// Waits until every distribution point reports the newest version, then fetches all of it and compares.
 async fn settle(
     say: &Narrator,
     hierarchy: &Hierarchy,
     remote: &Remote,
     package_id: &str,
-    version: u64,
     source: &Path,
 ) -> Result<Vec<Row>> {
     let start = SystemClock.monotonic();
-    let states = wait_for(remote, package_id, version).await?;
+    let (version, states) = wait_for_newest(remote, package_id).await?;
     let took = SystemClock.monotonic() - start;
     say.line(format_args!(
         "Version {version} is on every distribution point after {:.1} s",
@@ -113,48 +125,46 @@ impl Narrator {
 }
 
 async fn create_package(remote: &Remote, source: &Path) -> Result<String> {
-    let package = remote
-        .create(
-            "SMS_DriverPackage",
-            &json!({
-                "Name": "Demo drivers",
-                "Description": "Made by haulier demo",
-                "PkgSourceFlag": 2,
-                "PkgSourcePath": source.display().to_string(),
-            }),
-        )
-        .await?;
-    let id = package["PackageID"].as_str().context("the new package has no PackageID")?.to_owned();
+    let properties = json!({
+        "Name": "Demo drivers",
+        "Description": "Made by haulier demo",
+        "PkgSourceFlag": 2,
+        "PkgSourcePath": source.display().to_string(),
+    });
+    let package = remote.create("SMS_DriverPackage", &properties).await?;
+    Ok(package["PackageID"].as_str().context("the new package has no PackageID")?.to_owned())
+}
+
+async fn distribute(remote: &Remote, package_id: &str) -> Result<()> {
     let resources =
         remote.list("SMS_SystemResourceList", &[("$filter", "RoleName eq 'SMS Distribution Point'")]).await?;
     let column = |name: &str| -> Vec<Value> { resources.iter().map(|row| row[name].clone()).collect() };
     let parameters = json!({ "SiteCode": column("SiteCode"), "NALPath": column("NALPath") });
-    remote.invoke(&package_key(&id), "AddDistributionPoints", &parameters).await?;
-    Ok(id)
+    remote.invoke(&package_key(package_id), "AddDistributionPoints", &parameters).await?;
+    Ok(())
 }
 
-/// Waits until every distribution point reports the version; returns the states it reported.
-async fn wait_for(remote: &Remote, package_id: &str, version: u64) -> Result<Vec<Value>> {
+/// Waits until no refresh is open and every distribution point reports the newest version; gives that version and
+/// the states that were reported.
+async fn wait_for_newest(remote: &Remote, package_id: &str) -> Result<(u64, Vec<Value>)> {
     let clock = SystemClock;
     let give_up = clock.monotonic() + STEP_TIMEOUT;
     let bar = status::progress_bar();
-    let holds =
-        |state: &Value| status::is_settled(state) && state["InstalledVersion"].as_u64() == Some(version);
     loop {
         let unpublished = status::unpublished(remote, Some(package_id)).await?;
+        let version = remote.get(&package_key(package_id)).await?["StoredPkgVersion"].as_u64().unwrap_or(0);
         let states = status::states(remote, Some(package_id)).await?;
+        let holds =
+            |state: &Value| status::is_settled(state) && state["InstalledVersion"].as_u64() == Some(version);
         status::show_progress(&bar, unpublished.as_deref(), &states, holds);
-        if states.len() == DISTRIBUTION_POINTS && states.iter().all(holds) {
+        if unpublished.is_none() && states.len() == DISTRIBUTION_POINTS && states.iter().all(holds) {
             bar.finish_and_clear();
-            return Ok(states);
+            return Ok((version, states));
         }
         if clock.monotonic() > give_up {
             bar.finish_and_clear();
             status::print(&states);
-            bail!(
-                "version {version} did not reach every distribution point within {} s",
-                STEP_TIMEOUT.as_secs()
-            );
+            bail!("the newest version did not reach every distribution point within {} s", STEP_TIMEOUT.as_secs());
         }
         clock.sleep(POLL_INTERVAL).await;
     }

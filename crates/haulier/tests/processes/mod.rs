@@ -146,6 +146,14 @@ impl Hierarchy {
         self.wait_for_states(package, |states| states.iter().all(holds)).await
     }
 
+    /// Waits until every accepted refresh is published and every distribution point holds it.
+    pub(crate) async fn wait_until_settled(&self, package: &str) -> Vec<Value> {
+        let wql = format!("SELECT RefreshPending FROM Haulier_PackageState WHERE PackageID = '{package}'");
+        let published = || async { self.json(&["query", &wql]).await[0]["RefreshPending"] == false };
+        wait_until("every accepted refresh is published", published).await;
+        self.wait_for_states(package, |states| states.iter().all(|state| state["State"] == 0)).await
+    }
+
     /// Waits until the states of a package fulfil a condition.
     pub(crate) async fn wait_for_states(&self, package: &str, done: impl Fn(&[Value]) -> bool) -> Vec<Value> {
         let give_up = SystemClock.monotonic() + PATIENCE;
