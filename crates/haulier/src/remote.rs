@@ -1,9 +1,11 @@
 //! The command line's side of a site: its AdminService, and nothing else.
 
+use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::args::SiteAddress;
@@ -11,6 +13,8 @@ use crate::args::SiteAddress;
 /// How long to wait for a connection and for each answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a download may take in all.
+const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(4 * 60 * 60);
 
 /// What OData leaves alone in a query value or key.
 const QUERY_ESCAPE: &AsciiSet =
@@ -37,6 +41,8 @@ pub(crate) enum RemoteError {
     NoCredentials,
     #[error("cannot read the CA certificate {file}: {reason}")]
     UnusableCa { file: String, reason: String },
+    #[error("cannot write {file}: {reason}")]
+    UnusableFile { file: String, reason: String },
     #[error(
         "the site at {url} does not answer: {reason}; is `haulier site run` running, and is HAULIER_SITE right?"
     )]
@@ -60,7 +66,9 @@ impl RemoteError {
             RemoteError::Unreachable { .. } => 3,
             RemoteError::NoCredentials | RemoteError::NotSignedIn | RemoteError::Forbidden { .. } => 4,
             RemoteError::NotFound { .. } => 5,
-            RemoteError::UnusableCa { .. } | RemoteError::Refused { .. } | RemoteError::Garbled { .. } => 1,
+            RemoteError::UnusableCa { .. }
+            | RemoteError::UnusableFile { .. }
+            | RemoteError::Refused { .. } | RemoteError::Garbled { .. } => 1,
         }
     }
 }
@@ -164,15 +172,53 @@ impl Remote {
         }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-        let mut request = self.http.request(method, format!("{}/AdminService/wmi/{path}", self.base));
-        request = match &self.sign_in {
-            SignIn::Password { user, password } => request.basic_auth(user, Some(password)),
-            SignIn::Token(token) => request.bearer_auth(token),
+    /// Asks the service for machines that look for drivers.
+    pub(crate) async fn drivers(&self, question: &str, body: &Value) -> Result<Value> {
+        let request = self.signed(Method::POST, &format!("drivers/v1/{question}")).json(body);
+        self.answered(request).await
+    }
+
+    /// The same, with an answer that is a file; gives its size in bytes.
+    pub(crate) async fn download_drivers(&self, question: &str, body: &Value, to: &Path) -> Result<u64> {
+        let request = self.signed(Method::POST, &format!("drivers/v1/{question}")).json(body);
+        // The whole answer may take long; silence may not.
+        let request = request.timeout(DOWNLOAD_TIMEOUT);
+        let mut reply = request.send().await.map_err(|error| self.unreachable(&error))?;
+        let status = reply.status();
+        if !status.is_success() {
+            let text = reply.text().await.map_err(|error| self.unreachable(&error))?;
+            return Err(refusal(status, &text));
+        }
+        let failed = |error: std::io::Error| RemoteError::UnusableFile {
+            file: to.display().to_string(),
+            reason: error.to_string(),
         };
+        let mut file = std::fs::File::create(to).map_err(failed)?;
+        let mut bytes = 0;
+        while let Some(part) = reply.chunk().await.map_err(|error| self.unreachable(&error))? {
+            file.write_all(&part).map_err(failed)?;
+            bytes += part.len() as u64;
+        }
+        Ok(bytes)
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
+        let mut request = self.signed(method, &format!("AdminService/wmi/{path}"));
         if let Some(body) = body {
             request = request.json(body);
         }
+        self.answered(request).await
+    }
+
+    fn signed(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}/{path}", self.base));
+        match &self.sign_in {
+            SignIn::Password { user, password } => request.basic_auth(user, Some(password)),
+            SignIn::Token(token) => request.bearer_auth(token),
+        }
+    }
+
+    async fn answered(&self, request: RequestBuilder) -> Result<Value> {
         let reply = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = reply.status();
         let text = reply.text().await.map_err(|error| self.unreachable(&error))?;

@@ -13,7 +13,7 @@ pub(crate) use dp::{DpCommand, DpRun};
 pub(crate) use driver::{
     DriverCommand, DriverImport, DriverList, DriverMatch, Duplicates, ImportOptions, PacksCommand, PacksImport, PacksList,
 };
-pub(crate) use package::{PackageChanges, PackageCommand, PackageCreate};
+pub(crate) use package::{PackageChanges, PackageChoose, PackageCommand, PackageCreate};
 pub(crate) use site::{SiteCommand, SiteInit, SiteRun};
 
 const EXIT_CODES: &str = "\

@@ -14,6 +14,7 @@ mod packs;
 mod show;
 
 pub(crate) use import::import_folders;
+pub(crate) use matching::choose;
 
 /// The provider's class of drivers.
 const CLASS: &str = "SMS_Driver";

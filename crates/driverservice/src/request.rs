@@ -1,0 +1,153 @@
+//! What a machine says about itself: JSON, or text with the system in the query.
+
+use driver::devices::{self, DEVICE_IDS_MAX, DEVICES_MAX, ID_CHARS_MAX};
+use driver::inf::Architecture;
+use driver::platform::Os;
+use driver::rank::DeviceIds;
+use serde::Deserialize;
+
+use crate::error::ServiceError;
+
+/// The longest body, in bytes: [`DEVICES_MAX`] devices say less.
+pub(crate) const BODY_BYTES_MAX: usize = devices::TEXT_BYTES_MAX;
+
+/// A workstation, as Windows numbers products.
+const WORKSTATION: u8 = 1;
+
+/// A machine that looks for drivers.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Machine {
+    pub(crate) os: Os,
+    pub(crate) devices: Vec<DeviceIds>,
+}
+
+/// The body of a match.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MatchBody {
+    os: OsBody,
+    devices: Vec<DeviceBody>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OsBody {
+    version: String,
+    architecture: String,
+    #[serde(default = "workstation")]
+    product_type: u8,
+    #[serde(default)]
+    suite_mask: u32,
+}
+
+/// A device, with the property names of Win32_PnPEntity or our own. Other properties may stand beside them.
+#[derive(Debug, Deserialize)]
+struct DeviceBody {
+    #[serde(default, alias = "HardwareID", alias = "HardwareIDs")]
+    hardware_ids: Option<Ids>,
+    #[serde(default, alias = "CompatibleID", alias = "CompatibleIDs")]
+    compatible_ids: Option<Ids>,
+}
+
+/// PowerShell writes a list of one element as the element.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Ids {
+    Several(Vec<String>),
+    One(String),
+}
+
+fn workstation() -> u8 {
+    WORKSTATION
+}
+
+impl Machine {
+    /// From a JSON body.
+    pub(crate) fn from_json(body: &[u8]) -> Result<Self, ServiceError> {
+        let body: MatchBody = serde_json::from_slice(body)
+            .map_err(|error| ServiceError::InvalidBody { reason: error.to_string() })?;
+        let os = os(&body.os.version, &body.os.architecture, body.os.product_type, body.os.suite_mask)?;
+        if body.devices.len() > DEVICES_MAX {
+            return Err(ServiceError::Devices(devices::DevicesError::TooManyDevices));
+        }
+        let devices = body.devices.into_iter().map(device).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { os, devices })
+    }
+
+    /// From a text body and the query `os=...&architecture=...[&product_type=...][&suite_mask=...]`.
+    pub(crate) fn from_text(body: &[u8], query: &str) -> Result<Self, ServiceError> {
+        let (mut version, mut architecture, mut product, mut suites) = (None, None, WORKSTATION, 0);
+        for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+            let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
+            match name {
+                "os" => version = Some(value),
+                "architecture" => architecture = Some(value),
+                "product_type" => product = number("product_type", &value)?,
+                "suite_mask" => suites = number("suite_mask", &value)?,
+                _ => {}
+            }
+        }
+        let missing = |name| ServiceError::InvalidValue {
+            name,
+            reason: "it is missing from the address; ask like /drivers/v1/match?os=10.0.22631&architecture=x64"
+                .to_owned(),
+        };
+        let version = version.ok_or_else(|| missing("os"))?;
+        let architecture = architecture.ok_or_else(|| missing("architecture"))?;
+        Ok(Self { os: os(&version, &architecture, product, suites)?, devices: devices::read(body)? })
+    }
+}
+
+fn number<T: std::str::FromStr>(name: &'static str, value: &str) -> Result<T, ServiceError> {
+    value.parse().map_err(|_| ServiceError::InvalidValue { name, reason: format!("{value:?} is no number for it") })
+}
+
+fn device(body: DeviceBody) -> Result<DeviceIds, ServiceError> {
+    let list = |ids: Option<Ids>| match ids {
+        None => Vec::new(),
+        Some(Ids::One(id)) => vec![id],
+        Some(Ids::Several(ids)) => ids,
+    };
+    let device = DeviceIds { hardware_ids: list(body.hardware_ids), compatible_ids: list(body.compatible_ids) };
+    let ids = || device.hardware_ids.iter().chain(&device.compatible_ids);
+    let refused = |reason: String| Err(ServiceError::InvalidValue { name: "devices", reason });
+    if ids().count() > DEVICE_IDS_MAX {
+        return refused(format!("a device has more than {DEVICE_IDS_MAX} ids"));
+    }
+    if ids().any(|id| id.chars().count() > ID_CHARS_MAX) {
+        return refused(format!("an id is longer than {ID_CHARS_MAX} characters"));
+    }
+    Ok(device)
+}
+
+fn os(version: &str, architecture: &str, product_type: u8, suite_mask: u32) -> Result<Os, ServiceError> {
+    let wrong = || ServiceError::InvalidValue {
+        name: "os",
+        reason: format!("{version:?} is no version with a build, such as 10.0.22631"),
+    };
+    let mut parts = version.split('.');
+    let mut part = || parts.next().and_then(|part| part.parse::<u32>().ok()).ok_or_else(wrong);
+    let (major, minor, build) = (part()?, part()?, part()?);
+    let small = |number: u32| u16::try_from(number).map_err(|_| wrong());
+    Ok(Os {
+        architecture: named_architecture(architecture)?,
+        major: small(major)?,
+        minor: small(minor)?,
+        build,
+        product_type,
+        suite_mask,
+    })
+}
+
+/// Architectures by the names of Windows, of INF files and of processors.
+fn named_architecture(name: &str) -> Result<Architecture, ServiceError> {
+    Ok(match name.to_ascii_lowercase().as_str() {
+        "x64" | "amd64" | "x86_64" | "x86-64" | "64-bit" => Architecture::Amd64,
+        "x86" | "i386" | "32-bit" => Architecture::X86,
+        "arm64" | "aarch64" => Architecture::Arm64,
+        _ => {
+            let reason = format!("{name:?} is none of x64, x86 and arm64");
+            return Err(ServiceError::InvalidValue { name: "architecture", reason });
+        }
+    })
+}
