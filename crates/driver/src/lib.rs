@@ -10,6 +10,7 @@
 //! * [`catalog`]: `.cat` files, member hashes, signatures, trust.
 //! * [`digest`]: the hashes of a file that a catalog may list.
 //! * [`analysis`]: all of it together, for the drivers of one folder.
+//! * [`devices`]: the devices of a machine, as its tools print them.
 //! * [`rank`]: which driver wins for a device.
 //! * [`sdm`]: SDMPackageXML, the form in which clients carry a driver.
 //! * [`archive`]: `.cab` and `.zip`, under limits; and a zip writer.
@@ -19,6 +20,7 @@ pub mod analysis;
 pub mod archive;
 pub mod catalog;
 mod diagnostic;
+pub mod devices;
 pub mod digest;
 mod facts;
 pub mod inf;
