@@ -19,8 +19,8 @@
 pub mod analysis;
 pub mod archive;
 pub mod catalog;
-mod diagnostic;
 pub mod devices;
+mod diagnostic;
 pub mod digest;
 mod facts;
 pub mod inf;

@@ -12,7 +12,9 @@ use site::SiteError;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ServiceError {
     /// The URL means nothing here.
-    #[error("there is nothing at this address; /drivers/v1/match, /drivers/v1/match.zip and /drivers/v1/package are")]
+    #[error(
+        "there is nothing at this address; /drivers/v1/match, /drivers/v1/match.zip and /drivers/v1/package are"
+    )]
     NoResource,
     /// Everything here is asked with POST.
     #[error("this is asked with POST")]
@@ -76,7 +78,9 @@ impl ServiceError {
             Self::NoResource => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::InvalidBody { .. } | Self::InvalidValue { .. } | Self::Devices(_) => StatusCode::BAD_REQUEST,
+            Self::InvalidBody { .. } | Self::InvalidValue { .. } | Self::Devices(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::SignIn(SignInError::Unauthenticated) => StatusCode::UNAUTHORIZED,
             Self::SignIn(SignInError::OpenConnection) => StatusCode::FORBIDDEN,
             Self::SignIn(SignInError::Refused(error)) => match error {

@@ -89,8 +89,9 @@ impl Machine {
         }
         let missing = |name| ServiceError::InvalidValue {
             name,
-            reason: "it is missing from the address; ask like /drivers/v1/match?os=10.0.22631&architecture=x64"
-                .to_owned(),
+            reason:
+                "it is missing from the address; ask like /drivers/v1/match?os=10.0.22631&architecture=x64"
+                    .to_owned(),
         };
         let version = version.ok_or_else(|| missing("os"))?;
         let architecture = architecture.ok_or_else(|| missing("architecture"))?;
@@ -99,7 +100,9 @@ impl Machine {
 }
 
 fn number<T: std::str::FromStr>(name: &'static str, value: &str) -> Result<T, ServiceError> {
-    value.parse().map_err(|_| ServiceError::InvalidValue { name, reason: format!("{value:?} is no number for it") })
+    value
+        .parse()
+        .map_err(|_| ServiceError::InvalidValue { name, reason: format!("{value:?} is no number for it") })
 }
 
 fn device(body: DeviceBody) -> Result<DeviceIds, ServiceError> {
@@ -108,7 +111,8 @@ fn device(body: DeviceBody) -> Result<DeviceIds, ServiceError> {
         Some(Ids::One(id)) => vec![id],
         Some(Ids::Several(ids)) => ids,
     };
-    let device = DeviceIds { hardware_ids: list(body.hardware_ids), compatible_ids: list(body.compatible_ids) };
+    let device =
+        DeviceIds { hardware_ids: list(body.hardware_ids), compatible_ids: list(body.compatible_ids) };
     let ids = || device.hardware_ids.iter().chain(&device.compatible_ids);
     let refused = |reason: String| Err(ServiceError::InvalidValue { name: "devices", reason });
     if ids().count() > DEVICE_IDS_MAX {

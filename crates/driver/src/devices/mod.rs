@@ -3,7 +3,7 @@
 //! Two forms are read: what `pnputil /enum-devices /ids` prints, and plain lists of ids with an empty line between
 //! devices. Windows' own shells write text as UTF-16 or in a code page; ids are ASCII in all of them.
 
-use encoding_rs::{UTF_16BE, UTF_16LE, UTF_8, WINDOWS_1252};
+use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use crate::rank::DeviceIds;
 
