@@ -14,6 +14,11 @@ use crate::status::{self, Message};
 
 /// Attempts in a row before the site gives up until somebody refreshes again; the original's number.
 pub(crate) const ATTEMPTS_MAX: u32 = 100;
+/// The code of a source without files.
+const EMPTY: &str = "source_empty";
+/// A new driver package begins with an empty folder; that is no failure, and nobody is alarmed.
+const AWAITED: &str =
+    "the source folder has no files yet: add drivers, or copy files into it and refresh the package";
 /// The fault's code when the site gave up.
 const GAVE_UP: &str = "gave_up";
 const DELAY_FIRST: Duration = Duration::from_secs(30);
@@ -42,13 +47,15 @@ impl Site {
         let now = self.now();
         let mut tx = self.db().write().await?;
         let Some(requested) = requests(&mut tx, claim).await? else { return Ok(()) };
-        let plan = Plan::after(claim, requested > claim.request);
+        let awaited = claim.stored_version == 0 && failure.code == EMPTY;
+        let plan = Plan::after(claim, requested > claim.request, awaited);
         let given_up = format!(
             "the site gave up after {ATTEMPTS_MAX} attempts; refresh the package to try again. The last reason: {}",
             failure.message
         );
         let (code, message) = match plan {
             Plan::GiveUp => (GAVE_UP, given_up.as_str()),
+            Plan::Await => (EMPTY, AWAITED),
             Plan::AtOnce | Plan::Retry { .. } => (failure.code.as_str(), failure.message.as_str()),
         };
         let mut update = Query::update();
@@ -63,11 +70,13 @@ impl Site {
         plan.store(&mut update, claim, now);
         tx.execute(&update).await?;
         let (id, name) = (&claim.package_id, &claim.name);
-        if failure.source {
+        if failure.source && plan != Plan::Await {
             let unusable = Message::source_unusable(id, name, &claim.source_path, &failure.message);
             status::add(&mut tx, now, unusable).await?;
         }
-        status::add(&mut tx, now, Message::processing_failed(id, name, message)).await?;
+        if plan != Plan::Await {
+            status::add(&mut tx, now, Message::processing_failed(id, name, message)).await?;
+        }
         tx.commit().await
     }
 }
@@ -77,6 +86,8 @@ impl Site {
 enum Plan {
     /// A request that came meanwhile sets its own pace.
     AtOnce,
+    /// Looks again now and then, for as long as it takes.
+    Await,
     Retry {
         attempts: u32,
     },
@@ -84,9 +95,10 @@ enum Plan {
 }
 
 impl Plan {
-    fn after(claim: &Claim, requested_meanwhile: bool) -> Self {
+    fn after(claim: &Claim, requested_meanwhile: bool, awaited: bool) -> Self {
         match claim.attempts + 1 {
             _ if requested_meanwhile => Self::AtOnce,
+            _ if awaited => Self::Await,
             attempts if attempts >= ATTEMPTS_MAX => Self::GiveUp,
             attempts => Self::Retry { attempts },
         }
@@ -98,10 +110,11 @@ impl Plan {
             Self::AtOnce => {
                 update.value("snapshot_next_at", none).value("snapshot_attempts", 0i64);
             }
+            Self::Await => {
+                update.value("snapshot_next_at", after(now, DELAY_MAX)).value("snapshot_attempts", 0i64);
+            }
             Self::Retry { attempts } => {
-                let next =
-                    now.saturating_add(delay_after(attempts)).expect("half an hour from now is in range");
-                update.value("snapshot_next_at", next.as_microsecond());
+                update.value("snapshot_next_at", after(now, delay_after(attempts)));
                 update.value("snapshot_attempts", i64::from(attempts));
             }
             // The requests count as answered: nothing is pending, and the fault says why.
@@ -115,6 +128,10 @@ impl Plan {
             }
         }
     }
+}
+
+fn after(now: Timestamp, delay: Duration) -> i64 {
+    now.saturating_add(delay).expect("half an hour from now is in range").as_microsecond()
 }
 
 /// The requests so far, if the claim holds.

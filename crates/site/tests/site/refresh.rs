@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use content::FileHash;
 use futures_util::future::join_all;
-use site::{PackageChange, Role, Site, State, StatusFilter};
+use site::{PackageChange, Role, Severity, Site, State, StatusFilter};
 
 use crate::stage::{admin, code, installed, with_source, write};
 
@@ -109,7 +109,19 @@ on_both! {
         let made = stage.site.create_package(&admin(), with_source("empty")).await.unwrap();
         stage.site.run_due_snapshots().await.unwrap();
         let fault = stage.site.package(&made.package_id).await.unwrap().source_fault.unwrap();
-        assert_eq!(fault.code, "source_empty");
+        assert_eq!((fault.code.as_str(), fault.attempts), ("source_empty", 0));
+        let failed = StatusFilter { package_id: Some(made.package_id.clone()), ..StatusFilter::default() };
+        let messages = stage.site.status_messages(&failed).await.unwrap();
+        assert!(messages.iter().all(|message| message.severity != Severity::Error), "nobody is alarmed: {messages:?}");
+        // What was full must not become empty: that is a failure.
+        let source = stage.source("empty", &[("a.inf", "a")]);
+        stage.site.refresh_package(&admin(), &made.package_id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        std::fs::remove_file(source.join("a.inf")).unwrap();
+        stage.site.refresh_package(&admin(), &made.package_id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        let fault = stage.site.package(&made.package_id).await.unwrap().source_fault.unwrap();
+        assert_eq!((fault.code.as_str(), fault.attempts), ("source_empty", 1));
     }
 
     async fn the_site_gives_up_after_the_limit_until_asked_again(stage: &Stage) {
