@@ -29,9 +29,11 @@ pub mod platform;
 pub mod rank;
 pub mod sdm;
 pub mod vendor;
+mod xml;
 
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use facts::{
     ContentFacts, Device, DriverDate, DriverFacts, DriverKind, DriverVersion, ModelsFacts, PayloadFile,
     Signature, SignatureState,
 };
+pub use xml::XmlError;

@@ -137,3 +137,6 @@ pub struct Unpacked {
     /// Bytes of the files.
     pub bytes: u64,
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,6 +130,11 @@ impl<W: Write> ZipWriter<W> {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn set_zip64_from(&mut self, bytes: Option<u64>) {
+        self.zip64_from_bytes = bytes.unwrap_or(ZIP64_FROM_BYTES);
+    }
+
     /// Lets nothing more through, and then lets the zip be dropped: dropping it writes a directory, which would make
     /// a broken archive look whole.
     fn cut(&mut self) {
