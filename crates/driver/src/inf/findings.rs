@@ -1,12 +1,16 @@
 //! Findings while a file is read, under a limit: a broken file may have one in each of its lines.
 
-use super::limits::FINDINGS_MAX;
+use std::collections::HashMap;
+
+use super::limits::{FINDINGS_MAX, FINDINGS_OF_A_CODE_MAX};
 use crate::{Diagnostic, Severity};
 
 /// Collects findings. Errors are always kept: each of them stops the reading.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     kept: Vec<Diagnostic>,
+    /// How many were found of each code.
+    found: HashMap<&'static str, usize>,
     dropped: usize,
 }
 
@@ -23,20 +27,22 @@ impl Findings {
         column: u32,
         text: impl FnOnce() -> String,
     ) {
-        self.push(|| Diagnostic::new(Severity::Warning, code, text()).at(line, column));
+        self.push(code, || Diagnostic::new(Severity::Warning, code, text()).at(line, column));
     }
 
     pub(super) fn note(&mut self, code: &'static str, line: u32, column: u32, text: impl FnOnce() -> String) {
-        self.push(|| Diagnostic::new(Severity::Note, code, text()).at(line, column));
+        self.push(code, || Diagnostic::new(Severity::Note, code, text()).at(line, column));
     }
 
     /// A finding about the file as a whole.
     pub(super) fn whole(&mut self, severity: Severity, code: &'static str, text: impl Into<String>) {
-        self.push(|| Diagnostic::new(severity, code, text));
+        self.push(code, || Diagnostic::new(severity, code, text));
     }
 
-    fn push(&mut self, finding: impl FnOnce() -> Diagnostic) {
-        if self.kept.len() < FINDINGS_MAX {
+    fn push(&mut self, code: &'static str, finding: impl FnOnce() -> Diagnostic) {
+        let found = self.found.entry(code).or_default();
+        *found += 1;
+        if *found <= FINDINGS_OF_A_CODE_MAX && self.kept.len() < FINDINGS_MAX {
             self.kept.push(finding());
         } else {
             self.dropped += 1;

@@ -58,14 +58,16 @@ pub(super) fn lex(text: String, continuation: Continuation, findings: &mut Findi
     lexer.lexed
 }
 
-/// Ctrl-Z ended files in the days of CP/M, and still does.
+/// Ctrl-Z ended files in the days of CP/M, and still stands at the end of some. With text behind it, it is damage
+/// (seen in real files), and what follows counts.
 fn content_end(text: &str, findings: &mut Findings) -> usize {
-    let Some(end) = text.find('\x1a') else { return text.len() };
-    if text[end..].contains(|c: char| !c.is_whitespace() && c != '\x1a') {
-        let line = 1 + text[..end].matches('\n').count();
-        let line = u32::try_from(line).unwrap_or(u32::MAX);
-        findings.warning("inf_text_after_end", line, 1, || {
-            "Ctrl-Z ends the file here; the text after it is ignored".to_owned()
+    const CTRL_Z: char = '\x1a';
+    let end = text.trim_end_matches(|c: char| c == CTRL_Z || c.is_whitespace()).len();
+    if let Some(at) = text[..end].find(CTRL_Z) {
+        let line = 1 + text[..at].matches('\n').count();
+        let line = u32::try_from(line).expect("limits::FILE_BYTES_MAX is below u32::MAX");
+        findings.warning("inf_ctrl_z", line, 1, || {
+            "Ctrl-Z stands before the end of the file; it was read as a blank".to_owned()
         });
     }
     end

@@ -17,6 +17,8 @@ pub const FIELDS_MAX: usize = 1 << 20;
 pub const VALUE_BYTES_MAX: usize = 16 << 10;
 /// Bytes of a section's name after its strings are replaced, if that made it longer.
 pub const NAME_BYTES_MAX: usize = 1 << 10;
+/// Findings of one code that are kept: a file with one bad habit has it in each of its lines.
+pub const FINDINGS_OF_A_CODE_MAX: usize = 20;
 /// Findings that are kept.
 pub const FINDINGS_MAX: usize = 200;
 

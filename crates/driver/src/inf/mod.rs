@@ -21,7 +21,7 @@
 //! | `inf_odd_length` | warning | UTF-16 with half a character at the end |
 //! | `inf_undecodable` | warning | bytes that are no characters in their encoding |
 //! | `inf_nul_bytes` | warning | NUL characters, read as blanks |
-//! | `inf_text_after_end` | warning | text after Ctrl-Z, which ends the file |
+//! | `inf_ctrl_z` | warning | Ctrl-Z before the end of the file, read as a blank |
 //! | `inf_text_before_section` | note | text before the first section is ignored |
 //! | `inf_text_after_section` | note | text behind a section's `]` is ignored |
 //! | `inf_section_unclosed` | warning | `[name` without `]` |
@@ -31,7 +31,7 @@
 //! | `inf_string_without_value` | note | a line without `=` in a Strings section |
 //! | `inf_string_twice` | note | a string defined again; the first definition counts |
 //! | `inf_string_unknown` | warning | `%name%` that no Strings section defines; it stays as it is |
-//! | `inf_findings_cut` | note | more findings than [`limits::FINDINGS_MAX`]; the rest is not listed |
+//! | `inf_findings_cut` | note | more findings than [`limits::FINDINGS_OF_A_CODE_MAX`] or [`limits::FINDINGS_MAX`]; the rest is not listed |
 //! | `version_missing`, `signature_missing`, `signature_unknown` | error | not a Windows INF file |
 //! | `class_missing`, `class_guid_missing`, `provider_missing`, `driver_ver_missing` | warning | the entry is missing or empty |
 //! | `class_long`, `provider_long` | warning | longer than Windows documents |

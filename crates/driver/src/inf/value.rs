@@ -31,9 +31,10 @@ impl Span {
     }
 }
 
-/// Blanks between the parts of a line. A byte order mark inside a text comes from files glued together.
+/// Blanks between the parts of a line. A byte order mark inside a text comes from files glued together, Ctrl-Z from
+/// damage.
 pub(super) fn is_blank(c: char) -> bool {
-    matches!(c, ' ' | '\t' | '\x0b' | '\x0c' | '\u{feff}')
+    matches!(c, ' ' | '\t' | '\x0b' | '\x0c' | '\x1a' | '\u{feff}')
 }
 
 /// The form in which names are compared: case never matters in an INF.
