@@ -3,6 +3,7 @@
 //! Absolute figures of one machine mean little; each line is a ratio, each side is run in turn with the other, and
 //! the median counts. The table goes to the terminal and to `bench/results/`.
 
+mod drivers;
 mod gauge;
 mod memory;
 mod proxy;
@@ -26,6 +27,7 @@ pub(crate) struct Workshop {
     folder: tempfile::TempDir,
     haulier: PathBuf,
     snapshot: PathBuf,
+    infs: PathBuf,
 }
 
 impl Workshop {
@@ -37,12 +39,15 @@ impl Workshop {
 
 type Bench = (&'static str, fn(&Workshop, &mut Report) -> Result<()>);
 
-const BENCHES: [Bench; 5] = [
+const BENCHES: [Bench; 8] = [
     ("snapshot", snapshot::first),
     ("unchanged", snapshot::unchanged),
     ("wire", wire::updates),
     ("serve", serve::large_file),
     ("memory", memory::large_package),
+    ("infs", drivers::infs),
+    ("import", drivers::import),
+    ("many", drivers::many),
 ];
 
 /// Runs the named benches, or all of them.
@@ -74,15 +79,26 @@ fn workshop() -> Result<Workshop> {
     // To measure an older build, or not to wait for a new one.
     if let Some(built) = std::env::var_os("HAULIER_BENCH_PROGRAMS").map(PathBuf::from) {
         println!("Measuring the programs in {}", built.display());
-        return Ok(Workshop { folder, haulier: built.join("haulier"), snapshot: built.join("snapshot") });
+        return Ok(Workshop {
+            folder,
+            haulier: built.join("haulier"),
+            snapshot: built.join("snapshot"),
+            infs: built.join("infs"),
+        });
     }
     println!("Building what is measured, optimized");
     let built = succeeds(&mut cargo(&["build", "--release", "--package", "haulier"]))?
-        && succeeds(&mut cargo(&["build", "--release", "--package", "content", "--example", "snapshot"]))?;
+        && succeeds(&mut cargo(&["build", "--release", "--package", "content", "--example", "snapshot"]))?
+        && succeeds(&mut cargo(&["build", "--release", "--package", "driver", "--example", "infs"]))?;
     if !built {
         bail!("the build failed; its messages are above");
     }
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let release = target.join("release");
-    Ok(Workshop { folder, haulier: release.join("haulier"), snapshot: release.join("examples/snapshot") })
+    Ok(Workshop {
+        folder,
+        haulier: release.join("haulier"),
+        snapshot: release.join("examples/snapshot"),
+        infs: release.join("examples/infs"),
+    })
 }

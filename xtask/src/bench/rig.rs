@@ -63,6 +63,15 @@ impl Rig {
         output(&mut haulier)
     }
 
+    /// The same of a command whose exit code may say that not all went well; its last line goes to the terminal.
+    pub(crate) fn haulier_even_if_failing(&self, arguments: &[&str]) -> Result<String> {
+        let mut haulier = command(&self.haulier);
+        haulier.args(arguments).env("HAULIER_SITE", &self.site.url);
+        haulier.env("HAULIER_USER", "admin").env("HAULIER_PASSWORD", PASSWORD);
+        let ended = haulier.stderr(Stdio::inherit()).output().context("cannot run haulier")?;
+        String::from_utf8(ended.stdout).context("haulier prints UTF-8")
+    }
+
     /// Makes a package of the folder and waits until the distribution point serves its first version; its ID.
     pub(crate) fn distribute(&self, name: &str, source: &Path) -> Result<String> {
         let source = source.to_str().context("the work folder has a UTF-8 name")?;

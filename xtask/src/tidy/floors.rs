@@ -19,11 +19,7 @@ type Floor = (String, Vec<String>);
 const KEEPERS: [(&[&str], &[&str], &str); 8] = [
     (&["sqlx", "sea-query", "sea-query-sqlx"], &["site"], "only the site writes SQL"),
     (&["fastcdc", "zstd", "blake3"], &["content"], "only the content library knows how content is stored"),
-    (
-        &["rustls", "tokio-rustls", "hyper", "hyper-util"],
-        &["net"],
-        "only net speaks TLS and HTTP",
-    ),
+    (&["rustls", "tokio-rustls", "hyper", "hyper-util"], &["net"], "only net speaks TLS and HTTP"),
     (&["rcgen", "x509-parser"], &["net", "driver"], "certificates are TLS's, and those in security catalogs"),
     (
         &["encoding_rs", "roxmltree", "quick-xml", "cab", "zip", "md-5", "rsa"],
