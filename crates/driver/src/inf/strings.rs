@@ -196,7 +196,7 @@ impl<'a> Strings<'a> {
     }
 
     /// The tokens of a text that no section defines.
-    pub(super) fn unknown<'t>(self, text: &'t str) -> impl Iterator<Item = &'t str> {
+    pub(super) fn unknown(self, text: &str) -> impl Iterator<Item = &str> {
         let mut rest = text;
         std::iter::from_fn(move || {
             loop {

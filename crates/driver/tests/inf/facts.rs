@@ -63,7 +63,7 @@ fn corpus(test: &str) -> Option<PathBuf> {
 }
 
 /// What we read, in the table's columns.
-fn facts(bytes: &[u8]) -> BTreeMap<&'static str, String> {
+pub(crate) fn facts(bytes: &[u8]) -> BTreeMap<&'static str, String> {
     let inf = Inf::parse(bytes);
     let (version, _) = Version::read(&inf);
     let (mut decorations, mut reached, mut ids, mut lines) =

@@ -1,0 +1,85 @@
+//! Files that are too much: each limit has its finding, and memory stays in proportion to the limit.
+
+use driver::inf::{Inf, limits, manufacturers, models};
+use driver::{Diagnostic, Severity};
+
+fn errors(inf: &Inf) -> Vec<&'static str> {
+    let error = |finding: &&Diagnostic| finding.severity == Severity::Error;
+    inf.diagnostics().iter().filter(error).map(|finding| finding.code).collect()
+}
+
+#[test]
+fn a_file_that_is_too_large_is_not_read() {
+    let mut bytes = b"[Version]\n".repeat(limits::FILE_BYTES_MAX / 10 + 1);
+    let inf = Inf::parse(&bytes);
+    assert_eq!((errors(&inf).as_slice(), inf.sections().len()), (["inf_too_large"].as_slice(), 0));
+    bytes.truncate(limits::FILE_BYTES_MAX);
+    assert!(!errors(&Inf::parse(&bytes)).contains(&"inf_too_large"));
+}
+
+#[test]
+fn a_million_models_are_refused() {
+    let mut text = "[Manufacturer]\nM=Models\n[Models]\n".to_owned();
+    text.push_str(&"D=I,P\\1\n".repeat(1_000_000));
+    let inf = Inf::parse(text.as_bytes());
+    assert_eq!(errors(&inf), ["inf_too_many_entries"]);
+    assert_eq!(inf.diagnostics()[0].place.unwrap().line as usize, limits::ENTRIES_MAX + 3);
+    assert_eq!(models(&inf, &manufacturers(&inf)[0].models_base).len(), limits::ENTRIES_MAX - 1);
+}
+
+#[test]
+fn lines_sections_and_values_are_counted() {
+    let check = |text: String, code: &str| assert_eq!(errors(&Inf::parse(text.as_bytes())), [code]);
+    check("\n".repeat(limits::LINES_MAX as usize + 1) + "[a]\n", "inf_too_many_lines");
+    check("[a]\n".repeat(limits::SECTIONS_MAX + 1), "inf_too_many_sections");
+    check(format!("[a]\n{}", "\\\n".repeat(limits::LINES_MAX as usize)), "inf_too_many_lines");
+    let row = ",".repeat(100_000) + "\n";
+    check(format!("[a]\n{}", row.repeat(limits::FIELDS_MAX / 100_000 + 1)), "inf_too_many_fields");
+}
+
+#[test]
+fn megabyte_lines_are_left_out() {
+    let long = "x".repeat(limits::LINE_BYTES_MAX + 1);
+    let continued = "x,\\\n".repeat(limits::LINE_BYTES_MAX);
+    for line in [
+        long.clone(),
+        format!("k={long}"),
+        format!("\"{long}"),
+        format!("k={continued}x"),
+        format!("; {long}"),
+    ] {
+        let inf = Inf::parse(format!("[a]\nb=c\n{line}\nd=e\n").as_bytes());
+        let keys: Vec<_> = inf.section("a").unwrap().entries().filter_map(|entry| entry.key()).collect();
+        assert_eq!(keys, ["b", "d"]);
+        let told = inf.diagnostics().iter().any(|finding| finding.code == "inf_line_too_long");
+        assert_eq!(told, !line.starts_with(';'));
+        assert_eq!(errors(&inf), [""; 0]);
+    }
+    let inf = Inf::parse(format!("[{long}]\na\n").as_bytes());
+    assert_eq!(inf.diagnostics()[0].code, "inf_section_name_long");
+}
+
+#[test]
+fn strings_do_not_multiply_without_end() {
+    let text = format!(
+        "[a]\nb={}\n[{}]\n[Strings]\nk={}\n",
+        "%k%".repeat(9000),
+        "%k%".repeat(200),
+        "v".repeat(9000)
+    );
+    let inf = Inf::parse(text.as_bytes());
+    let value = inf.section("a").unwrap().entry("b").unwrap().value(0).into_owned();
+    assert!(value.starts_with("vvv") && value.ends_with("%k%"));
+    assert!(value.len() < 2 * limits::VALUE_BYTES_MAX + 9000, "{}", value.len());
+    assert!(inf.sections().all(|section| section.name().len() <= limits::NAME_BYTES_MAX));
+    assert!(inf.diagnostics().iter().any(|finding| finding.code == "inf_value_too_long"));
+}
+
+#[test]
+fn findings_are_counted_by_code_and_in_all() {
+    let inf = Inf::parse(format!("[a]\n{}", "b=\"\n".repeat(1000)).as_bytes());
+    let of_code = inf.diagnostics().iter().filter(|finding| finding.code == "inf_quote_unclosed").count();
+    assert_eq!(of_code, limits::FINDINGS_OF_A_CODE_MAX);
+    let last = inf.diagnostics().last().unwrap();
+    assert_eq!((last.code, last.text.as_str()), ("inf_findings_cut", "980 more findings are not listed"));
+}
