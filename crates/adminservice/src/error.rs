@@ -148,11 +148,15 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::VersionNotFound { .. }
         | SiteError::DpNotFound { .. }
         | SiteError::DistributionNotFound { .. }
+        | SiteError::DriverNotFound { .. }
+        | SiteError::CategoryNotFound { .. }
+        | SiteError::ImportNotFound { .. }
         | SiteError::UserNotFound { .. }
         | SiteError::InvalidToken
         | SiteError::UnknownView { .. } => StatusCode::NOT_FOUND,
         SiteError::AccessDenied { .. } => StatusCode::FORBIDDEN,
         SiteError::AlreadyExists { .. }
+        | SiteError::DriverAlreadyImported { .. }
         | SiteError::Conflict { .. }
         | SiteError::EditionMismatch { .. }
         | SiteError::Transition(_) => StatusCode::CONFLICT,
@@ -160,7 +164,10 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::InvalidOption { .. }
         | SiteError::InvalidQuery { .. }
         | SiteError::NoSource { .. }
-        | SiteError::SourceUnusable { .. } => StatusCode::BAD_REQUEST,
+        | SiteError::SourceUnusable { .. }
+        | SiteError::DriverUnreadable { .. }
+        | SiteError::DriverInvalid { .. }
+        | SiteError::DriverNotSupported { .. } => StatusCode::BAD_REQUEST,
         SiteError::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
         SiteError::Busy { .. } | SiteError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         SiteError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,

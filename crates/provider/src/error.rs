@@ -195,6 +195,7 @@ impl Fault {
 const ERROR_FILE_NOT_FOUND: u32 = 2;
 const ERROR_PATH_NOT_FOUND: u32 = 3;
 const ERROR_ACCESS_DENIED: u32 = 5;
+const ERROR_INVALID_DATA: u32 = 13;
 const ERROR_GEN_FAILURE: u32 = 31;
 const ERROR_NOT_SUPPORTED: u32 = 50;
 const ERROR_INVALID_PARAMETER: u32 = 87;
@@ -204,6 +205,7 @@ const ERROR_BUSY: u32 = 170;
 const ERROR_ALREADY_EXISTS: u32 = 183;
 const ERROR_SHUTDOWN_IN_PROGRESS: u32 = 1115;
 const ERROR_REVISION_MISMATCH: u32 = 1306;
+const ERROR_INSTALL_PLATFORM_UNSUPPORTED: u32 = 1633;
 const ERROR_INVALID_STATE: u32 = 5023;
 
 /// WBEM_E_FAILED
@@ -217,6 +219,9 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         | SiteError::VersionNotFound { .. }
         | SiteError::DpNotFound { .. }
         | SiteError::DistributionNotFound { .. }
+        | SiteError::DriverNotFound { .. }
+        | SiteError::CategoryNotFound { .. }
+        | SiteError::ImportNotFound { .. }
         | SiteError::UserNotFound { .. }
         | SiteError::InvalidToken => (0x8004_1002, ERROR_FILE_NOT_FOUND),
         SiteError::AccessDenied { .. } => (0x8004_1003, ERROR_ACCESS_DENIED),
@@ -231,6 +236,10 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::EditionMismatch { .. } => (FAILED, ERROR_REVISION_MISMATCH),
         SiteError::Transition(_) | SiteError::Conflict { .. } => (FAILED, ERROR_INVALID_STATE),
         SiteError::SourceUnusable { .. } => (FAILED, ERROR_PATH_NOT_FOUND),
+        SiteError::DriverUnreadable { .. } => (FAILED, ERROR_FILE_NOT_FOUND),
+        SiteError::DriverInvalid { .. } => (FAILED, ERROR_INVALID_DATA),
+        SiteError::DriverAlreadyImported { .. } => (FAILED, ERROR_ALREADY_EXISTS),
+        SiteError::DriverNotSupported { .. } => (FAILED, ERROR_INSTALL_PLATFORM_UNSUPPORTED),
         SiteError::DiskFull(_) => (FAILED, ERROR_DISK_FULL),
         SiteError::NoSource { .. }
         | SiteError::InvalidCredentials

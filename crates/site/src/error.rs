@@ -41,6 +41,54 @@ pub enum SiteError {
         /// The distribution point's name.
         dp: String,
     },
+    /// No driver has this id.
+    #[error("there is no driver {ci_id}")]
+    DriverNotFound {
+        /// As asked for.
+        ci_id: i64,
+    },
+    /// No category has this id.
+    #[error("there is no category {category}")]
+    CategoryNotFound {
+        /// The id, or the unique id.
+        category: String,
+    },
+    /// No import of drivers has this id.
+    #[error("there is no driver import {import_id}")]
+    ImportNotFound {
+        /// As asked for.
+        import_id: i64,
+    },
+    /// A driver's folder or INF file cannot be read; Win32 error 2.
+    #[error("{path} cannot be read: {reason}")]
+    DriverUnreadable {
+        /// The folder or file, as the caller named it.
+        path: String,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+    /// The INF file is no driver; Win32 error 13.
+    #[error("{inf} is not a valid driver: {reason}")]
+    DriverInvalid {
+        /// The INF file, as the caller named it.
+        inf: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The same INF file with the same content is in the catalog; Win32 error 183.
+    #[error("{inf} is imported already, as driver {unique_id}")]
+    DriverAlreadyImported {
+        /// The INF file, as the caller named it.
+        inf: String,
+        /// The CI_UniqueID of the driver that is there.
+        unique_id: String,
+    },
+    /// The INF file is for no Windows release that the site knows; Win32 error 1633.
+    #[error("{inf} is for no Windows release of SMS_SupportedPlatforms")]
+    DriverNotSupported {
+        /// The INF file, as the caller named it.
+        inf: String,
+    },
     /// No administrative user has this name.
     #[error("there is no user {name}")]
     UserNotFound {
@@ -205,6 +253,13 @@ impl SiteError {
             Self::VersionNotFound { .. } => "version_not_found",
             Self::DpNotFound { .. } => "dp_not_found",
             Self::DistributionNotFound { .. } => "distribution_not_found",
+            Self::DriverNotFound { .. } => "driver_not_found",
+            Self::CategoryNotFound { .. } => "category_not_found",
+            Self::ImportNotFound { .. } => "import_not_found",
+            Self::DriverUnreadable { .. } => "driver_unreadable",
+            Self::DriverInvalid { .. } => "driver_invalid",
+            Self::DriverAlreadyImported { .. } => "driver_already_imported",
+            Self::DriverNotSupported { .. } => "driver_not_supported",
             Self::UserNotFound { .. } => "user_not_found",
             Self::AccessDenied { .. } => "access_denied",
             Self::InvalidCredentials => "invalid_credentials",

@@ -22,6 +22,7 @@ mod access;
 mod change;
 mod db;
 mod distribution;
+mod driver;
 mod error;
 mod housekeeping;
 mod library;
@@ -35,6 +36,14 @@ mod suspects;
 mod upkeep;
 mod verification;
 
+pub use self::driver::import::{
+    Duplicates, FetchError, ImportProgress, ImportRequest, ImportSource, ImportState, PackFetcher, PackFile,
+    PackHashes,
+};
+pub use self::driver::{
+    Category, CategoryChange, Driver, DriverChange, DriverDraft, DriverFields, LocalizedName,
+    LocalizedProperties, NewCategory, NewDriver, PayloadEntry,
+};
 pub use access::token::{ApiToken, NewApiToken};
 pub use access::user::User;
 pub use access::{Actor, Role};

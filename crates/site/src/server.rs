@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ::driver::catalog::Trust;
 use clock::SharedClock;
 use content::Library;
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query};
-use tokio::sync::{Notify, OnceCell, Semaphore};
+use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 
 use crate::access::credentials::Credentials;
 use crate::access::{Role, password, user};
@@ -16,6 +17,9 @@ use crate::change::Changes;
 use crate::db::{Database, Tx};
 use crate::distribution::desired::WAITERS_MAX;
 use crate::distribution::seen::Seen;
+use crate::driver::folder::EXAMINATIONS_MAX;
+use crate::driver::import::PackFetcher;
+use crate::driver::{Drafts, platform};
 use crate::error::{Result, SiteError};
 use crate::sources::Sources;
 use crate::suspects::Suspects;
@@ -40,6 +44,10 @@ pub struct SiteOptions {
     pub server_name: Option<String>,
     /// UNC prefixes and the folders they stand for, for example `\\srv\src` and `/srv/src`.
     pub shares: BTreeMap<String, PathBuf>,
+    /// PEM files with the roots that drivers' signatures may end at. Without any, no signer is trusted.
+    pub trust_roots: Vec<PathBuf>,
+    /// Fetches driver packs from other servers; without one, imports name folders and archives only.
+    pub pack_fetcher: Option<Arc<dyn PackFetcher>>,
 }
 
 /// What a site is called; fixed when it is made.
@@ -76,6 +84,13 @@ struct Inner {
     sources: Sources,
     suspects: Suspects,
     verification: Verification,
+    /// The roots of [`SiteOptions::trust_roots`].
+    trust: Trust,
+    drafts: Drafts,
+    examinations: Arc<Semaphore>,
+    import_wake: Notify,
+    /// Counts cancelled imports.
+    import_cancels: watch::Sender<u64>,
     /// Names this data folder's server in leases, when several serve one site.
     server_id: String,
 }
@@ -106,10 +121,12 @@ impl Site {
         if options.database_url.is_none() && !options.data_dir.join(DATABASE_FILE).is_file() {
             return Err(SiteError::NotInitialized);
         }
+        let trust = read_roots(&options.trust_roots)?;
         let db = open_database(options).await?;
         let mut tx = db.write().await?;
         let identity = read_identity(&mut tx).await?.ok_or(SiteError::NotInitialized)?;
-        drop(tx);
+        platform::seed(&mut tx).await?;
+        tx.commit().await?;
         let inner = Inner {
             db,
             clock,
@@ -124,6 +141,11 @@ impl Site {
             sources: Sources::default(),
             suspects: Suspects::default(),
             verification: Verification::default(),
+            trust,
+            drafts: Drafts::default(),
+            examinations: Arc::new(Semaphore::new(EXAMINATIONS_MAX)),
+            import_wake: Notify::new(),
+            import_cancels: watch::Sender::new(0),
             server_id: server_id(&options.data_dir)?,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -184,6 +206,27 @@ impl Site {
         &self.inner.suspects
     }
 
+    /// What drivers' signatures are proven against, now.
+    pub(crate) fn trust(&self) -> Trust {
+        self.inner.trust.at(self.now())
+    }
+
+    pub(crate) fn drafts(&self) -> &Drafts {
+        &self.inner.drafts
+    }
+
+    pub(crate) fn examinations(&self) -> &Arc<Semaphore> {
+        &self.inner.examinations
+    }
+
+    pub(crate) fn import_wake(&self) -> &Notify {
+        &self.inner.import_wake
+    }
+
+    pub(crate) fn import_cancels(&self) -> &watch::Sender<u64> {
+        &self.inner.import_cancels
+    }
+
     pub(crate) fn credentials(&self) -> &Credentials {
         &self.inner.credentials
     }
@@ -195,6 +238,20 @@ impl Site {
     pub(crate) fn library_cell(&self) -> &OnceCell<Arc<Library>> {
         &self.inner.library
     }
+}
+
+/// The certificates of all these files; one that cannot be used is an error, not a root less.
+fn read_roots(files: &[PathBuf]) -> Result<Trust> {
+    let mut trust = Trust::none(Timestamp::UNIX_EPOCH);
+    for file in files {
+        let refuse = |reason: String| SiteError::InvalidOption {
+            option: "trust.roots",
+            reason: format!("{}: {reason}", file.display()),
+        };
+        let pem = std::fs::read(file).map_err(|error| refuse(error.to_string()))?;
+        trust = trust.with_pem(&pem).map_err(|error| refuse(error.to_string()))?;
+    }
+    Ok(trust)
 }
 
 async fn open_database(options: &SiteOptions) -> Result<Database> {

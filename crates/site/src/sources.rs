@@ -44,6 +44,8 @@ struct Abandoned {
 pub(crate) enum Purpose {
     /// To find the folder.
     Locate,
+    /// To read drivers. The library is not used.
+    Examine,
     /// To take a snapshot, or to repair from it. Repairs of the library wait until it has ended.
     Read,
 }

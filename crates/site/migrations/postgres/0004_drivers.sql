@@ -28,6 +28,8 @@ CREATE TABLE driver (
     version_number BIGINT,
     kind BIGINT NOT NULL,
     extension_id TEXT NOT NULL,
+    -- The software components that it adds, lower case, a line for each.
+    component_ids TEXT NOT NULL,
     signature_state BIGINT NOT NULL,
     signed BIGINT NOT NULL,
     signer TEXT NOT NULL,
@@ -125,7 +127,10 @@ CREATE TABLE supported_platform (
     os_platform TEXT NOT NULL,
     os_min_version TEXT NOT NULL,
     os_max_version TEXT NOT NULL,
-    condition_xml TEXT NOT NULL
+    condition_xml TEXT NOT NULL,
+    resource_dll TEXT NOT NULL,
+    string_id BIGINT NOT NULL,
+    is_supported BIGINT NOT NULL
 );
 
 CREATE TABLE category (
@@ -165,7 +170,7 @@ CREATE TABLE driver_import (
     lease_until BIGINT,
     -- How far it is.
     sources_done BIGINT NOT NULL DEFAULT 0,
-    files_read BIGINT NOT NULL DEFAULT 0,
+    files BIGINT NOT NULL DEFAULT 0,
     bytes_read BIGINT NOT NULL DEFAULT 0,
     infs_found BIGINT NOT NULL DEFAULT 0,
     infs_done BIGINT NOT NULL DEFAULT 0,

@@ -87,13 +87,13 @@ SELECT
     platform_id AS "CI_UniqueID",
     condition_xml AS "Condition",
     display_text AS "DisplayText",
-    CAST(1 AS BIGINT) AS "IsSupported",
+    is_supported AS "IsSupported",
     os_max_version AS "OSMaxVersion",
     os_min_version AS "OSMinVersion",
     os_name AS "OSName",
     os_platform AS "OSPlatform",
-    CAST('' AS TEXT) AS "ResourceDll",
-    position AS "StringId"
+    resource_dll AS "ResourceDll",
+    string_id AS "StringId"
 FROM supported_platform;
 
 CREATE VIEW "SMS_CategoryInstance" AS
@@ -165,7 +165,7 @@ SELECT
     failed AS "Failed",
     fault_code AS "FaultCode",
     fault_text AS "FaultText",
-    files_read AS "FilesRead",
+    files AS "Files",
     finished_at AS "Finished",
     imported AS "Imported",
     import_id AS "ImportID",

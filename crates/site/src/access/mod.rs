@@ -43,6 +43,7 @@ pub(crate) enum Action {
     ManageDps,
     ManageUsers,
     MaintainContent,
+    ChangeDrivers,
 }
 
 impl Action {
@@ -54,6 +55,7 @@ impl Action {
             Self::ManageDps => "add or remove distribution points",
             Self::ManageUsers => "manage users and tokens",
             Self::MaintainContent => "maintain the content library",
+            Self::ChangeDrivers => "import, change or delete drivers and their categories",
         }
     }
 }
@@ -77,7 +79,9 @@ impl Role {
         match self {
             Self::FullAdministrator => true,
             Self::Operator => matches!(action, Action::Distribute | Action::Refresh),
-            Self::Author => matches!(action, Action::ChangePackages | Action::Refresh),
+            Self::Author => {
+                matches!(action, Action::ChangePackages | Action::ChangeDrivers | Action::Refresh)
+            }
             Self::Reader => false,
         }
     }
@@ -152,12 +156,15 @@ mod tests {
 
     #[test]
     fn each_role_allows_exactly_its_actions() {
-        use Action::{ChangePackages, Distribute, MaintainContent, ManageDps, ManageUsers, Refresh};
-        let every = [ChangePackages, Refresh, Distribute, ManageDps, ManageUsers, MaintainContent];
+        use Action::{
+            ChangeDrivers, ChangePackages, Distribute, MaintainContent, ManageDps, ManageUsers, Refresh,
+        };
+        let every =
+            [ChangePackages, Refresh, Distribute, ManageDps, ManageUsers, MaintainContent, ChangeDrivers];
         let table: [(Role, &[Action]); 4] = [
             (Role::FullAdministrator, &every),
             (Role::Operator, &[Refresh, Distribute]),
-            (Role::Author, &[ChangePackages, Refresh]),
+            (Role::Author, &[ChangePackages, ChangeDrivers, Refresh]),
             (Role::Reader, &[]),
         ];
         for (role, allowed) in table {

@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use crate::server::SiteOptions;
 
 /// Components of a source path.
-const DEPTH_MAX: usize = 64;
+pub(crate) const DEPTH_MAX: usize = 64;
+
+/// In the data folder: what archives of drivers were unpacked into, one folder for each archive's SHA-256.
+pub(crate) const UNPACKED_FOLDER: &str = "drivers";
 
 /// Why a path names no folder that may be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +29,8 @@ pub(crate) enum SourcePathError {
     Missing(String),
     #[error("it is not a folder")]
     NotAFolder,
+    #[error("it is neither a folder nor a file")]
+    NotAPlace,
     #[error("it leads out of its share through a symbolic link")]
     Escapes,
     #[error("it overlaps the site's own data folder")]
@@ -79,7 +84,30 @@ impl SourcePath {
 
     /// Finds the folder on disk. Blocking, for ever on a dead mount: see `sources`.
     pub(crate) fn locate(&self, options: &SiteOptions) -> Result<PathBuf, SourcePathError> {
-        let missing = |e: std::io::Error| SourcePathError::Missing(e.kind().to_string());
+        let folder = self.resolve()?;
+        if !folder.is_dir() {
+            return Err(SourcePathError::NotAFolder);
+        }
+        refuse_own_data(&folder, options)?;
+        Ok(folder)
+    }
+
+    /// Finds a folder of drivers, or a file, on disk: as [`Self::locate`], but the folder in which the site keeps
+    /// unpacked archives is such a place too.
+    pub(crate) fn locate_drivers(&self, options: &SiteOptions) -> Result<PathBuf, SourcePathError> {
+        let place = self.resolve()?;
+        if !(place.is_dir() || place.is_file()) {
+            return Err(SourcePathError::NotAPlace);
+        }
+        let unpacked = options.data_dir.join(UNPACKED_FOLDER).canonicalize();
+        let inside = |unpacked: PathBuf| place.starts_with(&unpacked) && place != unpacked;
+        if !unpacked.is_ok_and(inside) {
+            refuse_own_data(&place, options)?;
+        }
+        Ok(place)
+    }
+
+    fn resolve(&self) -> Result<PathBuf, SourcePathError> {
         let root = self.root.canonicalize().map_err(missing)?;
         let mut folder = root.clone();
         for part in &self.parts {
@@ -88,13 +116,6 @@ impl SourcePath {
         let folder = folder.canonicalize().map_err(missing)?;
         if !folder.starts_with(&root) {
             return Err(SourcePathError::Escapes);
-        }
-        if !folder.is_dir() {
-            return Err(SourcePathError::NotAFolder);
-        }
-        let own = options.data_dir.canonicalize().map_err(missing)?;
-        if folder.starts_with(&own) || own.starts_with(&folder) {
-            return Err(SourcePathError::OwnData);
         }
         Ok(folder)
     }
@@ -112,6 +133,18 @@ impl SourcePath {
             _ => exact,
         }
     }
+}
+
+fn missing(error: std::io::Error) -> SourcePathError {
+    SourcePathError::Missing(error.kind().to_string())
+}
+
+fn refuse_own_data(place: &Path, options: &SiteOptions) -> Result<(), SourcePathError> {
+    let own = options.data_dir.canonicalize().map_err(missing)?;
+    if place.starts_with(&own) || own.starts_with(place) {
+        return Err(SourcePathError::OwnData);
+    }
+    Ok(())
 }
 
 fn is_unc(path: &str) -> bool {

@@ -131,7 +131,7 @@ pub(super) const HAULIER_DRIVER_IMPORT: &[Column] = &[
     integer("Failed"),
     text("FaultCode"),
     text("FaultText"),
-    integer("FilesRead"),
+    integer("Files"),
     time("Finished"),
     integer("Imported"),
     integer("ImportID"),

@@ -80,3 +80,15 @@ fn read(row: &Row, column: &Column) -> Result<Value> {
 pub(crate) fn list(stored: &str) -> Vec<String> {
     stored.split('\n').filter(|element| !element.is_empty()).map(str::to_owned).collect()
 }
+
+/// A list as it is stored: each element once, none empty, none with a control character.
+pub(crate) fn stored_list<S: AsRef<str>>(elements: impl IntoIterator<Item = S>) -> String {
+    let mut stored: Vec<String> = Vec::new();
+    for element in elements {
+        let element = element.as_ref().replace(char::is_control, " ");
+        if !element.is_empty() && !stored.contains(&element) {
+            stored.push(element);
+        }
+    }
+    stored.join("\n")
+}

@@ -6,6 +6,7 @@ use crate::access::Actor;
 const DISTRIBUTION_MANAGER: &str = "SMS_DISTRIBUTION_MANAGER";
 const DP_MONITOR: &str = "SMS_DISTRIBUTION_POINT_MONITOR";
 const PROVIDER: &str = "SMS_PROVIDER";
+const DRIVER_CATALOG: &str = "HAULIER_DRIVER_CATALOG";
 const AGENT_SERVICE: &str = "HAULIER_AGENT_SERVICE";
 
 /// Insertion strings are cut here; a message is for reading.
@@ -44,6 +45,9 @@ const TEXTS: &[(u32, &str)] = &[
     (30010, "%1 removed package %2 from distribution point %3."),
     (30011, "%1 refreshed package %2 on %3."),
     (30012, "%1 asked distribution point %3 to verify package %2."),
+    (30152, "%1 created driver %3 (%2)."),
+    (30153, "%1 changed driver %3 (%2)."),
+    (30154, "%1 deleted driver %3 (%2)."),
     (39001, "%1: user %2 was %3."),
     (39002, "%1: distribution point %2 was %3."),
     (39003, "Distribution point %1 enrolled; it serves content at %2."),
@@ -53,6 +57,11 @@ const TEXTS: &[(u32, &str)] = &[
         39006,
         "Refused content was damaged in %1 packs: %2 pieces were repaired, %3 files could not be; refresh their packages.",
     ),
+    (39007, "%1: driver category %2 was %3."),
+    (39008, "%1 asked for driver import %2: %3"),
+    (39009, "%1 cancelled driver import %2."),
+    (39010, "Driver import %1 ended: %2 imported, %3 already there, %4 failed."),
+    (39011, "Driver import %1 could not go on: %2"),
 ];
 
 /// The message in words.
@@ -130,6 +139,40 @@ impl Message {
 
     pub(crate) fn dp_validated(actor: &Actor, id: &str, dp: &str) -> Self {
         Self::audit(30012, actor, &[id, dp]).of_package(id).at_dp(dp)
+    }
+
+    pub(crate) fn driver_created(actor: &Actor, unique_id: &str, name: &str) -> Self {
+        Self::audit(30152, actor, &[unique_id, name])
+    }
+
+    pub(crate) fn driver_changed(actor: &Actor, unique_id: &str, name: &str) -> Self {
+        Self::audit(30153, actor, &[unique_id, name])
+    }
+
+    pub(crate) fn driver_deleted(actor: &Actor, unique_id: &str, name: &str) -> Self {
+        Self::audit(30154, actor, &[unique_id, name])
+    }
+
+    pub(crate) fn category_changed(actor: &Actor, name: &str, what: &str) -> Self {
+        Self::audit(39007, actor, &[name, what])
+    }
+
+    pub(crate) fn import_requested(actor: &Actor, import_id: i64, sources: &str) -> Self {
+        Self::audit(39008, actor, &[&import_id.to_string(), sources])
+    }
+
+    pub(crate) fn import_cancelled(actor: &Actor, import_id: i64) -> Self {
+        Self::audit(39009, actor, &[&import_id.to_string()])
+    }
+
+    pub(crate) fn import_ended(import_id: i64, imported: u64, already: u64, failed: u64) -> Self {
+        let severity = if failed == 0 { Severity::Information } else { Severity::Warning };
+        let inserts = [import_id.to_string(), imported.to_string(), already.to_string(), failed.to_string()];
+        Self::new(39010, severity, DRIVER_CATALOG, &inserts.each_ref().map(String::as_str))
+    }
+
+    pub(crate) fn import_failed(import_id: i64, reason: &str) -> Self {
+        Self::new(39011, Severity::Error, DRIVER_CATALOG, &[&import_id.to_string(), reason])
     }
 
     pub(crate) fn user_changed(actor: &Actor, user: &str, what: &str) -> Self {

@@ -1,0 +1,161 @@
+//! Drafts: what CreateFromINF returns, before the client puts it.
+//!
+//! Nothing is stored. What was read is remembered for a while, so that the put need not read the folder again.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ::driver::DriverFacts;
+
+use super::folder::{self, Examination, Wanted};
+use crate::access::{Action, Actor};
+use crate::error::{Result, SiteError};
+use crate::server::Site;
+
+/// Drafts that are remembered.
+const DRAFTS_MAX: usize = 256;
+/// Memory of all of them, as estimated.
+const DRAFTS_BYTES_MAX: usize = 64 << 20;
+/// How long a draft is remembered: a client puts it at once, and the folder may change.
+const DRAFT_LIFE: Duration = Duration::from_secs(10 * 60);
+/// INF files of one call.
+const INFS_MAX: usize = 1_000;
+
+/// A driver as it would enter the catalog.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DriverDraft {
+    /// The CI_UniqueID that it would have.
+    pub unique_id: String,
+    /// Where the files are, as the caller named it.
+    pub content_source_path: String,
+    /// SDMPackageXML.
+    pub sdm_package_xml: String,
+    /// Everything that is known of it.
+    pub facts: Arc<DriverFacts>,
+}
+
+impl Site {
+    /// Reads an INF file in a folder with a driver's files; CreateFromINF.
+    ///
+    /// Errors: [`SiteError::DriverUnreadable`] (Win32 error 2), [`SiteError::DriverInvalid`] (13),
+    /// [`SiteError::DriverAlreadyImported`] (183), [`SiteError::DriverNotSupported`] (1633), [`SiteError::Busy`],
+    /// [`SiteError::AccessDenied`].
+    pub async fn analyze_inf(&self, actor: &Actor, driver_path: &str, inf: &str) -> Result<DriverDraft> {
+        let mut drafts = self.analyze_infs(actor, driver_path, &[inf.to_owned()]).await?;
+        drafts.pop().ok_or(SiteError::Stopped)
+    }
+
+    /// Reads several INF files of one folder; CreateFromINFs. The first one that is refused refuses all.
+    ///
+    /// Errors: as [`Site::analyze_inf`].
+    pub async fn analyze_infs(
+        &self,
+        actor: &Actor,
+        driver_path: &str,
+        infs: &[String],
+    ) -> Result<Vec<DriverDraft>> {
+        actor.may(Action::ChangeDrivers)?;
+        if infs.is_empty() || infs.len() > INFS_MAX {
+            return Err(SiteError::invalid("INFFiles", format!("1 to {INFS_MAX} INF files are needed")));
+        }
+        let examined = self.examine(driver_path, Wanted::Infs(infs.to_vec())).await?;
+        let mut drafts = Vec::with_capacity(examined.len());
+        for examination in examined {
+            drafts.push(self.draft(driver_path, examination).await?);
+        }
+        Ok(drafts)
+    }
+
+    /// Reads the INF files that a txtsetup.oem names; CreateFromOEM. Succeeds if one of them can be imported.
+    ///
+    /// Errors: as [`Site::analyze_inf`]; [`SiteError::DriverAlreadyImported`] if all valid ones are there already.
+    pub async fn analyze_oem(
+        &self,
+        actor: &Actor,
+        driver_path: &str,
+        oem_file: &str,
+    ) -> Result<Vec<DriverDraft>> {
+        actor.may(Action::ChangeDrivers)?;
+        let examined = self.examine(driver_path, Wanted::Oem(oem_file.to_owned())).await?;
+        let (mut drafts, mut present, mut refused) = (Vec::new(), None, None);
+        for mut examination in examined {
+            if let Ok(facts) = &mut examination.facts {
+                facts.boot_critical = true;
+            }
+            match self.draft(driver_path, examination).await {
+                Ok(draft) => drafts.push(draft),
+                Err(error @ SiteError::DriverAlreadyImported { .. }) => present = present.or(Some(error)),
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        let reason = || "it names no INF file".to_owned();
+        let nothing = || SiteError::DriverInvalid { inf: oem_file.to_owned(), reason: reason() };
+        if drafts.is_empty() { Err(present.or(refused).unwrap_or_else(nothing)) } else { Ok(drafts) }
+    }
+
+    async fn draft(&self, driver_path: &str, examination: Examination) -> Result<DriverDraft> {
+        let facts = examination.facts?;
+        let unique_id = self.driver_unique_id(&facts.id);
+        if self.driver_by_unique_id(&unique_id).await?.is_some() {
+            return Err(SiteError::DriverAlreadyImported { inf: examination.inf, unique_id });
+        }
+        let draft = DriverDraft {
+            sdm_package_xml: folder::definition(&facts, &unique_id, driver_path),
+            unique_id,
+            content_source_path: driver_path.to_owned(),
+            facts: Arc::new(facts),
+        };
+        self.drafts().remember(&draft, self.clock().monotonic());
+        Ok(draft)
+    }
+}
+
+/// The drafts of the last minutes.
+#[derive(Debug, Default)]
+pub(crate) struct Drafts(Mutex<VecDeque<Remembered>>);
+
+#[derive(Debug)]
+struct Remembered {
+    draft: DriverDraft,
+    bytes: usize,
+    /// By the monotonic clock.
+    at: Duration,
+}
+
+impl Drafts {
+    /// What is known of the driver with this CI_UniqueID in this folder.
+    pub(super) fn recall(&self, unique_id: &str, path: &str, now: Duration) -> Option<Arc<DriverFacts>> {
+        let mut drafts = self.lock();
+        drafts.retain(|known| now.saturating_sub(known.at) < DRAFT_LIFE);
+        let same = |known: &&Remembered| {
+            known.draft.unique_id == unique_id && known.draft.content_source_path == path
+        };
+        drafts.iter().find(same).map(|known| Arc::clone(&known.draft.facts))
+    }
+
+    fn remember(&self, draft: &DriverDraft, at: Duration) {
+        let bytes = bytes_of(draft);
+        let mut drafts = self.lock();
+        drafts.retain(|known| known.draft.unique_id != draft.unique_id);
+        drafts.push_back(Remembered { draft: draft.clone(), bytes, at });
+        let mut total: usize = drafts.iter().map(|known| known.bytes).sum();
+        while drafts.len() > DRAFTS_MAX || total > DRAFTS_BYTES_MAX {
+            let Some(oldest) = drafts.pop_front() else { break };
+            total -= oldest.bytes;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Remembered>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// About what a draft takes in memory: its long lists of texts.
+fn bytes_of(draft: &DriverDraft) -> usize {
+    /// A text's own size and its place in a list.
+    const TEXT_BYTES: usize = 48;
+    let devices = draft.facts.models.iter().flat_map(|models| &models.devices);
+    let devices: usize = devices.map(|device| (3 + device.compatible_ids.len()) * TEXT_BYTES * 2).sum();
+    devices + draft.sdm_package_xml.len() + draft.facts.payload.len() * TEXT_BYTES * 2
+}

@@ -1,0 +1,117 @@
+//! A folder with drivers: found, read on a thread that can be left behind, and made facts.
+
+use std::path::Path;
+use std::time::Duration;
+
+use ::driver::catalog::Trust;
+use ::driver::platform::{self, Platform};
+use ::driver::sdm::{self, DriverDigest, PlatformCondition};
+use ::driver::DriverFacts;
+
+use crate::error::{Result, SiteError};
+use crate::package::source::{SourcePath, SourcePathError};
+use crate::server::Site;
+use crate::sources::{NoAnswer, Purpose};
+
+/// How long a folder may take to be read for a client that waits.
+const EXAMINE_LIMIT: Duration = Duration::from_secs(10 * 60);
+/// Folders read at once for clients that wait.
+pub(crate) const EXAMINATIONS_MAX: usize = 4;
+/// Bytes of a txtsetup.oem.
+const OEM_BYTES_MAX: u64 = 1 << 20;
+/// Findings that are told in an error.
+const FINDINGS_TOLD_MAX: usize = 3;
+
+/// Which INF files of a folder.
+pub(super) enum Wanted {
+    /// These, relative to the folder, with `\` or `/`.
+    Infs(Vec<String>),
+    /// Those that this txtsetup.oem names.
+    Oem(String),
+}
+
+/// An INF file and what came of it.
+pub(super) struct Examination {
+    /// As the caller, or the txtsetup.oem, named it.
+    pub(super) inf: String,
+    pub(super) facts: Result<DriverFacts>,
+}
+
+impl Site {
+    /// Reads INF files in a folder, which may be on a mount that never answers.
+    ///
+    /// Errors: [`SiteError::DriverUnreadable`] for the folder, [`SiteError::Busy`].
+    pub(super) async fn examine(&self, driver_path: &str, wanted: Wanted) -> Result<Vec<Examination>> {
+        let unreadable =
+            |reason: String| SiteError::DriverUnreadable { path: driver_path.to_owned(), reason };
+        let source = SourcePath::parse(driver_path, &self.options().shares)
+            .map_err(|error| unreadable(error.to_string()))?;
+        let permit = self.examinations().clone().try_acquire_owned();
+        let permit = permit.map_err(|_| SiteError::Busy { what: "many drivers are being read" })?;
+        let site = self.clone();
+        // A task of its own: a client that goes away leaves no thread uncounted.
+        let examined = tokio::spawn(async move {
+            let (options, trust) = (site.options().clone(), site.trust());
+            let located = source.clone();
+            let work = move || match located.locate_drivers(&options) {
+                Ok(folder) => read(&folder, &wanted, &trust),
+                Err(error) => Err(error.to_string()),
+            };
+            let limit = site.clock().sleep(EXAMINE_LIMIT);
+            let examined = site.sources().visit(&source, Purpose::Examine, limit, work).await;
+            drop(permit);
+            examined.unwrap_or_else(|NoAnswer| Err(SourcePathError::NoAnswer.to_string()))
+        });
+        examined.await.map_err(|_| SiteError::Stopped)?.map_err(unreadable)
+    }
+}
+
+/// Blocking. Errors: why the folder, or the txtsetup.oem, cannot be read.
+fn read(_: &Path, wanted: &Wanted, _: &Trust) -> Result<Vec<Examination>, String> {
+    let (Wanted::Infs(_) | Wanted::Oem(_)) = wanted;
+    Err("drivers cannot be read yet".to_owned())
+}
+
+/// The definition that a client carries, of a driver that nobody has edited.
+pub(crate) fn definition(facts: &DriverFacts, unique_id: &str, content_source_path: &str) -> String {
+    let known = facts.platforms.iter().filter_map(|id| platform::by_id(id));
+    sdm::write(&digest(facts, unique_id, content_source_path, known.map(condition).collect()))
+}
+
+/// What the definition of a driver says, beside the platforms.
+pub(super) fn digest(
+    facts: &DriverFacts,
+    unique_id: &str,
+    content_source_path: &str,
+    conditions: Vec<PlatformCondition>,
+) -> DriverDigest {
+    DriverDigest {
+        unique_id: unique_id.to_owned(),
+        version: 1,
+        display_name: facts.display_name.clone(),
+        inf_file: facts.inf_file.clone(),
+        class: facts.class.clone(),
+        provider: facts.provider.clone(),
+        date: facts.date,
+        version_text: facts.version_text.clone(),
+        boot_critical: facts.boot_critical,
+        signed: facts.signature.state.is_signed(),
+        signer: facts.signature.signer.clone(),
+        content_hash: facts.content.hash.clone(),
+        content_source_path: content_source_path.to_owned(),
+        conditions,
+        other: Vec::new(),
+    }
+}
+
+fn condition(platform: &Platform) -> PlatformCondition {
+    PlatformCondition {
+        display_name: platform.display_text.to_owned(),
+        name: platform.name.to_owned(),
+        platform: platform.platform.to_owned(),
+        min_version: platform.min_version.to_owned(),
+        max_version: platform.max_version.to_owned(),
+        query1: platform.query_os(),
+        query2: platform.query_processor().to_owned(),
+    }
+}
