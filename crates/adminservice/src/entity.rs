@@ -76,9 +76,9 @@ pub(crate) fn plain(value: &Value) -> Json {
         Value::Instance(instance) => {
             let mut object = Map::new();
             object.insert("@odata.type".to_owned(), json!(format!("#AdminService.{}", instance.class)));
-            if let Json::Object(properties) = plain_object(instance) {
-                object.extend(properties);
-            }
+            let mut properties: Vec<_> = instance.properties.iter().collect();
+            properties.sort_by_key(|(name, _)| name.to_ascii_lowercase());
+            object.extend(properties.into_iter().map(|(name, value)| (name.clone(), plain(value))));
             Json::Object(object)
         }
         Value::Array(elements) => Json::Array(elements.iter().map(plain).collect()),

@@ -61,7 +61,12 @@ fn write_schema(xml: &mut String, schema: &Schema) -> fmt::Result {
     for class in entity_sets(schema) {
         entity_type(xml, class)?;
     }
-    for class in entity_sets(schema) {
+    let for_methods = || schema.classes().filter(|class| class.is_static());
+    for ClassInfo { name, .. } in for_methods() {
+        // No instances, so no key and no set; its methods need something to be bound to.
+        writeln!(xml, "      <EntityType Name=\"{name}\" Abstract=\"true\"/>")?;
+    }
+    for class in entity_sets(schema).chain(for_methods()) {
         class.methods.iter().try_for_each(|method| action(xml, class, method))?;
     }
     writeln!(xml, "      <EntityContainer Name=\"Container\">")?;

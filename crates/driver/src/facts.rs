@@ -1,5 +1,7 @@
 //! What is known about one driver: one INF file and the content it names.
 
+use aws_lc_rs::digest::{Context, SHA256};
+
 use crate::Diagnostic;
 use crate::inf::Decoration;
 
@@ -168,10 +170,50 @@ pub struct PayloadFile {
     pub covered: Option<bool>,
 }
 
+/// The hash by which the content of a folder is known, from the path (relative, with `/`), size and SHA-256 of each of
+/// its files, in any order: SHA-256 over them, sorted by path in lower case; lower hex. Whoever copies a folder proves
+/// with it that the copy is what was imported.
+#[must_use]
+pub fn content_hash<'a>(files: impl IntoIterator<Item = (&'a str, u64, [u8; 32])>) -> String {
+    let mut files: Vec<_> =
+        files.into_iter().map(|(path, size, sha256)| (path.to_lowercase(), size, sha256)).collect();
+    files.sort_unstable();
+    let mut hash = Context::new(&SHA256);
+    for (path, size, sha256) in files {
+        hash.update(path.as_bytes());
+        // No path has a zero byte.
+        hash.update(&[0]);
+        hash.update(&size.to_le_bytes());
+        hash.update(&sha256);
+    }
+    hex::encode(hash.finish())
+}
+
 impl SignatureState {
     /// Whether the driver counts as signed: an intact catalog covers its INF.
     #[must_use]
     pub fn is_signed(self) -> bool {
         matches!(self, Self::Trusted | Self::SignerNotTrusted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_content_hash_knows_paths_without_case_sizes_and_bytes() {
+        let (a, b) = ([1; 32], [2; 32]);
+        let whole = content_hash([("x64/A.sys", 5, a), ("net.inf", 7, b)]);
+        assert_eq!(whole, content_hash([("NET.inf", 7, b), ("x64/a.SYS", 5, a)]));
+        for other in [
+            content_hash([("x64/A.sys", 5, a)]),
+            content_hash([("x64/A.sys", 5, a), ("net.inf", 8, b)]),
+            content_hash([("x64/A.sys", 5, a), ("net.inf", 7, a)]),
+            content_hash([("x86/A.sys", 5, a), ("net.inf", 7, b)]),
+        ] {
+            assert_ne!(whole, other);
+        }
+        assert_eq!(content_hash([]), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 }

@@ -34,6 +34,6 @@ mod xml;
 pub use diagnostic::{Diagnostic, Place, Severity};
 pub use facts::{
     ContentFacts, Device, DriverDate, DriverFacts, DriverKind, DriverVersion, ModelsFacts, PayloadFile,
-    Signature, SignatureState,
+    Signature, SignatureState, content_hash,
 };
 pub use xml::XmlError;

@@ -152,8 +152,8 @@ pub(crate) fn instance(schema: &Schema, class: &ClassInfo, given: Instance) -> R
     let mut checked = Instance::new(&class.name);
     for (name, value) in given.properties {
         let property = declared(class, &name)?;
-        let value = fit(&property.kind, property.array, value, &property.name)?;
-        limits(schema, property, &value)?;
+        let value = fit(schema, &property.kind, property.array, value, &property.name)?;
+        limits(property, &value)?;
         checked.set(&property.name, value);
     }
     Ok(checked)
@@ -161,9 +161,21 @@ pub(crate) fn instance(schema: &Schema, class: &ClassInfo, given: Instance) -> R
 
 /// Fits a value to a declared type. A single value where an array is declared becomes its only element, as
 /// scripts pass one string where a list is meant.
-pub(crate) fn fit(kind: &CimType, array: bool, value: Value, name: &str) -> Result<Value, Fault> {
+pub(crate) fn fit(
+    schema: &Schema,
+    kind: &CimType,
+    array: bool,
+    value: Value,
+    name: &str,
+) -> Result<Value, Fault> {
     let fit_one = |value| {
-        kind.fit(value).map_err(|mismatch| Fault::TypeMismatch { property: name.to_owned(), mismatch })
+        let fitted = kind
+            .fit(value)
+            .map_err(|mismatch| Fault::TypeMismatch { property: name.to_owned(), mismatch })?;
+        match (kind, fitted) {
+            (CimType::Embedded(base), Value::Instance(given)) => embedded(schema, base, *given, name),
+            (_, fitted) => Ok(fitted),
+        }
     };
     match value {
         Value::Null => Ok(Value::Null),
@@ -175,7 +187,25 @@ pub(crate) fn fit(kind: &CimType, array: bool, value: Value, name: &str) -> Resu
     }
 }
 
-fn limits(schema: &Schema, property: &Property, value: &Value) -> Result<(), Fault> {
+/// An embedded instance must be of the declared class or of a subclass, and is checked like any other. It leaves
+/// whole, with defaults for what was not given, so that two that mean the same are the same.
+fn embedded(schema: &Schema, base: &str, given: Instance, name: &str) -> Result<Value, Fault> {
+    let class = schema.class(&given.class).filter(|class| class.is_a(base) && !class.is_abstract());
+    let Some(class) = class else {
+        let reason = format!("{} is no class for it; a subclass of {base} is needed", given.class);
+        return Err(Fault::OutOfRange { property: name.to_owned(), reason });
+    };
+    let mut checked = instance(schema, class, given)?;
+    let mut whole = Instance::new(&class.name);
+    for property in &class.properties {
+        let at = checked.properties.iter().position(|(name, _)| *name == property.name);
+        let value = at.map_or_else(|| property.default.clone(), |at| checked.properties.swap_remove(at).1);
+        whole.properties.push((property.name.clone(), value));
+    }
+    Ok(Value::Instance(Box::new(whole)))
+}
+
+fn limits(property: &Property, value: &Value) -> Result<(), Fault> {
     let marks = &property.qualifiers;
     match value {
         Value::Null if marks.has("not_null") || marks.has("key") => {
@@ -192,23 +222,10 @@ fn limits(schema: &Schema, property: &Property, value: &Value) -> Result<(), Fau
         }
         Value::Array(elements) => {
             let most = marks.get("Max").and_then(Value::as_integer).unwrap_or(ELEMENTS_MAX as i128);
-            within(elements.len() as i128, 0, most)
-                .map_err(|rule| out_of_range(property, rule, "elements"))?;
-            elements.iter().try_for_each(|element| embedded(schema, property, element))
+            within(elements.len() as i128, 0, most).map_err(|rule| out_of_range(property, rule, "elements"))
         }
-        _ => embedded(schema, property, value),
+        _ => Ok(()),
     }
-}
-
-/// An embedded instance must be of the declared class or of a subclass, and is checked like any other.
-fn embedded(schema: &Schema, property: &Property, value: &Value) -> Result<(), Fault> {
-    let (CimType::Embedded(base), Value::Instance(given)) = (&property.kind, value) else { return Ok(()) };
-    let class = schema.class(&given.class).filter(|class| class.is_a(base) && !class.is_abstract());
-    let Some(class) = class else {
-        let reason = format!("{} is no class for it; a subclass of {base} is needed", given.class);
-        return Err(Fault::OutOfRange { property: property.name.clone(), reason });
-    };
-    instance(schema, class, (**given).clone()).map(drop)
 }
 
 /// `n` is a limit from 0, `lo-hi` a range.
@@ -337,12 +354,42 @@ mod tests {
         check("Priority", Value::text("x"), Err(0x8004_1005));
         check("Nothing", Value::Null, Err(0x8004_1031));
         check("PackageID", Value::Null, Err(0x8004_1028));
-        check("RefreshSchedule", interval.clone(), Ok(Value::Array(vec![interval.clone()])));
         check("RefreshSchedule", Value::Array(vec![interval; 16]), Err(0x8004_103C));
         check("RefreshSchedule", token("SMS_ST_RecurInterval", 32), Err(0x8004_103C));
         check("RefreshSchedule", token("SMS_DriverPackage", 1), Err(0x8004_103C));
         check("RefreshSchedule", token("SMS_ScheduleToken", 1), Err(0x8004_103C));
         check("RefreshSchedule", token("SMS_ST_NonRecurring", 1), Err(0x8004_1031));
         check("RefreshSchedule", Value::text("weekly"), Err(0x8004_1005));
+    }
+
+    #[test]
+    fn embedded_objects_leave_whole() {
+        let schema = Schema::shipped();
+        let object = |class: &str, properties: &[(&str, Value)]| {
+            let properties =
+                properties.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            Value::Instance(Box::new(Instance { class: class.to_owned(), properties }))
+        };
+        let given = object(
+            "sms_ci_localizedproperties",
+            &[("localeid", Value::text("1033")), ("DisplayName", Value::text("x"))],
+        );
+        let expect = object(
+            "SMS_CI_LocalizedProperties",
+            &[
+                ("Description", Value::text("")),
+                ("DisplayName", Value::text("x")),
+                ("InformativeURL", Value::text("")),
+                ("LocaleID", Value::Integer(1033)),
+            ],
+        );
+        let class = schema.class("SMS_Driver").unwrap();
+        for sent in [given.clone(), Value::Array(vec![given])] {
+            let mut driver = Instance::new("SMS_Driver");
+            driver.properties.push(("localizedinformation".to_owned(), sent));
+            let checked = instance(schema, class, driver).unwrap();
+            let list = Value::Array(vec![expect.clone()]);
+            assert_eq!(checked.properties, [("LocalizedInformation".to_owned(), list)]);
+        }
     }
 }

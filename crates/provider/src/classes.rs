@@ -26,11 +26,22 @@ pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         "Haulier_Token" => Arc::new(haulier_token::Token),
         "Haulier_User" => Arc::new(haulier_user::User),
         "Haulier_DistributionState"
+        | "Haulier_DriverDetail"
+        | "Haulier_DriverImport"
+        | "Haulier_DriverImportItem"
         | "Haulier_PackageState"
         | "Haulier_PackageVersion"
+        | "SMS_CategoryInstance"
+        | "SMS_CIContentPackage"
+        | "SMS_CIToContent"
         | "SMS_DistributionPointInfo"
+        | "SMS_Driver"
+        | "SMS_DriverContainer"
+        | "SMS_DriverModel"
+        | "SMS_PackageToContent"
         | "SMS_PackageStatusDistPointsSummarizer"
         | "SMS_ProviderLocation"
+        | "SMS_SupportedPlatforms"
         | "SMS_SystemResourceList" => Arc::new(read_only::ReadOnly),
         _ => return None,
     })
@@ -38,14 +49,14 @@ pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
 
 #[cfg(test)]
 mod tests {
-    use crate::schema::Schema;
+    use crate::schema::{ClassInfo, Schema};
 
     use super::*;
 
     #[test]
     fn every_class_with_instances_has_a_handler() {
-        for class in Schema::shipped().classes().filter(|class| class.is_queryable() && !class.is_abstract())
-        {
+        let has_instances = |class: &ClassInfo| class.is_queryable() && !class.is_abstract();
+        for class in Schema::shipped().classes().filter(|class| has_instances(class) || class.is_static()) {
             assert!(handler(&class.name).is_some(), "{}", class.name);
         }
     }

@@ -74,7 +74,13 @@ impl Invocation<'_> {
         self.value(name).and_then(Value::as_integer).unwrap_or(0)
     }
 
-    fn value(&self, name: &str) -> Option<&Value> {
+    /// The truth of a checked parameter; false where null was given.
+    pub(crate) fn truth(&self, name: &str) -> bool {
+        self.value(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The value of a checked parameter.
+    pub(crate) fn value(&self, name: &str) -> Option<&Value> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 }
@@ -99,6 +105,12 @@ pub(crate) trait ClassHandler: Send + Sync {
 
     /// Whether a put of an instance that is there changes it. Otherwise it is refused as existing.
     fn put_changes(&self) -> bool {
+        false
+    }
+
+    /// Whether the site derives what is read-only from the rest of a new instance. What a client says of it is
+    /// then left aside, since clients send the whole object that a method gave them.
+    fn derives_read_only(&self) -> bool {
         false
     }
 

@@ -5,10 +5,15 @@ use cim::class::{Method, Parameter};
 
 use crate::check;
 use crate::error::Fault;
+use crate::schema::Schema;
 
 /// The in parameters in declaration order, each with a value of its type; left-out optional ones get their
 /// default. Unknown names are refused: a misspelled parameter must not silently mean its default.
-pub(crate) fn bind(method: &Method, given: Vec<(String, Value)>) -> Result<Vec<(String, Value)>, Fault> {
+pub(crate) fn bind(
+    schema: &Schema,
+    method: &Method,
+    given: Vec<(String, Value)>,
+) -> Result<Vec<(String, Value)>, Fault> {
     let wrong = |reason: String| Fault::InvalidParameters { method: method.name.clone(), reason };
     let inputs: Vec<&Parameter> = method.parameters.iter().filter(|parameter| parameter.goes_in()).collect();
     let mut values: Vec<Option<Value>> = vec![None; inputs.len()];
@@ -19,13 +24,13 @@ pub(crate) fn bind(method: &Method, given: Vec<(String, Value)>) -> Result<Vec<(
             return Err(wrong(format!("{name} is given twice")));
         }
         let Parameter { kind, array, name, .. } = inputs[index];
-        values[index] = Some(check::fit(kind, *array, value, name)?);
+        values[index] = Some(check::fit(schema, kind, *array, value, name)?);
     }
     let mut bound = Vec::with_capacity(inputs.len());
     for (parameter, value) in inputs.into_iter().zip(values) {
         let value = match value {
             Some(value) => value,
-            None if parameter.qualifiers.has("optional") => preset(parameter)?,
+            None if parameter.qualifiers.has("optional") => preset(schema, parameter)?,
             None => return Err(wrong(format!("{} is missing", parameter.name))),
         };
         if value.is_null() && !parameter.qualifiers.has("optional") {
@@ -36,23 +41,22 @@ pub(crate) fn bind(method: &Method, given: Vec<(String, Value)>) -> Result<Vec<(
     Ok(bound)
 }
 
-fn preset(parameter: &Parameter) -> Result<Value, Fault> {
+fn preset(schema: &Schema, parameter: &Parameter) -> Result<Value, Fault> {
     let preset = parameter.qualifiers.get("ParameterDefault").cloned().unwrap_or(Value::Null);
-    check::fit(&parameter.kind, parameter.array, preset, &parameter.name)
+    check::fit(schema, &parameter.kind, parameter.array, preset, &parameter.name)
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::schema::Schema;
-
     use super::*;
 
     fn check(method: &str, given: &[(&str, Value)], expect: Result<&[(&str, Value)], &str>) {
-        let class = Schema::shipped().class("SMS_DriverPackage").unwrap();
+        let schema = Schema::shipped();
+        let class = schema.class("SMS_DriverPackage").unwrap();
         let named = |list: &[(&str, Value)]| -> Vec<_> {
             list.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
         };
-        let bound = bind(class.method(method).unwrap(), named(given));
+        let bound = bind(schema, class.method(method).unwrap(), named(given));
         match expect {
             Ok(list) => assert_eq!(bound.unwrap(), named(list)),
             Err(text) => assert_eq!(bound.unwrap_err().to_string(), text),

@@ -89,8 +89,13 @@ impl Provider {
         self.run_create(actor, instance).await.map_err(|fault| failed(Operation::PutInstance, object, fault))
     }
 
-    async fn run_create(&self, actor: &Actor, instance: Instance) -> Result<ObjectPath, Fault> {
+    async fn run_create(&self, actor: &Actor, mut instance: Instance) -> Result<ObjectPath, Fault> {
         let class = self.writable(&instance.class, "creating instances of")?;
+        let handler = handler(class)?;
+        if handler.derives_read_only() {
+            let derived = |name: &str| class.property(name).is_some_and(|p| check::read_only(&p.qualifiers));
+            instance.properties.retain(|(name, _)| !derived(name));
+        }
         let mut new = check::instance(self.schema, class, instance)?;
         for property in &class.properties {
             let Some(value) = new.get(&property.name) else { continue };
@@ -103,7 +108,7 @@ impl Provider {
                 new.properties.retain(|(name, _)| *name != property.name);
             }
         }
-        handler(class)?.create(self.call(actor, class), new).await
+        handler.create(self.call(actor, class), new).await
     }
 
     /// Makes an instance, or changes the one that is there where the class's clients expect that of a put: scripts
@@ -115,14 +120,20 @@ impl Provider {
 
     async fn run_put(&self, actor: &Actor, instance: Instance) -> Result<ObjectPath, Fault> {
         let class = self.writable(&instance.class, "creating instances of")?;
-        let given = |key: &&Property| instance.get(&key.name).is_some_and(|value| !value.is_null());
-        if !handler(class)?.put_changes() || !class.keys().iter().all(given) {
+        // A key that the site gives has a default, which a new instance shows until it is stored.
+        let given = |key: &&Property| {
+            instance.get(&key.name).is_some_and(|value| !value.is_null() && *value != key.default)
+        };
+        let handler = handler(class)?;
+        if !handler.put_changes() || !class.keys().iter().all(given) {
             return self.run_create(actor, instance).await;
         }
         let path = own_path(class, &instance);
         match self.run_modify(actor, &path, instance.clone()).await {
             Ok(()) => Ok(path),
-            Err(Fault::NotFound { .. }) => self.run_create(actor, instance).await,
+            Err(Fault::NotFound { .. }) if !handler.derives_read_only() => {
+                self.run_create(actor, instance).await
+            }
             Err(fault) => Err(fault),
         }
     }
@@ -189,7 +200,7 @@ impl Provider {
         method: &str,
         given: Vec<(String, Value)>,
     ) -> Result<Outcome, Fault> {
-        let class = self.queryable(class)?;
+        let class = self.callable(class)?;
         let missing = || Fault::InvalidMethod { class: class.name.clone(), method: method.to_owned() };
         let method = class.method(method).ok_or_else(missing)?;
         let path = path.map(|path| check::path(class, path)).transpose()?;
@@ -197,7 +208,7 @@ impl Provider {
             let reason = format!("{} is a method of an instance; name one", method.name);
             return Err(Fault::InvalidPath { reason });
         }
-        let bound = parameters::bind(method, given)?;
+        let bound = parameters::bind(self.schema, method, given)?;
         let (call, handler) = (self.call(actor, class), handler(class)?);
         if method.qualifiers.has("NotImplemented") {
             return Err(not_implemented(call, &method.name));
@@ -223,6 +234,14 @@ impl Provider {
         match (below.next(), below.next()) {
             (Some(only), None) => Ok(only),
             _ => Err(invalid()),
+        }
+    }
+
+    /// The class whose methods a name calls.
+    fn callable(&self, name: &str) -> Result<&'static ClassInfo, Fault> {
+        match self.schema.class(name).filter(|class| class.is_static()) {
+            Some(class) => Ok(class),
+            None => self.queryable(name),
         }
     }
 

@@ -8,15 +8,18 @@ use cim::mof::{self, Declaration};
 use cim::{DateTime, Value};
 
 /// The shipped MOF, in reading order.
-const SOURCES: [(&str, &str); 8] = [
+const SOURCES: [(&str, &str); 11] = [
     ("qualifiers.mof", include_str!("../mof/qualifiers.mof")),
     ("base.mof", include_str!("../mof/base.mof")),
     ("schedule.mof", include_str!("../mof/schedule.mof")),
     ("package.mof", include_str!("../mof/package.mof")),
     ("distribution.mof", include_str!("../mof/distribution.mof")),
+    ("driver.mof", include_str!("../mof/driver.mof")),
+    ("category.mof", include_str!("../mof/category.mof")),
     ("status.mof", include_str!("../mof/status.mof")),
     ("site.mof", include_str!("../mof/site.mof")),
     ("haulier.mof", include_str!("../mof/haulier.mof")),
+    ("haulier_driver.mof", include_str!("../mof/haulier_driver.mof")),
 ];
 
 /// All classes.
@@ -266,6 +269,12 @@ impl ClassInfo {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.qualifiers.has("read")
+    }
+
+    /// Whether it is there for its static methods only.
+    #[must_use]
+    pub fn is_static(&self) -> bool {
+        !self.methods.is_empty() && !self.is_abstract() && !self.is_embedded() && !self.is_queryable()
     }
 
     /// Whether instances can be asked for: not embedded, and with a key, of its own or of a subclass.

@@ -28,6 +28,52 @@ fn the_shipped_classes_are_complete() {
 }
 
 #[test]
+fn the_driver_classes_are_complete() {
+    let schema = Schema::shipped();
+    let driver = schema.class("SMS_Driver").unwrap();
+    assert_eq!(driver.derivation, ["SMS_ConfigurationItemBaseClass", "SMS_BaseClass"]);
+    let lazy: Vec<_> = driver.lazy().into_iter().map(|property| property.name.as_str()).collect();
+    let expect =
+        ["IsDigest", "LocalizedEulas", "LocalizedInformation", "SDMPackageLocalizedData", "SDMPackageXML"];
+    assert_eq!(lazy, expect);
+    let kind = |class: &str, property: &str| {
+        let property = schema.class(class).unwrap().property(property).unwrap();
+        format!("{}{}", property.kind, if property.array { "[]" } else { "" })
+    };
+    for (class, property, expect) in [
+        ("SMS_Driver", "CI_ID", "uint32"),
+        ("SMS_Driver", "ConfigurationFlags", "uint64"),
+        ("SMS_Driver", "CategoryInstance_UniqueIDs", "string[]"),
+        ("SMS_Driver", "LocalizedInformation", "SMS_CI_LocalizedProperties[]"),
+        ("SMS_CIToContent", "ContentID", "sint32"),
+        ("SMS_PackageToContent", "ContentID", "sint32"),
+        ("SMS_CategoryInstance", "LocalizedInformation", "SMS_Category_LocalizedProperties[]"),
+    ] {
+        assert_eq!(kind(class, property), expect, "{class}.{property}");
+    }
+    for (class, keys) in [
+        ("SMS_CIToContent", vec!["CI_ID", "ContentID", "SDMMethodType"]),
+        ("SMS_DriverModel", vec!["CI_ID", "ModelManufacture", "ModelName"]),
+        ("SMS_SupportedPlatforms", vec!["OSMaxVersion", "OSMinVersion", "OSName", "OSPlatform"]),
+        ("SMS_PackageToContent", vec!["ContentID", "PackageID"]),
+        ("SMS_DriverContainer", vec!["CI_ID", "PackageID"]),
+        ("SMS_CIContentPackage", vec!["CI_ID", "PackageID"]),
+    ] {
+        let class = schema.class(class).unwrap();
+        let names: Vec<_> = class.keys().into_iter().map(|key| key.name.as_str()).collect();
+        assert_eq!((names, class.is_read_only()), (keys, true), "{}", class.name);
+    }
+    let create = driver.method("CreateFromINF").unwrap();
+    let ways: Vec<_> =
+        create.parameters.iter().map(|p| (p.name.as_str(), p.goes_in(), p.goes_out())).collect();
+    assert_eq!(ways, [("DriverPath", true, false), ("INFFile", true, false), ("Driver", false, true)]);
+    assert!(create.qualifiers.has("static"));
+    for embedded in ["SMS_Driver_Details", "SMS_CI_LocalizedProperties", "SMS_Category_LocalizedProperties"] {
+        assert!(schema.class(embedded).unwrap().is_embedded(), "{embedded}");
+    }
+}
+
+#[test]
 fn every_stored_column_is_a_property_and_the_keys_agree() {
     for view in site::views::ALL {
         let class = Schema::shipped().class(view.name).unwrap();
@@ -52,6 +98,8 @@ fn a_base_class_stands_for_its_subclasses() {
     };
     assert_eq!(below("SMS_PackageBaseclass"), ["SMS_DriverPackage"]);
     assert_eq!(below("SMS_DriverPackage"), ["SMS_DriverPackage"]);
+    assert_eq!(below("SMS_ConfigurationItemBaseClass"), ["SMS_Driver"]);
+    assert_eq!(below("SMS_CategoryInstanceBase"), ["SMS_CategoryInstance"]);
     assert_eq!(below("SMS_ScheduleToken").len(), 5);
     assert!(!schema.class("SMS_ScheduleToken").unwrap().is_queryable());
     assert!(!schema.class("SMS_ExtendedStatus").unwrap().is_queryable());
