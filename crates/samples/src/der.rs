@@ -52,6 +52,10 @@ pub(crate) fn bits(content: &[u8]) -> Vec<u8> {
     tlv(3, &[&[0], content].concat())
 }
 
+pub(crate) fn boolean(value: bool) -> Vec<u8> {
+    tlv(1, &[if value { 0xFF } else { 0 }])
+}
+
 pub(crate) fn null() -> Vec<u8> {
     tlv(5, &[])
 }
@@ -68,6 +72,11 @@ pub(crate) fn bmp(text: &str) -> Vec<u8> {
 /// UTCTime from `YYMMDDhhmmssZ`.
 pub(crate) fn utc_time(text: &str) -> Vec<u8> {
     tlv(0x17, text.as_bytes())
+}
+
+/// GeneralizedTime from `YYYYMMDDhhmmssZ`.
+pub(crate) fn generalized_time(text: &str) -> Vec<u8> {
+    tlv(0x18, text.as_bytes())
 }
 
 /// OBJECT IDENTIFIER from its dotted form.

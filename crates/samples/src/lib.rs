@@ -4,9 +4,12 @@
 //! What matters for content distribution is reproduced: sizes, compressibility, code whose addresses shift
 //! everywhere when a little of it changes, signatures that are new in every release, twins under other names.
 //! The files are structurally valid (PE32+ images, DER catalogs with the files' true hashes, INF text) and describe
-//! themselves: [`apply_step`] needs nothing but the tree. Nothing here can be loaded by Windows; every name is invented.
+//! themselves: [`apply_step`] needs nothing but the tree. The catalogs are signed, by an authority that every reader of
+//! this crate can be ([`catalog::root_pem`]). Nothing here can be loaded by Windows; every name is invented.
 
-mod cat;
+mod authority;
+pub mod catalog;
+mod cms;
 mod code;
 mod der;
 mod folder;

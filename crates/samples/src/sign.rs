@@ -1,11 +1,12 @@
-//! Signatures: DER of the right shape around random keys and signatures.
+//! The signatures inside images: DER of the right shape around random keys and signatures.
 //!
 //! Like real ones they are nearly incompressible, new in every release, and half of one is a certificate chain that
-//! repeats in every file. They prove nothing: there is no key behind them.
+//! repeats in every file. They prove nothing, as nobody asks them: what proves a driver is its catalog.
 
 use aws_lc_rs::digest;
 
-use crate::der::{bits, explicit, integer, null, octets, oid, printable, sequence, set, tlv, utc_time};
+use crate::authority::{algorithm, name};
+use crate::der::{bits, explicit, integer, octets, oid, sequence, set, tlv, utc_time};
 use crate::rng::Rng;
 
 /// About what [`certificate_table`] gives.
@@ -38,7 +39,7 @@ fn hash(algorithm: &'static digest::Algorithm, parts: &[&[u8]]) -> Vec<u8> {
 
 /// A PE certificate table with one signature over an image with this Authenticode hash.
 pub(crate) fn certificate_table(image_hash: &[u8], rng: &mut Rng) -> Vec<u8> {
-    let content = indirect_data("1.3.6.1.4.1.311.2.1.15", image_hash);
+    let content = indirect_data("1.3.6.1.4.1.311.2.1.15", SHA256, image_hash);
     let message_digest = sha256(&[&content[content.len() - image_hash.len()..]]);
     let signature = signed_data(SPC_INDIRECT_DATA, &content, &message_digest, rng);
     let bytes = (signature.len() + 8).next_multiple_of(8);
@@ -50,15 +51,15 @@ pub(crate) fn certificate_table(image_hash: &[u8], rng: &mut Rng) -> Vec<u8> {
     out
 }
 
-/// SPC_INDIRECT_DATA: what kind of file, and its SHA-256.
-pub(crate) fn indirect_data(kind: &str, sha256: &[u8]) -> Vec<u8> {
+/// SPC_INDIRECT_DATA: what kind of file, and its hash by an algorithm.
+pub(crate) fn indirect_data(kind: &str, hash: &str, value: &[u8]) -> Vec<u8> {
     let link = explicit(0, &[explicit(2, &[tlv(0x80, &[])])]);
     let subject = sequence(&[oid(kind), sequence(&[bits(&[]), link])]);
-    sequence(&[subject, sequence(&[algorithm(SHA256), octets(sha256)])])
+    sequence(&[subject, sequence(&[algorithm(hash), octets(value)])])
 }
 
 /// A PKCS#7 signedData with chain, signer and time stamp around `content`.
-pub(crate) fn signed_data(kind: &str, content: &[u8], message_digest: &[u8], rng: &mut Rng) -> Vec<u8> {
+fn signed_data(kind: &str, content: &[u8], message_digest: &[u8], rng: &mut Rng) -> Vec<u8> {
     let attributes = explicit(
         0,
         &[
@@ -84,14 +85,6 @@ pub(crate) fn signed_data(kind: &str, content: &[u8], message_digest: &[u8], rng
         set(&[signer]),
     ]);
     sequence(&[oid(SIGNED_DATA), explicit(0, &[signed])])
-}
-
-fn algorithm(identifier: &str) -> Vec<u8> {
-    sequence(&[oid(identifier), null()])
-}
-
-fn name(common_name: &str) -> Vec<u8> {
-    sequence(&[set(&[sequence(&[oid("2.5.4.3"), printable(common_name)])])])
 }
 
 fn chain() -> Vec<Vec<u8>> {
