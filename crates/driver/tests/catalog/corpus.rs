@@ -79,7 +79,12 @@ fn corpus_catalogs_list_what_an_independent_reader_found() {
     for line in roots.iter().flat_map(|root| lines(root)) {
         let path = line.package.join(&line.file);
         let file = digest::read(fs::File::open(&path).unwrap(), Wanted::ALL).unwrap();
-        assert_eq!((file.size_bytes, hex::encode(file.sha256)), (line.bytes, line.sha256), "{}", path.display());
+        assert_eq!(
+            (file.size_bytes, hex::encode(file.sha256)),
+            (line.bytes, line.sha256),
+            "{}",
+            path.display()
+        );
         if line.found_as == "catalog" {
             continue;
         }
@@ -91,12 +96,40 @@ fn corpus_catalogs_list_what_an_independent_reader_found() {
     assert!(checked > 60, "only {checked} files were checked");
 }
 
+/// The signer of each package's catalogs, and the program name in them; the rest are by the hardware labs.
+const OTHER_SIGNERS: &[(&str, &str)] = &[
+    ("vboxusb-two-infs/6.1.10.38449", "Oracle Corporation"),
+    ("tap-windows6-amd64-win7/9.00.00.21", "OpenVPN Technologies, Inc."),
+    ("libusb0-arduino-gemma-multiarch/1.0.0.0", "Adafruit Industries"),
+    ("adafruit-usbser/10.2.4.0", "Adafruit Industries"),
+    ("adafruit-usbser/10.2.5.0", ""),
+    ("plutosdr-four-infs/1", "Analog Devices International UC"),
+    ("stale-catalog-adafruit-usbser", "Adafruit Industries"),
+    ("bad-driverver-date-tidepool", "Tidepool Project"),
+];
+const HARDWARE_LABS: &str = "Microsoft Windows Hardware Compatibility Publisher";
+
 #[test]
 fn corpus_signatures_are_intact_and_nobody_is_trusted_without_roots() {
-    let Some(roots) = corpus("corpus_signatures_are_intact_and_nobody_is_trusted_without_roots") else { return };
+    let Some(roots) = corpus("corpus_signatures_are_intact_and_nobody_is_trusted_without_roots") else {
+        return;
+    };
     let trust = Trust::none("2026-06-01T00:00:00Z".parse().unwrap());
-    for (path, catalog) in catalogs(&roots) {
+    let catalogs = catalogs(&roots);
+    assert!(catalogs.len() >= 31, "only {} catalogs", catalogs.len());
+    for (path, catalog) in catalogs {
         let check = catalog.verify(&trust);
-        eprintln!("{} {check:#?}", path.display());
+        let folder = path.parent().unwrap();
+        let other = OTHER_SIGNERS.iter().find(|(package, _)| folder.ends_with(package));
+        let signer = other.map_or(HARDWARE_LABS, |other| other.1);
+        let state = if signer.is_empty() { SignerState::NoSigner } else { SignerState::NotTrusted };
+        assert_eq!((check.signer.as_str(), check.state), (signer, state), "{}", path.display());
+        assert_eq!(check.whql, other.is_none(), "{}", path.display());
+        assert_eq!(check.program.is_empty(), other.is_some(), "{}: '{}'", path.display(), check.program);
+        assert!(
+            catalog.attribute("HWID1").is_some() || signer.is_empty() || !check.whql,
+            "{}",
+            path.display()
+        );
     }
 }

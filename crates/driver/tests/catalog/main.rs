@@ -1,6 +1,8 @@
-//! Catalogs: the real ones of the driver corpus, generated ones, and an independent verifier's word on both.
+//! Catalogs: the real ones of the driver corpus, generated ones, damaged ones, and an independent verifier's word.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics, helpers included")]
 
 mod corpus;
+mod damage;
+mod generated;
 mod oracle;
