@@ -155,6 +155,10 @@ pub struct Device {
     pub exclude_ids: Vec<String>,
     /// Whether the install section that applies is decorated with `.nt` or `.nt<architecture>`.
     pub nt_section: bool,
+    /// The date of a DriverVer in the install section, which counts for this device instead of the driver's.
+    pub date: Option<DriverDate>,
+    /// The version of such a DriverVer.
+    pub version: Option<DriverVersion>,
 }
 
 /// A file that belongs to a driver.

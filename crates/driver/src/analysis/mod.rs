@@ -1,1 +1,201 @@
-//! Being built.
+//! Everything that an import wants to know about the drivers of a folder.
+//!
+//! A driver is one INF file and the content that it lies in: the whole folder, because that is what a package carries
+//! and what scripts rely on. The files that the INF really names are known beside it.
+//!
+//! # Findings
+//!
+//! Besides those of [`crate::inf`], [`crate::install`] and [`crate::catalog`]:
+//!
+//! | code | severity | meaning |
+//! |---|---|---|
+//! | `class_unknown` | error | neither `Class` nor `ClassGuid` |
+//! | `nothing_to_install` | error | neither `[Manufacturer]` nor `[DefaultInstall]` |
+//! | `too_many_devices` | error | more than [`DEVICES_MAX`] models lines |
+//! | `no_catalog` | note | the INF names no catalog: it is unsigned |
+//! | `catalog_missing` | warning | the named catalog is not there |
+//! | `inf_not_covered` | warning | the catalog does not list the INF: one of them was changed |
+//! | `inf_line_ends_changed` | warning | the same, and with the line ends that it was signed with, it would |
+//! | `payload_missing` | warning | a file that the INF names is not there |
+//! | `payload_not_covered` | warning | a file is not the one that was signed |
+//! | `payload_lfs_pointer` | warning | a Git LFS pointer stands in a file's place |
+//! | `cabinet_unreadable` | warning | a cabinet that may hold files cannot be read |
+//! | `copy_inf_loop`, `copy_inf_too_many` | note, warning | INF files that copy each other; more than are followed |
+//! | `name_not_unicode`, `name_not_windows`, `name_twice`, `link_skipped`, `special_file_skipped` | warning | a name or a file in the folder that Windows could not hold |
+
+mod error;
+mod folder;
+mod locate;
+mod models;
+mod payload;
+mod signature;
+mod walk;
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+pub use error::{AnalysisError, FolderError};
+pub use folder::{Folder, FolderLimits};
+pub use models::DEVICES_MAX;
+
+use crate::catalog::Trust;
+use crate::inf::{Inf, Version, check_models};
+use crate::install::choose;
+use crate::platform::{self, PLATFORMS};
+use crate::{Diagnostic, DriverFacts, DriverKind, Severity};
+use models::Models;
+use signature::Catalogs;
+
+/// The INF files of a folder and the folders in it, sorted without regard to case. Not all need to be drivers.
+#[must_use]
+pub fn find_infs(folder: &Folder) -> Vec<String> {
+    folder.paths().filter(|path| folder::has_extension(path, ".inf")).map(str::to_owned).collect()
+}
+
+/// What is known about the driver of one INF file; the folder is its content. Reads the whole folder, unless that was
+/// done before.
+///
+/// # Errors
+/// [`AnalysisError`]: a file cannot be read, the INF is invalid, or it is for no known platform.
+pub fn analyze(folder: &Folder, inf: &str, trust: &Trust) -> Result<DriverFacts, AnalysisError> {
+    let file = OpenInf::open(folder, inf, trust)?;
+    let mut diagnostics = file.diagnostics.clone();
+    if let Err(reason) = installable(&file) {
+        diagnostics.push(reason);
+    }
+    let models = match Models::read(&file.inf, &mut diagnostics) {
+        Ok(models) => models,
+        Err(reason) => {
+            diagnostics.push(reason);
+            Models::default()
+        }
+    };
+    if diagnostics.iter().any(|finding| finding.severity == Severity::Error) {
+        return Err(AnalysisError::Invalid { diagnostics: named(diagnostics, &file.path) });
+    }
+    let kind = kind(&file, &models);
+    let platforms = match kind {
+        DriverKind::Primitive => primitive_platforms(&file.inf),
+        _ => platform::supported(&models.sections),
+    };
+    if platforms.is_empty() {
+        return Err(AnalysisError::NoSupportedPlatform { diagnostics: named(diagnostics, &file.path) });
+    }
+    let content = folder.content()?;
+    let found = payload::collect(folder, &file, trust)?;
+    let signature = file.catalogs.signature(&found, &mut diagnostics);
+    diagnostics.extend(found.diagnostics);
+    diagnostics.extend(folder.diagnostics().iter().cloned());
+    let own = file.version.driver_ver.clone().filter(|own| own.date.is_some() || own.version.is_some());
+    let driver_ver = own.or_else(|| models.driver_ver.clone()).or_else(|| file.version.driver_ver.clone());
+    let written = driver_ver.as_ref();
+    Ok(DriverFacts {
+        id: driver_id(&content.hash, &file.path),
+        content,
+        class: file.version.class.clone(),
+        class_guid: file.version.class_guid.clone(),
+        provider: file.version.provider.clone(),
+        date: written.and_then(|own| own.date),
+        version: written.and_then(|own| own.version),
+        version_text: written.map(|own| own.version_text.clone()).unwrap_or_default(),
+        kind,
+        signature,
+        boot_start: file.version.boot_critical || found.starts_at_boot,
+        boot_critical: false,
+        display_name: models.display_name(&platforms),
+        models: models.sections,
+        platforms,
+        payload: found.files,
+        component_ids: found.component_ids,
+        diagnostics: named(diagnostics, &file.path),
+        inf_file: file.path,
+    })
+}
+
+/// An INF file that was read, with its catalogs.
+struct OpenInf {
+    /// Relative to the folder, as on disk.
+    path: String,
+    /// The folder that it lies in, with `/` at the end unless it is empty.
+    beside: String,
+    inf: Inf,
+    version: Version,
+    catalogs: Catalogs,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl OpenInf {
+    fn open(folder: &Folder, inf: &str, trust: &Trust) -> Result<Self, AnalysisError> {
+        let path = folder.lookup(inf).unwrap_or(inf).to_owned();
+        let beside = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
+        let bytes = folder.read(&path)?;
+        let inf = Inf::parse(&bytes);
+        let (version, findings) = Version::read(&inf);
+        let mut diagnostics = inf.diagnostics().to_vec();
+        diagnostics.extend(findings);
+        diagnostics.extend(check_models(&inf));
+        let catalogs = Catalogs::read(folder, &beside, (&path, &bytes), &version, trust)?;
+        Ok(Self { path, beside, inf, version, catalogs, diagnostics })
+    }
+}
+
+/// The findings, those without a file being about the INF.
+fn named(mut diagnostics: Vec<Diagnostic>, inf: &str) -> Vec<Diagnostic> {
+    for finding in diagnostics.iter_mut().filter(|finding| finding.file.is_empty()) {
+        inf.clone_into(&mut finding.file);
+    }
+    diagnostics
+}
+
+fn installable(file: &OpenInf) -> Result<(), Diagnostic> {
+    let error = |code, text: &str| Err(Diagnostic::new(Severity::Error, code, text));
+    if file.version.class.is_empty() && file.version.class_guid.is_empty() {
+        return error("class_unknown", "Version has neither Class nor ClassGuid");
+    }
+    if file.inf.section("manufacturer").is_none() && !has_default_install(&file.inf) {
+        return error("nothing_to_install", "there is neither a Manufacturer nor a DefaultInstall section");
+    }
+    Ok(())
+}
+
+const DEFAULT_INSTALL: &str = "defaultinstall";
+
+fn has_default_install(inf: &Inf) -> bool {
+    crate::inf::Architecture::ALL.iter().any(|own| choose(inf, DEFAULT_INSTALL, *own).is_some())
+}
+
+/// The class of extension INFs, and that of software components.
+const EXTENSION: (&str, &str) = ("extension", "{e2f84ce7-8efa-411c-aa69-97454ca4cb57}");
+const SOFTWARE_COMPONENT: (&str, &str) = ("softwarecomponent", "{5c4c3332-344d-483c-8739-259e934c9cc8}");
+
+fn kind(file: &OpenInf, models: &Models) -> DriverKind {
+    // Where name and GUID disagree, the GUID counts.
+    let is = |(name, guid): (&str, &str)| match file.version.class_guid.as_str() {
+        "" => file.version.class.eq_ignore_ascii_case(name),
+        own => own == guid,
+    };
+    if models.sections.is_empty() && has_default_install(&file.inf) {
+        DriverKind::Primitive
+    } else if is(EXTENSION) {
+        DriverKind::Extension(file.version.extension_id.clone())
+    } else if is(SOFTWARE_COMPONENT) {
+        DriverKind::SoftwareComponent
+    } else {
+        DriverKind::Base
+    }
+}
+
+/// A driver without devices is for each architecture on which it has something to install; the undecorated section is for
+/// all, since Windows takes it when it is told to install that file.
+fn primitive_platforms(inf: &Inf) -> Vec<String> {
+    let installs = PLATFORMS.iter().filter(|own| choose(inf, DEFAULT_INSTALL, own.os.architecture).is_some());
+    installs.map(|platform| platform.id.to_owned()).collect()
+}
+
+/// SHA-256 over the content's hash and the INF's path in lower case, with a zero byte between them.
+fn driver_id(content_hash: &str, path: &str) -> String {
+    let mut hash = Context::new(&SHA256);
+    hash.update(content_hash.as_bytes());
+    hash.update(&[0]);
+    hash.update(path.to_lowercase().as_bytes());
+    hex::encode(hash.finish())
+}

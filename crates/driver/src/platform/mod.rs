@@ -144,6 +144,8 @@ mod tests {
             feature_score: 0xFF,
             exclude_ids: Vec::new(),
             nt_section: false,
+            date: None,
+            version: None,
         }
     }
 

@@ -89,13 +89,22 @@ pub fn best<'a>(candidates: &[Candidate<'a>], ids: &DeviceIds, os: &Os) -> Best<
 }
 
 fn by_rank(choice: &Choice<'_>, candidates: &[Candidate<'_>]) -> impl Ord + use<> {
-    let candidate = &candidates[choice.candidate];
-    precedence(choice.rank, candidate.date, candidate.version)
+    let (date, version) = age(choice, candidates);
+    precedence(choice.rank, date, version)
 }
 
 fn by_age(choice: &Choice<'_>, candidates: &[Candidate<'_>]) -> impl Ord + use<> {
+    let (date, version) = age(choice, candidates);
+    (precedence(Rank(0), date, version), choice.rank)
+}
+
+/// The DriverVer that counts: the install section's own, else the driver's.
+fn age(choice: &Choice<'_>, candidates: &[Candidate<'_>]) -> (Option<DriverDate>, Option<DriverVersion>) {
     let candidate = &candidates[choice.candidate];
-    (precedence(Rank(0), candidate.date, candidate.version), choice.rank)
+    match (choice.line.date, choice.line.version) {
+        (None, None) => (candidate.date, candidate.version),
+        own => own,
+    }
 }
 
 /// The best line of the models sections that apply to the system.
@@ -266,6 +275,14 @@ mod tests {
         let unsigned =
             Driver { signature: SignatureState::NoCatalog, ..driver(2025, 9, "x64", &one(&featured)) };
         check(&[unsigned, driver(2020, 1, "x64", &one(&exact))], &device, Some(1), &[]);
+        // An install section's own DriverVer counts before the driver's.
+        let own = Device { date: Some(DriverDate { year: 2024, month: 1, day: 1 }), ..near.clone() };
+        check(
+            &[driver(2022, 9, "x64", &one(&near)), driver(2020, 1, "x64", &one(&own))],
+            &device,
+            Some(1),
+            &[],
+        );
         // Other architectures and other devices are no candidates.
         check(&[driver(2020, 8, "arm64", &one(&near)), driver(2020, 8, "", &one(&near))], &device, None, &[]);
         check(&[driver(2020, 8, "x64", &[line("PCI\\B", &[])])], &device, None, &[]);

@@ -103,6 +103,8 @@ mod tests {
             feature_score: 0xFF,
             exclude_ids: Vec::new(),
             nt_section: true,
+            date: None,
+            version: None,
         }
     }
 

@@ -1,0 +1,277 @@
+//! The files that belong to a driver, as its INF names them, on each architecture.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::Read as _;
+
+use super::locate::{Cabinets, Place, locate};
+use super::models::install_sections;
+use super::{AnalysisError, Folder, OpenInf, folder::has_extension};
+use crate::catalog::Trust;
+use crate::inf::Architecture;
+use crate::install::{SourceFile, plan};
+use crate::{Diagnostic, PayloadFile, Severity};
+
+/// INF files that are followed because others copy them.
+const COPIED_INFS_MAX: usize = 256;
+/// How deep.
+const COPIED_DEPTH_MAX: usize = 8;
+/// Findings of each kind of trouble; a driver may miss thousands of files.
+const FINDINGS_MAX: usize = 200;
+
+/// What belongs to a driver.
+pub(super) struct Payload {
+    /// Sorted by path without regard to case.
+    pub(super) files: Vec<PayloadFile>,
+    pub(super) component_ids: Vec<String>,
+    pub(super) starts_at_boot: bool,
+    /// Whether a file of the INF itself, not of one that it copies, is there and not the one that was signed.
+    pub(super) differs: bool,
+    pub(super) diagnostics: Vec<Diagnostic>,
+}
+
+/// The payload of an INF and of those that it copies.
+pub(super) fn collect(folder: &Folder, inf: &OpenInf, trust: &Trust) -> Result<Payload, AnalysisError> {
+    let mut collector = Collector {
+        folder,
+        trust,
+        files: BTreeMap::new(),
+        cabinets: Cabinets::default(),
+        followed: HashSet::new(),
+        component_ids: Vec::new(),
+        starts_at_boot: false,
+        differs: false,
+        diagnostics: Vec::new(),
+    };
+    collector.inf(inf, None, 0)?;
+    Ok(collector.finish())
+}
+
+struct Collector<'a> {
+    folder: &'a Folder,
+    trust: &'a Trust,
+    /// By folded path.
+    files: BTreeMap<String, Held>,
+    cabinets: Cabinets,
+    /// Folded paths of INF files.
+    followed: HashSet<String>,
+    component_ids: Vec<String>,
+    starts_at_boot: bool,
+    differs: bool,
+    diagnostics: Vec<Diagnostic>,
+}
+
+struct Held {
+    file: PayloadFile,
+    architectures: BTreeSet<Architecture>,
+    /// Whether it is for all, whatever architectures name it.
+    for_all: bool,
+}
+
+impl Collector<'_> {
+    /// An INF with its catalogs and its files, on one architecture or on all that it has.
+    fn inf(&mut self, inf: &OpenInf, only: Option<Architecture>, depth: usize) -> Result<(), AnalysisError> {
+        self.followed.insert(inf.path.to_lowercase());
+        let covered = inf.catalogs.lists(&self.folder.digests(&inf.path)?);
+        self.hold(inf.path.clone(), only, true, covered);
+        for (path, present) in inf.catalogs.paths() {
+            self.hold(path.to_owned(), only, present, None);
+        }
+        for (architecture, sections) in install_sections(&inf.inf) {
+            if only.is_some_and(|only| only != architecture) {
+                continue;
+            }
+            let mut plan = plan(&inf.inf, architecture, sections.iter().map(String::as_str));
+            for file in &plan.files {
+                self.file(inf, file, architecture, depth)?;
+            }
+            for copied in &plan.inf_files {
+                self.copied(inf, copied, architecture, depth)?;
+            }
+            if depth == 0 {
+                self.starts_at_boot |= plan.services.iter().any(crate::install::Service::starts_at_boot);
+                for id in plan.component_ids {
+                    if !self.component_ids.iter().any(|own| own.eq_ignore_ascii_case(&id)) {
+                        self.component_ids.push(id);
+                    }
+                }
+                // The same lines are walked once for each architecture.
+                plan.diagnostics.retain(|finding| !self.diagnostics.contains(finding));
+                self.diagnostics.append(&mut plan.diagnostics);
+            }
+        }
+        Ok(())
+    }
+
+    fn file(
+        &mut self,
+        inf: &OpenInf,
+        file: &SourceFile,
+        architecture: Architecture,
+        depth: usize,
+    ) -> Result<(), AnalysisError> {
+        let written = format!("{}{}", inf.beside, file.path);
+        match locate(self.folder, &inf.beside, file, &mut self.cabinets)? {
+            Place::Plain(path) => self.plain(inf, path, architecture, depth)?,
+            Place::Compressed(path) => {
+                let covered = self.listed(inf, &path)?.filter(|listed| *listed);
+                self.hold(path, Some(architecture), true, covered);
+            }
+            Place::InCabinet(path) => {
+                let covered = self.listed(inf, &path)?.filter(|listed| *listed);
+                self.hold(path, Some(architecture), true, covered);
+                self.hold(written, Some(architecture), true, covered);
+            }
+            Place::Nowhere if file.optional => {}
+            Place::Nowhere => {
+                self.missing(&inf.path, &written, file.line);
+                self.hold(written, Some(architecture), false, None);
+            }
+        }
+        for path in std::mem::take(&mut self.cabinets.unreadable) {
+            self.find("cabinet_unreadable", "the cabinet cannot be read".to_owned(), &path);
+        }
+        Ok(())
+    }
+
+    /// A file that lies there as it is.
+    fn plain(
+        &mut self,
+        inf: &OpenInf,
+        path: String,
+        architecture: Architecture,
+        depth: usize,
+    ) -> Result<(), AnalysisError> {
+        if let Some(held) = self.files.get_mut(&path.to_lowercase()) {
+            held.architectures.insert(architecture);
+            return Ok(());
+        }
+        let mut covered = self.listed(inf, &path)?;
+        if covered == Some(false) && has_own_signature(&path) {
+            covered = None;
+        }
+        if self.is_lfs_pointer(&path)? {
+            let text = "a Git LFS pointer, not the file itself; fetch the large files of the repository (git lfs pull)";
+            self.find("payload_lfs_pointer", text.to_owned(), &path);
+        }
+        if covered == Some(false) {
+            self.differs |= depth == 0;
+            let text = "no catalog of the driver lists this file: it is not the one that was signed";
+            self.find("payload_not_covered", text.to_owned(), &path);
+        }
+        self.hold(path, Some(architecture), true, covered);
+        Ok(())
+    }
+
+    /// An INF file that another one copies.
+    fn copied(
+        &mut self,
+        inf: &OpenInf,
+        copied: &str,
+        architecture: Architecture,
+        depth: usize,
+    ) -> Result<(), AnalysisError> {
+        let written = format!("{}{copied}", inf.beside);
+        let Some(path) = self.folder.lookup(&written).map(str::to_owned) else {
+            self.missing(&inf.path, &written, 0);
+            self.hold(written, Some(architecture), false, None);
+            return Ok(());
+        };
+        if path == inf.path {
+            // Often written by mistake; it means nothing.
+            return Ok(());
+        }
+        if self.followed.contains(&path.to_lowercase()) {
+            let known = self.files.get_mut(&path.to_lowercase()).filter(|held| !held.for_all);
+            match known {
+                // Another architecture of one that was followed.
+                Some(held) if !held.architectures.contains(&architecture) => {}
+                _ => {
+                    let text = format!("{} copies an INF that is followed already", inf.path);
+                    self.note("copy_inf_loop", text, &path);
+                    return Ok(());
+                }
+            }
+        }
+        if depth == COPIED_DEPTH_MAX || self.followed.len() > COPIED_INFS_MAX {
+            self.find("copy_inf_too_many", "copied INF files are followed no further".to_owned(), &path);
+            self.hold(path, Some(architecture), true, None);
+            return Ok(());
+        }
+        let opened = OpenInf::open(self.folder, &path, self.trust)?;
+        self.inf(&opened, Some(architecture), depth + 1)
+    }
+
+    fn hold(&mut self, path: String, only: Option<Architecture>, present: bool, covered: Option<bool>) {
+        let held = self.files.entry(path.to_lowercase()).or_insert_with(|| Held {
+            file: PayloadFile { path, architectures: Vec::new(), present, covered },
+            architectures: BTreeSet::new(),
+            for_all: false,
+        });
+        held.architectures.extend(only);
+        held.for_all |= only.is_none();
+        held.file.present |= present;
+        held.file.covered = held.file.covered.or(covered);
+    }
+
+    fn listed(&self, inf: &OpenInf, path: &str) -> Result<Option<bool>, AnalysisError> {
+        Ok(inf.catalogs.lists(&self.folder.digests(path)?))
+    }
+
+    fn is_lfs_pointer(&self, path: &str) -> Result<bool, AnalysisError> {
+        if self.folder.digests(path)?.size_bytes > LFS_POINTER_BYTES_MAX {
+            return Ok(false);
+        }
+        let mut start = Vec::new();
+        let read = self.folder.open_at(path)?.take(LFS_POINTER.len() as u64).read_to_end(&mut start);
+        Ok(read.is_ok() && start == LFS_POINTER)
+    }
+
+    fn missing(&mut self, inf: &str, path: &str, line: u32) {
+        let text = format!("{path} is named by the INF and not there");
+        let finding = Diagnostic::new(Severity::Warning, "payload_missing", text).in_file(inf);
+        self.push(if line > 0 { finding.at(line, 1) } else { finding });
+    }
+
+    fn find(&mut self, code: &'static str, text: String, path: &str) {
+        self.push(Diagnostic::new(Severity::Warning, code, text).in_file(path));
+    }
+
+    fn note(&mut self, code: &'static str, text: String, path: &str) {
+        self.push(Diagnostic::new(Severity::Note, code, text).in_file(path));
+    }
+
+    fn push(&mut self, finding: Diagnostic) {
+        let alike = self.diagnostics.iter().filter(|known| known.code == finding.code).count();
+        if alike < FINDINGS_MAX && !self.diagnostics.contains(&finding) {
+            self.diagnostics.push(finding);
+        }
+    }
+
+    fn finish(self) -> Payload {
+        let files = self.files.into_values().map(|held| {
+            let named = held.architectures.iter().map(|own| own.name().to_owned());
+            PayloadFile {
+                architectures: if held.for_all { Vec::new() } else { named.collect() },
+                ..held.file
+            }
+        });
+        Payload {
+            files: files.collect(),
+            component_ids: self.component_ids,
+            starts_at_boot: self.starts_at_boot,
+            differs: self.differs,
+            diagnostics: self.diagnostics,
+        }
+    }
+}
+
+const LFS_POINTER: &[u8] = b"version https://git-lfs";
+/// Pointers have about 130 bytes.
+const LFS_POINTER_BYTES_MAX: u64 = 1024;
+
+/// Installers and scripts, which catalogs may list by hashes of their own kinds: not finding the usual ones says nothing.
+fn has_own_signature(path: &str) -> bool {
+    [".msi", ".msp", ".ps1", ".psm1", ".psd1", ".js", ".vbs", ".wsf", ".appx", ".msix"]
+        .iter()
+        .any(|extension| has_extension(path, extension))
+}
