@@ -275,7 +275,7 @@ impl ProviderError {
         status.set("ErrorCode", self.fault.error_code());
         status.set("File", "");
         status.set("Line", 0u32);
-        status.set("ObjectInfo", self.object.as_str());
+        status.set("ObjectInfo", self.object_info());
         status.set("Operation", self.operation.name());
         status.set("ParameterInfo", self.parameter());
         status.set("ProviderName", "ExtnProv");
@@ -284,6 +284,15 @@ impl ProviderError {
         }
         status.set("StatusCode", self.hresult());
         status
+    }
+
+    /// What was called, or the CI_UniqueID of the driver that is there already: with `\`, as scripts expect it and
+    /// put `/` in its place.
+    fn object_info(&self) -> String {
+        match &self.fault {
+            Fault::Site(SiteError::DriverAlreadyImported { unique_id, .. }) => unique_id.replace('/', "\\"),
+            _ => self.object.clone(),
+        }
     }
 
     /// The stable code behind the text, for scripts that run against Haulier only.

@@ -69,6 +69,25 @@ impl Invocation<'_> {
         }
     }
 
+    /// The numbers of a checked array parameter of 32 bits.
+    pub(crate) fn numbers(&self, name: &str) -> Vec<i64> {
+        match self.value(name) {
+            Some(Value::Array(elements)) => {
+                let number = |element: &Value| element.as_integer().and_then(|id| i64::try_from(id).ok());
+                elements.iter().filter_map(number).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// The objects of a checked array parameter.
+    pub(crate) fn objects(&self, name: &str) -> Vec<&Instance> {
+        match self.value(name) {
+            Some(Value::Array(elements)) => elements.iter().filter_map(object).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The number of a checked parameter; 0 where null was given.
     pub(crate) fn number(&self, name: &str) -> i128 {
         self.value(name).and_then(Value::as_integer).unwrap_or(0)
@@ -80,8 +99,15 @@ impl Invocation<'_> {
     }
 
     /// The value of a checked parameter.
-    pub(crate) fn value(&self, name: &str) -> Option<&Value> {
+    fn value(&self, name: &str) -> Option<&Value> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+}
+
+fn object(value: &Value) -> Option<&Instance> {
+    match value {
+        Value::Instance(object) => Some(object),
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 //! A real site with two distribution points and a package, behind a real listener.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use adminservice::{ListLimits, router_with};
@@ -26,7 +26,7 @@ pub(crate) struct Service {
     pub(crate) site: Site,
     pub(crate) addr: std::net::SocketAddr,
     stop: CancellationToken,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// What came back.
@@ -44,6 +44,16 @@ impl Answer {
 
     pub(crate) fn first(&self) -> Json {
         self.json()["value"][0].clone()
+    }
+
+    pub(crate) fn rows(&self) -> Vec<Json> {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.json()["value"].as_array().unwrap().clone()
+    }
+
+    /// A member of the provider's error object.
+    pub(crate) fn fault(&self, member: &str) -> Json {
+        self.json()["error"]["innererror"]["SMS_ExtendedStatus"][member].clone()
     }
 }
 
@@ -86,7 +96,7 @@ impl Service {
         let stop = CancellationToken::new();
         let service = router_with(Provider::new(site.clone()), site.clone(), clock, limits);
         tokio::spawn(listener.serve(service, stop.clone()));
-        Self { site, addr, stop, _dir: dir }
+        Self { site, addr, stop, dir }
     }
 
     /// Works as a running site does, until the service is dropped.
@@ -123,6 +133,18 @@ impl Service {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
         Answer { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    /// A folder of the share `src`, on disk.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.dir.path().join("src").join(name)
+    }
+
+    /// Posts and expects 201.
+    pub(crate) async fn post(&self, target: &str, body: &Json) -> Json {
+        let answer = self.send("POST", target, &body.to_string()).await;
+        assert_eq!(answer.status, 201, "{target}: {}", answer.body);
+        answer.json()
     }
 
     /// Publishes what is due.
