@@ -35,6 +35,8 @@ pub(crate) fn run() -> Result<bool> {
         python = Some(clients()?);
         Ok(true)
     });
+    // The second opinion on signed catalogs.
+    step(&mut steps, "osslsigncode", || machine::need("osslsigncode", "osslsigncode").map(|_| true));
     step(&mut steps, "format", || succeeds(&mut cargo(&["fmt", "--all", "--", "--check"])));
     step(&mut steps, "house rules", tidy::run);
     dependencies(&mut steps, &mut results);

@@ -155,7 +155,7 @@ fn usages(value: &[u8]) -> Vec<Vec<u8>> {
 
 fn display_name(subject: &X509Name<'_>) -> String {
     let text = |value: &x509_parser::asn1_rs::Any<'_>| {
-        if u32::from(value.tag().0) == u32::from(der::BMP_STRING) {
+        if value.tag().0 == u32::from(der::BMP_STRING) {
             let units: Vec<u16> =
                 value.data.chunks_exact(2).map(|pair| u16::from_be_bytes([pair[0], pair[1]])).collect();
             return String::from_utf16_lossy(&units);

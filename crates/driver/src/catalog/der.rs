@@ -109,3 +109,39 @@ fn first_value(bytes: &[u8]) -> Option<Value<'_>> {
     let content = bytes.get(start..)?.get(..length)?;
     Some(Value { tag, content, whole: &bytes[..start + length] })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(hex_bytes: &str, expect: Option<(u8, usize)>) {
+        let bytes = hex::decode(hex_bytes).unwrap();
+        let value = Reader::new(&bytes, "a test").any().ok();
+        assert_eq!(value.map(|value| (value.tag, value.content.len())), expect, "{hex_bytes}");
+    }
+
+    #[test]
+    fn lengths() {
+        check("0500", Some((5, 0)));
+        check("0401aa", Some((4, 1)));
+        check("048101aa", Some((4, 1))); // longer than needed
+        check("0484000000 01aa".replace(' ', "").as_str(), Some((4, 1)));
+        for bad in
+            ["", "04", "0402aa", "0480aa0000", "04ffaa", "0485000000 0001aa", "1f0101aa", "0484ffffffffaa"]
+        {
+            check(bad.replace(' ', "").as_str(), None);
+        }
+    }
+
+    #[test]
+    fn values_come_one_after_the_other() {
+        let bytes = [0x30, 3, 2, 1, 7, 5, 0];
+        let mut reader = Reader::new(&bytes, "a test");
+        assert_eq!(reader.optional(SET), Ok(None));
+        assert_eq!(reader.enter(SEQUENCE, "inside").unwrap().expect(INTEGER), Ok(&[7][..]));
+        assert_eq!(reader.rest(), [5, 0]);
+        assert_eq!(reader.expect(INTEGER), Err(CatalogError::Malformed { what: "a test" }));
+        assert_eq!(reader.next(), Ok(None));
+        assert!(reader.any().is_err());
+    }
+}

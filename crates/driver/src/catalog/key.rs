@@ -149,3 +149,98 @@ fn md5_fits(key: &PublicKey, message: &[u8], signature: &[u8]) -> Fit {
         Err(_) => Fit::Differs,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, EcdsaKeyPair, EcdsaSigningAlgorithm,
+        KeyPair, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+    };
+
+    use super::*;
+
+    const MESSAGE: &[u8] = b"a list of files";
+    /// A key of 1024 bits and its signatures over the message, made with OpenSSL.
+    const OLD_KEY: &str = "30818902818100d03424cb3d4172bae930ebf94643eb1e72fd0c4620c91660629bd51a22b08de160c3c08958665edcb4\
+         dd73fe9564942e8227474c721a8e042695089f2206ec7f574b6ef3c57d969cc2876609178b1d2119a51c66aa435423b3\
+         fe9ec59d1d31931e715cb5a34cb760b2742865f0db0c206f3c22cc5a7da1f178fc0e88c70c54170203010001";
+    const BY_MD5: &str = "773170eaeb6b4dcbe7d6a6547fad6223a5e8bdd331ab0caa60dd1e528fc06afd5bb7945529dde51aa42914d6ed803e63\
+         4e727d364fb27b89b5ba121d8e5e7c76a1939162e0230b17cf6e04e44153f68f17bde60c0190d08ceba1fe9f11d52576\
+         87531abf26bdf883d08c77052b317e45ddb77462412e40643a674d0df7df8e12";
+    const BY_SHA1: &str = "b80b6cd279d95fe08c8ceda80c2ab5f464b4d68772296a649e641adc47f24d263738fd0664bd136de3a4fd976829eac7\
+         94a70327e74c3a30bb250ae31f9b8a7318395dfc194ac3e103827b15fea29aa33ec8f0fdb3ef114f94d2c24f3b04ddca\
+         82a86299fe218c6827679fa347713ad7ce23890be330ae1bc2bb9bceaea12b8f";
+    /// RSASSA-PSS-params with SHA-256 for the hash and its mask, 32 bytes of salt.
+    const PSS_SHA256: &str = "3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d0609608648016503\
+         0402010500a203020120";
+
+    fn key(algorithm: &[u8], curve: &[u8], bytes: &[u8]) -> PublicKey {
+        PublicKey { algorithm: algorithm.to_vec(), curve: curve.to_vec(), bytes: bytes.to_vec() }
+    }
+
+    fn algorithm(oid: &[u8], parameters: &[u8]) -> Algorithm {
+        Algorithm { oid: oid.to_vec(), parameters: parameters.to_vec() }
+    }
+
+    /// The signature fits its message, and neither another message nor another signature.
+    fn check(key: &PublicKey, algorithm: &Algorithm, hash: Option<Hash>, signature: &[u8]) {
+        assert_eq!(fits(key, algorithm, hash, MESSAGE, signature), Fit::Fits);
+        assert_eq!(fits(key, algorithm, hash, b"another list", signature), Fit::Differs);
+        let mut changed = signature.to_vec();
+        *changed.last_mut().unwrap() ^= 1;
+        assert_eq!(fits(key, algorithm, hash, MESSAGE, &changed), Fit::Differs);
+        assert_eq!(fits(key, algorithm, hash, MESSAGE, &[]), Fit::Differs);
+    }
+
+    #[test]
+    fn old_signatures() {
+        let rsa = key(oid::RSA, &[], &hex::decode(OLD_KEY).unwrap());
+        let (by_md5, by_sha1) = (hex::decode(BY_MD5).unwrap(), hex::decode(BY_SHA1).unwrap());
+        check(&rsa, &algorithm(oid::RSA, &[5, 0]), Some(Hash::Md5), &by_md5);
+        check(&rsa, &algorithm(oid::RSA_MD5, &[5, 0]), None, &by_md5);
+        check(&rsa, &algorithm(oid::RSA, &[5, 0]), Some(Hash::Sha1), &by_sha1);
+        check(&rsa, &algorithm(oid::RSA_SHA1_OLD, &[]), None, &by_sha1);
+    }
+
+    #[test]
+    fn new_signatures() {
+        let pair = RsaKeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+        let rsa = key(oid::RSA, &[], pair.public_key().as_ref());
+        let sign = |scheme: &'static dyn RsaEncoding| {
+            let mut signature = vec![0; pair.public_modulus_len()];
+            pair.sign(scheme, &SystemRandom::new(), MESSAGE, &mut signature).unwrap();
+            signature
+        };
+        check(&rsa, &algorithm(oid::RSA_SHA384, &[5, 0]), None, &sign(&RSA_PKCS1_SHA384));
+        check(&rsa, &algorithm(oid::RSA, &[5, 0]), Some(Hash::Sha512), &sign(&RSA_PKCS1_SHA512));
+        let parameters = hex::decode(PSS_SHA256).unwrap();
+        check(&rsa, &algorithm(oid::RSA_PSS, &parameters), Some(Hash::Sha1), &sign(&RSA_PSS_SHA256));
+    }
+
+    #[test]
+    fn elliptic_curves() {
+        let sign = |scheme: &'static EcdsaSigningAlgorithm, curve, oid: &[u8], hash| {
+            let pair = EcdsaKeyPair::generate(scheme).unwrap();
+            let signature = pair.sign(&SystemRandom::new(), MESSAGE).unwrap();
+            let key = key(oid::EC_KEY, curve, pair.public_key().as_ref());
+            check(&key, &algorithm(oid, &[]), hash, signature.as_ref());
+        };
+        sign(&ECDSA_P256_SHA256_ASN1_SIGNING, oid::P256, oid::ECDSA_SHA256, None);
+        sign(&ECDSA_P384_SHA384_ASN1_SIGNING, oid::P384, oid::EC_KEY, Some(Hash::Sha384));
+    }
+
+    #[test]
+    fn what_is_not_supported_is_not_called_broken() {
+        let rsa = key(oid::RSA, &[], &[]);
+        let check = |key: &PublicKey, algorithm: &Algorithm, hash| {
+            assert_eq!(fits(key, algorithm, hash, MESSAGE, &[1]), Fit::Unsupported);
+        };
+        check(&rsa, &algorithm(oid::SHA1, &[]), Some(Hash::Sha1));
+        check(&rsa, &algorithm(oid::RSA, &[]), None);
+        check(&rsa, &algorithm(oid::RSA_MD5, &[]), None);
+        check(&rsa, &algorithm(oid::RSA_PSS, &[]), None);
+        check(&rsa, &algorithm(oid::ECDSA_SHA256, &[]), None);
+        check(&key(oid::EC_KEY, oid::SHA1, &[4]), &algorithm(oid::ECDSA_SHA256, &[]), None);
+    }
+}
