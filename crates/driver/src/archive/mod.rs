@@ -19,6 +19,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 pub use error::ArchiveError;
+pub(crate) use format::is_cabinet;
 pub use format::{ArchiveFormat, ForeignFormat};
 pub use zip_writer::{ZipWriteError, ZipWriter};
 
