@@ -69,7 +69,7 @@ pub(super) fn hash(hashes: &mut PackHashes, kind: HashKind, text: &str, pack: &s
     *slot = Some(text.to_ascii_lowercase());
 }
 
-/// The address, if there is one that can be fetched.
+/// The address, if there is one that can be fetched. Vendors write spaces in it as they are in the file's name.
 pub(super) fn url(text: &str, pack: &str, findings: &mut Findings) -> Option<String> {
     let text = text.trim();
     if text.is_empty() {
@@ -79,12 +79,12 @@ pub(super) fn url(text: &str, pack: &str, findings: &mut Findings) -> Option<Str
     let lower = text.to_ascii_lowercase();
     let host = lower.strip_prefix("https://").or_else(|| lower.strip_prefix("http://"));
     let usable = host.is_some_and(|host| !host.is_empty() && !host.starts_with('/'));
-    if !usable || text.chars().any(|c| c.is_whitespace() || c.is_control()) {
+    if !usable || text.chars().any(|c| c.is_control() || c.is_whitespace() && c != ' ') {
         let text = format!("`{}` is no http address; it is left out", short(text));
         findings.warn("pack_url_invalid", pack, &text);
         return None;
     }
-    Some(text.to_owned())
+    Some(text.replace(' ', "%20"))
 }
 
 /// A number of bytes; 0 stands for none.
@@ -203,10 +203,12 @@ mod tests {
             ("ftp://h/x", false),
             ("https://", false),
             ("https:///x", false),
-            ("https://h/a b", false),
+            ("https://h/a b.cab", true),
+            ("https://h/a\tb", false),
         ] {
             assert_eq!(url(text, "p", &mut findings).is_some(), usable, "{text}");
         }
+        assert_eq!(url("https://h/a b.cab", "p", &mut findings).unwrap(), "https://h/a%20b.cab");
         let codes: Vec<&str> = findings.kept.iter().map(|finding| finding.code).collect();
         assert_eq!(codes[..3], ["pack_hash_invalid", "pack_hash_invalid", "pack_url_missing"]);
         assert_eq!(codes.len(), 7);
