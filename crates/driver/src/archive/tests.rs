@@ -43,7 +43,10 @@ fn zip_of(method: CompressionMethod, files: &[(&str, Vec<u8>)]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn unpack_bytes(bytes: &[u8], limits: &Limits) -> (Result<Unpacked, ArchiveError>, Vec<(String, Vec<u8>)>) {
+/// Files of a folder: relative paths and contents.
+type Tree = Vec<(String, Vec<u8>)>;
+
+fn unpack_bytes(bytes: &[u8], limits: &Limits) -> (Result<Unpacked, ArchiveError>, Tree) {
     let dir = tempfile::tempdir().unwrap();
     let archive = dir.path().join("archive");
     fs::write(&archive, bytes).unwrap();
@@ -60,7 +63,7 @@ fn unpack_bytes(bytes: &[u8], limits: &Limits) -> (Result<Unpacked, ArchiveError
     (result, files)
 }
 
-fn collect(folder: &Path, prefix: &str, files: &mut Vec<(String, Vec<u8>)>) {
+fn collect(folder: &Path, prefix: &str, files: &mut Tree) {
     let mut entries: Vec<_> = fs::read_dir(folder).unwrap().map(Result::unwrap).collect();
     entries.sort_by_key(fs::DirEntry::file_name);
     for entry in entries {
@@ -90,8 +93,8 @@ fn tree() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-fn expected() -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<(String, Vec<u8>)> =
+fn expected() -> Tree {
+    let mut files: Tree =
         tree().into_iter().map(|(name, content)| (name.replace('\\', "/"), content)).collect();
     files.sort();
     files

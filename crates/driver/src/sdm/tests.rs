@@ -184,7 +184,7 @@ proptest! {
     #[test]
     fn damaged_text_is_read_or_refused_but_never_panics(at in 0_usize..2000, with in any::<char>(), cut: bool) {
         let text = write(&digest());
-        let at = text.char_indices().map(|(index, _)| index).filter(|index| *index <= at).last().unwrap_or(0);
+        let at = (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         let rest = if cut { "" } else { &text[at..] };
         let _ = read(&format!("{}{with}{rest}", &text[..at]));
     }

@@ -36,8 +36,7 @@ fn fit(target: &PackTarget, machine: &Machine, os: &TargetOs) -> Option<Fit> {
     if named.architecture != os.architecture || !named.name.eq_ignore_ascii_case(os.name.trim()) {
         return None;
     }
-    let ids = target.model.system_ids.iter().map(String::as_str);
-    let matched_by = machine.matched_by(ids, &[&target.model.name])?;
+    let matched_by = machine.matched_by(&target.model.system_ids, &[&target.model.name])?;
     Some(Fit { matched_by, release: release_fit(&named.release, named.or_later, os)? })
 }
 

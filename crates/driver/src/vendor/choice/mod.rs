@@ -140,12 +140,9 @@ impl Machine {
     }
 
     /// How a list of ids and a model name fit.
-    pub(super) fn matched_by<'t>(
-        &self,
-        ids: impl Iterator<Item = &'t str> + Clone,
-        models: &[&str],
-    ) -> Option<MatchedBy> {
-        let listed = |sku: &str| !sku.is_empty() && ids.clone().any(|id| id.eq_ignore_ascii_case(sku));
+    pub(super) fn matched_by(&self, ids: &[impl AsRef<str>], models: &[&str]) -> Option<MatchedBy> {
+        let listed =
+            |sku: &str| !sku.is_empty() && ids.iter().any(|id| id.as_ref().eq_ignore_ascii_case(sku));
         if listed(&self.sku) {
             return Some(MatchedBy::Sku);
         }
@@ -198,7 +195,7 @@ impl Machine {
         let mut skus = tokens(&[';', ','], listed);
         skus.extend(tokens(&[';', ',', ' '], &package.language));
         let models = [package_name.model, package.mif_name.as_str(), package.mif_filename.as_str()];
-        self.matched_by(skus.iter().copied(), &models).ok_or_else(|| {
+        self.matched_by(&skus, &models).ok_or_else(|| {
             let lower = self.sku.to_lowercase();
             let part = skus.iter().find(|sku| !lower.is_empty() && sku.to_lowercase().contains(&lower));
             match part {
