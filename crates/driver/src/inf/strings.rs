@@ -101,52 +101,52 @@ impl<'a> Strings<'a> {
         {
             return value;
         }
-        let (mut out, mut rest) = (String::with_capacity(text.len() * 2), text.as_ref());
-        while let Some(at) = rest.find('%') {
-            out.push_str(&rest[..at]);
-            rest = &rest[at..];
-            let Some(close) = token_end(rest.as_bytes(), 0, rest.len()) else {
-                out.push('%');
-                rest = &rest[1..];
-                continue;
-            };
-            let (key, fits) = (&rest[1..close], |more: usize| out.len() + more <= bytes_max);
-            if key.is_empty() {
-                out.push('%');
-                rest = &rest[2..];
-            } else if is_directory_id(key) {
-                out.push_str(&rest[..=close]);
-                rest = &rest[close + 1..];
-            } else if let Some(value) = self.get(NEUTRAL, key).filter(|value| fits(value.len())) {
-                out.push_str(&value);
-                rest = &rest[close + 1..];
-            } else {
-                // The second sign may open a token that is known.
-                out.push_str(&rest[..close]);
-                rest = &rest[close..];
-                if rest[1..].find('%').is_none() {
-                    break;
-                }
+        let mut out = String::with_capacity(text.len() * 2);
+        for piece in self.pieces(&text) {
+            match piece {
+                Piece::Text(text) | Piece::Unknown(text) => out.push_str(text),
+                Piece::String(_, value) if out.len() + value.len() <= bytes_max => out.push_str(&value),
+                Piece::String(token, _) => out.push_str(token),
             }
         }
-        out.push_str(rest);
         Cow::Owned(out)
     }
 
-    /// How long a text would become with its strings replaced and no limit.
-    pub(super) fn expanded_bytes(self, text: &str) -> usize {
-        let (mut bytes, mut rest) = (text.len(), text);
-        while let Some(at) = rest.find('%') {
-            rest = &rest[at..];
-            let close = token_end(rest.as_bytes(), 0, rest.len());
-            let value = close.and_then(|close| self.get(NEUTRAL, &rest[1..close]));
-            bytes += value.as_ref().map_or(0, |value| value.len());
-            rest = &rest[if value.is_some() { close.unwrap_or(0) + 1 } else { close.unwrap_or(1).max(1) }..];
-            if value.is_none() && close.is_some() && !rest[1..].contains('%') {
-                break;
+    /// Splits a text at its tokens. Joined again, the pieces are the text with its strings replaced.
+    pub(super) fn pieces<'t>(self, text: &'t str) -> impl Iterator<Item = Piece<'t, 'a>> {
+        let mut rest = text;
+        std::iter::from_fn(move || {
+            let at = rest.find('%').unwrap_or(rest.len());
+            if rest.is_empty() {
+                return None;
             }
+            let (length, piece) = if at > 0 {
+                (at, Piece::Text(&rest[..at]))
+            } else if let Some(close) = token_end(rest.as_bytes(), 0, rest.len()) {
+                self.token(rest, close)
+            } else {
+                (1, Piece::Text(&rest[..1]))
+            };
+            rest = &rest[length..];
+            Some(piece)
+        })
+    }
+
+    /// The piece at the front of a text with a token that ends at `close`, and how long it is there.
+    fn token<'t>(self, text: &'t str, close: usize) -> (usize, Piece<'t, 'a>) {
+        let (key, token) = (&text[1..close], &text[..=close]);
+        if key.is_empty() {
+            (token.len(), Piece::Text("%"))
+        } else if is_directory_id(key) {
+            (token.len(), Piece::Text(token))
+        } else if let Some(value) = self.get(NEUTRAL, key) {
+            (token.len(), Piece::String(token, value))
+        } else if token_end(text.as_bytes(), close, text.len()).is_some() {
+            // Its second sign may open a token that is known.
+            (close, Piece::Unknown(&text[..close]))
+        } else {
+            (token.len(), Piece::Unknown(token))
         }
-        bytes
     }
 
     /// The string, if the text is one token: the most frequent case, and free of copies.
@@ -194,29 +194,15 @@ impl<'a> Strings<'a> {
             })
         })
     }
+}
 
-    /// The tokens of a text that no section defines.
-    pub(super) fn unknown(self, text: &str) -> impl Iterator<Item = &str> {
-        let mut rest = text;
-        std::iter::from_fn(move || {
-            loop {
-                rest = &rest[rest.find('%')?..];
-                let Some(close) = token_end(rest.as_bytes(), 0, rest.len()) else {
-                    rest = &rest[1..];
-                    continue;
-                };
-                let key = &rest[1..close];
-                let known = key.is_empty() || is_directory_id(key) || self.get(NEUTRAL, key).is_some();
-                rest = &rest[if known { close + 1 } else { close }..];
-                if !known {
-                    if rest[1..].find('%').is_none() {
-                        rest = "";
-                    }
-                    return Some(key);
-                }
-            }
-        })
-    }
+/// A part of a text.
+pub(super) enum Piece<'t, 'a> {
+    Text(&'t str),
+    /// A token as written, and what it stands for.
+    String(&'t str, Cow<'a, str>),
+    /// A token that no section defines, as written, perhaps without its second sign.
+    Unknown(&'t str),
 }
 
 /// `%12%` names a directory, not a string.
