@@ -6,7 +6,9 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::Inf;
+use super::findings::Findings;
 use super::lex::{EntrySpan, Header};
+use super::limits::LANGUAGES_MAX;
 use super::value::{folded, same_name, token_end, unquoted};
 
 /// The LANGID of the neutral `[Strings]`.
@@ -20,6 +22,9 @@ pub(super) struct Tables {
     tables: Vec<Table>,
     /// Indexes into `tables`: where a string is looked up for what is stored and compared.
     neutral_order: Vec<usize>,
+    /// Entry by key over all languages in that order, for keys that the first of them has not; made when one is
+    /// missing there, which in most files none is.
+    any: OnceLock<HashMap<Box<str>, u32>>,
 }
 
 #[derive(Debug)]
@@ -32,19 +37,24 @@ struct Table {
 }
 
 impl Tables {
-    pub(super) fn collect(sections: &[Header]) -> Self {
+    pub(super) fn collect(sections: &[Header], findings: &mut Findings) -> Self {
         let mut tables: Vec<Table> = Vec::new();
         for section in sections {
             let Some(language) = section.language else { continue };
             let parts = section.entries.clone();
-            match tables.iter_mut().find(|table| table.language == language) {
-                Some(table) => table.parts.push(parts),
-                None => tables.push(Table { language, parts: vec![parts], index: OnceLock::new() }),
+            if let Some(table) = tables.iter_mut().find(|table| table.language == language) {
+                table.parts.push(parts);
+            } else if tables.len() < LANGUAGES_MAX {
+                tables.push(Table { language, parts: vec![parts], index: OnceLock::new() });
+            } else {
+                findings.warning("inf_too_many_languages", section.line, section.column, || {
+                    format!("Strings sections after those of {LANGUAGES_MAX} languages define no strings")
+                });
             }
         }
         let mut neutral_order: Vec<usize> = (0..tables.len()).collect();
         neutral_order.sort_by_key(|index| distance(NEUTRAL, tables[*index].language));
-        Self { tables, neutral_order }
+        Self { tables, neutral_order, any: OnceLock::new() }
     }
 }
 
@@ -75,10 +85,15 @@ impl<'a> Strings<'a> {
     /// there comes from the next one, at last from any.
     #[must_use]
     pub fn get(self, language: u16, key: &str) -> Option<Cow<'a, str>> {
-        let Tables { tables, neutral_order } = &self.inf.strings;
+        let Tables { tables, neutral_order, any } = &self.inf.strings;
         let key = folded(key);
         if language == NEUTRAL {
-            return neutral_order.iter().find_map(|index| self.find(&tables[*index], &key));
+            let first = &tables[*neutral_order.first()?];
+            return self.find(first, &key).or_else(|| {
+                let in_order = || self.index(neutral_order.iter().map(|index| &tables[*index]));
+                let entry = any.get_or_init(in_order).get(key.as_ref())?;
+                Some(self.value(&self.inf.entries[*entry as usize]))
+            });
         }
         let mut order: Vec<&Table> = tables.iter().collect();
         order.sort_by_key(|table| distance(language, table.language));
@@ -157,7 +172,7 @@ impl<'a> Strings<'a> {
     }
 
     fn find(self, table: &'a Table, key: &str) -> Option<Cow<'a, str>> {
-        let index = table.index.get_or_init(|| self.index(table));
+        let index = table.index.get_or_init(|| self.index([table].into_iter()));
         let entry = &self.inf.entries[*index.get(key)? as usize];
         Some(self.value(entry))
     }
@@ -168,10 +183,16 @@ impl<'a> Strings<'a> {
     }
 
     /// The first definition of a key counts.
-    fn index(self, table: &Table) -> HashMap<Box<str>, u32> {
-        let mut index = HashMap::with_capacity(table.parts.iter().map(Range::len).sum());
-        for (number, key) in self.keys(table) {
-            index.entry(Box::from(folded(&key).as_ref())).or_insert(number);
+    fn index<'t>(self, tables: impl Iterator<Item = &'t Table>) -> HashMap<Box<str>, u32> {
+        let mut index = HashMap::new();
+        for table in tables {
+            index.reserve(table.parts.iter().map(Range::len).max().unwrap_or(0));
+            for (number, key) in self.keys(table) {
+                let key = folded(&key);
+                if !index.contains_key(key.as_ref()) {
+                    index.insert(Box::from(key.as_ref()), number);
+                }
+            }
         }
         index
     }
@@ -187,7 +208,7 @@ impl<'a> Strings<'a> {
     pub(super) fn repeated(self) -> impl Iterator<Item = (&'a EntrySpan, Cow<'a, str>)> {
         let neutral = self.inf.strings.tables.iter().find(|table| table.language == NEUTRAL);
         neutral.into_iter().flat_map(move |table| {
-            let index = table.index.get_or_init(|| self.index(table));
+            let index = table.index.get_or_init(|| self.index([table].into_iter()));
             self.keys(table).filter_map(move |(number, key)| {
                 let first = index.get(folded(&key).as_ref()).is_some_and(|first| *first == number);
                 (!first).then(|| (&self.inf.entries[number as usize], key))
