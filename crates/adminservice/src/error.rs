@@ -152,6 +152,8 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::CategoryNotFound { .. }
         | SiteError::ImportNotFound { .. }
         | SiteError::UserNotFound { .. }
+        | SiteError::ContentNotFound { .. }
+        | SiteError::ContentNotInPackage { .. }
         | SiteError::InvalidToken
         | SiteError::UnknownView { .. } => StatusCode::NOT_FOUND,
         SiteError::AccessDenied { .. } => StatusCode::FORBIDDEN,
@@ -159,18 +161,24 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::DriverAlreadyImported { .. }
         | SiteError::Conflict { .. }
         | SiteError::EditionMismatch { .. }
+        | SiteError::ContentInPackage { .. }
+        | SiteError::PackageLocked { .. }
+        | SiteError::DriverSourceChanged { .. }
+        | SiteError::ContentLost { .. }
+        | SiteError::SourceDiffers { .. }
         | SiteError::Transition(_) => StatusCode::CONFLICT,
         SiteError::InvalidField { .. }
         | SiteError::InvalidOption { .. }
         | SiteError::InvalidQuery { .. }
         | SiteError::NoSource { .. }
+        | SiteError::SourceReadOnly { .. }
         | SiteError::SourceUnusable { .. }
         | SiteError::DriverUnreadable { .. }
         | SiteError::DriverInvalid { .. }
         | SiteError::DriverNotSupported { .. } => StatusCode::BAD_REQUEST,
         SiteError::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
         SiteError::Busy { .. } | SiteError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
-        SiteError::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+        SiteError::DiskFull(_) | SiteError::SourceFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
         // The first ones answer agents and the command line; here they would be mistakes of this program.
         SiteError::InvalidCredentials
         | SiteError::EnrolTokenUnknown

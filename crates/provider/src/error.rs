@@ -223,6 +223,8 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         | SiteError::CategoryNotFound { .. }
         | SiteError::ImportNotFound { .. }
         | SiteError::UserNotFound { .. }
+        | SiteError::ContentNotFound { .. }
+        | SiteError::ContentNotInPackage { .. }
         | SiteError::InvalidToken => (0x8004_1002, ERROR_FILE_NOT_FOUND),
         SiteError::AccessDenied { .. } => (0x8004_1003, ERROR_ACCESS_DENIED),
         SiteError::InvalidField { .. } | SiteError::InvalidOption { .. } => {
@@ -235,12 +237,17 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::Busy { .. } => (0x8004_1045, ERROR_BUSY),
         SiteError::EditionMismatch { .. } => (FAILED, ERROR_REVISION_MISMATCH),
         SiteError::Transition(_) | SiteError::Conflict { .. } => (FAILED, ERROR_INVALID_STATE),
+        SiteError::ContentInPackage { .. } => (FAILED, SiteError::CONTENT_IN_PACKAGE),
+        SiteError::PackageLocked { .. } | SiteError::SourceReadOnly { .. } => (FAILED, ERROR_ACCESS_DENIED),
+        SiteError::SourceDiffers { .. }
+        | SiteError::DriverSourceChanged { .. }
+        | SiteError::ContentLost { .. } => (FAILED, ERROR_INVALID_DATA),
         SiteError::SourceUnusable { .. } => (FAILED, ERROR_PATH_NOT_FOUND),
         SiteError::DriverUnreadable { .. } => (FAILED, ERROR_FILE_NOT_FOUND),
         SiteError::DriverInvalid { .. } => (FAILED, ERROR_INVALID_DATA),
         SiteError::DriverAlreadyImported { .. } => (FAILED, ERROR_ALREADY_EXISTS),
         SiteError::DriverNotSupported { .. } => (FAILED, ERROR_INSTALL_PLATFORM_UNSUPPORTED),
-        SiteError::DiskFull(_) => (FAILED, ERROR_DISK_FULL),
+        SiteError::DiskFull(_) | SiteError::SourceFull { .. } => (FAILED, ERROR_DISK_FULL),
         SiteError::NoSource { .. }
         | SiteError::InvalidCredentials
         | SiteError::TooManyFailures { .. }

@@ -177,6 +177,88 @@ pub enum SiteError {
         /// What is wrong and what to do.
         reason: String,
     },
+    /// The package's source folder may not be written.
+    #[error("the source {path} cannot be written: {reason}; the site's account needs full control of it")]
+    SourceReadOnly {
+        /// As the package names it.
+        path: String,
+        /// What the file system said.
+        reason: String,
+    },
+    /// The disk with the package's source folder is full.
+    #[error("the disk with the source {path} is full; make room and repeat the call, nothing was changed")]
+    SourceFull {
+        /// As the package names it.
+        path: String,
+    },
+    /// The folder does not hold what the package's stored version holds.
+    #[error("{path} does not hold the content of package {package_id}: {differences}")]
+    SourceDiffers {
+        /// The package.
+        package_id: String,
+        /// As the caller named it.
+        path: String,
+        /// The first few differences.
+        differences: String,
+    },
+    /// Another site owns the package.
+    #[error(
+        "package {package_id} belongs to site {source_site}; unlock it before it is changed or refreshed here"
+    )]
+    PackageLocked {
+        /// The package.
+        package_id: String,
+        /// The site that owns it.
+        source_site: String,
+    },
+    /// No driver has this content.
+    #[error("there is no driver content {content_id}; SMS_CIToContent shows those that exist")]
+    ContentNotFound {
+        /// As asked for.
+        content_id: i64,
+    },
+    /// The package does not have this content.
+    #[error("driver content {content_id} is not in package {package_id}")]
+    ContentNotInPackage {
+        /// The package.
+        package_id: String,
+        /// As asked for.
+        content_id: i64,
+    },
+    /// The package has the content already, for example because another INF of the same folder was added before.
+    /// Scripts take the code for success.
+    #[error("driver content {} is already in package {package_id}{}", list(content_ids), others(*added))]
+    ContentInPackage {
+        /// The package.
+        package_id: String,
+        /// Those that were there.
+        content_ids: Vec<i64>,
+        /// How many others the call added.
+        added: usize,
+    },
+    /// The driver's folder is not what it was when the driver was imported.
+    #[error(
+        "the files of driver {driver} in {path} are not those that were imported ({reason}); import the driver again, \
+         or name a folder that has them"
+    )]
+    DriverSourceChanged {
+        /// The driver's name.
+        driver: String,
+        /// As the driver or the caller names it.
+        path: String,
+        /// What differs.
+        reason: String,
+    },
+    /// No good copy of a package's content is left.
+    #[error("driver content {content_id} of package {package_id} cannot be restored: {reason}")]
+    ContentLost {
+        /// The package.
+        package_id: String,
+        /// The content.
+        content_id: i64,
+        /// Where it was looked for.
+        reason: String,
+    },
     /// More is asked at once than the site takes.
     #[error("the site is busy: {what}; try again shortly")]
     Busy {
@@ -245,6 +327,10 @@ pub enum SiteError {
 }
 
 impl SiteError {
+    /// The ErrorCode of SMS_ExtendedStatus by which scripts know [`SiteError::ContentInPackage`]: severity 1,
+    /// facility 1, action 8, object 7, reason 21.
+    pub const CONTENT_IN_PACKAGE: u32 = 0x4048_0715;
+
     /// A stable code, for scripts and tests.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -276,6 +362,15 @@ impl SiteError {
             Self::EditionMismatch { .. } => "edition_mismatch",
             Self::NoSource { .. } => "no_source",
             Self::SourceUnusable { .. } => "source_unusable",
+            Self::SourceReadOnly { .. } => "source_read_only",
+            Self::SourceFull { .. } => "source_full",
+            Self::SourceDiffers { .. } => "source_differs",
+            Self::PackageLocked { .. } => "package_locked",
+            Self::ContentNotFound { .. } => "content_not_found",
+            Self::ContentNotInPackage { .. } => "content_not_in_package",
+            Self::ContentInPackage { .. } => "content_in_package",
+            Self::DriverSourceChanged { .. } => "driver_source_changed",
+            Self::ContentLost { .. } => "content_lost",
             Self::Busy { .. } => "busy",
             Self::UnknownView { .. } => "unknown_class",
             Self::InvalidQuery { .. } => "invalid_query",
@@ -312,6 +407,14 @@ impl SiteError {
     pub(crate) fn package(package_id: &str) -> Self {
         Self::PackageNotFound { package_id: package_id.to_owned() }
     }
+}
+
+fn list(ids: &[i64]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn others(added: usize) -> String {
+    if added == 0 { String::new() } else { format!("; {added} others were added") }
 }
 
 /// SQLite's SQLITE_FULL and PostgreSQL's disk_full.

@@ -38,6 +38,7 @@ impl Site {
         let _lock = self.lock_data_folder()?;
         self.end_leases_of(self.server_id()).await?;
         self.library().await?;
+        self.recover_contents().await?;
         let snapshots = (0..SNAPSHOTS_MAX).map(|_| self.take_snapshots(&cancel));
         tokio::join!(
             join_all(snapshots),

@@ -27,6 +27,7 @@ mod error;
 mod housekeeping;
 mod library;
 mod package;
+mod package_content;
 mod query;
 mod server;
 mod snapshot;
@@ -56,6 +57,9 @@ pub use distribution::status::{DistributionFault, DistributionStatus};
 pub use error::{Result, SiteError};
 pub use package::fields::{FieldValue, NewPackage, PackageChange, PackageFields};
 pub use package::{ActionInProgress, Package, PackageVersion, SourceFault};
+pub use package_content::{
+    FOLDER_IN_USE, FOLDER_NOT_ACCESSIBLE, FOLDER_NOT_EMPTY, FOLDER_NOT_UNC, RebuiltContent, RestoredFrom,
+};
 pub use query::{Rows, Value, views};
 pub use server::{Site, SiteIdentity, SiteOptions};
 pub use status::{Severity, StatusFilter, StatusMessage, status_inserts, status_text};

@@ -21,6 +21,7 @@ use crate::driver::folder::EXAMINATIONS_MAX;
 use crate::driver::import::PackFetcher;
 use crate::driver::{Drafts, platform};
 use crate::error::{Result, SiteError};
+use crate::package_content::ContentWork;
 use crate::sources::Sources;
 use crate::suspects::Suspects;
 use crate::verification::Verification;
@@ -84,6 +85,7 @@ struct Inner {
     sources: Sources,
     suspects: Suspects,
     verification: Verification,
+    content_work: ContentWork,
     /// The roots of [`SiteOptions::trust_roots`].
     trust: Trust,
     drafts: Drafts,
@@ -141,6 +143,7 @@ impl Site {
             sources: Sources::default(),
             suspects: Suspects::default(),
             verification: Verification::default(),
+            content_work: ContentWork::default(),
             trust,
             drafts: Drafts::default(),
             examinations: Arc::new(Semaphore::new(EXAMINATIONS_MAX)),
@@ -200,6 +203,10 @@ impl Site {
 
     pub(crate) fn verification(&self) -> &Verification {
         &self.inner.verification
+    }
+
+    pub(crate) fn content_work(&self) -> &ContentWork {
+        &self.inner.content_work
     }
 
     pub(crate) fn suspects(&self) -> &Suspects {

@@ -48,6 +48,8 @@ pub(crate) enum Purpose {
     Examine,
     /// To take a snapshot, or to repair from it. Repairs of the library wait until it has ended.
     Read,
+    /// To copy into it or from it, or to compare it.
+    Change,
 }
 
 /// The source did not answer in time, or did not the last time and still has not.
@@ -63,23 +65,37 @@ impl Sources {
         patience: impl Future<Output = ()>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NoAnswer> {
-        if self.is_dead(source) {
-            return Err(NoAnswer);
+        self.visit_two([source, source], || 0, purpose, patience, work).await.map_err(|_| NoAnswer)
+    }
+
+    /// Does work that needs two sources; the error is which of them does not answer. `hung_at` tells which of them the
+    /// work was busy with, 0 or 1.
+    pub(crate) async fn visit_two<T: Send + 'static>(
+        &self,
+        sources: [&SourcePath; 2],
+        hung_at: impl FnOnce() -> usize,
+        purpose: Purpose,
+        patience: impl Future<Output = ()>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, usize> {
+        if let Some(at) = sources.iter().position(|source| self.is_dead(source)) {
+            return Err(at);
         }
         #[cfg(test)]
-        let work = self.behind_gate(source, work);
+        let work = self.behind_gate(sources[0], work);
         let alive = Arc::new(());
         let thread = Arc::downgrade(&alive);
         let run = move || (work(), drop(alive)).0;
         let answered = detached(run).map_err(|error| {
             tracing::error!(error = error_chain(&error), "source");
-            NoAnswer
+            0usize
         })?;
         match select(std::pin::pin!(answered), std::pin::pin!(patience)).await {
-            Either::Left((answered, _)) => answered.map_err(|_| NoAnswer),
+            Either::Left((answered, _)) => answered.map_err(|_| 0),
             Either::Right(((), _)) => {
-                self.lock().push(Abandoned { source: source.clone(), purpose, thread });
-                Err(NoAnswer)
+                let at = hung_at();
+                self.lock().push(Abandoned { source: sources[at].clone(), purpose, thread });
+                Err(at)
             }
         }
     }

@@ -4,10 +4,8 @@ use std::collections::HashSet;
 
 use super::findings::Findings;
 use super::limits::{FIELD_CHARS, VALUE_BYTES_MAX};
-use super::strings::Piece;
 use super::value::folded;
 use super::{Entry, Inf};
-use crate::Place;
 
 /// Looks at every entry once.
 pub(super) fn check(inf: &Inf, findings: &mut Findings) {
@@ -43,30 +41,17 @@ fn check_tokens<'a>(inf: &'a Inf, entry: Entry<'a>, reported: &mut HashSet<Strin
         if !field.contains('%') {
             continue;
         }
-        let (mut bytes, mut replaced) = (0, false);
-        for piece in inf.strings().pieces(field) {
-            bytes += match &piece {
-                Piece::Text(text) => text.len(),
-                Piece::String(_, value) => value.len(),
-                Piece::Unknown(token) => {
-                    report_unknown(token.trim_matches('%'), place, reported, findings);
-                    token.len()
-                }
-            };
-            replaced |= matches!(piece, Piece::String(..));
+        for key in inf.strings().unknown(field) {
+            if reported.insert(folded(key).into_owned()) {
+                findings.warning("inf_string_unknown", place.line, place.column, || {
+                    format!("no Strings section defines %{key}%; it stays as it is")
+                });
+            }
         }
-        if replaced && bytes > VALUE_BYTES_MAX {
+        if inf.strings().expanded_bytes(field) > VALUE_BYTES_MAX.max(field.len()) {
             findings.warning("inf_value_too_long", place.line, place.column, || {
                 format!("with its strings replaced a value has more than {VALUE_BYTES_MAX} bytes")
             });
         }
-    }
-}
-
-fn report_unknown(key: &str, place: Place, reported: &mut HashSet<String>, findings: &mut Findings) {
-    if reported.insert(folded(key).into_owned()) {
-        findings.warning("inf_string_unknown", place.line, place.column, || {
-            format!("no Strings section defines %{key}%; it stays as it is")
-        });
     }
 }

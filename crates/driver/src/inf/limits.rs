@@ -13,15 +13,6 @@ pub const SECTIONS_MAX: usize = 1 << 16;
 pub const ENTRIES_MAX: usize = 1 << 18;
 /// Values of a file, all entries together.
 pub const FIELDS_MAX: usize = 1 << 20;
-/// Languages with a Strings section.
-pub const LANGUAGES_MAX: usize = 256;
-/// Descriptions, install sections and ids in the models lines that the manufacturer lines reach, each as often as it
-/// is reached.
-pub const MODELS_VALUES_MAX: usize = 1 << 18;
-/// Bytes of a decoration. The longest that means something has about 50.
-pub const DECORATION_BYTES_MAX: usize = 64;
-/// Entries of a section of a txtsetup.oem.
-pub const OEM_ENTRIES_MAX: usize = 256;
 /// Bytes of one value after its strings are replaced, if that made it longer.
 pub const VALUE_BYTES_MAX: usize = 16 << 10;
 /// Bytes of a section's name after its strings are replaced, if that made it longer.

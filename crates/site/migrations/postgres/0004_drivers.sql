@@ -198,4 +198,30 @@ CREATE TABLE driver_import_item (
 );
 CREATE UNIQUE INDEX driver_import_item_by_path ON driver_import_item (import_id, source_index, path);
 
--- What packages hold of it.
+-- The subfolder of a package's source that has a driver's content. A driver that is deleted leaves its content in
+-- packages, so what identifies it is kept here.
+CREATE TABLE package_content (
+    package_id TEXT NOT NULL REFERENCES package (package_id) ON DELETE CASCADE,
+    content_id BIGINT NOT NULL,
+    content_hash TEXT NOT NULL,
+    content_unique_id TEXT NOT NULL,
+    sub_folder TEXT NOT NULL,
+    content_version BIGINT NOT NULL,
+    -- Whether the stored version has it, and the first version that does; expected while none does.
+    published BIGINT NOT NULL,
+    min_package_version BIGINT NOT NULL,
+    -- 0 there, 1 being added, 2 being removed, 3 being replaced; and whether a refresh is asked for with that.
+    state BIGINT NOT NULL,
+    refresh BIGINT NOT NULL,
+    PRIMARY KEY (package_id, content_id)
+);
+CREATE UNIQUE INDEX package_content_by_folder ON package_content (package_id, sub_folder);
+CREATE INDEX package_content_by_content ON package_content (content_id);
+CREATE INDEX package_content_open ON package_content (package_id) WHERE state <> 0;
+
+-- Who changes the contents now, whether they changed since a refresh was last asked for, and the folder that was found
+-- to hold the stored version.
+ALTER TABLE package ADD COLUMN content_owner TEXT;
+ALTER TABLE package ADD COLUMN content_owned_until BIGINT;
+ALTER TABLE package ADD COLUMN content_changed BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE package ADD COLUMN validated_source TEXT;

@@ -206,3 +206,43 @@ SELECT
     reason AS "Reason",
     source_index AS "SourceIndex"
 FROM driver_import_item;
+
+-- What packages hold of the catalog. A content that is being added is not there yet.
+
+CREATE VIEW "SMS_PackageToContent" AS
+SELECT
+    c.content_id AS "ContentID",
+    c.sub_folder AS "ContentSubFolder",
+    c.content_unique_id AS "ContentUniqueID",
+    c.content_version AS "ContentVersionInPkg",
+    c.min_package_version AS "MinPackageVersion",
+    c.package_id AS "PackageID",
+    p.package_type AS "PackageType",
+    CAST(23 AS BIGINT) AS "SecuredTypeID",
+    c.package_id AS "SecureObjectID"
+FROM package_content c
+JOIN package p ON p.package_id = c.package_id
+WHERE c.state <> 1 AND p.action_in_progress <> 3;
+
+CREATE VIEW "SMS_DriverContainer" AS
+SELECT
+    d.ci_id AS "CI_ID",
+    p.name AS "Name",
+    p.package_id AS "PackageID",
+    p.package_type AS "PackageType"
+FROM driver d
+JOIN package_content c ON c.content_id = d.content_id
+JOIN package p ON p.package_id = c.package_id
+WHERE c.state <> 1 AND p.action_in_progress <> 3;
+
+CREATE VIEW "SMS_CIContentPackage" AS
+SELECT
+    d.ci_id AS "CI_ID",
+    CAST(25 AS BIGINT) AS "CI_SecuredTypeID",
+    d.unique_id AS "CI_UniqueID",
+    d.unique_id AS "ModelName",
+    c.package_id AS "PackageID"
+FROM driver d
+JOIN package_content c ON c.content_id = d.content_id
+JOIN package p ON p.package_id = c.package_id
+WHERE c.state <> 1 AND p.action_in_progress <> 3;

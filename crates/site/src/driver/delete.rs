@@ -33,8 +33,8 @@ impl Site {
 }
 
 /// Deletes the row of a content that no driver and no package has any more.
-async fn forget_content(tx: &mut Tx, content_id: i64) -> Result<()> {
-    for table in ["driver"] {
+pub(crate) async fn forget_content(tx: &mut Tx, content_id: i64) -> Result<()> {
+    for table in ["driver", "package_content"] {
         let holder = Query::select()
             .column("content_id")
             .from(table)

@@ -3,10 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use ::driver::DriverFacts;
 use ::driver::catalog::Trust;
 use ::driver::platform::{self, Platform};
 use ::driver::sdm::{self, DriverDigest, PlatformCondition};
-use ::driver::DriverFacts;
 
 use crate::error::{Result, SiteError};
 use crate::package::source::{SourcePath, SourcePathError};

@@ -6,7 +6,7 @@
 mod category;
 mod change;
 mod create;
-mod delete;
+pub(crate) mod delete;
 mod draft;
 pub(crate) mod folder;
 pub(crate) mod import;

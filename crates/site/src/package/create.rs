@@ -13,6 +13,7 @@ use crate::access::{Action, Actor};
 use crate::db::{Tx, counter};
 use crate::distribution::demand;
 use crate::error::{Result, SiteError};
+use crate::package_content::require_unlocked;
 use crate::server::Site;
 use crate::status::{self, Message};
 
@@ -42,9 +43,11 @@ impl Site {
         Ok(package)
     }
 
-    /// Changes properties of a package. A new source path or a first source queues a snapshot.
+    /// Changes properties of a package. A new source path or a first source queues a snapshot. A new `StoredPkgPath`
+    /// that [`Site::validate_new_package_source`] found good moves the source there.
     ///
-    /// Errors: as [`Site::create_package`], [`SiteError::PackageNotFound`], [`SiteError::EditionMismatch`].
+    /// Errors: as [`Site::create_package`], [`SiteError::PackageNotFound`], [`SiteError::EditionMismatch`],
+    /// [`SiteError::PackageLocked`].
     pub async fn update_package(
         &self,
         actor: &Actor,
@@ -58,8 +61,10 @@ impl Site {
         if change.sedo_object_version.as_ref().is_some_and(|read| *read != before.sedo_object_version) {
             return Err(SiteError::EditionMismatch { what: format!("package {package_id}") });
         }
+        require_unlocked(self, &before)?;
         let mut fields = before.fields.clone();
         fields.apply(change);
+        follow_validated_source(&mut tx, &before, &mut fields).await?;
         self.check_fields(&fields)?;
         let mut touched = Vec::new();
         if fields != before.fields {
@@ -162,4 +167,26 @@ impl Site {
         }
         Ok(Vec::new())
     }
+}
+
+/// Moves the source to where its files were found, when a client says so by setting the stored path to that place.
+async fn follow_validated_source(tx: &mut Tx, before: &Package, fields: &mut PackageFields) -> Result<()> {
+    let says_so = fields.stored_pkg_path != before.fields.stored_pkg_path
+        && fields.pkg_source_path == before.fields.pkg_source_path;
+    if !says_so {
+        return Ok(());
+    }
+    let select = Query::select()
+        .column("validated_source")
+        .from("package")
+        .and_where(by_id(&before.package_id))
+        .to_owned();
+    let validated: Option<String> = match tx.optional(&select).await? {
+        Some(row) => row.get("validated_source")?,
+        None => None,
+    };
+    if validated.as_ref() == Some(&fields.stored_pkg_path) {
+        fields.pkg_source_path.clone_from(&fields.stored_pkg_path);
+    }
+    Ok(())
 }

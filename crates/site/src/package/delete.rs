@@ -10,6 +10,7 @@ use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::distribution::demand;
 use crate::error::Result;
+use crate::package_content::require_unlocked;
 use crate::server::Site;
 use crate::status::{self, Message};
 
@@ -17,12 +18,14 @@ impl Site {
     /// Deletes a package. Returns once that is durable; the distribution points follow.
     ///
     /// Errors: [`SiteError::PackageNotFound`](crate::SiteError::PackageNotFound),
+    /// [`SiteError::PackageLocked`](crate::SiteError::PackageLocked),
     /// [`SiteError::AccessDenied`](crate::SiteError::AccessDenied).
     pub async fn delete_package(&self, actor: &Actor, package_id: &str) -> Result<()> {
         actor.may(Action::ChangePackages)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
         let package = require(&mut tx, package_id).await?;
+        require_unlocked(self, &package)?;
         let update = Query::update()
             .table("package")
             .value("action_in_progress", i64::from(ActionInProgress::Delete.number()))

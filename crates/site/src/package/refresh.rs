@@ -13,6 +13,7 @@ use super::{ActionInProgress, by_id, require};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
+use crate::package_content::require_unlocked;
 use crate::server::Site;
 use crate::status::{self, Message};
 
@@ -20,12 +21,13 @@ impl Site {
     /// Reads the package's source anew and brings the result to all its distribution points.
     ///
     /// Returns once the request is durable. Errors: [`SiteError::PackageNotFound`], [`SiteError::NoSource`],
-    /// [`SiteError::AccessDenied`].
+    /// [`SiteError::PackageLocked`], [`SiteError::AccessDenied`].
     pub async fn refresh_package(&self, actor: &Actor, package_id: &str) -> Result<()> {
         actor.may(Action::Refresh)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
         let package = require(&mut tx, package_id).await?;
+        require_unlocked(self, &package)?;
         if !package.fields.has_source() {
             return Err(SiteError::NoSource { package_id: package_id.to_owned() });
         }
@@ -69,6 +71,7 @@ pub(crate) async fn request(tx: &mut Tx, package_id: &str, now: Timestamp) -> Re
     let update = Query::update()
         .table("package")
         .value("refresh_requested", requested)
+        .value("content_changed", 0i64)
         .value("refresh_forced", forced)
         .value("refresh_since", since.unwrap_or_else(|| now.as_microsecond()))
         .value("snapshot_next_at", Option::<i64>::None)

@@ -107,6 +107,17 @@ impl SourcePath {
         Ok(place)
     }
 
+    /// Whether one is the other or lies in it, as far as the paths say.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let path = |source: &Self| {
+            let path = source.root.join(source.parts.iter().collect::<PathBuf>());
+            let fold_case = self.fold_case || other.fold_case;
+            if fold_case { PathBuf::from(path.to_string_lossy().to_lowercase()) } else { path }
+        };
+        let (one, two) = (path(self), path(other));
+        one.starts_with(&two) || two.starts_with(&one)
+    }
+
     fn resolve(&self) -> Result<PathBuf, SourcePathError> {
         let root = self.root.canonicalize().map_err(missing)?;
         let mut folder = root.clone();
@@ -147,7 +158,8 @@ fn refuse_own_data(place: &Path, options: &SiteOptions) -> Result<(), SourcePath
     Ok(())
 }
 
-fn is_unc(path: &str) -> bool {
+/// Whether the path begins as a UNC path.
+pub(crate) fn is_unc(path: &str) -> bool {
     let mut chars = path.chars();
     matches!((chars.next(), chars.next()), (Some('\\'), Some('\\')) | (Some('/'), Some('/')))
 }

@@ -157,3 +157,26 @@ pub(super) const HAULIER_DRIVER_IMPORT_ITEM: &[Column] = &[
     text("Reason"),
     integer("SourceIndex"),
 ];
+
+pub(super) const PACKAGE_TO_CONTENT: &[Column] = &[
+    integer("ContentID"),
+    text("ContentSubFolder"),
+    text("ContentUniqueID"),
+    integer("ContentVersionInPkg"),
+    integer("MinPackageVersion"),
+    text("PackageID"),
+    integer("PackageType"),
+    integer("SecuredTypeID"),
+    text("SecureObjectID"),
+];
+
+pub(super) const DRIVER_CONTAINER: &[Column] =
+    &[integer("CI_ID"), text("Name"), text("PackageID"), integer("PackageType")];
+
+pub(super) const CI_CONTENT_PACKAGE: &[Column] = &[
+    integer("CI_ID"),
+    integer("CI_SecuredTypeID"),
+    text("CI_UniqueID"),
+    text("ModelName"),
+    text("PackageID"),
+];

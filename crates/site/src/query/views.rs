@@ -3,8 +3,9 @@
 //! A test compares this table with the views themselves on both back ends.
 
 use super::driver_views::{
-    CATEGORY_INSTANCE, CI_TO_CONTENT, DRIVER, DRIVER_MODEL, HAULIER_DRIVER_DETAIL, HAULIER_DRIVER_IMPORT,
-    HAULIER_DRIVER_IMPORT_ITEM, SUPPORTED_PLATFORMS,
+    CATEGORY_INSTANCE, CI_CONTENT_PACKAGE, CI_TO_CONTENT, DRIVER, DRIVER_CONTAINER, DRIVER_MODEL,
+    HAULIER_DRIVER_DETAIL, HAULIER_DRIVER_IMPORT, HAULIER_DRIVER_IMPORT_ITEM, PACKAGE_TO_CONTENT,
+    SUPPORTED_PLATFORMS,
 };
 use super::haulier_views::{
     HAULIER_CONTENT_LIBRARY, HAULIER_DISTRIBUTION_POINT, HAULIER_DISTRIBUTION_STATE, HAULIER_PACKAGE_STATE,
@@ -124,6 +125,9 @@ pub const ALL: &[View] = &[
         columns: HAULIER_DRIVER_IMPORT_ITEM,
         key: &["ImportID", "Item"],
     },
+    View { name: "SMS_PackageToContent", columns: PACKAGE_TO_CONTENT, key: &["ContentID", "PackageID"] },
+    View { name: "SMS_DriverContainer", columns: DRIVER_CONTAINER, key: &["CI_ID", "PackageID"] },
+    View { name: "SMS_CIContentPackage", columns: CI_CONTENT_PACKAGE, key: &["CI_ID", "PackageID"] },
 ];
 
 pub(super) const fn text(name: &'static str) -> Column {

@@ -1,5 +1,7 @@
 //! Publishing: the one transaction that makes a snapshot the package's next version.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query};
 
@@ -8,6 +10,7 @@ use crate::db::Tx;
 use crate::distribution::{DpId, demand};
 use crate::error::Result;
 use crate::package::{ActionInProgress, by_id};
+use crate::package_content::settle;
 use crate::server::Site;
 use crate::status::{self, Message};
 
@@ -43,8 +46,14 @@ pub(crate) enum Outcome {
 }
 
 impl Site {
-    /// Answers the claim's request with what was taken.
-    pub(crate) async fn publish(&self, claim: &Claim, taken: &Taken) -> Result<Outcome> {
+    /// Answers the claim's request with what was taken; `folders` are the folders at its top, if the package has
+    /// contents of drivers.
+    pub(crate) async fn publish(
+        &self,
+        claim: &Claim,
+        taken: &Taken,
+        folders: Option<&BTreeSet<String>>,
+    ) -> Result<Outcome> {
         let now = self.now();
         let mut tx = self.db().write().await?;
         if !answer(&mut tx, claim, now).await? {
@@ -59,6 +68,9 @@ impl Site {
         let version = claim.stored_version + 1;
         insert_version(&mut tx, claim, version, taken, now).await?;
         raise_version(&mut tx, claim, version, taken, now).await?;
+        if let Some(folders) = folders {
+            settle(&mut tx, &claim.package_id, version, folders).await?;
+        }
         let touched = demand::want_version(&mut tx, &claim.package_id, version, now).await?;
         let outdated = drop_outdated(&mut tx, claim, version).await?;
         say(&mut tx, claim, version, taken, now).await?;

@@ -137,7 +137,8 @@ impl Site {
     }
 
     async fn publish_or_release(&self, claim: &Claim, taken: &Taken) -> Result<()> {
-        let published = self.publish(claim, taken).await;
+        let folders = self.content_folders(&claim.package_id, &taken.manifest).await?;
+        let published = self.publish(claim, taken, folders.as_ref()).await;
         match &published {
             Ok(Outcome::Published { version, outdated }) => {
                 tracing::info!(package = claim.package_id, version, "version published");

@@ -61,6 +61,13 @@ const TEXTS: &[(u32, &str)] = &[
     (39008, "%1 asked for driver import %2: %3"),
     (39009, "%1 cancelled driver import %2."),
     (39010, "Driver import %1 ended: %2 imported, %3 already there, %4 failed."),
+    (39020, "%1 added the content of driver %3 to package %2, in its subfolder %4."),
+    (39021, "%1 removed the content of driver %3, subfolder %4, from package %2."),
+    (39022, "%1 rebuilt package %2 (%3): %4 contents were not as they were imported."),
+    (39023, "%1: subfolder %3 of package %2 was restored from %4."),
+    (39024, "%1 asked the site to look at package %2 (%3) again."),
+    (39025, "%1 gave package %2 (%3) to site %4."),
+    (39026, "%1 found the stored version of package %2 (%3) in %4."),
     (39011, "Driver import %1 could not go on: %2"),
 ];
 
@@ -173,6 +180,34 @@ impl Message {
 
     pub(crate) fn import_failed(import_id: i64, reason: &str) -> Self {
         Self::new(39011, Severity::Error, DRIVER_CATALOG, &[&import_id.to_string(), reason])
+    }
+
+    pub(crate) fn content_added(actor: &Actor, id: &str, driver: &str, sub_folder: &str) -> Self {
+        Self::audit(39020, actor, &[id, driver, sub_folder]).of_package(id)
+    }
+
+    pub(crate) fn content_removed(actor: &Actor, id: &str, driver: &str, sub_folder: &str) -> Self {
+        Self::audit(39021, actor, &[id, driver, sub_folder]).of_package(id)
+    }
+
+    pub(crate) fn package_rebuilt(actor: &Actor, id: &str, name: &str, restored: usize) -> Self {
+        Self::audit(39022, actor, &[id, name, &restored.to_string()]).of_package(id)
+    }
+
+    pub(crate) fn content_restored(actor: &Actor, id: &str, sub_folder: &str, from: &str) -> Self {
+        Self::audit(39023, actor, &[id, sub_folder, from]).of_package(id)
+    }
+
+    pub(crate) fn package_looked_at(actor: &Actor, id: &str, name: &str) -> Self {
+        Self::audit(39024, actor, &[id, name]).of_package(id)
+    }
+
+    pub(crate) fn package_given(actor: &Actor, id: &str, name: &str, site_code: &str) -> Self {
+        Self::audit(39025, actor, &[id, name, site_code]).of_package(id)
+    }
+
+    pub(crate) fn source_validated(actor: &Actor, id: &str, name: &str, path: &str) -> Self {
+        Self::audit(39026, actor, &[id, name, path]).of_package(id)
     }
 
     pub(crate) fn user_changed(actor: &Actor, user: &str, what: &str) -> Self {

@@ -1,0 +1,91 @@
+//! Which site a package belongs to, and asking the site to look at it again.
+
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Query};
+
+use crate::access::{Action, Actor};
+use crate::db::Tx;
+use crate::distribution::demand;
+use crate::error::{Result, SiteError};
+use crate::package::{Package, by_id, require};
+use crate::server::Site;
+use crate::status::{self, Message};
+
+impl Site {
+    /// Makes the site look at a package again, without a new version: a retry that waits for its time is due now, and
+    /// every distribution point of the package is told again what it should hold.
+    ///
+    /// Errors: [`SiteError::PackageNotFound`], [`SiteError::AccessDenied`].
+    pub async fn add_change_notification(&self, actor: &Actor, package_id: &str) -> Result<()> {
+        actor.may(Action::Refresh)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let package = require(&mut tx, package_id).await?;
+        due_at_once(&mut tx, package_id).await?;
+        let touched = demand::tell_again(&mut tx, package_id).await?;
+        let message = Message::package_looked_at(actor, package_id, &package.fields.name);
+        status::add(&mut tx, now, message).await?;
+        tx.commit().await?;
+        self.snapshot_wake().notify_one();
+        self.changes().notify(&touched);
+        Ok(())
+    }
+
+    /// Gives a package to the site with this code. While that is another site, the package is neither changed nor
+    /// refreshed here, until it is given back or unlocked.
+    ///
+    /// Errors: [`SiteError::InvalidField`] unless the code is three letters or digits,
+    /// [`SiteError::PackageNotFound`], [`SiteError::AccessDenied`].
+    pub async fn set_source_site(&self, actor: &Actor, package_id: &str, site_code: &str) -> Result<()> {
+        actor.may(Action::ChangePackages)?;
+        if site_code.len() != 3 || !site_code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            let reason = "a site code of three letters or digits is needed, for example PS1";
+            return Err(SiteError::invalid("SourceSite", reason));
+        }
+        let site_code = site_code.to_ascii_uppercase();
+        let mut tx = self.db().write().await?;
+        let package = require(&mut tx, package_id).await?;
+        if package.source_site != site_code {
+            give_to(&mut tx, actor, &package, &site_code, self.now()).await?;
+        }
+        tx.commit().await
+    }
+
+    /// Gives a package that belongs to another site to this one. Errors: as [`Site::set_source_site`].
+    pub async fn unlock(&self, actor: &Actor, package_id: &str) -> Result<()> {
+        self.set_source_site(actor, package_id, &self.identity().site_code).await
+    }
+}
+
+/// Refuses what only the site that owns the package may do.
+pub(crate) fn require_unlocked(site: &Site, package: &Package) -> Result<()> {
+    if package.source_site == site.identity().site_code {
+        return Ok(());
+    }
+    Err(SiteError::PackageLocked {
+        package_id: package.package_id.clone(),
+        source_site: package.source_site.clone(),
+    })
+}
+
+async fn due_at_once(tx: &mut Tx, package_id: &str) -> Result<()> {
+    let update = Query::update()
+        .table("package")
+        .value("snapshot_next_at", Option::<i64>::None)
+        .and_where(by_id(package_id))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
+async fn give_to(tx: &mut Tx, actor: &Actor, package: &Package, code: &str, now: Timestamp) -> Result<()> {
+    let update = Query::update()
+        .table("package")
+        .value("source_site", code)
+        .value("edition", Expr::col("edition").add(1i64))
+        .and_where(by_id(&package.package_id))
+        .to_owned();
+    tx.execute(&update).await?;
+    let message = Message::package_given(actor, &package.package_id, &package.fields.name, code);
+    status::add(tx, now, message).await
+}

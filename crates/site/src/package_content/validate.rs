@@ -1,0 +1,121 @@
+//! Whether files are where they should be: a new source of a whole package, and one content of one.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use content::tree::{Tree, TreeError};
+use content::{FileEntry, Manifest};
+use sea_query::Query;
+
+use super::files::{self, Place, Watch, own_fault};
+use crate::access::{Action, Actor};
+use crate::error::{Result, SiteError};
+use crate::library::{blocking, library_failed, manifest_id};
+use crate::package::source::SourcePath;
+use crate::package::{by_id, require};
+use crate::server::Site;
+use crate::snapshot::claim::manifest_of;
+use crate::status::{self, Message};
+
+use super::owner::require_unlocked;
+
+/// Differences that an error lists.
+const DIFFERENCES_MAX: usize = 5;
+
+impl Site {
+    /// Looks whether a folder holds every file of the package's stored version with the same SHA-256. More files are no
+    /// fault. If it does, a later change of `StoredPkgPath` to this path moves the package's source there.
+    ///
+    /// Errors: [`SiteError::SourceDiffers`] with the first differences, [`SiteError::SourceUnusable`],
+    /// [`SiteError::Conflict`] if no version is stored yet, [`SiteError::PackageLocked`].
+    pub async fn validate_new_package_source(
+        &self,
+        actor: &Actor,
+        package_id: &str,
+        path: &str,
+    ) -> Result<()> {
+        actor.may(Action::ChangePackages)?;
+        let package = self.package(package_id).await?;
+        require_unlocked(self, &package)?;
+        let unusable = |reason: String| SiteError::SourceUnusable { path: path.to_owned(), reason };
+        let place = self.place(path).await.map_err(|error| unusable(error.to_string()))?;
+        let manifest = self.stored_manifest(package_id, package.stored_version).await?;
+        let compared = self.visit_held(None, &place, None, {
+            let folder = place.folder.clone();
+            move |watch| differences(&Tree::open(&folder)?, &manifest, watch)
+        });
+        let found = compared.await?.map_err(|error| unusable(error.to_string()))?;
+        if let Some(differences) = found {
+            let (package_id, path) = (package_id.to_owned(), path.to_owned());
+            return Err(SiteError::SourceDiffers { package_id, path, differences });
+        }
+        let mut tx = self.db().write().await?;
+        let package = require(&mut tx, package_id).await?;
+        let update = Query::update()
+            .table("package")
+            .value("validated_source", path)
+            .and_where(by_id(package_id))
+            .to_owned();
+        tx.execute(&update).await?;
+        let message = Message::source_validated(actor, package_id, &package.fields.name, path);
+        status::add(&mut tx, self.now(), message).await?;
+        tx.commit().await
+    }
+
+    /// Whether all files of a content are in the package's source, as they were imported. Everybody may look.
+    ///
+    /// Errors: [`SiteError::ContentNotInPackage`], [`SiteError::SourceUnusable`].
+    pub async fn is_content_valid(&self, package_id: &str, content_id: i64) -> Result<bool> {
+        let package = self.package(package_id).await?;
+        let held = self.held_contents(package_id).await?;
+        let missing = || SiteError::ContentNotInPackage { package_id: package_id.to_owned(), content_id };
+        let held = held.into_iter().find(|held| held.content_id == content_id).ok_or_else(missing)?;
+        let shown = package.fields.pkg_source_path;
+        let unusable = |reason: String| SiteError::SourceUnusable { path: shown.clone(), reason };
+        let source =
+            SourcePath::parse(&shown, &self.options().shares).map_err(|e| unusable(e.to_string()))?;
+        let folder = self.locate(&source, pending()).await.map_err(|error| unusable(error.to_string()))?;
+        let place = Place { source, folder: folder.clone(), shown };
+        let path = files::folder_path(&held.sub_folder)?;
+        let compare = move |watch: &Watch| files::compare(&folder, &path, &held.content_hash, watch);
+        match self.visit_held(None, &place, None, compare).await? {
+            Ok(found) => Ok(found == Some(true)),
+            Err(error) => Err(own_fault(&place, &error)),
+        }
+    }
+
+    /// The manifest of a stored version.
+    pub(super) async fn stored_manifest(&self, package_id: &str, version: u32) -> Result<Arc<Manifest>> {
+        let mut tx = self.db().write().await?;
+        let id = manifest_of(&mut tx, package_id, version).await?;
+        drop(tx);
+        let none = || SiteError::Conflict {
+            reason: format!("package {package_id} has no stored version yet; refresh it first"),
+        };
+        let id = manifest_id(&id.ok_or_else(none)?)?;
+        let library = self.library().await?;
+        blocking(move || library.manifest(id).map(Arc::new).map_err(library_failed)).await
+    }
+}
+
+/// The first files that are not there as the version has them; `None` if all are.
+fn differences(tree: &Tree, manifest: &Manifest, watch: &Watch) -> Result<Option<String>, TreeError> {
+    let mut found = Vec::new();
+    for file in manifest.files() {
+        let Some(what) = difference(tree, file, watch)? else { continue };
+        if found.len() == DIFFERENCES_MAX {
+            found.push("and more".to_owned());
+            break;
+        }
+        found.push(format!("`{}` {what}", file.path));
+    }
+    Ok((!found.is_empty()).then(|| found.join(", ")))
+}
+
+fn difference(tree: &Tree, file: &FileEntry, watch: &Watch) -> Result<Option<&'static str>, TreeError> {
+    match tree.hash(&file.path, watch)? {
+        None => Ok(Some("is missing")),
+        Some(found) if found.hash == file.hash => Ok(None),
+        Some(_) => Ok(Some("has other bytes")),
+    }
+}
