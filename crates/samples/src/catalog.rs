@@ -48,6 +48,7 @@ pub struct Catalog {
     attributes: Vec<Vec<u8>>,
     signer: Option<Signer>,
     stamp: Option<Stamp>,
+    signed_as: &'static str,
 }
 
 /// The root of all signers and time stamps, in PEM.
@@ -69,6 +70,7 @@ impl Catalog {
             attributes: Vec::new(),
             signer: None,
             stamp: None,
+            signed_as: CTL,
         }
     }
 
@@ -119,6 +121,13 @@ impl Catalog {
         self
     }
 
+    /// Signed as another kind of content than a list; `kind` is a dotted object identifier.
+    #[must_use]
+    pub fn signed_as(mut self, kind: &'static str) -> Self {
+        self.signed_as = kind;
+        self
+    }
+
     /// Signed with a time stamp.
     #[must_use]
     pub fn stamped(mut self, stamp: Stamp) -> Self {
@@ -144,7 +153,7 @@ impl Catalog {
         let text = tlv(0x80, &bmp(PROGRAM)[2..]);
         let program = attribute("1.3.6.1.4.1.311.2.1.12", sequence(&[explicit(0, &[text])]));
         // The signature covers the list's content without its tag and length.
-        let attributes = cms::attributes(CTL, &list, vec![program]);
+        let attributes = cms::attributes(self.signed_as, &list, vec![program]);
         let signature = authority::sign(Key::Publisher, &set(&attributes));
         let unsigned = match self.stamp {
             None => None,

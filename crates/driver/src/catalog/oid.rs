@@ -2,6 +2,8 @@
 
 use x509_parser::asn1_rs::oid;
 
+pub(super) const DATA: &[u8] = &oid!(raw 1.2.840.113549.1.7.1);
+pub(super) const CONTENT_TYPE: &[u8] = &oid!(raw 1.2.840.113549.1.9.3);
 pub(super) const SIGNED_DATA: &[u8] = &oid!(raw 1.2.840.113549.1.7.2);
 pub(super) const TRUST_LIST: &[u8] = &oid!(raw 1.3.6.1.4.1.311.10.1);
 pub(super) const VERSION_1: &[u8] = &oid!(raw 1.3.6.1.4.1.311.12.1.2);

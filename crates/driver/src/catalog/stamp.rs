@@ -38,7 +38,7 @@ fn countersignature(content: &[u8], signer: &Signer, data: &SignedData, trust: &
     let counter = Signer::parse(content).ok()?;
     let when = time::timestamp(cms::attribute(&counter.signed_attributes, oid::SIGNING_TIME)?)?;
     let pool: Vec<&Certificate> = data.certificates.iter().collect();
-    judge(&counter, &signer.signature, &pool, when, trust)
+    judge(&counter, oid::DATA, &signer.signature, &pool, when, trust)
 }
 
 /// An RFC 3161 token: signed data around a TSTInfo that names the signature's hash.
@@ -58,18 +58,19 @@ fn token_stamp(token: &[u8], signer: &Signer, data: &SignedData, trust: &Trust) 
     info.expect(der::INTEGER).ok()?; // its serial number
     let when = time::timestamp(info.any().ok()?)?;
     let pool: Vec<&Certificate> = stamped.certificates.iter().chain(&data.certificates).collect();
-    judge(stamped.signers.first()?, &stamped.content, &pool, when, trust)
+    judge(stamped.signers.first()?, oid::TIME_STAMP_INFO, &stamped.content, &pool, when, trust)
 }
 
 fn judge(
     signer: &Signer,
+    kind: &[u8],
     content: &[u8],
     pool: &[&Certificate],
     when: Timestamp,
     trust: &Trust,
 ) -> Option<Stamp> {
-    let certificate = verify::proven_by(signer, content, pool).ok()?;
-    if !certificate.allows(&[oid::EKU_TIME_STAMPING]) {
+    let certificate = verify::proven_by(signer, kind, content, pool).ok()?;
+    if !certificate.names_usage(oid::EKU_TIME_STAMPING) {
         return None;
     }
     let chain = chain::chain(certificate, pool, &trust.roots, when);

@@ -43,7 +43,8 @@ pub struct SignatureCheck {
     pub signer: String,
     /// The program name in the signature, in practice the company that submitted the driver; empty without.
     pub program: String,
-    /// Whether the signing certificate may sign as Windows hardware quality labs do.
+    /// Whether the signing certificate may sign as Windows hardware quality labs do, by its own word: it counts only
+    /// together with trust.
     pub whql: bool,
     /// When it was signed, by a time stamp that fits the signature and whose own chain ends at a configured root.
     pub stamped: Option<Timestamp>,
@@ -79,7 +80,7 @@ impl SignatureCheck {
 /// Why a signature proves nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// The hash in the signed attributes is not that of the content.
+    /// The hash in the signed attributes is not that of the content, or it is the hash of another kind of content.
     ContentDiffers,
     /// The signature is not by the certificate's key.
     SignatureDiffers,
@@ -108,7 +109,7 @@ fn check(signer: &Signer, data: &SignedData, trust: &Trust) -> SignatureCheck {
         check.signer.clone_from(&named.name);
     }
     check.program = program_name(&signer.signed_attributes).unwrap_or_default();
-    let certificate = match proven_by(signer, &data.content, &pool) {
+    let certificate = match proven_by(signer, &data.content_type, &data.content, &pool) {
         Ok(certificate) => certificate,
         Err(fault) => {
             report_fault(fault, data, &mut check);
@@ -129,9 +130,10 @@ fn check(signer: &Signer, data: &SignedData, trust: &Trust) -> SignatureCheck {
     check
 }
 
-/// The certificate of `pool` whose key made the signature over `content`.
+/// The certificate of `pool` whose key made the signature over `content`, which was signed as this `kind` of content.
 pub(super) fn proven_by<'a>(
     signer: &Signer,
+    kind: &[u8],
     content: &[u8],
     pool: &[&'a Certificate],
 ) -> Result<&'a Certificate, Fault> {
@@ -140,7 +142,9 @@ pub(super) fn proven_by<'a>(
     if !signer.signed_attributes.is_empty() {
         let digest = cms::attribute(&signer.signed_attributes, oid::MESSAGE_DIGEST);
         let digest = digest.and_then(|value| value.with_tag(der::OCTET_STRING));
-        if digest != Some(&hash.over(content)) {
+        let named = cms::attribute(&signer.signed_attributes, oid::CONTENT_TYPE);
+        let is_of_kind = named.is_none_or(|value| value.with_tag(der::OID) == Some(kind));
+        if digest != Some(&hash.over(content)) || !is_of_kind {
             return Err(Fault::ContentDiffers);
         }
         messages = signer.signed_messages();

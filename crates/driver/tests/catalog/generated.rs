@@ -138,6 +138,9 @@ fn what_was_changed_after_signing_shows() {
     // The last bytes are the signature's.
     check(&changed_at(&good[good.len() - 9..], true), &now, SignerState::Broken, &["signature_broken"]);
 
+    let otherwise = sample(2).signed(Signer::HardwareLabs).signed_as("1.2.840.113549.1.7.1").build();
+    check(&otherwise, &now, SignerState::Broken, &["signature_content_differs"]);
+
     let mut longer = good.clone();
     longer.extend([0; 7]);
     let catalog = Catalog::parse(&longer).unwrap();

@@ -6,3 +6,4 @@ mod corpus;
 mod damage;
 mod generated;
 mod oracle;
+mod properties;
