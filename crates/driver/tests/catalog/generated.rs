@@ -55,9 +55,7 @@ fn a_cabinet_is_listed_by_its_own_hash() {
     let mut builder = cab::CabinetBuilder::new();
     builder.add_folder(cab::CompressionType::MsZip).add_file("a.txt");
     let mut writer = builder.build(std::io::Cursor::new(Vec::new())).unwrap();
-    let mut file = writer.next_file().unwrap().unwrap();
-    std::io::Write::write_all(&mut file, b"hello").unwrap();
-    drop(file);
+    std::io::Write::write_all(&mut writer.next_file().unwrap().unwrap(), b"hello").unwrap();
     let mut cabinet = writer.finish().unwrap().into_inner();
     let catalog = Catalog::parse(&Sample::new(2).file("a.cab", &cabinet).build()).unwrap();
     assert_eq!(catalog.members()[0].kind, Some(Kind::Cabinet));
