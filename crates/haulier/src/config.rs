@@ -23,8 +23,18 @@ pub(crate) struct SiteConfig {
     pub(crate) names: Vec<String>,
     /// UNC prefix to folder: `"\\\\files\\drivers" = "/srv/drivers"`.
     pub(crate) shares: BTreeMap<String, PathBuf>,
+    /// Whose signatures are trusted.
+    pub(crate) trust: TrustConfig,
     /// What the listener grants.
     pub(crate) limits: LimitsConfig,
+}
+
+/// Whose signatures on drivers are trusted.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct TrustConfig {
+    /// PEM files with root certificates.
+    pub(crate) roots: Vec<PathBuf>,
 }
 
 /// Limits that depend on the size of the fleet; the others are fixed in `net`.

@@ -11,6 +11,7 @@ mod args;
 mod commands;
 mod config;
 mod demo;
+mod fetch;
 mod output;
 mod process;
 mod remote;

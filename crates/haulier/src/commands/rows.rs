@@ -13,6 +13,11 @@ pub(crate) fn text(row: &Value, property: &str) -> String {
     }
 }
 
+/// The texts of an array property; none when it is null or missing.
+pub(crate) fn texts<'a>(row: &'a Value, property: &str) -> Vec<&'a str> {
+    row[property].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
 /// A property as a number; 0 when it is null or missing.
 pub(crate) fn number(row: &Value, property: &str) -> u64 {
     row[property].as_u64().unwrap_or(0)

@@ -78,7 +78,7 @@ async fn submit(remote: &Remote, request: &Value) -> Result<u64> {
 }
 
 /// A path as the site server reads it: a relative one is relative to where the command is typed.
-fn as_the_site_sees(source: &str) -> Result<String> {
+pub(super) fn as_the_site_sees(source: &str) -> Result<String> {
     if source.starts_with(r"\\") || source.starts_with("//") {
         return Ok(source.to_owned());
     }
@@ -190,7 +190,7 @@ fn report(job: &Value, items: &[Value], format: Format) {
 
 /// Whether somebody should look at an item: it was not imported, or something is wrong with it.
 fn tells_something(item: &Value) -> bool {
-    rows::text(item, "Outcome") != "imported" || !rows::text(item, "Diagnostics").is_empty()
+    rows::text(item, "Outcome") != "imported" || !rows::texts(item, "Diagnostics").is_empty()
 }
 
 /// The reason, or the first finding.
@@ -199,12 +199,10 @@ fn why(item: &Value) -> String {
     if !reason.is_empty() {
         return reason;
     }
-    let diagnostics = rows::text(item, "Diagnostics");
-    let mut lines = diagnostics.lines();
-    let first = lines.next().unwrap_or_default().to_owned();
-    match lines.count() {
-        0 => first,
-        more => format!("{first} (and {more} more)"),
+    match rows::texts(item, "Diagnostics").as_slice() {
+        [] => String::new(),
+        [only] => (*only).to_owned(),
+        [first, more @ ..] => format!("{first} (and {} more)", more.len()),
     }
 }
 
@@ -227,9 +225,10 @@ mod tests {
     #[test]
     fn an_item_says_why_in_one_line() {
         for (item, expect) in [
-            (json!({ "Reason": "no such file", "Diagnostics": "x" }), "no such file"),
-            (json!({ "Reason": "", "Diagnostics": "a (b)" }), "a (b)"),
-            (json!({ "Reason": null, "Diagnostics": "a\nb\nc" }), "a (and 2 more)"),
+            (json!({ "Reason": "no such file", "Diagnostics": ["x"] }), "no such file"),
+            (json!({ "Reason": "", "Diagnostics": ["a (b)"] }), "a (b)"),
+            (json!({ "Reason": null, "Diagnostics": ["a", "b", "c"] }), "a (and 2 more)"),
+            (json!({ "Reason": null, "Diagnostics": [] }), ""),
         ] {
             assert_eq!(why(&item), expect);
         }

@@ -29,10 +29,10 @@ pub(super) async fn run(wanted: &str, remote: &Remote, format: Format) -> Result
         output::line(format_args!("{title}: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") }));
     }
     for (title, property) in [("Missing files", "MissingFiles"), ("Findings", "Diagnostics")] {
-        let text = rows::text(&detail, property);
-        if !text.is_empty() {
+        let texts = rows::texts(&detail, property);
+        if !texts.is_empty() {
             output::line(format_args!("{title}:"));
-            text.lines().for_each(|line| output::line(format_args!("  {line}")));
+            texts.iter().for_each(|text| output::line(format_args!("  {text}")));
         }
     }
     Ok(())
@@ -51,7 +51,7 @@ fn print(driver: &Value, detail: &Value) {
     row("Signature", signature(driver, detail));
     row("Starts at boot", rows::text(detail, "BootStart"));
     row("Enabled", rows::text(driver, "IsEnabled"));
-    row("Categories", list(driver, "LocalizedCategoryInstanceNames"));
+    row("Categories", rows::texts(driver, "LocalizedCategoryInstanceNames").join(", "));
     row("Source", rows::text(driver, "ContentSourcePath"));
     row("INF file", rows::text(driver, "DriverINFFile"));
     row(
@@ -73,9 +73,4 @@ fn signature(driver: &Value, detail: &Value) -> String {
         signer if signer.is_empty() => state,
         signer => format!("{state}: {signer}"),
     }
-}
-
-fn list(row: &Value, property: &str) -> String {
-    let elements = row[property].as_array().map(Vec::as_slice).unwrap_or_default();
-    elements.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
 }
