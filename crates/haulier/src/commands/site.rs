@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::{SiteCommand, SiteInit, SiteRun};
 use crate::config::{self, SiteConfig};
+use crate::fetch::HttpPacks;
 use crate::output::{self, Format};
 use crate::process::{keep_private, shutdown_on_signal};
 
@@ -110,6 +111,7 @@ fn site_options(data: &Path, config: &SiteConfig) -> SiteOptions {
         data_dir: data.to_owned(),
         database_url: config.database.clone(),
         shares: config.shares.clone(),
+        trust_roots: config.trust.roots.clone(),
         ..SiteOptions::default()
     }
 }
@@ -127,7 +129,9 @@ pub(crate) fn load_ca(data: &Path) -> Result<SiteCa> {
 
 async fn serve(args: &SiteRun) -> Result<()> {
     let config: SiteConfig = config::load(&args.data)?;
-    let site = open_site(&args.data).await?;
+    let packs = HttpPacks::new().context("cannot set up the client that fetches driver packs")?;
+    let options = SiteOptions { pack_fetcher: Some(Arc::new(packs)), ..site_options(&args.data, &config) };
+    let site = Site::open(&options, SystemClock::shared()).await?;
     let ca = load_ca(&args.data)?;
     let addr =
         args.listen.or(config.listen).unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("a valid constant"));
