@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::SourceFile;
+use super::floors::is_manifest;
 
 const MIGRATIONS: &str = "crates/site/migrations/";
 
@@ -19,6 +20,7 @@ fn crates_without_paragraph(files: &[SourceFile]) -> Vec<String> {
     let architecture = text_of(files, "ARCHITECTURE.md");
     files
         .iter()
+        .filter(|file| is_manifest(&file.path))
         .filter_map(|file| file.path.strip_prefix("crates/")?.strip_suffix("/Cargo.toml"))
         .filter(|name| !architecture.contains(&format!("`{name}`")))
         .map(|name| format!("ARCHITECTURE.md:1: has no word about `{name}`"))
