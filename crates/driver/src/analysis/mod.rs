@@ -59,17 +59,14 @@ pub fn find_infs(folder: &Folder) -> Vec<String> {
 pub fn analyze(folder: &Folder, inf: &str, trust: &Trust) -> Result<DriverFacts, AnalysisError> {
     let file = OpenInf::open(folder, inf, trust)?;
     let mut diagnostics = file.diagnostics.clone();
-    if let Err(reason) = installable(&file) {
+    let is_error = |finding: &Diagnostic| finding.severity == Severity::Error;
+    let readable = if diagnostics.iter().any(is_error) { Ok(()) } else { installable(&file) };
+    let read = readable.and_then(|()| Models::read(&file.inf, &mut diagnostics));
+    let models = read.unwrap_or_else(|reason| {
         diagnostics.push(reason);
-    }
-    let models = match Models::read(&file.inf, &mut diagnostics) {
-        Ok(models) => models,
-        Err(reason) => {
-            diagnostics.push(reason);
-            Models::default()
-        }
-    };
-    if diagnostics.iter().any(|finding| finding.severity == Severity::Error) {
+        Models::default()
+    });
+    if diagnostics.iter().any(is_error) {
         return Err(AnalysisError::Invalid { diagnostics: named(diagnostics, &file.path) });
     }
     let kind = kind(&file, &models);
@@ -159,8 +156,13 @@ fn installable(file: &OpenInf) -> Result<(), Diagnostic> {
 
 const DEFAULT_INSTALL: &str = "defaultinstall";
 
+/// Also one that is for no architecture, such as `DefaultInstall.NT$ARCH$`, which no build has filled in.
 fn has_default_install(inf: &Inf) -> bool {
-    crate::inf::Architecture::ALL.iter().any(|own| choose(inf, DEFAULT_INSTALL, *own).is_some())
+    inf.sections().any(|section| {
+        let name = section.name().to_ascii_lowercase();
+        let decoration = name.strip_prefix(DEFAULT_INSTALL);
+        decoration.is_some_and(|rest| rest.is_empty() || rest.starts_with(".nt"))
+    })
 }
 
 /// The class of extension INFs, and that of software components.

@@ -73,7 +73,7 @@ mod tests {
                 prop_assert!(!path.contains(['\\', ':', '\0']));
                 prop_assert!(!path.starts_with('/') && !path.ends_with('/'));
                 for name in path.split('/') {
-                    prop_assert!(!name.is_empty() && name.trim_matches(['.', ' ']) != "", "{path}");
+                    prop_assert!(!name.trim_matches(['.', ' ']).is_empty(), "{path}");
                 }
             }
         }

@@ -1,0 +1,118 @@
+//! A folder as it is on disk: names, limits, links, and how often files are read.
+
+use std::fs;
+
+use driver::analysis::{Folder, FolderError, FolderLimits, analyze, find_infs};
+
+use crate::rig::{Rig, inf, trust};
+
+#[test]
+fn names_are_found_in_any_case_with_either_separator() {
+    let rig = Rig::new(&[("Sub/Größe.SYS", b"1"), ("sub-a.txt", b"2"), ("SUB0", b"3"), ("Sub/Deep/x", b"4")]);
+    let folder = rig.folder();
+    assert_eq!(folder.paths().collect::<Vec<_>>(), ["sub-a.txt", "Sub/Deep/x", "Sub/Größe.SYS", "SUB0"]);
+    assert_eq!(folder.lookup("sub\\GRÖSSE.sys"), None);
+    assert_eq!(folder.lookup("sub\\GRÖßE.sys"), Some("Sub/Größe.SYS"));
+    let sub = folder.folder("SUB\\").unwrap();
+    assert_eq!(sub.paths().collect::<Vec<_>>(), ["Deep/x", "Größe.SYS"]);
+    assert_eq!(sub.lookup("DEEP/X"), Some("Deep/x"));
+    assert_eq!(sub.folder("deep").unwrap().paths().collect::<Vec<_>>(), ["x"]);
+    assert_eq!(sub.location(), rig.path().join("Sub/"));
+    let (around, name) = folder.around("sub/deep/X").unwrap();
+    assert_eq!((around.paths().len(), name.as_str()), (1, "x"));
+    for outside in ["..", "../x", "none", "sub/none", "sub-a.txt"] {
+        assert!(folder.folder(outside).is_none(), "{outside}");
+    }
+    assert!(sub.lookup("../sub-a.txt").is_none());
+}
+
+#[test]
+fn what_windows_cannot_hold_is_told() {
+    let rig = Rig::new(&[("a.inf", b"1"), ("A.INF", b"2"), ("nul.txt", b"3"), ("fine.txt", b"4")]);
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/etc/hostname", rig.path().join("link.inf")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("..", rig.path().join("up")).unwrap();
+    let folder = rig.folder();
+    assert_eq!(folder.paths().len(), 4, "links are left out");
+    let mut found: Vec<_> =
+        folder.diagnostics().iter().map(|finding| (finding.code, finding.file.as_str())).collect();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            ("link_skipped", "link.inf"),
+            ("link_skipped", "up"),
+            ("name_not_windows", "nul.txt"),
+            ("name_twice", "a.inf")
+        ]
+    );
+    assert_eq!(find_infs(&folder), ["A.INF", "a.inf"]);
+}
+
+#[test]
+fn a_link_that_takes_a_files_place_is_not_followed() {
+    let rig = Rig::new(&[("a.txt", b"1")]);
+    let folder = rig.folder();
+    fs::remove_file(rig.path().join("a.txt")).unwrap();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink("/etc/hostname", rig.path().join("a.txt")).unwrap();
+    assert_eq!(folder.content().unwrap_err().win32(), 2);
+}
+
+#[test]
+fn limits_are_kept() {
+    let rig = Rig::new(&[("a/b/c/d", b"1"), ("e", b"2")]);
+    let scan = |limits: FolderLimits| Folder::scan(rig.path(), &limits);
+    let all = FolderLimits::default();
+    assert_eq!(scan(FolderLimits { entries_max: 5, ..all }).unwrap().paths().len(), 2);
+    let error = scan(FolderLimits { entries_max: 4, ..all }).unwrap_err();
+    assert!(matches!(error, FolderError::TooManyEntries { limit: 4 }), "{error}");
+    assert!(scan(FolderLimits { depth_max: 3, ..all }).is_ok());
+    let error = scan(FolderLimits { depth_max: 2, ..all }).unwrap_err();
+    assert!(matches!(error, FolderError::TooDeep { limit: 2, .. }), "{error}");
+    let error = scan(FolderLimits { path_bytes_max: 6, ..all }).unwrap_err();
+    assert!(matches!(error, FolderError::PathTooLong { limit: 6, .. }), "{error}");
+    let error = Folder::scan(&rig.path().join("none"), &all).unwrap_err();
+    assert!(matches!(error, FolderError::Unreadable { .. }), "{error}");
+    let error = Folder::scan(&rig.path().join("e"), &all).unwrap_err();
+    assert!(matches!(error, FolderError::NotAFolder), "{error}");
+}
+
+/// Several INF files, threads and sub-folders: every byte is hashed once.
+#[test]
+fn each_file_is_hashed_once() {
+    let rig = Rig::signed(&inf(""));
+    for number in 0..20 {
+        rig.write(&format!("n{number}.inf"), inf("").as_bytes());
+    }
+    rig.write("sub/other.inf", inf("").as_bytes());
+    rig.write("sub/net.sys", b"net driver");
+    let folder = rig.folder();
+    let sub = folder.folder("sub").unwrap();
+    let total: u64 = folder.paths().map(|path| fs::metadata(rig.path().join(path)).unwrap().len()).sum();
+    for _ in 0..2 {
+        for inf in find_infs(&folder) {
+            analyze(&folder, &inf, &trust()).unwrap();
+        }
+        analyze(&sub, "other.inf", &trust()).unwrap();
+        assert_eq!(folder.bytes_hashed(), total);
+        assert_eq!(sub.bytes_hashed(), total);
+    }
+    assert_eq!(folder.content().unwrap().bytes, total);
+    let alone = Folder::scan(&rig.path().join("sub"), &FolderLimits::default()).unwrap();
+    assert_eq!(sub.content().unwrap(), alone.content().unwrap(), "a view is the folder");
+}
+
+#[test]
+fn threads_share_a_folder() {
+    let rig = Rig::signed(&inf(""));
+    (0..40).for_each(|number| rig.write(&format!("f{number}"), &[number; 1000]));
+    let folder = rig.folder();
+    let contents: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(|| folder.content().unwrap())).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(contents.windows(2).all(|pair| pair[0] == pair[1]));
+    assert_eq!(contents[0], rig.folder().content().unwrap());
+}

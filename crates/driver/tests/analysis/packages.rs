@@ -1,0 +1,254 @@
+//! One driver in its folder: verdicts, codes, identities.
+
+use driver::analysis::{AnalysisError, analyze, find_infs};
+use driver::catalog::Trust;
+use driver::{DriverDate, DriverKind, DriverVersion, SignatureState};
+use samples::catalog::{Catalog, Signer};
+
+use crate::rig::{Rig, codes, inf, payload, trust};
+
+#[test]
+fn a_whole_signed_driver() {
+    let rig = Rig::signed(&inf(""));
+    let driver = rig.analyze("NET.INF").unwrap();
+    assert_eq!(driver.inf_file, "net.inf");
+    assert_eq!((driver.class.as_str(), driver.provider.as_str()), ("Net", "Acme"));
+    assert_eq!(driver.class_guid, "{4d36e972-e325-11ce-bfc1-08002be10318}");
+    assert_eq!(driver.date, Some(DriverDate { year: 2026, month: 3, day: 5 }));
+    assert_eq!(
+        (driver.version, driver.version_text.as_str()),
+        (Some(DriverVersion([1, 2, 3, 4])), "1.2.3.4")
+    );
+    assert_eq!((driver.display_name.as_str(), driver.kind.clone()), ("Acme Net", DriverKind::Base));
+    assert_eq!(driver.signature.state, SignatureState::Trusted);
+    assert_eq!(driver.signature.signer, "Sample Hardware Compatibility Publisher");
+    assert_eq!(driver.signature.program, "Sample Devices Ltd.");
+    assert!(driver.signature.whql && !driver.boot_start && !driver.boot_critical);
+    assert_eq!(payload(&driver), ["net.cat", "net.inf+", "net.sys:amd64+"]);
+    assert_eq!(driver.platforms.len(), 12);
+    assert_eq!((driver.content.files, driver.content.hash.len()), (3, 64));
+    assert_eq!(codes(&driver.diagnostics), [""; 0]);
+    let device = &driver.models[0].devices[0];
+    assert_eq!(
+        (device.hardware_id.as_str(), device.compatible_ids.as_slice()),
+        ("PCI\\VEN_1&DEV_2", &["PCI\\VEN_1".to_owned()][..])
+    );
+    assert!(device.nt_section && device.feature_score == 0xFF);
+}
+
+/// Changes a good folder and expects a verdict and findings.
+#[track_caller]
+fn check(change: impl Fn(&Rig), state: SignatureState, expect: &[&str]) {
+    let rig = Rig::signed(&inf(""));
+    change(&rig);
+    let driver = rig.analyze("net.inf").unwrap();
+    assert_eq!((driver.signature.state, codes(&driver.diagnostics).as_slice()), (state, expect));
+    let signed = matches!(state, SignatureState::Trusted | SignatureState::SignerNotTrusted);
+    assert_eq!(driver.signature.state.is_signed(), signed);
+}
+
+#[test]
+fn each_verdict_has_its_finding() {
+    let resign = |rig: &Rig, text: &str| {
+        rig.write("net.inf", text.as_bytes());
+        rig.sign("net.cat", &["net.inf", "net.sys"]);
+    };
+    let cat = Catalog::new(2).file("net.inf", inf("").as_bytes()).file("net.sys", b"net driver");
+    check(|_| {}, SignatureState::Trusted, &[]);
+    check(
+        |rig| rig.write("net.cat", &cat.clone().signed(Signer::Expired).build()),
+        SignatureState::SignerNotTrusted,
+        &["signer_expired"],
+    );
+    check(|rig| rig.write("net.cat", &cat.build()), SignatureState::NoSigner, &["no_signer"]);
+    check(
+        |rig| rig.write("net.inf", inf("; edited\n").as_bytes()),
+        SignatureState::InfNotCovered,
+        &["inf_not_covered"],
+    );
+    check(
+        |rig| rig.write("net.inf", inf("").replace("\r\n", "\n").as_bytes()),
+        SignatureState::InfNotCovered,
+        &["inf_line_ends_changed"],
+    );
+    check(
+        |rig| rig.write("net.sys", b"another"),
+        SignatureState::PayloadNotCovered,
+        &["payload_not_covered"],
+    );
+    check(
+        |rig| rig.write("net.sys", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 9\n"),
+        SignatureState::PayloadNotCovered,
+        &["payload_lfs_pointer", "payload_not_covered"],
+    );
+    check(
+        |rig| std::fs::remove_file(rig.path().join("net.sys")).unwrap(),
+        SignatureState::Trusted,
+        &["payload_missing"],
+    );
+    check(
+        |rig| std::fs::remove_file(rig.path().join("net.cat")).unwrap(),
+        SignatureState::CatalogMissing,
+        &["catalog_missing"],
+    );
+    check(|rig| rig.write("net.cat", b""), SignatureState::CatalogUnreadable, &["catalog_empty"]);
+    check(|rig| rig.write("net.cat", b"placeholder"), SignatureState::CatalogUnreadable, &["catalog_text"]);
+    let unnamed = inf("").replace("CatalogFile=net.cat\r\n", "");
+    check(|rig| resign(rig, &unnamed), SignatureState::NoCatalog, &["no_catalog"]);
+    // One catalog of several is enough, and counts for all.
+    let two = inf("").replace("CatalogFile=", "CatalogFile.NTx86=old.cat\r\nCatalogFile.NTamd64=");
+    check(|rig| resign(rig, &two), SignatureState::Trusted, &["catalog_missing"]);
+}
+
+#[test]
+fn a_changed_catalog_is_broken() {
+    let rig = Rig::signed(&inf(""));
+    let mut bytes = std::fs::read(rig.path().join("net.cat")).unwrap();
+    // The attribute's name `File`, in UTF-16BE, inside what is signed.
+    let at = bytes.windows(8).position(|part| part == b"\0F\0i\0l\0e").unwrap();
+    bytes[at + 1] = b'G';
+    rig.write("net.cat", &bytes);
+    assert_eq!(rig.analyze("net.inf").unwrap().signature.state, SignatureState::Broken);
+}
+
+#[test]
+fn without_roots_the_signer_is_named_and_not_trusted() {
+    let rig = Rig::signed(&inf(""));
+    let none = Trust::none("2026-06-01T00:00:00Z".parse().unwrap());
+    let driver = analyze(&rig.folder(), "net.inf", &none).unwrap();
+    assert_eq!(driver.signature.state, SignatureState::SignerNotTrusted);
+    assert_eq!(driver.signature.signer, "Sample Hardware Compatibility Publisher");
+}
+
+/// What an INF of this text, alone in a folder, is refused with.
+#[track_caller]
+fn refused(text: &str, win32: u32, code: &str) {
+    let rig = Rig::new(&[("a.inf", text.as_bytes())]);
+    let error = rig.analyze("a.inf").unwrap_err();
+    assert_eq!(error.win32(), win32, "{error}");
+    let found = codes(error.diagnostics());
+    assert!(found.contains(&code), "{code} is not in {found:?}");
+    assert!(error.diagnostics().iter().all(|finding| finding.file == "a.inf"));
+}
+
+#[test]
+fn what_is_no_driver_is_refused_with_the_documented_codes() {
+    let good = inf("");
+    refused("", 13, "version_missing");
+    refused("[Defines]\nINF_VERSION = 0x00010005\nBASE_NAME = Lib\n", 13, "version_missing");
+    refused(&good.replace("$Windows NT$", "$Windows 95$"), 13, "signature_unknown");
+    refused(&good.replace("Class=Net\r\nClassGuid", "X"), 13, "class_unknown");
+    refused(&good.replace("[Manufacturer]", "[Nobody]"), 13, "nothing_to_install");
+    refused(&good.replace("NTamd64", "NT$ARCH$"), 1633, "decoration_template");
+}
+
+#[test]
+fn a_driver_for_no_platform_and_one_that_is_not_there() {
+    let check = |text: &str, win32: u32| {
+        let rig = Rig::new(&[("a.inf", text.as_bytes())]);
+        assert_eq!(rig.analyze("a.inf").unwrap_err().win32(), win32, "{text}");
+    };
+    let good = inf("");
+    check(&good.replace("NTamd64", "NTia64"), 1633);
+    check(&good.replace("%V%=M,NTamd64", "%V%=M"), 1633);
+    check(&good.replace("%D%=Net_Install,PCI\\VEN_1&DEV_2,PCI\\VEN_1\r\n", ""), 1633);
+    check(&good.replace("[Manufacturer]", "[DefaultInstall.NT$ARCH$]\r\n[X]"), 1633);
+    let rig = Rig::new(&[]);
+    for name in ["none.inf", "../none.inf", "/etc/passwd", ""] {
+        let error = rig.analyze(name).unwrap_err();
+        assert!(matches!(error, AnalysisError::Unreadable { .. }) && error.win32() == 2, "{name}");
+    }
+}
+
+#[test]
+fn kinds_of_inf() {
+    let extension = inf("")
+        .replace("Class=Net", "Class=Extension\r\nExtensionId={ABCDEF00-0000-0000-0000-000000000001}")
+        .replace("4d36e972-e325-11ce-bfc1-08002be10318", "E2F84CE7-8EFA-411C-AA69-97454CA4CB57");
+    let component =
+        inf("").replace("4d36e972-e325-11ce-bfc1-08002be10318", "5c4c3332-344d-483c-8739-259e934c9cc8");
+    let primitive =
+        inf("[DefaultInstall.NTamd64]\nCopyFiles=Net_Files\n").replace("[Manufacturer]", "[Nobody]");
+    let check = |text: &str, kind: DriverKind, platforms: usize| {
+        let driver = Rig::signed(text).analyze("net.inf").unwrap();
+        assert_eq!((driver.kind.clone(), driver.platforms.len()), (kind, platforms));
+        assert_eq!(payload(&driver), ["net.cat", "net.inf+", "net.sys:amd64+"]);
+        driver
+    };
+    check(&inf(""), DriverKind::Base, 12);
+    check(&extension, DriverKind::Extension("{abcdef00-0000-0000-0000-000000000001}".to_owned()), 12);
+    // The GUID counts before the name.
+    check(&component, DriverKind::SoftwareComponent, 12);
+    let driver = check(&primitive, DriverKind::Primitive, 12);
+    assert!(driver.models.is_empty() && driver.display_name.is_empty());
+}
+
+#[test]
+fn boot_drivers_are_seen() {
+    let boot = |text: &str| Rig::signed(text).analyze("net.inf").unwrap().boot_start;
+    assert!(!boot(&inf("")));
+    assert!(boot(
+        &inf("").replace("StartType=3", "StartType=%Start%").replace("V=Acme", "V=Acme\r\nStart=0x0")
+    ));
+    assert!(boot(&inf("").replace("Provider", "BootCritical=1\r\nProvider")));
+    assert!(!boot(&inf("[Other.Services]\nAddService=x,,X\n[X]\nStartType=0\n")), "nothing reaches it");
+}
+
+#[test]
+fn install_sections_speak_for_their_devices() {
+    let text = inf("").replace(
+        "[Net_Install.NT]",
+        "[Net_Install]\r\nFeatureScore=01\r\n[Net_Install.NT]\r\nFeatureScore=8F\r\nExcludeID=PCI\\X, PCI\\Y\r\n\
+         DriverVer=01/02/2027,9.0",
+    );
+    let driver = Rig::signed(&text).analyze("net.inf").unwrap();
+    let device = &driver.models[0].devices[0];
+    assert_eq!((device.feature_score, device.exclude_ids.len()), (0x8F, 2));
+    assert_eq!(device.date, Some(DriverDate { year: 2027, month: 1, day: 2 }));
+    assert_eq!(device.version, Some(DriverVersion([9, 0, 0, 0])));
+    assert_eq!(driver.version_text, "1.2.3.4", "the driver keeps its own");
+    let only = text.replace("DriverVer=03/05/2026,1.2.3.4\r\n", "");
+    let driver = Rig::signed(&only).analyze("net.inf").unwrap();
+    assert_eq!((driver.version_text.as_str(), driver.date), ("9.0", device.date));
+    let odd = inf("").replace("[Net_Install.NT]", "[Net_Install.NT]\r\nFeatureScore=high");
+    let driver = Rig::signed(&odd).analyze("net.inf").unwrap();
+    assert_eq!(codes(&driver.diagnostics), ["feature_score_invalid"]);
+}
+
+#[test]
+fn the_same_driver_has_the_same_id_and_any_change_another() {
+    let ids = |rig: &Rig| {
+        let driver = rig.analyze("net.inf").unwrap();
+        (driver.id, driver.content.hash)
+    };
+    let (one, again) = (Rig::signed(&inf("")), Rig::signed(&inf("")));
+    assert_eq!(ids(&one), ids(&again));
+    again.write("second.inf", inf("").as_bytes());
+    let second = again.analyze("second.inf").unwrap();
+    let (id, hash) = ids(&again);
+    assert_ne!(ids(&one).1, hash, "another file is another content");
+    assert!(second.id != id && second.content.hash == hash, "two drivers share one content");
+    assert_eq!(find_infs(&again.folder()), ["net.inf", "second.inf"]);
+}
+
+#[test]
+fn generated_packs_are_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let spec = samples::PackSpec { seed: 7, drivers: 10, large_files: 1, large_file_bytes: 4096 };
+    samples::write_pack(dir.path(), &spec).unwrap();
+    let folder = driver::analysis::Folder::scan(dir.path(), &Default::default()).unwrap();
+    let infs = find_infs(&folder);
+    assert!(infs.len() >= 10, "some folders hold two");
+    let mut copied = 0;
+    for inf in &infs {
+        let (around, name) = folder.around(inf).unwrap();
+        let driver = analyze(&around, &name, &trust()).unwrap();
+        assert_eq!(driver.signature.state, SignatureState::Trusted, "{inf}");
+        assert!(driver.payload.iter().all(|file| file.present), "{inf}");
+        let uncovered = driver.payload.iter().filter(|file| file.covered != Some(true)).count();
+        assert_eq!(uncovered, 1, "{inf}: all but the catalog");
+        assert!(!driver.display_name.is_empty() && driver.platforms.len() == 5, "{inf}");
+        copied += driver.payload.len() - 2;
+    }
+    assert!(copied > 20, "some copy nothing, but not all");
+}
