@@ -26,6 +26,7 @@ mod driver;
 mod error;
 mod housekeeping;
 mod library;
+mod matching;
 mod package;
 mod package_content;
 mod query;
@@ -55,6 +56,11 @@ pub use distribution::point::{DistributionPoint, SILENT_AFTER};
 pub use distribution::state::{Event, Next, State, TransitionError, transition};
 pub use distribution::status::{DistributionFault, DistributionStatus};
 pub use error::{Result, SiteError};
+pub use matching::{
+    Architecture, ChosenPackage, ContentPlace, DeviceIds, DeviceMatch, DownloadEntry, DriverDownload,
+    MachineModel, MatchReport, MatchRequest, MatchedDriver, ModelRequest, Os, PackageChoice, PackageVerdict,
+    TargetOs,
+};
 pub use package::fields::{FieldValue, NewPackage, PackageChange, PackageFields};
 pub use package::{ActionInProgress, Package, PackageVersion, SourceFault};
 pub use package_content::{

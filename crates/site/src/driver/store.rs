@@ -439,7 +439,7 @@ fn signature_number(state: SignatureState) -> i64 {
     i64::try_from(at).expect("the table is short")
 }
 
-pub(super) fn signature(number: i64) -> Result<SignatureState> {
+pub(crate) fn signature(number: i64) -> Result<SignatureState> {
     let found = usize::try_from(number).ok().and_then(|at| SIGNATURES.get(at)).copied();
     found.ok_or_else(|| SiteError::corrupt("driver.signature_state"))
 }

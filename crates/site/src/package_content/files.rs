@@ -22,7 +22,7 @@ const STALL_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// What a visit and whoever waits for it tell each other.
 #[derive(Debug, Default)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     stop: AtomicBool,
     steps: AtomicU64,
     /// Whether the other folder is being read, not the package's own.
@@ -64,11 +64,11 @@ impl Drop for StopOnDrop {
 
 /// A folder that was found.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
-    pub(super) source: SourcePath,
-    pub(super) folder: PathBuf,
+pub(crate) struct Place {
+    pub(crate) source: SourcePath,
+    pub(crate) folder: PathBuf,
     /// As the client or the driver names it.
-    pub(super) shown: String,
+    pub(crate) shown: String,
 }
 
 /// Where the files of a content are taken from.
@@ -99,7 +99,7 @@ pub(super) enum StageError {
 
 impl Site {
     /// Finds a folder with drivers, which may be an archive that the site unpacked.
-    pub(super) async fn place(&self, shown: &str) -> Result<Place, SourcePathError> {
+    pub(crate) async fn place(&self, shown: &str) -> Result<Place, SourcePathError> {
         let source = SourcePath::parse(shown, &self.options().shares)?;
         let (path, options) = (source.clone(), self.options().clone());
         let limit = self.clock().sleep(LOCATE_LIMIT);
@@ -123,7 +123,7 @@ impl Site {
 
     /// Does work on the package's source and, where there is one, another folder, as long as it gets on and the
     /// hold lasts.
-    pub(super) async fn visit_held<T: Send + 'static>(
+    pub(crate) async fn visit_held<T: Send + 'static>(
         &self,
         hold: Option<&Hold>,
         own: &Place,
@@ -183,7 +183,7 @@ pub(super) fn folder_path(sub_folder: &str) -> Result<ContentPath> {
 }
 
 /// The hash by which a content is known.
-pub(super) fn content_hash(files: &[HashedFile]) -> String {
+pub(crate) fn content_hash(files: &[HashedFile]) -> String {
     ::driver::content_hash(files.iter().map(|file| (file.path.as_str(), file.size, *file.hash.as_bytes())))
 }
 

@@ -48,7 +48,7 @@ impl ContentWork {
 
 /// The right to change a package's contents.
 #[derive(Debug)]
-pub(super) struct Hold {
+pub(crate) struct Hold {
     /// As it was when the right was given.
     pub(super) package: Package,
     /// Its source.

@@ -23,10 +23,11 @@ mod validate;
 mod tests;
 
 pub use check::{FOLDER_IN_USE, FOLDER_NOT_ACCESSIBLE, FOLDER_NOT_EMPTY, FOLDER_NOT_UNC};
+pub(crate) use files::{Place, StoredFile, Watch, content_hash};
 pub(crate) use hold::ContentWork;
 pub(crate) use owner::require_unlocked;
 pub use rebuild::{RebuiltContent, RestoredFrom};
-pub(crate) use rows::settle;
+pub(crate) use rows::{Content, settle};
 
 use std::future::Future;
 

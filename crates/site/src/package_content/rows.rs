@@ -67,20 +67,20 @@ pub(super) struct Held {
 
 /// A content that drivers have.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Content {
-    pub(super) content_id: i64,
-    pub(super) content_hash: String,
-    pub(super) content_unique_id: String,
+pub(crate) struct Content {
+    pub(crate) content_id: i64,
+    pub(crate) content_hash: String,
+    pub(crate) content_unique_id: String,
     /// Its drivers, by INF; none once they are deleted.
-    pub(super) drivers: Vec<DriverSource>,
+    pub(crate) drivers: Vec<DriverSource>,
 }
 
 /// A driver, as far as its files go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct DriverSource {
-    pub(super) name: String,
-    pub(super) inf_file: String,
-    pub(super) content_source_path: String,
+pub(crate) struct DriverSource {
+    pub(crate) name: String,
+    pub(crate) inf_file: String,
+    pub(crate) content_source_path: String,
 }
 
 impl Content {
@@ -90,7 +90,7 @@ impl Content {
     }
 
     /// The subfolder: the name of its first INF, and the beginning of its hash. The same for the same content.
-    pub(super) fn sub_folder(&self) -> String {
+    pub(crate) fn sub_folder(&self) -> String {
         let inf = self.drivers.first().map_or("", |driver| driver.inf_file.as_str());
         let file = inf.rsplit(['/', '\\']).next().unwrap_or(inf);
         let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
@@ -116,7 +116,7 @@ impl Site {
     }
 
     /// The contents of these ids that drivers have, by id.
-    pub(super) async fn known_contents(&self, ids: &[i64]) -> Result<BTreeMap<i64, Content>> {
+    pub(crate) async fn known_contents(&self, ids: &[i64]) -> Result<BTreeMap<i64, Content>> {
         let mut known = BTreeMap::new();
         for some in ids.chunks(AT_ONCE_MAX) {
             let select = Query::select()

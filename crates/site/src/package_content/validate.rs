@@ -85,7 +85,7 @@ impl Site {
     }
 
     /// The manifest of a stored version.
-    pub(super) async fn stored_manifest(&self, package_id: &str, version: u32) -> Result<Arc<Manifest>> {
+    pub(crate) async fn stored_manifest(&self, package_id: &str, version: u32) -> Result<Arc<Manifest>> {
         let mut tx = self.db().write().await?;
         let id = manifest_of(&mut tx, package_id, version).await?;
         drop(tx);
