@@ -37,11 +37,13 @@ impl Site {
     pub async fn run_workers(&self, cancel: CancellationToken) -> Result<()> {
         let _lock = self.lock_data_folder()?;
         self.end_leases_of(self.server_id()).await?;
+        self.end_import_leases_of(self.server_id()).await?;
         self.library().await?;
         self.recover_contents().await?;
         let snapshots = (0..SNAPSHOTS_MAX).map(|_| self.take_snapshots(&cancel));
         tokio::join!(
             join_all(snapshots),
+            self.take_imports(&cancel),
             self.keep_house(&cancel),
             self.watch(&cancel),
             self.keep_signs_of_life(&cancel),

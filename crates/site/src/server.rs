@@ -19,8 +19,10 @@ use crate::distribution::desired::WAITERS_MAX;
 use crate::distribution::seen::Seen;
 use crate::driver::folder::EXAMINATIONS_MAX;
 use crate::driver::import::PackFetcher;
+use crate::driver::import::place::unpacked_share;
 use crate::driver::{Drafts, platform};
 use crate::error::{Result, SiteError};
+use crate::package::source::UNPACKED_FOLDER;
 use crate::package_content::ContentWork;
 use crate::sources::Sources;
 use crate::suspects::Suspects;
@@ -129,11 +131,14 @@ impl Site {
         let identity = read_identity(&mut tx).await?.ok_or(SiteError::NotInitialized)?;
         platform::seed(&mut tx).await?;
         tx.commit().await?;
+        let mut own = options.clone();
+        // Drivers from archives name their files by a share of the site's own.
+        own.shares.insert(unpacked_share(&identity.server_name), own.data_dir.join(UNPACKED_FOLDER));
         let inner = Inner {
             db,
             clock,
             identity,
-            options: options.clone(),
+            options: own,
             library: OnceCell::new(),
             changes: Changes::default(),
             snapshot_wake: Notify::new(),

@@ -178,7 +178,10 @@ CREATE TABLE driver_import (
     already_imported BIGINT NOT NULL DEFAULT 0,
     failed BIGINT NOT NULL DEFAULT 0,
     fault_code TEXT NOT NULL DEFAULT '',
-    fault_text TEXT NOT NULL DEFAULT ''
+    fault_text TEXT NOT NULL DEFAULT '',
+    -- Of the sources that are done, so that one that is begun again is not counted twice.
+    files_before BIGINT NOT NULL DEFAULT 0,
+    infs_before BIGINT NOT NULL DEFAULT 0
 );
 CREATE INDEX driver_import_open ON driver_import (import_id) WHERE state < 2;
 

@@ -1,12 +1,16 @@
 //! A folder with drivers: found, read on a thread that can be left behind, and made facts.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::time::Duration;
 
-use ::driver::DriverFacts;
+use ::driver::analysis::{self, AnalysisError, Folder, FolderError, FolderLimits};
 use ::driver::catalog::Trust;
+use ::driver::inf::oem;
 use ::driver::platform::{self, Platform};
 use ::driver::sdm::{self, DriverDigest, PlatformCondition};
+use ::driver::{DriverFacts, Severity};
 
 use crate::error::{Result, SiteError};
 use crate::package::source::{SourcePath, SourcePathError};
@@ -67,9 +71,60 @@ impl Site {
 }
 
 /// Blocking. Errors: why the folder, or the txtsetup.oem, cannot be read.
-fn read(_: &Path, wanted: &Wanted, _: &Trust) -> Result<Vec<Examination>, String> {
-    let (Wanted::Infs(_) | Wanted::Oem(_)) = wanted;
-    Err("drivers cannot be read yet".to_owned())
+fn read(root: &Path, wanted: &Wanted, trust: &Trust) -> Result<Vec<Examination>, String> {
+    let folder = scan(root).map_err(|error| error.to_string())?;
+    let infs = match wanted {
+        Wanted::Infs(infs) => infs.iter().map(|inf| inf.replace('\\', "/")).collect(),
+        Wanted::Oem(file) => infs_of_oem(root, &folder, file)?,
+    };
+    let examine = |inf: String| {
+        let facts = analysis::analyze(&folder, inf.trim_start_matches("./"), trust);
+        Examination { facts: facts.map_err(|error| refusal(&inf, &error)), inf }
+    };
+    Ok(infs.into_iter().map(examine).collect())
+}
+
+/// Reads a folder's names.
+pub(crate) fn scan(root: &Path) -> Result<Folder, FolderError> {
+    Folder::scan(root, &FolderLimits::default())
+}
+
+/// The INF files that a txtsetup.oem in the folder names.
+fn infs_of_oem(root: &Path, folder: &Folder, file: &str) -> Result<Vec<String>, String> {
+    let path = folder.lookup(file).ok_or_else(|| format!("there is no {file} in the folder"))?;
+    let mut bytes = Vec::new();
+    let opened =
+        File::open(root.join(path)).and_then(|file| file.take(OEM_BYTES_MAX + 1).read_to_end(&mut bytes));
+    opened.map_err(|error| format!("{file}: {}", error.kind()))?;
+    if bytes.len() as u64 > OEM_BYTES_MAX {
+        return Err(format!("{file} has more than {OEM_BYTES_MAX} bytes"));
+    }
+    let within = path.rsplit_once('/').map_or("", |(within, _)| within);
+    let place = |inf: &str| if within.is_empty() { inf.to_owned() } else { format!("{within}/{inf}") };
+    Ok(oem::parse(&bytes).inf_files().into_iter().map(place).collect())
+}
+
+/// What the provider answers where an INF file cannot be a driver.
+fn refusal(inf: &str, error: &AnalysisError) -> SiteError {
+    let inf = inf.to_owned();
+    match error {
+        AnalysisError::Unreadable { .. } => SiteError::DriverUnreadable { path: inf, reason: reason(error) },
+        AnalysisError::Invalid { .. } => SiteError::DriverInvalid { inf, reason: reason(error) },
+        AnalysisError::NoSupportedPlatform { .. } => SiteError::DriverNotSupported { inf },
+    }
+}
+
+/// Why an INF file is refused, in a few words that name no path of this machine.
+pub(crate) fn reason(error: &AnalysisError) -> String {
+    let errors = error.diagnostics().iter().filter(|found| found.severity == Severity::Error);
+    let told: Vec<String> = errors.take(FINDINGS_TOLD_MAX).map(|found| found.text.clone()).collect();
+    match error {
+        AnalysisError::Unreadable { source, .. } => {
+            format!("{}; check the file and its rights", source.kind())
+        }
+        _ if told.is_empty() => error.to_string(),
+        _ => told.join("; "),
+    }
 }
 
 /// The definition that a client carries, of a driver that nobody has edited.

@@ -159,7 +159,7 @@ fn is_due(now: Timestamp) -> Cond {
         )
 }
 
-fn lease_end(now: Timestamp) -> Result<i64> {
+pub(crate) fn lease_end(now: Timestamp) -> Result<i64> {
     let end = now.checked_add(LEASE).map_err(|_| SiteError::corrupt("the clock"))?;
     Ok(end.as_microsecond())
 }

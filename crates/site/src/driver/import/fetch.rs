@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_lc_rs::digest;
 use futures_util::future::BoxFuture;
@@ -62,6 +64,8 @@ pub struct PackFile {
     path: PathBuf,
     file: File,
     written_bytes: u64,
+    /// Rises with each piece.
+    meter: Arc<AtomicU64>,
     size_bytes: Option<u64>,
     expected: PackHashes,
     sha256: digest::Context,
@@ -83,6 +87,7 @@ impl PackFile {
         path: &Path,
         size_bytes: Option<u64>,
         expected: &PackHashes,
+        meter: Arc<AtomicU64>,
     ) -> Result<Self, FetchError> {
         let file = File::create(path).await.map_err(FetchError::Store)?;
         let sha1 = expected.sha1.is_some().then(|| digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY));
@@ -90,6 +95,7 @@ impl PackFile {
             path: path.to_owned(),
             file,
             written_bytes: 0,
+            meter,
             size_bytes,
             expected: expected.clone(),
             sha256: digest::Context::new(&digest::SHA256),
@@ -111,6 +117,7 @@ impl PackFile {
         if self.written_bytes > limit_bytes {
             return Err(FetchError::TooLarge { limit_bytes });
         }
+        self.meter.fetch_add(1, Ordering::Relaxed);
         self.sha256.update(bytes);
         if let Some(sha1) = &mut self.sha1 {
             sha1.update(bytes);
@@ -161,7 +168,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [sha256, sha1, md5] = hashes.map(|hash| hash.map(str::to_owned));
         let path = folder.path().join("pack");
-        let mut file = PackFile::create(&path, size_bytes, &PackHashes { sha256, sha1, md5 }).await.unwrap();
+        let mut file = PackFile::create(&path, size_bytes, &PackHashes { sha256, sha1, md5 }, Arc::default()).await.unwrap();
         let mut failed = None;
         for piece in pieces {
             failed = failed.or(file.write(piece.as_bytes()).await.err());

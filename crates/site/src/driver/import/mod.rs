@@ -5,8 +5,13 @@
 //! what became of its INF file and the progress in one transaction. So a worker that takes up where another ended
 //! leaves out what is written, and imports nothing twice.
 
+mod claim;
 mod fetch;
+pub(crate) mod place;
+mod read;
+mod record;
 mod request;
+mod worker;
 
 pub use fetch::{FetchError, PackFetcher, PackFile};
 pub use request::{Duplicates, ImportProgress, ImportRequest, ImportSource, ImportState, PackHashes};

@@ -1,0 +1,190 @@
+//! From a source to a folder: archives are unpacked into the site's own data, packs are fetched first.
+//!
+//! What an archive held is in `drivers/<SHA-256 of the archive>` and stays as long as a driver is there. Drivers name
+//! it by a share of the site's own, so that it may move with the data folder.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ::driver::archive::{self, Limits, Progress};
+use aws_lc_rs::digest::{Context, SHA256};
+
+use super::claim::Claim;
+use super::fetch::{FetchError, PackFile};
+use super::read::Watch;
+use super::request::{ImportSource, PackHashes};
+use super::worker::Place;
+use crate::library::error_chain;
+use crate::package::source::{SourcePath, UNPACKED_FOLDER};
+use crate::server::Site;
+use crate::sources::{NoAnswer, Purpose};
+
+/// The share by which drivers from archives name their files.
+const UNPACKED_SHARE: &str = "HaulierDrivers$";
+/// How much of an archive is read at once.
+const READ_BYTES: usize = 256 << 10;
+
+/// The UNC prefix of what was unpacked on this server.
+pub(crate) fn unpacked_share(server_name: &str) -> String {
+    format!(r"\\{server_name}\{UNPACKED_SHARE}")
+}
+
+/// What a source turned out to be.
+enum Found {
+    Folder(PathBuf),
+    /// Unpacked below the site's own folder, under this name.
+    Archive(String),
+}
+
+impl Site {
+    /// Finds a source's folder. Errors: why there is none.
+    pub(super) async fn place(
+        &self,
+        claim: &Claim,
+        index: usize,
+        source: &ImportSource,
+        watch: &Arc<Watch>,
+    ) -> Result<Place, String> {
+        match source {
+            ImportSource::Path(path) => self.local_place(path, watch).await,
+            ImportSource::Url { url, size_bytes, hashes } => {
+                let file = self.unpacked_folder().join(format!(".fetch-{}-{index}", claim.import_id));
+                let fetched = self.fetch(url, *size_bytes, hashes, &file, watch).await;
+                let place = match fetched {
+                    Ok(hash) => self.unpacked_place(file.clone(), hash, watch).await,
+                    Err(error) => Err(error),
+                };
+                // Whatever became of it, the archive itself is not needed any more.
+                drop(std::fs::remove_file(&file));
+                place
+            }
+        }
+    }
+
+    pub(crate) fn unpacked_folder(&self) -> PathBuf {
+        self.options().data_dir.join(UNPACKED_FOLDER)
+    }
+
+    async fn local_place(&self, path: &str, watch: &Arc<Watch>) -> Result<Place, String> {
+        let source = SourcePath::parse(path, &self.options().shares).map_err(|error| error.to_string())?;
+        let (own, options, into) = (source.clone(), self.options().clone(), self.unpacked_folder());
+        let reader = Arc::clone(watch);
+        let work = move || {
+            let place = own.locate_drivers(&options).map_err(|error| error.to_string())?;
+            if place.is_dir() {
+                return Ok(Found::Folder(place));
+            }
+            let hash = hash_of(&place, &reader)?;
+            unpack(&place, &into.join(&hash), &reader)?;
+            Ok(Found::Archive(hash))
+        };
+        match self.visit_drivers(&source, watch, work).await? {
+            Found::Folder(folder) => Ok(Place { folder, name: path.to_owned(), source }),
+            Found::Archive(hash) => self.place_of(&hash),
+        }
+    }
+
+    async fn unpacked_place(&self, file: PathBuf, hash: String, watch: &Arc<Watch>) -> Result<Place, String> {
+        let place = self.place_of(&hash)?;
+        let (into, reader) = (place.folder.clone(), Arc::clone(watch));
+        self.visit_drivers(&place.source, watch, move || unpack(&file, &into, &reader)).await?;
+        Ok(place)
+    }
+
+    /// Where the archive with this hash is, or will be, unpacked.
+    fn place_of(&self, hash: &str) -> Result<Place, String> {
+        let name = format!("{}\\{hash}", unpacked_share(&self.identity().server_name));
+        let source = SourcePath::parse(&name, &self.options().shares).map_err(|error| error.to_string())?;
+        Ok(Place { folder: self.unpacked_folder().join(hash), name, source })
+    }
+
+    async fn visit_drivers<T: Send + 'static>(
+        &self,
+        source: &SourcePath,
+        watch: &Watch,
+        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let left_behind = watch.left_behind.notified();
+        let visit = self.sources().visit(source, Purpose::Examine, left_behind, work).await;
+        visit.unwrap_or_else(|NoAnswer| Err(crate::package::source::SourcePathError::NoAnswer.to_string()))
+    }
+
+    async fn fetch(
+        &self,
+        url: &str,
+        size_bytes: Option<u64>,
+        hashes: &PackHashes,
+        into: &Path,
+        watch: &Watch,
+    ) -> Result<String, String> {
+        let fetcher = self.options().pack_fetcher.clone();
+        let fetcher = fetcher.ok_or("this site fetches nothing from other servers")?;
+        let fetched = async {
+            tokio::fs::create_dir_all(self.unpacked_folder()).await.map_err(FetchError::Store)?;
+            let mut file = PackFile::create(into, size_bytes, hashes, watch.meter()).await?;
+            fetcher.fetch(url, &mut file).await?;
+            file.finish().await
+        };
+        let fetched = tokio::select! {
+            fetched = fetched => fetched,
+            () = watch.stop.cancelled() => return Err("the import was stopped".to_owned()),
+            () = watch.left_behind.notified() => {
+                return Err("the server sends nothing any more".to_owned());
+            }
+        };
+        fetched.map_err(|error| {
+            tracing::warn!(error = error_chain(&error), url, "pack not fetched");
+            error.to_string()
+        })
+    }
+}
+
+/// SHA-256 of a file, lower hex.
+fn hash_of(archive: &Path, watch: &Watch) -> Result<String, String> {
+    let unreadable = |error: std::io::Error| format!("it cannot be read: {}", error.kind());
+    let mut file = File::open(archive).map_err(unreadable)?;
+    let (mut hash, mut buffer) = (Context::new(&SHA256), vec![0; READ_BYTES]);
+    loop {
+        let read = file.read(&mut buffer).map_err(unreadable)?;
+        if read == 0 {
+            return Ok(hex::encode(hash.finish()));
+        }
+        hash.update(&buffer[..read]);
+        watch.bytes.fetch_add(read as u64, Ordering::Relaxed);
+        watch.step();
+        if watch.stop.is_cancelled() {
+            return Err("the import was stopped".to_owned());
+        }
+    }
+}
+
+/// Unpacks an archive, unless that was done before.
+fn unpack(file: &Path, into: &Path, watch: &Watch) -> Result<(), String> {
+    if into.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = into.parent() {
+        std::fs::create_dir_all(parent).map_err(|error| {
+            tracing::error!(%error, "folder for unpacked drivers");
+            "the site's data folder cannot be used; the site's log says why".to_owned()
+        })?;
+    }
+    let mut progress = |_: Progress| {
+        watch.step();
+        if watch.stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    match archive::unpack(file, into, &Limits::default(), &mut progress) {
+        Ok(unpacked) => {
+            tracing::info!(files = unpacked.files, bytes = unpacked.bytes, "archive unpacked");
+            Ok(())
+        }
+        Err(error) => {
+            tracing::warn!(error = error_chain(&error), "archive not unpacked");
+            Err(error.to_string())
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! The worker: one import after the other, each source after the other, a source on all processors.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sea_query::{Expr, ExprTrait, Query};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::claim::{Claim, Hold};
+use super::read::{self, Event, READ_AHEAD_MAX, Reading, Refusal, Watch};
+use super::request::{ImportSource, by_id};
+use crate::error::Result;
+use crate::library::error_chain;
+use crate::package::source::{SourcePath, SourcePathError};
+use crate::server::Site;
+use crate::snapshot::claim::HEARTBEAT;
+use crate::sources::{NoAnswer, Purpose};
+
+/// How often an idle worker looks for imports that another process asked for.
+const IMPORT_POLL: Duration = Duration::from_secs(2);
+/// How often progress is written besides with what was imported.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a source may show no progress. Long, since finding the files of a large share is one step.
+const STALL_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// How long a stopping site waits for an import to come to its next step.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// Drivers of one transaction.
+const BATCH_DRIVERS_MAX: usize = 64;
+/// Device ids of one transaction, beyond which no more drivers are added.
+const BATCH_IDS_MAX: usize = 20_000;
+
+/// How the work on an import ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// All sources are done.
+    Done,
+    /// Asked to stop before.
+    Stopped,
+    /// Somebody else has the import.
+    Lost,
+}
+
+/// Where a source is.
+pub(super) struct Place {
+    pub(super) folder: PathBuf,
+    /// As drivers name it.
+    pub(super) name: String,
+    /// What may die with it.
+    pub(super) source: SourcePath,
+}
+
+impl Site {
+    /// Works off imports in this task until none is due; returns how many it took up.
+    ///
+    /// [`Site::run_workers`](crate::Site::run_workers) does this all the time; this is for doing it once.
+    pub async fn run_due_imports(&self) -> Result<usize> {
+        let cancel = CancellationToken::new();
+        let mut taken_up = 0;
+        while self.import_once(&cancel).await? {
+            taken_up += 1;
+        }
+        Ok(taken_up)
+    }
+
+    /// Works off imports until `cancel`.
+    pub(crate) async fn take_imports(&self, cancel: &CancellationToken) {
+        while !cancel.is_cancelled() {
+            match self.import_once(cancel).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                // The lease ends with time, and the import goes on where it stood.
+                Err(error) => tracing::error!(error = error_chain(&error), "import worker"),
+            }
+            tokio::select! {
+                () = self.import_wake().notified() => {}
+                () = self.clock().sleep(IMPORT_POLL) => {}
+                () = cancel.cancelled() => {}
+            }
+        }
+    }
+
+    /// Takes up one due import. Returns false when none is due.
+    async fn import_once(&self, cancel: &CancellationToken) -> Result<bool> {
+        let Some(claim) = self.claim_import(self.server_id()).await? else { return Ok(false) };
+        let watch = Arc::new(Watch::default());
+        let (end, cancelled) = self.import_guarded(&claim, &watch, cancel).await?;
+        match end {
+            End::Done => self.finish_import(&claim, false).await?,
+            End::Stopped if cancelled => self.finish_import(&claim, true).await?,
+            End::Stopped => self.give_import_back(&claim).await?,
+            End::Lost => tracing::warn!(import = claim.import_id, "somebody else goes on with the import"),
+        }
+        Ok(true)
+    }
+
+    /// Works off the sources while a heartbeat keeps the claim. Also says whether the import was cancelled.
+    async fn import_guarded(
+        &self,
+        claim: &Claim,
+        watch: &Arc<Watch>,
+        cancel: &CancellationToken,
+    ) -> Result<(End, bool)> {
+        let work = self.import_sources(claim, watch);
+        tokio::pin!(work);
+        let mut cancels = self.import_cancels().subscribe();
+        let now = self.clock().monotonic();
+        let mut guard = Guard { told: 0, told_at: now, steps: 0, moved_at: now };
+        loop {
+            tokio::select! {
+                end = &mut work => {
+                    self.tell_progress(claim, watch, &mut guard).await?;
+                    return Ok((end?, false));
+                }
+                () = cancel.cancelled() => return Ok((self.stop_import(work, watch).await?, false)),
+                changed = cancels.changed() => changed.expect("the site holds the sender"),
+                () = self.clock().sleep(PROGRESS_INTERVAL) => {
+                    if !guard.is_due(watch, self.clock().monotonic()) {
+                        continue;
+                    }
+                }
+            }
+            match self.tell_progress(claim, watch, &mut guard).await {
+                Ok(Hold::Held) => {}
+                Ok(Hold::Cancelled) => return Ok((self.stop_import(work, watch).await?, true)),
+                Ok(Hold::Lost) => {
+                    self.stop_import(work, watch).await?;
+                    return Ok((End::Lost, false));
+                }
+                // The next sign of life tries again; whatever is written checks the claim in any case.
+                Err(error) => tracing::warn!(error = error_chain(&error), "claim not extended"),
+            }
+            if guard.stalled(watch, self.clock().monotonic()) {
+                watch.left_behind.notify_waiters();
+            }
+        }
+    }
+
+    async fn stop_import(
+        &self,
+        mut work: std::pin::Pin<&mut impl Future<Output = Result<End>>>,
+        watch: &Watch,
+    ) -> Result<End> {
+        watch.stop.cancel();
+        loop {
+            tokio::select! {
+                end = &mut work => return end,
+                () = self.clock().sleep(STOP_LIMIT) => watch.left_behind.notify_waiters(),
+            }
+        }
+    }
+
+    async fn tell_progress(&self, claim: &Claim, watch: &Watch, guard: &mut Guard) -> Result<Hold> {
+        let bytes = watch.bytes.load(Ordering::Relaxed);
+        let hold = self.extend_import(claim, bytes - guard.told).await?;
+        (guard.told, guard.told_at) = (bytes, self.clock().monotonic());
+        Ok(hold)
+    }
+
+    async fn import_sources(&self, claim: &Claim, watch: &Arc<Watch>) -> Result<End> {
+        for (index, source) in claim.sources.iter().enumerate().skip(claim.sources_done) {
+            let end = match self.place(claim, index, source, watch).await {
+                Ok(place) => self.import_place(claim, index, &place, watch).await?,
+                Err(_) if watch.stop.is_cancelled() => End::Stopped,
+                Err(reason) => self.refuse_source(claim, index, source, reason).await?,
+            };
+            if end != End::Done {
+                return Ok(end);
+            }
+        }
+        Ok(End::Done)
+    }
+
+    async fn refuse_source(
+        &self,
+        claim: &Claim,
+        index: usize,
+        source: &ImportSource,
+        reason: String,
+    ) -> Result<End> {
+        let refusal = Refusal::source(format!("{}: {reason}", source.name()));
+        let held = self.finish_source(claim, index, Some(refusal)).await?;
+        Ok(if held { End::Done } else { End::Lost })
+    }
+
+    /// Reads a folder on threads, and writes what they found as it comes.
+    async fn import_place(&self, claim: &Claim, index: usize, place: &Place, watch: &Arc<Watch>) -> Result<End> {
+        let (events, mut found) = mpsc::channel(READ_AHEAD_MAX);
+        let reading = Reading {
+            folder: place.folder.clone(),
+            name: place.name.clone(),
+            done: self.done_of(claim, index).await?,
+            trust: self.trust(),
+            scope: self.scope_id(),
+            bytes_before: watch.bytes.load(Ordering::Relaxed),
+            watch: Arc::clone(watch),
+        };
+        let (left_behind, gone) = (watch.left_behind.notified(), CancellationToken::new());
+        let work = move || read::read(&reading, &events);
+        let visit = async {
+            let read = self.sources().visit(&place.source, Purpose::Examine, left_behind, work).await;
+            if read.is_err() {
+                gone.cancel();
+            }
+            read
+        };
+        let write = async {
+            // The channel closes with the last thread. Threads that are left behind may keep it open for ever.
+            while let Some(first) = gone.run_until_cancelled(found.recv()).await.flatten() {
+                if !self.take_events(claim, index, first, &mut found).await? {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        };
+        let write = async {
+            let held = write.await;
+            // If the writing ended first, the threads hear it from the closed channel.
+            drop(found);
+            held
+        };
+        let (read, held) = tokio::join!(visit, write);
+        if !held? {
+            return Ok(End::Lost);
+        }
+        if watch.stop.is_cancelled() {
+            return Ok(End::Stopped);
+        }
+        let refusal = match read {
+            Ok(Ok(())) => None,
+            Ok(Err(reason)) => Some(reason),
+            Err(NoAnswer) => Some(SourcePathError::NoAnswer.to_string()),
+        };
+        match refusal {
+            Some(reason) => self.refuse_source(claim, index, &claim.sources[index], reason).await,
+            None if self.finish_source(claim, index, None).await? => Ok(End::Done),
+            None => Ok(End::Lost),
+        }
+    }
+
+    /// Writes an event and what else is ready, in one transaction as far as it fits.
+    async fn take_events(
+        &self,
+        claim: &Claim,
+        index: usize,
+        first: Event,
+        found: &mut mpsc::Receiver<Event>,
+    ) -> Result<bool> {
+        let (mut items, mut ids, mut next) = (Vec::new(), 0, Some(first));
+        while let Some(event) = next {
+            match event {
+                Event::Found { files, infs } => {
+                    if !self.record_found(claim, files, infs).await? {
+                        return Ok(false);
+                    }
+                }
+                Event::Item(item) => {
+                    ids += item.ids();
+                    items.push(*item);
+                }
+            }
+            let full = items.len() >= BATCH_DRIVERS_MAX || ids >= BATCH_IDS_MAX;
+            next = if full { None } else { found.try_recv().ok() };
+        }
+        if items.is_empty() { Ok(true) } else { self.record(claim, index, items).await }
+    }
+
+    /// The INF files of a source that have an outcome.
+    async fn done_of(&self, claim: &Claim, index: usize) -> Result<HashSet<String>> {
+        let select = Query::select()
+            .column("path")
+            .from("driver_import_item")
+            .and_where(by_id(claim.import_id))
+            .and_where(Expr::col("source_index").eq(i64::try_from(index).unwrap_or(i64::MAX)))
+            .to_owned();
+        self.db().all(&select).await?.iter().map(|row| row.get("path")).collect()
+    }
+}
+
+/// What the guard of an import remembers.
+struct Guard {
+    /// Bytes that were written down.
+    told: u64,
+    /// By the monotonic clock.
+    told_at: Duration,
+    steps: u64,
+    /// By the monotonic clock.
+    moved_at: Duration,
+}
+
+impl Guard {
+    /// Whether there is something to tell, or nothing was told for long.
+    fn is_due(&self, watch: &Watch, now: Duration) -> bool {
+        self.told != watch.bytes.load(Ordering::Relaxed) || now.saturating_sub(self.told_at) >= HEARTBEAT
+    }
+
+    fn stalled(&mut self, watch: &Watch, now: Duration) -> bool {
+        let steps = watch.steps.load(Ordering::Relaxed);
+        if steps != self.steps {
+            (self.steps, self.moved_at) = (steps, now);
+        }
+        let stalled = now.saturating_sub(self.moved_at) >= STALL_LIMIT;
+        if stalled {
+            // The next source has its own time.
+            self.moved_at = now;
+        }
+        stalled
+    }
+}
