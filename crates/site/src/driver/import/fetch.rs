@@ -168,7 +168,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let [sha256, sha1, md5] = hashes.map(|hash| hash.map(str::to_owned));
         let path = folder.path().join("pack");
-        let mut file = PackFile::create(&path, size_bytes, &PackHashes { sha256, sha1, md5 }, Arc::default()).await.unwrap();
+        let mut file = PackFile::create(&path, size_bytes, &PackHashes { sha256, sha1, md5 }, Arc::default())
+            .await
+            .unwrap();
         let mut failed = None;
         for piece in pieces {
             failed = failed.or(file.write(piece.as_bytes()).await.err());

@@ -9,9 +9,9 @@ use super::claim::{Claim, held, is_held};
 use super::read::{Item, Outcome, Refusal, Verdict};
 use super::request::{Duplicates, ImportState, by_id, progress};
 use crate::db::Tx;
+use crate::driver::category;
 use crate::driver::create::DriverFields;
 use crate::driver::store::{self, Entry, lines, write_rows};
-use crate::driver::category;
 use crate::error::{Result, SiteError};
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -31,7 +31,9 @@ impl Site {
     /// A driver that the database refuses is written down as such, and the others are imported all the same.
     pub(super) async fn record(&self, claim: &Claim, source: usize, mut items: Vec<Item>) -> Result<bool> {
         match self.write_batch(claim, source, &items).await {
-            Err(SiteError::Database(error)) => tracing::warn!(%error, "a batch of drivers is written one by one"),
+            Err(SiteError::Database(error)) => {
+                tracing::warn!(%error, "a batch of drivers is written one by one")
+            }
             done => return done,
         }
         for item in &mut items {
@@ -40,7 +42,8 @@ impl Site {
                 Err(SiteError::Database(error)) => {
                     tracing::error!(%error, path = item.path, "driver not stored");
                     let reason = "the site cannot store it; the site's log says why".to_owned();
-                    let refusal = Refusal { outcome: Outcome::Invalid, error_code: 13, ..Refusal::source(reason) };
+                    let refusal =
+                        Refusal { outcome: Outcome::Invalid, error_code: 13, ..Refusal::source(reason) };
                     item.verdict = Verdict::Refused(refusal);
                     self.write_batch(claim, source, std::slice::from_ref(&*item)).await?
                 }
@@ -99,8 +102,7 @@ impl Site {
             .iter()
             .filter(|(unique_id, _)| !existing.contains_key(unique_id) && seen.insert(unique_id.clone()))
             .collect();
-        let entries: Vec<Entry<'_>> =
-            new.iter().filter_map(|(_, item)| item.entry(&fields)).collect();
+        let entries: Vec<Entry<'_>> = new.iter().filter_map(|(_, item)| item.entry(&fields)).collect();
         let ids = store::insert(tx, self, &claim.requested_by, self.now(), &entries).await?;
         let categories = category::existing_ids(tx, &claim.categories).await?;
         if !categories.is_empty() {
@@ -114,19 +116,15 @@ impl Site {
             Duplicates::OverwriteCategories => category::replace(tx, &known, &categories).await?,
             _ => {}
         }
-        let imported = new.iter().zip(&ids).map(|((unique_id, item), id)| {
-            (unique_id.clone(), (*id, Some(item.path.clone())))
-        });
+        let imported = new
+            .iter()
+            .zip(&ids)
+            .map(|((unique_id, item), id)| (unique_id.clone(), (*id, Some(item.path.clone()))));
         let already = existing.into_iter().map(|(unique_id, id)| (unique_id, (id, None)));
         Ok(imported.chain(already).collect())
     }
 
-    fn written(
-        &self,
-        claim: &Claim,
-        item: &Item,
-        ids: &BTreeMap<String, (i64, Option<String>)>,
-    ) -> Written {
+    fn written(&self, claim: &Claim, item: &Item, ids: &BTreeMap<String, (i64, Option<String>)>) -> Written {
         let facts = match &item.verdict {
             Verdict::Refused(refusal) => return Written::refused(refusal),
             Verdict::Driver { facts, .. } => facts,
@@ -234,17 +232,8 @@ async fn only_faults(tx: &mut Tx, claim: &Claim) -> Result<Option<String>> {
     }
 }
 
-const ITEM_COLUMNS: [&str; 9] = [
-    "import_id",
-    "item",
-    "source_index",
-    "path",
-    "outcome",
-    "error_code",
-    "reason",
-    "diagnostics",
-    "ci_id",
-];
+const ITEM_COLUMNS: [&str; 9] =
+    ["import_id", "item", "source_index", "path", "outcome", "error_code", "reason", "diagnostics", "ci_id"];
 
 async fn write_items<'a>(
     tx: &mut Tx,

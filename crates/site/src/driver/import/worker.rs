@@ -187,8 +187,14 @@ impl Site {
     }
 
     /// Reads a folder on threads, and writes what they found as it comes.
-    async fn import_place(&self, claim: &Claim, index: usize, place: &Place, watch: &Arc<Watch>) -> Result<End> {
-        let (events, mut found) = mpsc::channel(READ_AHEAD_MAX);
+    async fn import_place(
+        &self,
+        claim: &Claim,
+        index: usize,
+        place: &Place,
+        watch: &Arc<Watch>,
+    ) -> Result<End> {
+        let (events, found) = mpsc::channel(READ_AHEAD_MAX);
         let reading = Reading {
             folder: place.folder.clone(),
             name: place.name.clone(),
@@ -207,21 +213,7 @@ impl Site {
             }
             read
         };
-        let write = async {
-            // The channel closes with the last thread. Threads that are left behind may keep it open for ever.
-            while let Some(first) = gone.run_until_cancelled(found.recv()).await.flatten() {
-                if !self.take_events(claim, index, first, &mut found).await? {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        };
-        let write = async {
-            let held = write.await;
-            // If the writing ended first, the threads hear it from the closed channel.
-            drop(found);
-            held
-        };
+        let write = self.write_events(claim, index, found, &gone);
         let (read, held) = tokio::join!(visit, write);
         if !held? {
             return Ok(End::Lost);
@@ -239,6 +231,25 @@ impl Site {
             None if self.finish_source(claim, index, None).await? => Ok(End::Done),
             None => Ok(End::Lost),
         }
+    }
+
+    /// Writes what the threads of a source find. Returns false if the claim is lost.
+    ///
+    /// The channel closes with the last thread; threads that are left behind may keep it open for ever. If the
+    /// writing ends first, the threads hear it from the channel.
+    async fn write_events(
+        &self,
+        claim: &Claim,
+        index: usize,
+        mut found: mpsc::Receiver<Event>,
+        gone: &CancellationToken,
+    ) -> Result<bool> {
+        while let Some(first) = gone.run_until_cancelled(found.recv()).await.flatten() {
+            if !self.take_events(claim, index, first, &mut found).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Writes an event and what else is ready, in one transaction as far as it fits.
