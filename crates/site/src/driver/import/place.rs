@@ -42,7 +42,7 @@ enum Found {
 
 impl Site {
     /// Finds a source's folder. Errors: why there is none.
-    pub(super) async fn place(
+    pub(super) async fn import_place_of(
         &self,
         claim: &Claim,
         index: usize,

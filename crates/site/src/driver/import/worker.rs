@@ -162,7 +162,7 @@ impl Site {
 
     async fn import_sources(&self, claim: &Claim, watch: &Arc<Watch>) -> Result<End> {
         for (index, source) in claim.sources.iter().enumerate().skip(claim.sources_done) {
-            let end = match self.place(claim, index, source, watch).await {
+            let end = match self.import_place_of(claim, index, source, watch).await {
                 Ok(place) => self.import_place(claim, index, &place, watch).await?,
                 Err(_) if watch.stop.is_cancelled() => End::Stopped,
                 Err(reason) => self.refuse_source(claim, index, source, reason).await?,
