@@ -12,6 +12,7 @@ mod haulier_token;
 mod haulier_user;
 mod identification;
 mod localized;
+mod package_content;
 mod read_only;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         "SMS_DriverPackage" => Arc::new(driver_package::DriverPackage),
         "SMS_DistributionPoint" => Arc::new(distribution_point::DistributionPoint),
 
+        "SMS_PackageToContent" => Arc::new(package_content::PackageContent),
         "SMS_Identification" => Arc::new(identification::Identification),
         "Haulier_ContentLibrary" => Arc::new(haulier_content_library::ContentLibrary),
         "Haulier_DistributionPoint" => Arc::new(haulier_distribution_point::Server),
@@ -43,7 +45,6 @@ pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         | "SMS_DistributionPointInfo"
         | "SMS_DriverContainer"
         | "SMS_DriverModel"
-        | "SMS_PackageToContent"
         | "SMS_PackageStatusDistPointsSummarizer"
         | "SMS_ProviderLocation"
         | "SMS_SupportedPlatforms"

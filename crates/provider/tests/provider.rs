@@ -202,9 +202,11 @@ async fn refused_calls_have_their_codes() {
     assert_eq!(invoke(Some(&path), "Nothing").await, (0x8004_102E, 87));
     assert_eq!(invoke(None, "RefreshPkgSource").await, (0x8004_103A, 87));
     assert_eq!(invoke(Some(&path), "AddDistributionPoints").await, (0x8004_102F, 87));
-    for method in ["AddChangeNotification", "RebuildPackage", "Unlock"] {
-        assert_eq!(invoke(Some(&path), method).await, (0x8004_1055, 120), "{method}");
-    }
+    let unfinished =
+        vec![("PackageId".to_owned(), Value::text("x")), ("NALPath".to_owned(), Value::text("y"))];
+    let answer =
+        provider.invoke(&admin, "SMS_DistributionPoint", None, "CancelDistribution", unfinished).await;
+    assert_eq!(codes(answer), (0x8004_1055, 120));
     let reader = Actor { name: "r".to_owned(), role: Role::Reader };
     assert_eq!(codes(provider.delete(&reader, &path).await), (0x8004_1003, 5));
     assert_eq!(codes(provider.create(&reader, world.package("Q")).await), (0x8004_1003, 5));

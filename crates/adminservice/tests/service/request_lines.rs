@@ -190,9 +190,9 @@ async fn what_cannot_be_asked_is_refused_with_the_right_status() {
             "POST",
             "SMS_DriverPackage('PS100001')/AdminService.AddDriverContent",
             "{\"ContentIDs\":[1],\"ContentSourcePath\":[\"x\"]}",
-            501,
+            404,
         ),
-        ("POST", "SMS_DriverPackage.CheckSourceFolder", "{\"SourceFolder\":\"x\"}", 501),
+        ("POST", "SMS_DriverPackage.CheckSourceFolder", "{}", 400),
         (
             "POST",
             "SMS_DistributionPoint/AdminService.CancelDistribution",

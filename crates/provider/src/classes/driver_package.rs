@@ -56,19 +56,61 @@ impl ClassHandler for DriverPackage {
 
     fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
         Box::pin(async move {
-            let Some(path) = invocation.path else { return Err(not_implemented(call, invocation.method)) };
-            let id = package_id(path);
-            match invocation.method {
-                "RefreshPkgSource" => call.site.refresh_package(call.actor, id).await?,
-                "AddDistributionPoints" => {
-                    let points = pairs(&invocation)?;
-                    call.site.add_distribution_points(call.actor, id, &points).await?;
-                }
-                _ => return Err(not_implemented(call, invocation.method)),
+            match invocation.path {
+                Some(path) => of_package(call, package_id(path), &invocation).await,
+                None => of_class(call, &invocation).await,
             }
-            Ok(Outcome::success())
         })
     }
+}
+
+async fn of_package(call: Call<'_>, id: &str, invocation: &Invocation<'_>) -> Result<Outcome, Fault> {
+    let Call { site, actor, .. } = call;
+    match invocation.method {
+        "AddChangeNotification" => site.add_change_notification(actor, id).await?,
+        "AddDistributionPoints" => site.add_distribution_points(actor, id, &pairs(invocation)?).await?,
+        "AddDriverContent" => {
+            let paths: Vec<String> =
+                invocation.texts("ContentSourcePath").into_iter().map(str::to_owned).collect();
+            let (ids, refresh) = (content_ids(invocation)?, invocation.truth("bRefreshDPs"));
+            site.add_driver_content(actor, id, &ids, &paths, refresh).await?;
+        }
+        "RebuildPackage" => {
+            let path = Some(invocation.text("ContentSourcePath")).filter(|path| !path.is_empty());
+            site.rebuild_package(actor, id, path).await?;
+        }
+        "RefreshPkgSource" => site.refresh_package(actor, id).await?,
+        "RemoveDriverContent" => {
+            let (ids, refresh) = (content_ids(invocation)?, invocation.truth("bRefreshDPs"));
+            site.remove_driver_content(actor, id, &ids, refresh).await?;
+        }
+        "SetSourceSite" => site.set_source_site(actor, id, invocation.text("SourceSite")).await?,
+        "Unlock" => site.unlock(actor, id).await?,
+        "ValidateNewPackageSource" => {
+            site.validate_new_package_source(actor, id, invocation.text("PackageSource")).await?;
+        }
+        method => return Err(not_implemented(call, method)),
+    }
+    Ok(Outcome::success())
+}
+
+async fn of_class(call: Call<'_>, invocation: &Invocation<'_>) -> Result<Outcome, Fault> {
+    match invocation.method {
+        "CheckSourceFolder" => {
+            let flags = call.site.check_source_folder(call.actor, invocation.text("SourceFolder")).await?;
+            Ok(Outcome { out: vec![("Result".to_owned(), Value::from(flags))], ..Outcome::success() })
+        }
+        method => Err(not_implemented(call, method)),
+    }
+}
+
+fn content_ids(invocation: &Invocation<'_>) -> Result<Vec<i64>, Fault> {
+    let ids = invocation.numbers("ContentIDs");
+    if ids.is_empty() {
+        let reason = "ContentIDs names no content; SMS_CIToContent shows those of a driver".to_owned();
+        return Err(Fault::InvalidParameters { method: invocation.method.to_owned(), reason });
+    }
+    Ok(ids)
 }
 
 /// Refuses a refresh that could not follow a change, before the change is made: the two are two steps of the
