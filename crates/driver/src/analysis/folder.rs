@@ -153,10 +153,14 @@ impl Folder {
         self.tree.root.join(&self.prefix)
     }
 
-    /// What was odd about names and kinds of files; paths are relative to the folder that was scanned.
+    /// What was odd about the names and kinds of what lies in it.
     #[must_use]
-    pub fn diagnostics(&self) -> &[Diagnostic] {
-        &self.tree.diagnostics
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        let own = |finding: &Diagnostic| {
+            let file = finding.file.strip_prefix(&self.prefix)?.to_owned();
+            Some(Diagnostic { file, ..finding.clone() })
+        };
+        self.tree.diagnostics.iter().filter_map(own).collect()
     }
 
     /// How many bytes were hashed so far, in this folder and all that share its digests. Each file counts once.

@@ -81,7 +81,7 @@ pub fn analyze(folder: &Folder, inf: &str, trust: &Trust) -> Result<DriverFacts,
     let found = payload::collect(folder, &file, trust)?;
     let signature = file.catalogs.signature(&found, &mut diagnostics);
     diagnostics.extend(found.diagnostics);
-    diagnostics.extend(folder.diagnostics().iter().cloned());
+    diagnostics.extend(folder.diagnostics());
     let own = file.version.driver_ver.clone().filter(|own| own.date.is_some() || own.version.is_some());
     let driver_ver = own.or_else(|| models.driver_ver.clone()).or_else(|| file.version.driver_ver.clone());
     let written = driver_ver.as_ref();

@@ -10,6 +10,9 @@ use crate::{Device, Diagnostic, ModelsFacts, Severity};
 /// Models lines of one INF, each counted as often as manufacturer lines reach it. The most known are 4502.
 pub const DEVICES_MAX: usize = 1 << 17;
 
+/// Findings about install sections.
+const FINDINGS_MAX: usize = 200;
+
 #[derive(Default)]
 pub(super) struct Models {
     pub(super) sections: Vec<ModelsFacts>,
@@ -23,7 +26,7 @@ type Known = HashMap<(String, Architecture), Option<InstallSection>>;
 impl Models {
     /// Errors: there are more lines than [`DEVICES_MAX`].
     pub(super) fn read(inf: &Inf, findings: &mut Vec<Diagnostic>) -> Result<Self, Diagnostic> {
-        let mut read = Self::default();
+        let (mut read, told) = (Self::default(), findings.len());
         let (mut known, mut count) = (Known::new(), 0);
         for (line, manufacturer) in (0..).zip(manufacturers(inf)) {
             for named in manufacturer.sections() {
@@ -57,21 +60,19 @@ impl Models {
                 });
             }
         }
+        findings.truncate(told + FINDINGS_MAX);
         Ok(read)
     }
 
     /// The description of the first device in the first section that applies to a supported platform.
     pub(super) fn display_name(&self, platforms: &[String]) -> String {
-        let mut applying = BTreeSet::new();
-        let mut start = 0;
-        for line in self.sections.chunk_by(|a, b| a.line == b.line) {
+        let first = self.sections.chunk_by(|a, b| a.line == b.line).find_map(|line| {
             let decorations: Vec<_> = line.iter().map(|section| section.decoration).collect();
             let systems = platforms.iter().filter_map(|id| by_id(id)).flat_map(|platform| platform.systems());
-            applying.extend(systems.filter_map(|os| select(&decorations, &os)).map(|index| start + index));
-            start += line.len();
-        }
-        let mut devices = applying.into_iter().filter_map(|index| self.sections[index].devices.first());
-        devices.next().map(|device| device.description.clone()).unwrap_or_default()
+            let applying: BTreeSet<usize> = systems.filter_map(|os| select(&decorations, &os)).collect();
+            applying.into_iter().find_map(|index| line[index].devices.first())
+        });
+        first.map(|device| device.description.clone()).unwrap_or_default()
     }
 }
 
@@ -112,10 +113,16 @@ fn device(line: crate::inf::ModelLine<'_>, section: Option<&InstallSection>) -> 
 /// the architectures of its `DefaultInstall`.
 pub(super) fn install_sections(inf: &Inf) -> BTreeMap<Architecture, BTreeSet<String>> {
     let mut reached: BTreeMap<Architecture, BTreeSet<String>> = BTreeMap::new();
-    let manufacturers = manufacturers(inf);
+    let (manufacturers, mut count) = (manufacturers(inf), 0);
     for named in manufacturers.iter().flat_map(|manufacturer| manufacturer.sections()) {
         let architecture = named.decoration.and_then(|own| own.architecture).unwrap_or(Architecture::X86);
-        for line in models(inf, &named.name) {
+        let lines = models(inf, &named.name);
+        count += lines.len();
+        // Only an INF that another one copies can have more; by itself it is refused.
+        if count > DEVICES_MAX {
+            break;
+        }
+        for line in lines {
             reached.entry(architecture).or_default().insert(line.install_section.into_owned());
         }
     }

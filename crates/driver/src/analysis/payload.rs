@@ -1,6 +1,6 @@
 //! The files that belong to a driver, as its INF names them, on each architecture.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::Read as _;
 
 use super::locate::{Cabinets, Place, locate};
@@ -8,7 +8,7 @@ use super::models::install_sections;
 use super::{AnalysisError, Folder, OpenInf, folder::has_extension};
 use crate::catalog::Trust;
 use crate::inf::Architecture;
-use crate::install::{SourceFile, plan};
+use crate::install::{Plan, Service, SourceFile, plan};
 use crate::{Diagnostic, PayloadFile, Severity};
 
 /// INF files that are followed because others copy them.
@@ -38,9 +38,11 @@ pub(super) fn collect(folder: &Folder, inf: &OpenInf, trust: &Trust) -> Result<P
         cabinets: Cabinets::default(),
         followed: HashSet::new(),
         component_ids: Vec::new(),
+        components: HashSet::new(),
         starts_at_boot: false,
         differs: false,
         diagnostics: Vec::new(),
+        told: HashMap::new(),
     };
     collector.inf(inf, None, 0)?;
     Ok(collector.finish())
@@ -55,9 +57,13 @@ struct Collector<'a> {
     /// Folded paths of INF files.
     followed: HashSet<String>,
     component_ids: Vec<String>,
+    /// The same, folded.
+    components: HashSet<String>,
     starts_at_boot: bool,
     differs: bool,
     diagnostics: Vec<Diagnostic>,
+    /// How many findings there are of a code.
+    told: HashMap<&'static str, usize>,
 }
 
 struct Held {
@@ -76,30 +82,41 @@ impl Collector<'_> {
         for (path, present) in inf.catalogs.paths() {
             self.hold(path.to_owned(), only, present, None);
         }
+        let mut copied = Vec::new();
         for (architecture, sections) in install_sections(&inf.inf) {
             if only.is_some_and(|only| only != architecture) {
                 continue;
             }
-            let mut plan = plan(&inf.inf, architecture, sections.iter().map(String::as_str));
+            let plan = plan(&inf.inf, architecture, sections.iter().map(String::as_str));
             for file in &plan.files {
                 self.file(inf, file, architecture, depth)?;
             }
-            for copied in &plan.inf_files {
-                self.copied(inf, copied, architecture, depth)?;
-            }
+            copied.extend(plan.inf_files.iter().map(|path| (architecture, path.clone())));
             if depth == 0 {
-                self.starts_at_boot |= plan.services.iter().any(crate::install::Service::starts_at_boot);
-                for id in plan.component_ids {
-                    if !self.component_ids.iter().any(|own| own.eq_ignore_ascii_case(&id)) {
-                        self.component_ids.push(id);
-                    }
-                }
-                // The same lines are walked once for each architecture.
-                plan.diagnostics.retain(|finding| !self.diagnostics.contains(finding));
-                self.diagnostics.append(&mut plan.diagnostics);
+                self.own(plan);
             }
         }
+        // Its own files come first: what another INF says about one of them does not count for this.
+        for (architecture, path) in copied {
+            self.copied(inf, &path, architecture, depth)?;
+        }
         Ok(())
+    }
+
+    /// What the INF itself, not one that it copies, installs besides files.
+    fn own(&mut self, plan: Plan) {
+        self.starts_at_boot |= plan.services.iter().any(Service::starts_at_boot);
+        for id in plan.component_ids {
+            if self.components.insert(id.to_lowercase()) {
+                self.component_ids.push(id);
+            }
+        }
+        // The same lines are walked once for each architecture.
+        for finding in plan.diagnostics {
+            if !self.diagnostics.contains(&finding) {
+                self.diagnostics.push(finding);
+            }
+        }
     }
 
     fn file(
@@ -241,8 +258,9 @@ impl Collector<'_> {
     }
 
     fn push(&mut self, finding: Diagnostic) {
-        let alike = self.diagnostics.iter().filter(|known| known.code == finding.code).count();
-        if alike < FINDINGS_MAX && !self.diagnostics.contains(&finding) {
+        let told = self.told.entry(finding.code).or_default();
+        if *told < FINDINGS_MAX && !self.diagnostics.contains(&finding) {
+            *told += 1;
             self.diagnostics.push(finding);
         }
     }

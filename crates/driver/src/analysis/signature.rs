@@ -62,13 +62,18 @@ impl Catalogs {
         self.named.iter().map(|own| (own.path.as_str(), !matches!(own.found, Found::Missing)))
     }
 
-    /// Whether any of them lists a file; `None` if none can be read.
+    /// Whether any of them lists a file; `None` if none can be read. Where one is intact, others say nothing: anybody
+    /// could have made them.
     pub(super) fn lists(&self, digests: &FileDigests) -> Option<bool> {
-        let read = self.named.iter().filter_map(|own| match &own.found {
-            Found::Read(read) => Some(read.0.lists(digests)),
-            _ => None,
-        });
-        read.reduce(|any, own| any || own)
+        let read = || {
+            self.named.iter().filter_map(|own| match &own.found {
+                Found::Read(read) => Some(&**read),
+                _ => None,
+            })
+        };
+        let any_intact = read().any(|(_, check)| check.is_intact());
+        let counting = read().filter(|(_, check)| check.is_intact() || !any_intact);
+        counting.map(|(catalog, _)| catalog.lists(digests)).reduce(|any, own| any || own)
     }
 
     /// The verdict: that of the best catalog, unless the payload differs from what was signed.

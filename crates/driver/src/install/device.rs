@@ -49,6 +49,7 @@ pub fn install_section(inf: &Inf, name: &str, architecture: Architecture) -> Opt
         match key.as_str() {
             "featurescore" => match feature_score(&entry.value(0)) {
                 Some(score) => found.feature_score = score,
+                None if found.diagnostics.len() == FINDINGS_MAX => {}
                 None => found.diagnostics.push(
                     Diagnostic::new(
                         Severity::Warning,
@@ -72,6 +73,9 @@ pub fn install_section(inf: &Inf, name: &str, architecture: Architecture) -> Opt
     }
     Some(found)
 }
+
+/// Findings about one section.
+const FINDINGS_MAX: usize = 20;
 
 /// What Windows takes for an install section without one.
 const FEATURE_SCORE_DEFAULT: u8 = 0xFF;

@@ -39,6 +39,8 @@ pub(super) struct Walk<'a> {
     walked: HashSet<String>,
     /// Folded names of those being walked, the outermost first.
     active: Vec<String>,
+    /// What was named already: a kind of thing, and its folded name.
+    seen: HashSet<(&'static str, String)>,
     /// Indexes into the plan's files, by folded path.
     files: HashMap<String, usize>,
     has_told_layout: bool,
@@ -53,6 +55,7 @@ impl<'a> Walk<'a> {
             plan: Plan::default(),
             walked: HashSet::new(),
             active: Vec::new(),
+            seen: HashSet::new(),
             files: HashMap::new(),
             has_told_layout: false,
         };
@@ -67,8 +70,7 @@ impl<'a> Walk<'a> {
         walk
     }
 
-    pub(super) fn finish(mut self) -> Plan {
-        self.plan.diagnostics.truncate(FINDINGS_MAX);
+    pub(super) fn finish(self) -> Plan {
         self.plan
     }
 
@@ -122,7 +124,7 @@ impl<'a> Walk<'a> {
             "datasection" => self.section(&entry.value(0)),
             "componentids" => {
                 for id in filled(entry) {
-                    if !self.plan.component_ids.iter().any(|own| own.eq_ignore_ascii_case(&id)) {
+                    if self.seen.insert(("component", id.to_lowercase())) {
                         self.plan.component_ids.push(id.into_owned());
                     }
                 }
@@ -155,7 +157,7 @@ impl<'a> Walk<'a> {
             return;
         };
         // Two sections may copy one list; its lines are the same both times.
-        if !self.walked.insert(format!("copyfiles {}", list.name().to_lowercase())) {
+        if !self.seen.insert(("list", list.name().to_lowercase())) {
             return;
         }
         for entry in list.entries() {
@@ -169,7 +171,7 @@ impl<'a> Walk<'a> {
 
     fn copy_inf(&mut self, value: &str, line: u32) {
         match path::clean(&[value]) {
-            Some(path) if self.plan.inf_files.contains(&path) => {}
+            Some(path) if !self.seen.insert(("inf", path.to_lowercase())) => {}
             Some(path) => self.plan.inf_files.push(path),
             None => self.refuse(value, line),
         }
@@ -187,6 +189,9 @@ impl<'a> Walk<'a> {
 
     fn service(&mut self, entry: Entry<'_>) {
         let (name, flags, section) = (entry.value(0), entry.value(1), entry.value(2));
+        if !self.seen.insert(("service", format!("{name},{flags},{section}").to_lowercase())) {
+            return;
+        }
         let mut service = Service {
             name: name.clone().into_owned(),
             start_type: None,
@@ -208,16 +213,14 @@ impl<'a> Walk<'a> {
                 self.warn("service_section_missing", entry.line(), text);
             }
         }
-        if !self.plan.services.contains(&service) {
-            self.plan.services.push(service);
-        }
+        self.plan.services.push(service);
     }
 
     /// `SoftwareBinary = %13%\setup.exe`: DIRID 13 is the folder of the package. Other folders hold what was copied.
     fn software(&mut self, value: &str, line: u32) {
         let inside = value.strip_prefix("%13%").unwrap_or(value);
         let name = inside.rsplit(['\\', '/']).next().unwrap_or_default();
-        let known = self.files.keys().any(|path| path.rsplit('/').next() == Some(&name.to_lowercase()));
+        let known = self.seen.contains(&("file", name.to_lowercase()));
         if !known && inside.len() != value.len() {
             self.file(name, false, line);
         }
@@ -232,7 +235,11 @@ impl<'a> Walk<'a> {
             Ok(file) => match self.files.get(&file.path.to_lowercase()) {
                 Some(&known) => self.plan.files[known].optional &= optional,
                 None => {
-                    self.plan.diagnostics.append(&mut findings);
+                    let name = file.path.rsplit('/').next().unwrap_or_default().to_lowercase();
+                    self.seen.insert(("file", name));
+                    if self.plan.diagnostics.len() < FINDINGS_MAX {
+                        self.plan.diagnostics.append(&mut findings);
+                    }
                     self.files.insert(file.path.to_lowercase(), self.plan.files.len());
                     self.plan.files.push(file);
                 }

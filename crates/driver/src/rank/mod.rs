@@ -127,7 +127,7 @@ mod tests {
             check(&exact, state, Some(0x80FF_0000));
             check(&Device { nt_section: false, ..exact.clone() }, state, Some(0xC0FF_0000));
         }
-        check(&Device { feature_score: 0x0A, ..exact.clone() }, Trusted, Some(0x000A_0000));
+        check(&Device { feature_score: 0x0A, ..exact }, Trusted, Some(0x000A_0000));
         // The second hardware id of the device against a compatible id of the INF.
         check(&line("PCI\\OTHER", &["PCI\\A"]), Trusted, Some(0x00FF_1001));
         check(&line("PCI\\OTHER", &[]), Trusted, None);

@@ -35,8 +35,8 @@ fn what_windows_cannot_hold_is_told() {
     std::os::unix::fs::symlink("..", rig.path().join("up")).unwrap();
     let folder = rig.folder();
     assert_eq!(folder.paths().len(), 4, "links are left out");
-    let mut found: Vec<_> =
-        folder.diagnostics().iter().map(|finding| (finding.code, finding.file.as_str())).collect();
+    let findings = folder.diagnostics();
+    let mut found: Vec<_> = findings.iter().map(|finding| (finding.code, finding.file.as_str())).collect();
     found.sort_unstable();
     assert_eq!(
         found,
@@ -48,6 +48,13 @@ fn what_windows_cannot_hold_is_told() {
         ]
     );
     assert_eq!(find_infs(&folder), ["A.INF", "a.inf"]);
+    rig.write("sub/aux", b"5");
+    let folder = rig.folder();
+    assert_eq!(folder.diagnostics().len(), found.len() + 1);
+    let [finding] = &folder.folder("sub").unwrap().diagnostics()[..] else {
+        panic!("one lies in the sub-folder")
+    };
+    assert_eq!((finding.code, finding.file.as_str()), ("name_not_windows", "aux"));
 }
 
 #[test]

@@ -100,6 +100,18 @@ fn each_verdict_has_its_finding() {
     check(|rig| resign(rig, &two), SignatureState::Trusted, &["catalog_missing"]);
 }
 
+/// Anybody can make an unsigned catalog that lists whatever lies there.
+#[test]
+fn an_unsigned_catalog_vouches_for_nothing() {
+    let text = inf("").replace("CatalogFile=", "CatalogFile.NTx86=old.cat\r\nCatalogFile.NTamd64=");
+    let rig = Rig::signed(&text);
+    rig.write("net.sys", b"changed");
+    rig.write("old.cat", &Catalog::new(2).file("net.sys", b"changed").build());
+    let driver = rig.analyze("net.inf").unwrap();
+    assert_eq!(driver.signature.state, SignatureState::PayloadNotCovered);
+    assert_eq!(payload(&driver), ["net.cat", "net.inf+", "net.sys:amd64-", "old.cat"]);
+}
+
 #[test]
 fn a_changed_catalog_is_broken() {
     let rig = Rig::signed(&inf(""));
@@ -158,6 +170,33 @@ fn a_driver_for_no_platform_and_one_that_is_not_there() {
         let error = rig.analyze(name).unwrap_err();
         assert!(matches!(error, AnalysisError::Unreadable { .. }) && error.win32() == 2, "{name}");
     }
+}
+
+/// Files that were made to take long or to fill the memory are refused, or say a bounded number of things.
+#[test]
+fn what_never_ends_is_cut() {
+    let many = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
+    let models = many(140_000, &|n| format!("D=I,PCI\\{n}\n"));
+    let head = inf("").replace("CatalogFile=net.cat\r\n", "");
+    refused(&head.replace("[Net_Install.NT]", &format!("{models}[Net_Install.NT]")), 13, "too_many_devices");
+    let models = many(300_000, &|n| format!("D=I,PCI\\{n}\n"));
+    refused(
+        &head.replace("[Net_Install.NT]", &format!("{models}[Net_Install.NT]")),
+        13,
+        "inf_too_many_entries",
+    );
+    // Each pair of the two would be a line.
+    let (manufacturers, models) =
+        (many(2_000, &|_| "P=M,NTamd64\n".to_owned()), many(2_000, &|_| "D=I,A\n".to_owned()));
+    let square = head.replace("%V%=M,NTamd64\r\n", &manufacturers).replace("[Net_Install.NT]", &models);
+    refused(&square, 13, "too_many_devices");
+    let services = many(50_000, &|n| format!("AddService=s{n},,S\n"));
+    let files = many(50_000, &|n| format!("f{n}.sys\n"));
+    let text =
+        head.replace("AddService=net", &format!("{services}AddService=net")).replace("net.sys\r\n", &files);
+    let driver = Rig::new(&[("a.inf", text.as_bytes())]).analyze("a.inf").unwrap();
+    assert_eq!(driver.payload.iter().filter(|file| !file.present).count(), 50_000);
+    assert!((200..1000).contains(&driver.diagnostics.len()), "{}", driver.diagnostics.len());
 }
 
 #[test]

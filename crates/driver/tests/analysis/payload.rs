@@ -220,6 +220,23 @@ fn copied_inf_files_bring_their_own() {
     assert_eq!(found, ["no_catalog", "payload_missing"], "{:?}", driver.diagnostics);
 }
 
+/// A file that the driver shares with an INF that it copies is judged by the driver's own catalog.
+#[test]
+fn a_copied_inf_vouches_for_nothing_of_the_driver() {
+    let tables = "[SourceDisksNames]\n1=d\n[SourceDisksFiles]\np.sys=1\n";
+    let named =
+        |inf: String, catalog: &str| inf.replace("Provider=P", &format!("Provider=P\nCatalogFile={catalog}"));
+    let child = named(text("NTx86 NTamd64", &format!("[I]\nCopyFiles=@p.sys\n{tables}")), "c.cat");
+    let rest = format!("[I.NTx86]\nCopyINF=c.inf\n[I]\nCopyFiles=@p.sys\n{tables}");
+    let parent = named(text("NTx86 NTamd64", &rest), "d.cat");
+    let rig = Rig::new(&[("d.inf", parent.as_bytes()), ("c.inf", child.as_bytes()), ("p.sys", b"changed")]);
+    rig.sign("d.cat", &["d.inf"]);
+    rig.sign("c.cat", &["c.inf", "p.sys"]);
+    let driver = rig.analyze("d.inf").unwrap();
+    assert_eq!(driver.signature.state, driver::SignatureState::PayloadNotCovered);
+    assert_eq!(payload(&driver), ["c.cat:x86", "c.inf:x86+", "d.cat", "d.inf+", "p.sys:x86,amd64-"]);
+}
+
 #[test]
 fn inf_files_that_copy_each_other_end() {
     let copies = |name: &str| text("NTamd64", &format!("[I]\nCopyINF={name}\n"));
