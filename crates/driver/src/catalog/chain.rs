@@ -1,4 +1,5 @@
-//! From a signer's certificate to a configured root.
+//! From a signer's certificate to a configured root: names, keys, validity, the right to issue. Name constraints and
+//! policies play no part; no signer of drivers has been seen with either.
 
 use jiff::Timestamp;
 
