@@ -4,11 +4,17 @@
 //! a driver pack of thousands of files in one folder never ends. So the directory is read here, and each folder is
 //! shown to the crate as a cabinet of its own with one file in it, which is read once.
 
+mod alone;
+mod one_file;
+
 use std::io::{self, Read, Seek, SeekFrom};
 
+pub(super) use one_file::OneFile;
+
+use super::ArchiveError;
 use super::name::shown;
 use super::output::Sink;
-use super::{ArchiveError, Limits};
+use alone::{ALONE_NAME, Alone};
 
 /// Unpacks the cabinet into `sink`, folder by folder, each file in the order of its data.
 pub(super) fn read(mut reader: impl Read + Seek, sink: &mut impl Sink) -> Result<(), ArchiveError> {
@@ -201,147 +207,4 @@ fn u16_at(bytes: &[u8], at: usize) -> u16 {
 
 fn u32_at(bytes: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
-}
-
-/// One folder as a cabinet of its own: a header, one folder, one file from the folder's start without end, and
-/// behind it the bytes of the real cabinet.
-struct Alone<'a, R> {
-    head: Vec<u8>,
-    position: u64,
-    real: &'a mut R,
-}
-
-/// The name of the one file.
-const ALONE_NAME: &str = "f";
-const ALONE_HEAD_BYTES: u32 = 36 + 4 + 8 + 16 + 2;
-
-impl<'a, R: Read + Seek> Alone<'a, R> {
-    fn new(folder: &Folder, block_reserve_bytes: u8, real: &'a mut R) -> Result<Self, ArchiveError> {
-        let data_offset = folder.data_offset.checked_add(ALONE_HEAD_BYTES).ok_or_else(|| {
-            ArchiveError::Damaged("a folder of the cabinet begins behind its end".to_owned())
-        })?;
-        let files_offset = ALONE_HEAD_BYTES - 16 - 2;
-        let mut head = Vec::with_capacity(ALONE_HEAD_BYTES as usize);
-        head.extend_from_slice(b"MSCF");
-        for field in [0, ALONE_HEAD_BYTES, 0, files_offset, 0] {
-            head.extend_from_slice(&field.to_le_bytes());
-        }
-        head.extend_from_slice(&[3, 1]);
-        for field in [1_u16, 1, FLAG_RESERVE, 0, 0, 0] {
-            head.extend_from_slice(&field.to_le_bytes());
-        }
-        head.extend_from_slice(&[0, block_reserve_bytes]);
-        head.extend_from_slice(&data_offset.to_le_bytes());
-        head.extend_from_slice(&folder.blocks.to_le_bytes());
-        head.extend_from_slice(&folder.compression.to_le_bytes());
-        head.extend_from_slice(&u32::MAX.to_le_bytes());
-        head.extend_from_slice(&[0; 12]);
-        head.extend_from_slice(b"f\0");
-        Ok(Self { head, position: 0, real })
-    }
-
-    fn head_bytes(&self) -> u64 {
-        self.head.len() as u64
-    }
-}
-
-impl<R: Read + Seek> Read for Alone<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = if self.position < self.head_bytes() {
-            let start = usize::try_from(self.position).expect("the head is short");
-            let read = (&self.head[start..]).read(buffer)?;
-            if start + read == self.head.len() {
-                self.real.seek(SeekFrom::Start(0))?;
-            }
-            read
-        } else {
-            self.real.read(buffer)?
-        };
-        self.position += read as u64;
-        Ok(read)
-    }
-}
-
-impl<R: Read + Seek> Seek for Alone<'_, R> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::Current(by) => self.position.checked_add_signed(by),
-            SeekFrom::End(by) => {
-                let end = self.real.seek(SeekFrom::End(0))? + self.head_bytes();
-                self.position = end;
-                end.checked_add_signed(by)
-            }
-        };
-        let position = position.ok_or(io::ErrorKind::InvalidInput)?;
-        // Blocks lie one behind the other: a seek to where the reader is would only empty its buffer.
-        if position != self.position {
-            if position >= self.head_bytes() {
-                self.real.seek(SeekFrom::Start(position - self.head_bytes()))?;
-            }
-            self.position = position;
-        }
-        Ok(position)
-    }
-}
-
-/// Keeps the first file whose name ends with a suffix.
-pub(super) struct OneFile {
-    suffix: String,
-    bytes_max: u64,
-    limits: Limits,
-    content: Option<Vec<u8>>,
-    skipped: u64,
-}
-
-impl OneFile {
-    pub(super) fn new(suffix: &str, bytes_max: u64) -> Self {
-        let suffix = suffix.to_ascii_lowercase();
-        Self { suffix, bytes_max, limits: Limits::default(), content: None, skipped: 0 }
-    }
-
-    pub(super) fn into_content(self) -> Option<Vec<u8>> {
-        self.content
-    }
-
-    fn too_long(&self) -> ArchiveError {
-        ArchiveError::Limit { what: "bytes in one file", limit: self.bytes_max }
-    }
-}
-
-impl Sink for OneFile {
-    fn file(&mut self, name: &str) -> Result<bool, ArchiveError> {
-        let wanted = self.content.is_none() && name.to_ascii_lowercase().ends_with(&self.suffix);
-        if wanted {
-            self.content = Some(Vec::new());
-        }
-        Ok(wanted)
-    }
-
-    fn data(&mut self, data: &[u8]) -> Result<(), ArchiveError> {
-        let content = self.content.as_mut().expect("data follows a wanted file");
-        content.extend_from_slice(data);
-        if content.len() as u64 > self.bytes_max { Err(self.too_long()) } else { Ok(()) }
-    }
-
-    fn end(&mut self) -> Result<(), ArchiveError> {
-        Ok(())
-    }
-
-    fn folder(&mut self, _: &str) -> Result<(), ArchiveError> {
-        Ok(())
-    }
-
-    fn skipped(&mut self, bytes: u64) -> Result<(), ArchiveError> {
-        self.skipped += bytes;
-        if self.skipped > self.bytes_max { Err(self.too_long()) } else { Ok(()) }
-    }
-
-    fn declared(&mut self, _: u64, _: u64) -> Result<(), ArchiveError> {
-        Ok(())
-    }
-
-    fn limits(&self) -> &Limits {
-        &self.limits
-    }
 }
