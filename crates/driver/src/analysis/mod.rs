@@ -31,6 +31,8 @@ mod payload;
 mod signature;
 mod walk;
 
+use std::mem::take;
+
 use aws_lc_rs::digest::{Context, SHA256};
 
 pub use error::{AnalysisError, FolderError};
@@ -38,7 +40,7 @@ pub use folder::{Folder, FolderLimits};
 pub use models::DEVICES_MAX;
 
 use crate::catalog::Trust;
-use crate::inf::{Inf, Version, check_models};
+use crate::inf::{DriverVer, Inf, Version, check_models};
 use crate::install::choose;
 use crate::platform::{self, PLATFORMS};
 use crate::{Diagnostic, DriverFacts, DriverKind, Severity};
@@ -59,41 +61,19 @@ pub fn find_infs(folder: &Folder) -> Vec<String> {
 pub fn analyze(folder: &Folder, inf: &str, trust: &Trust) -> Result<DriverFacts, AnalysisError> {
     let file = OpenInf::open(folder, inf, trust)?;
     let mut diagnostics = file.diagnostics.clone();
-    let is_error = |finding: &Diagnostic| finding.severity == Severity::Error;
-    let readable = if diagnostics.iter().any(is_error) { Ok(()) } else { installable(&file) };
-    let read = readable.and_then(|()| Models::read(&file.inf, &mut diagnostics));
-    let models = read.unwrap_or_else(|reason| {
-        diagnostics.push(reason);
-        Models::default()
-    });
-    if diagnostics.iter().any(is_error) {
-        return Err(AnalysisError::Invalid { diagnostics: named(diagnostics, &file.path) });
-    }
-    let kind = kind(&file, &models);
-    let platforms = match kind {
-        DriverKind::Primitive => primitive_platforms(&file.inf),
-        _ => platform::supported(&models.sections),
-    };
-    if platforms.is_empty() {
-        return Err(AnalysisError::NoSupportedPlatform { diagnostics: named(diagnostics, &file.path) });
-    }
+    let Usable { models, kind, platforms } = usable(&file, &mut diagnostics)?;
     let content = folder.content()?;
     let found = payload::collect(folder, &file, trust)?;
     let signature = file.catalogs.signature(&found, &mut diagnostics);
     diagnostics.extend(found.diagnostics);
     diagnostics.extend(folder.diagnostics());
-    let own = file.version.driver_ver.clone().filter(|own| own.date.is_some() || own.version.is_some());
-    let driver_ver = own.or_else(|| models.driver_ver.clone()).or_else(|| file.version.driver_ver.clone());
-    let written = driver_ver.as_ref();
+    let written = driver_ver(&file, &models);
     Ok(DriverFacts {
         id: driver_id(&content.hash, &file.path),
         content,
-        class: file.version.class.clone(),
-        class_guid: file.version.class_guid.clone(),
-        provider: file.version.provider.clone(),
-        date: written.and_then(|own| own.date),
-        version: written.and_then(|own| own.version),
-        version_text: written.map(|own| own.version_text.clone()).unwrap_or_default(),
+        date: written.as_ref().and_then(|own| own.date),
+        version: written.as_ref().and_then(|own| own.version),
+        version_text: written.map(|own| own.version_text).unwrap_or_default(),
         kind,
         signature,
         boot_start: file.version.boot_critical || found.starts_at_boot,
@@ -104,8 +84,49 @@ pub fn analyze(folder: &Folder, inf: &str, trust: &Trust) -> Result<DriverFacts,
         payload: found.files,
         component_ids: found.component_ids,
         diagnostics: named(diagnostics, &file.path),
+        class: file.version.class,
+        class_guid: file.version.class_guid,
+        provider: file.version.provider,
         inf_file: file.path,
     })
+}
+
+/// What makes an INF file a driver that somebody can install.
+struct Usable {
+    models: Models,
+    kind: DriverKind,
+    /// Not empty.
+    platforms: Vec<String>,
+}
+
+/// Errors: invalid, or for no known platform; with the findings so far.
+fn usable(file: &OpenInf, diagnostics: &mut Vec<Diagnostic>) -> Result<Usable, AnalysisError> {
+    let is_error = |finding: &Diagnostic| finding.severity == Severity::Error;
+    let readable = if diagnostics.iter().any(is_error) { Ok(()) } else { installable(file) };
+    let read = readable.and_then(|()| Models::read(&file.inf, diagnostics));
+    let models = read.unwrap_or_else(|reason| {
+        diagnostics.push(reason);
+        Models::default()
+    });
+    if diagnostics.iter().any(is_error) {
+        return Err(AnalysisError::Invalid { diagnostics: named(take(diagnostics), &file.path) });
+    }
+    let kind = kind(file, &models);
+    let platforms = match kind {
+        DriverKind::Primitive => primitive_platforms(&file.inf),
+        _ => platform::supported(&models.sections),
+    };
+    if platforms.is_empty() {
+        return Err(AnalysisError::NoSupportedPlatform { diagnostics: named(take(diagnostics), &file.path) });
+    }
+    Ok(Usable { models, kind, platforms })
+}
+
+/// The driver's own DriverVer; that of an install section where the driver's says nothing.
+fn driver_ver(file: &OpenInf, models: &Models) -> Option<DriverVer> {
+    let own = file.version.driver_ver.as_ref();
+    let filled = own.filter(|own| own.date.is_some() || own.version.is_some());
+    filled.or(models.driver_ver.as_ref()).or(own).cloned()
 }
 
 /// An INF file that was read, with its catalogs.

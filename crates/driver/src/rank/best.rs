@@ -17,8 +17,8 @@ pub struct Candidate<'a> {
     pub date: Option<DriverDate>,
     /// The version of DriverVer.
     pub version: Option<DriverVersion>,
-    /// Its models sections; those that cannot matter to the device may be left without devices only if the section holds
-    /// others (an empty section says that the system is not supported).
+    /// All its models sections, those of one line together: each may be the one that applies. Devices with none of the ids
+    /// that are asked for may be left out.
     pub models: &'a [ModelsFacts],
     /// The ids of the software components that it adds.
     pub component_ids: &'a [String],
