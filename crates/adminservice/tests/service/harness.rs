@@ -102,7 +102,7 @@ impl Service {
     /// Works as a running site does, until the service is dropped.
     pub(crate) fn run_workers(&self) {
         let (site, stop) = (self.site.clone(), self.stop.clone());
-        tokio::spawn(async move { site.run_workers(stop).await.unwrap() });
+        tokio::spawn(async move { Box::pin(site.run_workers(stop)).await.unwrap() });
     }
 
     /// Sends a request exactly as written, as a script's request line is, with Basic credentials of `user`.

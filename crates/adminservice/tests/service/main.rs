@@ -3,8 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 mod clients;
+mod driver_files;
+mod driver_imports;
+mod drivers;
 mod golden;
+mod golden_drivers;
 mod harness;
 mod haulier_classes;
 mod life;
+mod package_content;
 mod request_lines;
