@@ -91,17 +91,14 @@ pub struct Limits {
     pub file_bytes_max: u64,
     /// Bytes of all unpacked files.
     pub total_bytes_max: u64,
-    /// Unpacked bytes for each byte of the archive, once [`Limits::RATIO_FREE_BYTES`] are unpacked.
+    /// Unpacked bytes for each byte of the archive, once `ratio_free_bytes` are unpacked.
     pub ratio_max: u64,
+    /// Up to here the ratio is not looked at: small archives of empty pages are no attack.
+    pub ratio_free_bytes: u64,
     /// Bytes of an entry's whole name. One component has at most 255 in any case, as file systems do.
     pub name_bytes_max: usize,
     /// Folders below each other.
     pub depth_max: usize,
-}
-
-impl Limits {
-    /// Below this many unpacked bytes the ratio is not looked at: small archives of empty pages are no attack.
-    pub const RATIO_FREE_BYTES: u64 = 64 << 20;
 }
 
 impl Default for Limits {
@@ -111,6 +108,7 @@ impl Default for Limits {
             file_bytes_max: 16 << 30,
             total_bytes_max: 64 << 30,
             ratio_max: 200,
+            ratio_free_bytes: 64 << 20,
             name_bytes_max: 1024,
             depth_max: 32,
         }

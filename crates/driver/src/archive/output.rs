@@ -45,7 +45,7 @@ impl<'a> Budget<'a> {
         archive_bytes: u64,
         progress: &'a mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Self {
-        let by_ratio = archive_bytes.saturating_mul(limits.ratio_max).max(Limits::RATIO_FREE_BYTES);
+        let by_ratio = archive_bytes.saturating_mul(limits.ratio_max).max(limits.ratio_free_bytes);
         Self {
             limits,
             total_bytes_max: limits.total_bytes_max.min(by_ratio),

@@ -219,8 +219,10 @@ fn limits_hold_for_what_comes_and_not_only_for_what_is_declared() {
         );
         check_refused(bytes, &Limits { depth_max: 2, ..limits }, "archive_limit", "folders below");
     }
-    // 80 MiB of zeros in some hundred KiB.
-    let bomb = zip_of(CompressionMethod::Deflated, &[("zeros", vec![0; 80 << 20])]);
+    // 2 MiB of zeros in some KiB; with the default they are below what the ratio looks at.
+    let bomb = zip_of(CompressionMethod::Deflated, &[("zeros", vec![0; 2 << 20])]);
+    assert_eq!(unpack_bytes(&bomb, &limits).0.unwrap().bytes, 2 << 20);
+    let limits = Limits { ratio_free_bytes: 1 << 20, ..limits };
     let ratio = "200 unpacked bytes for each byte of the archive";
     check_refused(&bomb, &limits, "archive_limit", ratio);
     // The same, and its directory claims one byte.
