@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 
 use super::findings::Findings;
-use super::limits::{FIELD_CHARS, VALUE_BYTES_MAX};
+use super::limits::{ADDED_BYTES_MAX, FIELD_CHARS, VALUE_BYTES_MAX};
+use super::strings::Piece;
 use super::value::folded;
 use super::{Entry, Inf};
+use crate::Place;
 
 /// Looks at every entry once.
 pub(super) fn check(inf: &Inf, findings: &mut Findings) {
@@ -14,12 +16,17 @@ pub(super) fn check(inf: &Inf, findings: &mut Findings) {
             format!("the string {key} is defined again; the first definition counts")
         });
     }
-    let mut reported = HashSet::new();
+    let (mut reported, mut added) = (HashSet::new(), 0);
     for section in inf.sections() {
         for entry in section.entries() {
             check_length(entry, findings);
             if !section.span.literal {
-                check_tokens(inf, entry, &mut reported, findings);
+                added += check_tokens(inf, entry, &mut reported, findings);
+            }
+            if added > ADDED_BYTES_MAX {
+                let text = format!("replacing the strings would add more than {ADDED_BYTES_MAX} bytes");
+                findings.error("inf_too_much_text", entry.line(), text);
+                return;
             }
         }
     }
@@ -35,23 +42,44 @@ fn check_length(entry: Entry<'_>, findings: &mut Findings) {
     }
 }
 
-fn check_tokens<'a>(inf: &'a Inf, entry: Entry<'a>, reported: &mut HashSet<String>, findings: &mut Findings) {
-    let place = entry.place();
+/// Returns how many bytes replacing the strings adds.
+fn check_tokens<'a>(
+    inf: &'a Inf,
+    entry: Entry<'a>,
+    reported: &mut HashSet<String>,
+    findings: &mut Findings,
+) -> usize {
+    let (place, mut added) = (entry.place(), 0);
     for field in entry.raw_values().chain([entry.raw_key()]) {
         if !field.contains('%') {
             continue;
         }
-        for key in inf.strings().unknown(field) {
-            if reported.insert(folded(key).into_owned()) {
-                findings.warning("inf_string_unknown", place.line, place.column, || {
-                    format!("no Strings section defines %{key}%; it stays as it is")
-                });
-            }
+        let (mut bytes, mut replaced) = (0, false);
+        for piece in inf.strings().pieces(field) {
+            bytes += match &piece {
+                Piece::Text(text) => text.len(),
+                Piece::String(_, value) => value.len(),
+                Piece::Unknown(token) => {
+                    report_unknown(token.trim_matches('%'), place, reported, findings);
+                    token.len()
+                }
+            };
+            replaced |= matches!(piece, Piece::String(..));
         }
-        if inf.strings().expanded_bytes(field) > VALUE_BYTES_MAX.max(field.len()) {
+        if replaced && bytes > VALUE_BYTES_MAX {
             findings.warning("inf_value_too_long", place.line, place.column, || {
                 format!("with its strings replaced a value has more than {VALUE_BYTES_MAX} bytes")
             });
         }
+        added += bytes.min(VALUE_BYTES_MAX).saturating_sub(field.len());
+    }
+    added
+}
+
+fn report_unknown(key: &str, place: Place, reported: &mut HashSet<String>, findings: &mut Findings) {
+    if reported.insert(folded(key).into_owned()) {
+        findings.warning("inf_string_unknown", place.line, place.column, || {
+            format!("no Strings section defines %{key}%; it stays as it is")
+        });
     }
 }

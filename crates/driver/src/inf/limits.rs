@@ -13,8 +13,19 @@ pub const SECTIONS_MAX: usize = 1 << 16;
 pub const ENTRIES_MAX: usize = 1 << 18;
 /// Values of a file, all entries together.
 pub const FIELDS_MAX: usize = 1 << 20;
+/// Languages with a Strings section.
+pub const LANGUAGES_MAX: usize = 256;
+/// Descriptions, install sections and ids in the models lines that the manufacturer lines reach, each as often as it
+/// is reached.
+pub const MODELS_VALUES_MAX: usize = 1 << 18;
+/// Bytes of a decoration. The longest that means something has about 50.
+pub const DECORATION_BYTES_MAX: usize = 64;
+/// Entries of a section of a txtsetup.oem.
+pub const OEM_ENTRIES_MAX: usize = 256;
 /// Bytes of one value after its strings are replaced, if that made it longer.
 pub const VALUE_BYTES_MAX: usize = 16 << 10;
+/// Bytes that replacing strings may add to all values of a file together.
+pub const ADDED_BYTES_MAX: usize = 32 << 20;
 /// Bytes of a section's name after its strings are replaced, if that made it longer.
 pub const NAME_BYTES_MAX: usize = 1 << 10;
 /// Findings of one code that are kept: a file with one bad habit has it in each of its lines.

@@ -13,6 +13,9 @@
 //! |---|---|---|
 //! | `inf_too_large` | error | more bytes than [`limits::FILE_BYTES_MAX`]; nothing was read |
 //! | `inf_too_many_lines`, `inf_too_many_sections`, `inf_too_many_entries`, `inf_too_many_fields` | error | the limit of that name; reading stopped there |
+//! | `inf_too_many_models` | error | the manufacturer lines reach more than [`limits::MODELS_VALUES_MAX`]; the rest of them is left out |
+//! | `inf_too_much_text` | error | replacing strings adds more than [`limits::ADDED_BYTES_MAX`]: made to fill memory |
+//! | `inf_too_many_languages` | warning | Strings sections after those of [`limits::LANGUAGES_MAX`] languages define none |
 //! | `inf_line_too_long` | warning | a line over [`limits::LINE_BYTES_MAX`] was left out |
 //! | `inf_field_long`, `inf_section_name_long` | warning | longer than Windows documents |
 //! | `inf_value_too_long` | warning | its strings replaced, it would pass [`limits::VALUE_BYTES_MAX`]; the rest stays unreplaced |
@@ -44,7 +47,7 @@
 //! | `driver_version_invalid` | warning | counts as 0.0.0.0 |
 //! | `catalog_name_invalid` | warning | a catalog that is not a plain file name |
 //! | `catalog_platform_unknown` | note | `CatalogFile.` with a platform nobody knows |
-//! | `manufacturer_without_models` | warning | a manufacturer line that names no models section |
+//! | `manufacturer_without_models` | warning | a manufacturer line that names no models section, or one with a name longer than Windows can hold |
 //! | `decoration_invalid` | warning | a decoration that Windows cannot read |
 //! | `decoration_template` | warning | `NT$ARCH$`, unfilled by a build |
 //! | `models_missing` | warning | a decorated models section that is not there; counts as empty |
@@ -127,7 +130,7 @@ impl Inf {
             fields: lexed.fields,
             sections: Vec::new(),
             by_name: HashMap::new(),
-            strings: strings::Tables::collect(&lexed.sections),
+            strings: strings::Tables::collect(&lexed.sections, &mut findings),
             diagnostics: Vec::new(),
         };
         inf.merge(&lexed.sections, &mut findings);

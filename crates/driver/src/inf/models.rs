@@ -1,8 +1,12 @@
 //! `[Manufacturer]`, and the models sections that it names.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use super::limits::{DESCRIPTION_CHARS, DEVICE_ID_CHARS};
+use super::findings::Findings;
+use super::limits::{
+    DECORATION_BYTES_MAX, DESCRIPTION_CHARS, DEVICE_ID_CHARS, MODELS_VALUES_MAX, SECTION_NAME_CHARS,
+};
 use super::{Decoration, Entry, Inf};
 use crate::Diagnostic;
 
@@ -13,7 +17,8 @@ pub struct ManufacturerLine {
     pub manufacturer: String,
     /// The models section without a decoration.
     pub models_base: String,
-    /// The decorations as written, in order; those that Windows cannot read are kept.
+    /// The decorations as written, in order; those that Windows cannot read are kept, up to
+    /// [`DECORATION_BYTES_MAX`].
     pub decorations: Vec<String>,
     /// Its line, from 1.
     pub line: u32,
@@ -40,11 +45,28 @@ impl ManufacturerLine {
     }
 }
 
-/// The lines of `[Manufacturer]` that name a models section.
+/// The lines of `[Manufacturer]` that name a models section; as many as reach [`MODELS_VALUES_MAX`] values, so that whoever
+/// reads them all needs memory in proportion to that.
 #[must_use]
 pub fn manufacturers(inf: &Inf) -> Vec<ManufacturerLine> {
-    let lines = inf.section("manufacturer").into_iter().flat_map(|section| section.entries());
-    lines.filter_map(manufacturer_line).collect()
+    let mut reached = 0;
+    let lines = entries_of(inf, "manufacturer").filter_map(manufacturer_line);
+    lines.take_while(|line| fits_models(inf, line, &mut reached)).collect()
+}
+
+fn entries_of<'a>(inf: &'a Inf, section: &str) -> impl Iterator<Item = Entry<'a>> {
+    inf.section(section).into_iter().flat_map(|section| section.entries())
+}
+
+/// Counts what a line reaches; `false` if that is too much.
+fn fits_models(inf: &Inf, line: &ManufacturerLine, reached: &mut usize) -> bool {
+    for section in line.sections() {
+        *reached += 1 + inf.section(&section.name).map_or(0, |section| section.weight());
+        if *reached > MODELS_VALUES_MAX {
+            return false;
+        }
+    }
+    true
 }
 
 fn manufacturer_line(entry: Entry<'_>) -> Option<ManufacturerLine> {
@@ -52,8 +74,9 @@ fn manufacturer_line(entry: Entry<'_>) -> Option<ManufacturerLine> {
     // In the old form, without a key, the one name is both.
     let manufacturer = entry.key().unwrap_or_else(|| entry.value(0));
     let manufacturer = shortened(manufacturer).into_owned();
-    let decorations = entry.values().skip(1).filter(|text| !text.is_empty()).map(Cow::into_owned).collect();
-    (!models_base.is_empty()).then(|| ManufacturerLine {
+    let decorations = entry.values().skip(1).filter(|text| (1..=DECORATION_BYTES_MAX).contains(&text.len()));
+    let decorations = decorations.map(Cow::into_owned).collect();
+    names_section(&models_base).then(|| ManufacturerLine {
         manufacturer,
         models_base,
         decorations,
@@ -80,8 +103,7 @@ pub struct ModelLine<'a> {
 /// that Windows cannot hold, are left out: [`check_models`] tells of them.
 #[must_use]
 pub fn models<'a>(inf: &'a Inf, section: &str) -> Vec<ModelLine<'a>> {
-    let entries = inf.section(section).into_iter().flat_map(|section| section.entries());
-    entries.filter_map(model_line).collect()
+    entries_of(inf, section).filter_map(model_line).collect()
 }
 
 fn model_line(entry: Entry<'_>) -> Option<ModelLine<'_>> {
@@ -89,13 +111,17 @@ fn model_line(entry: Entry<'_>) -> Option<ModelLine<'_>> {
     let mut ids = entry.values().skip(1);
     let hardware_id = ids.next().filter(|id| fits(id)).unwrap_or_default();
     let compatible_ids = ids.filter(|id| !id.is_empty() && fits(id)).collect();
-    (!install_section.is_empty()).then(|| ModelLine {
+    names_section(&install_section).then(|| ModelLine {
         description,
         install_section,
         hardware_id,
         compatible_ids,
         line: entry.line(),
     })
+}
+
+fn names_section(name: &str) -> bool {
+    !name.is_empty() && (name.len() <= SECTION_NAME_CHARS || name.chars().count() <= SECTION_NAME_CHARS)
 }
 
 fn fits(id: &str) -> bool {
@@ -113,9 +139,8 @@ fn shortened(text: Cow<'_, str>) -> Cow<'_, str> {
 /// [`FINDINGS_MAX`](super::limits::FINDINGS_MAX) findings.
 #[must_use]
 pub fn check_models(inf: &Inf) -> Vec<Diagnostic> {
-    let mut findings = super::findings::Findings::default();
-    let mut seen = std::collections::HashSet::new();
-    for entry in inf.section("manufacturer").into_iter().flat_map(|section| section.entries()) {
+    let (mut findings, mut seen, mut reached) = (Findings::default(), HashSet::new(), 0);
+    for entry in entries_of(inf, "manufacturer") {
         let Some(line) = manufacturer_line(entry) else {
             let place = entry.place();
             findings.warning("manufacturer_without_models", place.line, place.column, || {
@@ -123,29 +148,38 @@ pub fn check_models(inf: &Inf) -> Vec<Diagnostic> {
             });
             continue;
         };
-        for text in line.decorations.iter().filter(|text| Decoration::parse(text).is_none()) {
-            let template = text.contains('$');
-            let code = if template { "decoration_template" } else { "decoration_invalid" };
-            findings.warning(code, line.line, 1, || format!("Windows cannot read the decoration {text:?}"));
+        if !fits_models(inf, &line, &mut reached) {
+            let text =
+                format!("models lines with over {MODELS_VALUES_MAX} values in all are not read to the end");
+            findings.error("inf_too_many_models", line.line, text);
+            break;
         }
+        check_decorations(&line, &mut findings);
         for named in line.sections() {
-            let Some(section) = inf.section(&named.name) else {
-                if named.decoration.is_some() {
+            match inf.section(&named.name) {
+                Some(section) if seen.insert(section.name()) => {
+                    section.entries().for_each(|entry| check_model(entry, &mut findings));
+                }
+                None if named.decoration.is_some() => {
                     findings.warning("models_missing", line.line, 1, || {
                         format!("the models section {:?} is not there; it counts as empty", named.name)
                     });
                 }
-                continue;
-            };
-            if seen.insert(section.name()) {
-                section.entries().for_each(|entry| check_model(entry, &mut findings));
+                _ => {}
             }
         }
     }
     findings.into_vec()
 }
 
-fn check_model(entry: Entry<'_>, findings: &mut super::findings::Findings) {
+fn check_decorations(line: &ManufacturerLine, findings: &mut Findings) {
+    for text in line.decorations.iter().filter(|text| Decoration::parse(text).is_none()) {
+        let code = if text.contains('$') { "decoration_template" } else { "decoration_invalid" };
+        findings.warning(code, line.line, 1, || format!("Windows cannot read the decoration {text:?}"));
+    }
+}
+
+fn check_model(entry: Entry<'_>, findings: &mut Findings) {
     let place = entry.place();
     let mut add = |code, text: &str| {
         findings.warning(code, place.line, place.column, || text.to_owned());

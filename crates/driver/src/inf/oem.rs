@@ -3,7 +3,9 @@
 
 use super::Inf;
 use super::lex::Continuation;
-use super::value::folded;
+use super::limits::OEM_ENTRIES_MAX;
+use super::value::{folded, same_name};
+use super::view::Entry;
 use crate::Diagnostic;
 
 /// A parsed txtsetup.oem.
@@ -51,7 +53,7 @@ pub fn parse(bytes: &[u8]) -> TxtSetupOem {
     let inf = Inf::read(bytes, Continuation::None);
     let mut components = Vec::new();
     for class in CLASSES {
-        for entry in inf.section(class).into_iter().flat_map(|section| section.entries()) {
+        for entry in entries(&inf, class) {
             let Some(id) = entry.key().filter(|key| !key.is_empty() && !key.starts_with('#')) else {
                 continue;
             };
@@ -69,13 +71,18 @@ pub fn parse(bytes: &[u8]) -> TxtSetupOem {
     TxtSetupOem { components, diagnostics: inf.diagnostics().to_vec() }
 }
 
+/// The entries of a section, as far as they are read.
+fn entries<'a>(inf: &'a Inf, section: &str) -> impl Iterator<Item = Entry<'a>> + use<'a> {
+    inf.section(section).into_iter().flat_map(|section| section.entries()).take(OEM_ENTRIES_MAX)
+}
+
 /// `[Files.class.id]`: `type = disk, file[, key]`, and `[Disks]`: `disk = description, tag file, directory`.
 fn component_files(inf: &Inf, class: &str, id: &str) -> (Vec<String>, Vec<String>) {
     let (mut infs, mut others): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
-    let section = inf.section(&format!("files.{class}.{id}"));
-    for entry in section.into_iter().flat_map(|section| section.entries()) {
+    for entry in entries(inf, &format!("files.{class}.{id}")) {
         let Some(kind) = entry.key().filter(|key| !key.starts_with('#')) else { continue };
-        let directory = inf.section("disks").and_then(|disks| disks.entry(&entry.value(0)));
+        let disk = entry.value(0);
+        let directory = entries(inf, "disks").find(|own| own.key().is_some_and(|key| same_name(&key, &disk)));
         let directory = directory.map(|disk| disk.value(2).into_owned()).unwrap_or_default();
         let Some(path) = relative(&directory, &entry.value(1)) else { continue };
         let list = if kind.eq_ignore_ascii_case("inf") { &mut infs } else { &mut others };
@@ -88,8 +95,7 @@ fn component_files(inf: &Inf, class: &str, id: &str) -> (Vec<String>, Vec<String
 
 /// `[HardwareIds.class.id]`: `id = "hardware id"[, "service"]`.
 fn hardware_ids(inf: &Inf, class: &str, id: &str) -> Vec<String> {
-    let section = inf.section(&format!("hardwareids.{class}.{id}"));
-    let entries = section.into_iter().flat_map(|section| section.entries());
+    let entries = entries(inf, &format!("hardwareids.{class}.{id}"));
     let ids = entries.filter(|entry| entry.key().is_some_and(|key| key.eq_ignore_ascii_case("id")));
     ids.map(|entry| entry.value(0).into_owned()).filter(|id| !id.is_empty()).collect()
 }

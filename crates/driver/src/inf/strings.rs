@@ -6,7 +6,9 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use super::Inf;
+use super::findings::Findings;
 use super::lex::{EntrySpan, Header};
+use super::limits::LANGUAGES_MAX;
 use super::value::{folded, same_name, token_end, unquoted};
 
 /// The LANGID of the neutral `[Strings]`.
@@ -20,6 +22,9 @@ pub(super) struct Tables {
     tables: Vec<Table>,
     /// Indexes into `tables`: where a string is looked up for what is stored and compared.
     neutral_order: Vec<usize>,
+    /// Entry by key over all languages in that order, for keys that the first of them has not; made when one is
+    /// missing there, which in most files none is.
+    any: OnceLock<HashMap<Box<str>, u32>>,
 }
 
 #[derive(Debug)]
@@ -32,19 +37,24 @@ struct Table {
 }
 
 impl Tables {
-    pub(super) fn collect(sections: &[Header]) -> Self {
+    pub(super) fn collect(sections: &[Header], findings: &mut Findings) -> Self {
         let mut tables: Vec<Table> = Vec::new();
         for section in sections {
             let Some(language) = section.language else { continue };
             let parts = section.entries.clone();
-            match tables.iter_mut().find(|table| table.language == language) {
-                Some(table) => table.parts.push(parts),
-                None => tables.push(Table { language, parts: vec![parts], index: OnceLock::new() }),
+            if let Some(table) = tables.iter_mut().find(|table| table.language == language) {
+                table.parts.push(parts);
+            } else if tables.len() < LANGUAGES_MAX {
+                tables.push(Table { language, parts: vec![parts], index: OnceLock::new() });
+            } else {
+                findings.warning("inf_too_many_languages", section.line, section.column, || {
+                    format!("Strings sections after those of {LANGUAGES_MAX} languages define no strings")
+                });
             }
         }
         let mut neutral_order: Vec<usize> = (0..tables.len()).collect();
         neutral_order.sort_by_key(|index| distance(NEUTRAL, tables[*index].language));
-        Self { tables, neutral_order }
+        Self { tables, neutral_order, any: OnceLock::new() }
     }
 }
 
@@ -75,10 +85,15 @@ impl<'a> Strings<'a> {
     /// there comes from the next one, at last from any.
     #[must_use]
     pub fn get(self, language: u16, key: &str) -> Option<Cow<'a, str>> {
-        let Tables { tables, neutral_order } = &self.inf.strings;
+        let Tables { tables, neutral_order, any } = &self.inf.strings;
         let key = folded(key);
         if language == NEUTRAL {
-            return neutral_order.iter().find_map(|index| self.find(&tables[*index], &key));
+            let first = &tables[*neutral_order.first()?];
+            return self.find(first, &key).or_else(|| {
+                let in_order = || self.index(neutral_order.iter().map(|index| &tables[*index]));
+                let entry = any.get_or_init(in_order).get(key.as_ref())?;
+                Some(self.value(&self.inf.entries[*entry as usize]))
+            });
         }
         let mut order: Vec<&Table> = tables.iter().collect();
         order.sort_by_key(|table| distance(language, table.language));
@@ -98,55 +113,56 @@ impl<'a> Strings<'a> {
         }
         if let Cow::Borrowed(borrowed) = text
             && let Some(value) = self.whole_token(borrowed)
+            && value.len() <= bytes_max
         {
             return value;
         }
-        let (mut out, mut rest) = (String::with_capacity(text.len() * 2), text.as_ref());
-        while let Some(at) = rest.find('%') {
-            out.push_str(&rest[..at]);
-            rest = &rest[at..];
-            let Some(close) = token_end(rest.as_bytes(), 0, rest.len()) else {
-                out.push('%');
-                rest = &rest[1..];
-                continue;
-            };
-            let (key, fits) = (&rest[1..close], |more: usize| out.len() + more <= bytes_max);
-            if key.is_empty() {
-                out.push('%');
-                rest = &rest[2..];
-            } else if is_directory_id(key) {
-                out.push_str(&rest[..=close]);
-                rest = &rest[close + 1..];
-            } else if let Some(value) = self.get(NEUTRAL, key).filter(|value| fits(value.len())) {
-                out.push_str(&value);
-                rest = &rest[close + 1..];
-            } else {
-                // The second sign may open a token that is known.
-                out.push_str(&rest[..close]);
-                rest = &rest[close..];
-                if rest[1..].find('%').is_none() {
-                    break;
-                }
+        let mut out = String::with_capacity(text.len() * 2);
+        for piece in self.pieces(&text) {
+            match piece {
+                Piece::Text(text) | Piece::Unknown(text) => out.push_str(text),
+                Piece::String(_, value) if out.len() + value.len() <= bytes_max => out.push_str(&value),
+                Piece::String(token, _) => out.push_str(token),
             }
         }
-        out.push_str(rest);
         Cow::Owned(out)
     }
 
-    /// How long a text would become with its strings replaced and no limit.
-    pub(super) fn expanded_bytes(self, text: &str) -> usize {
-        let (mut bytes, mut rest) = (text.len(), text);
-        while let Some(at) = rest.find('%') {
-            rest = &rest[at..];
-            let close = token_end(rest.as_bytes(), 0, rest.len());
-            let value = close.and_then(|close| self.get(NEUTRAL, &rest[1..close]));
-            bytes += value.as_ref().map_or(0, |value| value.len());
-            rest = &rest[if value.is_some() { close.unwrap_or(0) + 1 } else { close.unwrap_or(1).max(1) }..];
-            if value.is_none() && close.is_some() && !rest[1..].contains('%') {
-                break;
+    /// Splits a text at its tokens. Joined again, the pieces are the text with its strings replaced.
+    pub(super) fn pieces<'t>(self, text: &'t str) -> impl Iterator<Item = Piece<'t, 'a>> {
+        let mut rest = text;
+        std::iter::from_fn(move || {
+            let at = rest.find('%').unwrap_or(rest.len());
+            if rest.is_empty() {
+                return None;
             }
+            let (length, piece) = if at > 0 {
+                (at, Piece::Text(&rest[..at]))
+            } else if let Some(close) = token_end(rest.as_bytes(), 0, rest.len()) {
+                self.token(rest, close)
+            } else {
+                (1, Piece::Text(&rest[..1]))
+            };
+            rest = &rest[length..];
+            Some(piece)
+        })
+    }
+
+    /// The piece at the front of a text with a token that ends at `close`, and how long it is there.
+    fn token<'t>(self, text: &'t str, close: usize) -> (usize, Piece<'t, 'a>) {
+        let (key, token) = (&text[1..close], &text[..=close]);
+        if key.is_empty() {
+            (token.len(), Piece::Text("%"))
+        } else if is_directory_id(key) {
+            (token.len(), Piece::Text(token))
+        } else if let Some(value) = self.get(NEUTRAL, key) {
+            (token.len(), Piece::String(token, value))
+        } else if token_end(text.as_bytes(), close, text.len()).is_some() {
+            // Its second sign may open a token that is known.
+            (close, Piece::Unknown(&text[..close]))
+        } else {
+            (token.len(), Piece::Unknown(token))
         }
-        bytes
     }
 
     /// The string, if the text is one token: the most frequent case, and free of copies.
@@ -157,7 +173,7 @@ impl<'a> Strings<'a> {
     }
 
     fn find(self, table: &'a Table, key: &str) -> Option<Cow<'a, str>> {
-        let index = table.index.get_or_init(|| self.index(table));
+        let index = table.index.get_or_init(|| self.index([table].into_iter()));
         let entry = &self.inf.entries[*index.get(key)? as usize];
         Some(self.value(entry))
     }
@@ -168,10 +184,16 @@ impl<'a> Strings<'a> {
     }
 
     /// The first definition of a key counts.
-    fn index(self, table: &Table) -> HashMap<Box<str>, u32> {
-        let mut index = HashMap::with_capacity(table.parts.iter().map(Range::len).sum());
-        for (number, key) in self.keys(table) {
-            index.entry(Box::from(folded(&key).as_ref())).or_insert(number);
+    fn index<'t>(self, tables: impl Iterator<Item = &'t Table>) -> HashMap<Box<str>, u32> {
+        let mut index = HashMap::new();
+        for table in tables {
+            index.reserve(table.parts.iter().map(Range::len).max().unwrap_or(0));
+            for (number, key) in self.keys(table) {
+                let key = folded(&key);
+                if !index.contains_key(key.as_ref()) {
+                    index.insert(Box::from(key.as_ref()), number);
+                }
+            }
         }
         index
     }
@@ -187,36 +209,22 @@ impl<'a> Strings<'a> {
     pub(super) fn repeated(self) -> impl Iterator<Item = (&'a EntrySpan, Cow<'a, str>)> {
         let neutral = self.inf.strings.tables.iter().find(|table| table.language == NEUTRAL);
         neutral.into_iter().flat_map(move |table| {
-            let index = table.index.get_or_init(|| self.index(table));
+            let index = table.index.get_or_init(|| self.index([table].into_iter()));
             self.keys(table).filter_map(move |(number, key)| {
                 let first = index.get(folded(&key).as_ref()).is_some_and(|first| *first == number);
                 (!first).then(|| (&self.inf.entries[number as usize], key))
             })
         })
     }
+}
 
-    /// The tokens of a text that no section defines.
-    pub(super) fn unknown(self, text: &str) -> impl Iterator<Item = &str> {
-        let mut rest = text;
-        std::iter::from_fn(move || {
-            loop {
-                rest = &rest[rest.find('%')?..];
-                let Some(close) = token_end(rest.as_bytes(), 0, rest.len()) else {
-                    rest = &rest[1..];
-                    continue;
-                };
-                let key = &rest[1..close];
-                let known = key.is_empty() || is_directory_id(key) || self.get(NEUTRAL, key).is_some();
-                rest = &rest[if known { close + 1 } else { close }..];
-                if !known {
-                    if rest[1..].find('%').is_none() {
-                        rest = "";
-                    }
-                    return Some(key);
-                }
-            }
-        })
-    }
+/// A part of a text.
+pub(super) enum Piece<'t, 'a> {
+    Text(&'t str),
+    /// A token as written, and what it stands for.
+    String(&'t str, Cow<'a, str>),
+    /// A token that no section defines, as written, perhaps without its second sign.
+    Unknown(&'t str),
 }
 
 /// `%12%` names a directory, not a string.

@@ -23,11 +23,30 @@ impl Span {
 
     /// The span without blanks around it.
     pub(super) fn trimmed(self, text: &str) -> Self {
+        let blank = |b: u8| b.is_ascii() && is_blank(char::from(b));
+        let (mut bytes, mut start) = (self.of(text).as_bytes(), self.start);
+        // Nearly all text is ASCII: only a byte that may belong to another blank costs more than a comparison.
+        while let [first, rest @ ..] = bytes
+            && blank(*first)
+        {
+            (bytes, start) = (rest, start + 1);
+        }
+        while let [rest @ .., last] = bytes
+            && blank(*last)
+        {
+            bytes = rest;
+        }
+        let trimmed = Self { start, end: start + u32::try_from(bytes.len()).expect("part of a span") };
+        match bytes {
+            [0xef, ..] | [.., 0xbf] => trimmed.trimmed_chars(text),
+            _ => trimmed,
+        }
+    }
+
+    fn trimmed_chars(self, text: &str) -> Self {
         let part = self.of(text);
-        let front = part.len() - part.trim_start_matches(is_blank).len();
-        let length = part.trim_matches(is_blank).len();
-        let start = self.start as usize + front;
-        Self::new(start, start + length)
+        let start = self.start as usize + part.len() - part.trim_start_matches(is_blank).len();
+        Self::new(start, start + part.trim_matches(is_blank).len())
     }
 }
 

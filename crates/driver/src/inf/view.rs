@@ -37,6 +37,11 @@ impl<'a> Section<'a> {
             .map(move |entry| Entry { inf, span: entry, literal: span.literal })
     }
 
+    /// How many keys and values it has.
+    pub(super) fn weight(self) -> usize {
+        self.entries().map(|entry| 1 + entry.fields().len()).sum()
+    }
+
     /// Its entries with a key, in any case; all of them count.
     pub fn named(self, key: &str) -> impl Iterator<Item = Entry<'a>> {
         self.entries().filter(move |entry| entry.key().is_some_and(|own| same_name(&own, key)))

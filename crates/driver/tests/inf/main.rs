@@ -1,5 +1,11 @@
 //! INF files as they are found: real ones, hand-written ones, arbitrary ones.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "clippy.toml allows them in test functions; these are their helpers"
+)]
+
 mod encodings;
 mod exercise;
 mod facts;
