@@ -178,7 +178,7 @@ fn what_never_ends_is_cut() {
     let many = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
     let models = many(140_000, &|n| format!("D=I,PCI\\{n}\n"));
     let head = inf("").replace("CatalogFile=net.cat\r\n", "");
-    refused(&head.replace("[Net_Install.NT]", &format!("{models}[Net_Install.NT]")), 13, "too_many_devices");
+    refused(&head.replace("[Net_Install.NT]", &format!("{models}[Net_Install.NT]")), 13, "inf_too_many_models");
     let models = many(300_000, &|n| format!("D=I,PCI\\{n}\n"));
     refused(
         &head.replace("[Net_Install.NT]", &format!("{models}[Net_Install.NT]")),
@@ -189,7 +189,7 @@ fn what_never_ends_is_cut() {
     let (manufacturers, models) =
         (many(2_000, &|_| "P=M,NTamd64\n".to_owned()), many(2_000, &|_| "D=I,A\n".to_owned()));
     let square = head.replace("%V%=M,NTamd64\r\n", &manufacturers).replace("[Net_Install.NT]", &models);
-    refused(&square, 13, "too_many_devices");
+    refused(&square, 13, "inf_too_many_models");
     let services = many(50_000, &|n| format!("AddService=s{n},,S\n"));
     let files = many(50_000, &|n| format!("f{n}.sys\n"));
     let text =
