@@ -8,7 +8,7 @@ use crate::platform::{by_id, select};
 use crate::{Device, Diagnostic, ModelsFacts, Severity};
 
 /// Models lines of one INF, each counted as often as manufacturer lines reach it. The most known are 4502.
-pub const DEVICES_MAX: usize = 1 << 17;
+pub const DEVICES_MAX: usize = 1 << 16;
 
 /// Findings about install sections.
 const FINDINGS_MAX: usize = 200;
