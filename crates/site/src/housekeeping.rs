@@ -79,7 +79,13 @@ impl Site {
 
     async fn keep_house(&self, cancel: &CancellationToken) {
         while !cancel.is_cancelled() {
-            for done in [self.forget_old().await, self.collect().await.map(drop)] {
+            let done = [
+                self.forget_old().await,
+                self.forget_imports().await,
+                self.forget_unpacked().await,
+                self.collect().await.map(drop),
+            ];
+            for done in done {
                 if let Err(error) = done {
                     tracing::error!(error = error_chain(&error), "housekeeping");
                 }

@@ -18,6 +18,11 @@ extern crate self as site;
 #[allow(dead_code, reason = "the tests outside use the rest")]
 mod stage;
 
+#[cfg(test)]
+#[path = "../tests/site/inf.rs"]
+#[allow(dead_code, reason = "the tests outside use the rest")]
+mod inf;
+
 mod access;
 mod change;
 mod db;

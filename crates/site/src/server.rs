@@ -92,6 +92,8 @@ struct Inner {
     trust: Trust,
     drafts: Drafts,
     examinations: Arc<Semaphore>,
+    /// Held while an import may need what archives were unpacked into.
+    unpacking: tokio::sync::Mutex<()>,
     import_wake: Notify,
     /// Counts cancelled imports.
     import_cancels: watch::Sender<u64>,
@@ -152,6 +154,7 @@ impl Site {
             trust,
             drafts: Drafts::default(),
             examinations: Arc::new(Semaphore::new(EXAMINATIONS_MAX)),
+            unpacking: tokio::sync::Mutex::new(()),
             import_wake: Notify::new(),
             import_cancels: watch::Sender::new(0),
             server_id: server_id(&options.data_dir)?,
@@ -229,6 +232,10 @@ impl Site {
 
     pub(crate) fn examinations(&self) -> &Arc<Semaphore> {
         &self.inner.examinations
+    }
+
+    pub(crate) fn unpacking(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.unpacking
     }
 
     pub(crate) fn import_wake(&self) -> &Notify {

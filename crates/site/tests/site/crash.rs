@@ -4,8 +4,11 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use site::Site;
+use site::{ImportState, Site};
 
+use crate::drivers::rows;
+use crate::imports::request;
+use crate::inf::{INVALID, driver_folder, unc};
 use crate::stage::{Stage, admin, write};
 
 /// Polls a future so many times, then drops it wherever it is.
@@ -82,5 +85,46 @@ on_both! {
             }
         }
         assert!(killed > 5, "only {killed} of the kills fired");
+    }
+
+    async fn an_import_killed_at_any_step_goes_on_and_imports_nothing_twice(stage: &Stage) {
+        const DRIVERS: u64 = 12;
+        let (mut killed, mut finished, mut resumed) = (0, 0, 0);
+        for round in 0.. {
+            for number in 0..DRIVERS {
+                driver_folder(stage, &format!("pack {round}/{number}"), &format!("VEN_{round}_{number}"));
+            }
+            stage.source(&format!("pack {round}"), &[("bad.inf", INVALID)]);
+            let request = request(&[&unc(&format!("pack {round}")), &unc("missing")]);
+            let id = stage.site.start_import(&admin(), request).await.unwrap();
+            let site = stage.reopen().await;
+            let ended = kill_after(round, site.run_due_imports()).await;
+            drop(site);
+            // The lease of the dead ends with time, then somebody else goes on.
+            stage.clock.advance(std::time::Duration::from_secs(61));
+            let site = stage.reopen().await;
+            let early = site.import_progress(id).await.unwrap();
+            resumed += u32::from(early.infs_done > 0 && early.infs_done < DRIVERS + 1);
+            let more = site.run_due_imports().await.unwrap();
+            assert_eq!(more, usize::from(early.state != ImportState::Done), "{early:?}");
+            let late = site.import_progress(id).await.unwrap();
+            assert_eq!(late.state, ImportState::Done);
+            let counts = [late.files, late.infs_found, late.infs_done, late.imported, late.already_imported, late.failed];
+            let all = DRIVERS + 1;
+            assert_eq!(counts, [2 * DRIVERS + 1, all, all, DRIVERS, 0, 2], "killed after {round} polls");
+            let items = rows(stage, &format!("SELECT Item FROM Haulier_DriverImportItem WHERE ImportID = {id}")).await;
+            assert_eq!(items.len() as u64, all + 1, "killed after {round} polls");
+            site.close().await;
+            match ended {
+                None => killed += 1,
+                Some(_) => finished += 1,
+            }
+            if finished > 2 {
+                let drivers = rows(stage, "SELECT CI_ID FROM SMS_Driver").await.len() as u64;
+                assert_eq!(drivers, (u64::from(round) + 1) * DRIVERS);
+                break;
+            }
+        }
+        assert!(killed > 5 && resumed > 0, "{killed} kills fired, {resumed} of them in the middle");
     }
 }

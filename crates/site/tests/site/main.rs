@@ -19,6 +19,7 @@ mod drivers;
 mod enrolment;
 mod facts;
 mod housekeeping;
+mod imports;
 mod inf;
 mod packages;
 mod query;

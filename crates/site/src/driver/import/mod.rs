@@ -11,6 +11,7 @@ pub(crate) mod place;
 mod read;
 mod record;
 mod request;
+mod tidy;
 mod worker;
 
 pub use fetch::{FetchError, PackFetcher, PackFile};

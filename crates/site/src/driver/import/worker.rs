@@ -86,6 +86,7 @@ impl Site {
     /// Takes up one due import. Returns false when none is due.
     async fn import_once(&self, cancel: &CancellationToken) -> Result<bool> {
         let Some(claim) = self.claim_import(self.server_id()).await? else { return Ok(false) };
+        let _unpacking = self.unpacking().lock().await;
         let watch = Arc::new(Watch::default());
         let (end, cancelled) = self.import_guarded(&claim, &watch, cancel).await?;
         match end {
@@ -319,5 +320,177 @@ impl Guard {
             self.moved_at = now;
         }
         stalled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc as gate;
+
+    use super::*;
+    use crate::driver::import::{ImportProgress, ImportRequest, ImportState};
+    use crate::inf::{driver_folder, unc};
+    use crate::snapshot::claim::LEASE;
+    use crate::stage::{Stage, admin};
+
+    async fn start(stage: &Stage, names: &[&str]) -> i64 {
+        for name in names {
+            driver_folder(stage, name, &format!("VEN_{name}"));
+        }
+        let sources = names.iter().map(|name| ImportSource::Path(unc(name))).collect();
+        let request = ImportRequest { sources, ..ImportRequest::default() };
+        stage.site.start_import(&admin(), request).await.unwrap()
+    }
+
+    async fn progress(stage: &Stage, id: i64) -> ImportProgress {
+        stage.site.import_progress(id).await.unwrap()
+    }
+
+    /// Lets the reading of a source hang, after it was found, until the sender is dropped.
+    fn hang(stage: &Stage, name: &str) -> gate::Sender<()> {
+        let source = SourcePath::parse(&unc(name), &stage.options.shares).unwrap();
+        let mut gates = stage.site.sources().gates.lock().unwrap();
+        gates.push((source.clone(), gate::channel().1));
+        let (open, closed) = gate::channel();
+        gates.push((source, closed));
+        open
+    }
+
+    /// Lets time pass once the reading hangs.
+    async fn pass(stage: &Stage, time: Duration) {
+        while !stage.site.sources().gates.lock().unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        stage.clock.advance(time);
+    }
+
+    on_both! {
+        async fn a_dead_source_is_left_behind_and_the_others_are_imported(stage: &Stage) {
+            let id = start(stage, &["dead", "alive"]).await;
+            let hung = hang(stage, "dead");
+            let (ran, ()) = tokio::join!(stage.site.run_due_imports(), pass(stage, STALL_LIMIT));
+            assert_eq!(ran.unwrap(), 1);
+            let done = progress(stage, id).await;
+            assert_eq!((done.state, done.imported, done.failed), (ImportState::Done, 1, 1));
+            // If it answers after all, nobody listens.
+            drop(hung);
+            while stage.site.sources().any_left() {
+                std::thread::yield_now();
+            }
+            assert_eq!(progress(stage, id).await, done);
+        }
+
+        async fn a_running_import_can_be_cancelled(stage: &Stage) {
+            let id = start(stage, &["first", "slow", "last"]).await;
+            let _hung = hang(stage, "slow");
+            let cancel = async {
+                pass(stage, Duration::ZERO).await;
+                stage.site.cancel_import(&admin(), id).await.unwrap();
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                while progress(stage, id).await.state == ImportState::Running {
+                    stage.clock.advance(STOP_LIMIT);
+                    tokio::task::yield_now().await;
+                }
+            };
+            let (ran, ()) = tokio::join!(stage.site.run_due_imports(), cancel);
+            ran.unwrap();
+            let ended = progress(stage, id).await;
+            assert_eq!((ended.state, ended.imported, ended.failed), (ImportState::Cancelled, 1, 0));
+            assert_eq!(stage.message_ids().await, [39008, 39009, 39010]);
+        }
+
+        async fn a_stopping_site_gives_its_import_back(stage: &Stage) {
+            let id = start(stage, &["first", "slow"]).await;
+            let hung = hang(stage, "slow");
+            let stop = CancellationToken::new();
+            let stopping = async {
+                pass(stage, Duration::ZERO).await;
+                stop.cancel();
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+                stage.clock.advance(STOP_LIMIT);
+            };
+            let (ran, ()) = tokio::join!(stage.site.run_workers(stop.clone()), stopping);
+            ran.unwrap();
+            let halted = progress(stage, id).await;
+            assert_eq!((halted.state, halted.imported), (ImportState::Running, 1));
+            drop(hung);
+            while stage.site.sources().any_left() {
+                std::thread::yield_now();
+            }
+            // Somebody else may go on at once, and does so where it stood.
+            assert_eq!(stage.site.run_due_imports().await.unwrap(), 1);
+            let done = progress(stage, id).await;
+            assert_eq!((done.state, done.imported, done.already_imported), (ImportState::Done, 2, 0));
+        }
+
+        async fn a_late_worker_writes_nothing(stage: &Stage) {
+            let id = start(stage, &["one"]).await;
+            let late = stage.site.claim_import("a").await.unwrap().unwrap();
+            assert_eq!(stage.site.claim_import("b").await.unwrap().map(|claim| claim.import_id), None);
+            stage.clock.advance(LEASE + Duration::from_secs(1));
+            let next = stage.site.claim_import("b").await.unwrap().unwrap();
+            let watch = Arc::new(Watch::default());
+            assert_eq!(stage.site.import_sources(&late, &watch).await.unwrap(), End::Lost);
+            stage.site.finish_import(&late, false).await.unwrap();
+            assert_eq!(stage.site.extend_import(&late, 5).await.unwrap(), Hold::Lost);
+            let untouched = progress(stage, id).await;
+            assert_eq!((untouched.state, untouched.infs_done, untouched.bytes_read), (ImportState::Running, 0, 0));
+            assert_eq!(stage.site.import_sources(&next, &watch).await.unwrap(), End::Done);
+            stage.site.finish_import(&next, false).await.unwrap();
+            assert_eq!(progress(stage, id).await.imported, 1);
+        }
+
+        async fn a_driver_that_the_database_refuses_stops_no_other(stage: &Stage) {
+            // Every sample names this compatible id; now only one of them can be stored.
+            stage.raw_sql("CREATE UNIQUE INDEX refuse ON driver_device (id_key)".to_owned()).await;
+            for number in 0..3 {
+                driver_folder(stage, &format!("pack/{number}"), &format!("VEN_{number}"));
+            }
+            let sources = vec![ImportSource::Path(unc("pack"))];
+            let request = ImportRequest { sources, ..ImportRequest::default() };
+            let id = stage.site.start_import(&admin(), request).await.unwrap();
+            stage.site.run_due_imports().await.unwrap();
+            let done = progress(stage, id).await;
+            assert_eq!((done.state, done.infs_done, done.imported, done.failed), (ImportState::Done, 3, 1, 2));
+        }
+
+        async fn many_drivers_take_few_transactions(stage: &Stage) {
+            const DRIVERS: usize = 200;
+            for number in 0..DRIVERS {
+                driver_folder(stage, &format!("pack/{number}"), &format!("VEN_{number}"));
+            }
+            let sources = vec![ImportSource::Path(unc("pack"))];
+            let request = ImportRequest { sources, ..ImportRequest::default() };
+            stage.site.start_import(&admin(), request).await.unwrap();
+            let claim = stage.site.claim_import("a").await.unwrap().unwrap();
+            let watch = Arc::new(Watch::default());
+            let place = stage.site.import_place_of(&claim, 0, &claim.sources[0], &watch).await.unwrap();
+            // Everything is read before anything is written, so that the batches are as large as they get.
+            let (events, mut found) = mpsc::channel(DRIVERS + 1);
+            let reading = Reading {
+                folder: place.folder,
+                name: place.name,
+                done: HashSet::new(),
+                trust: stage.site.trust(),
+                scope: stage.site.scope_id(),
+                bytes_before: 0,
+                watch,
+            };
+            tokio::task::spawn_blocking(move || read::read(&reading, &events)).await.unwrap().unwrap();
+            let mut transactions = 0;
+            while let Some(first) = found.recv().await {
+                assert!(stage.site.take_events(&claim, 0, first, &mut found).await.unwrap());
+                transactions += 1;
+            }
+            assert_eq!(transactions, DRIVERS.div_ceil(BATCH_DRIVERS_MAX));
+            assert_eq!(progress(stage, claim.import_id).await.imported, DRIVERS as u64);
+        }
     }
 }
