@@ -43,8 +43,8 @@ impl Site {
         let snapshots = (0..SNAPSHOTS_MAX).map(|_| self.take_snapshots(&cancel));
         tokio::join!(
             join_all(snapshots),
-            self.take_imports(&cancel),
-            self.keep_house(&cancel),
+            Box::pin(self.take_imports(&cancel)),
+            Box::pin(self.keep_house(&cancel)),
             self.watch(&cancel),
             self.keep_signs_of_life(&cancel),
             self.mend_suspects(&cancel)

@@ -159,3 +159,79 @@ fn bytes_of(draft: &DriverDraft) -> usize {
     let devices: usize = devices.map(|device| (3 + device.compatible_ids.len()) * TEXT_BYTES * 2).sum();
     devices + draft.sdm_package_xml.len() + draft.facts.payload.len() * TEXT_BYTES * 2
 }
+
+#[cfg(test)]
+mod tests {
+    use ::driver::{ContentFacts, DriverKind, PayloadFile, Signature, SignatureState};
+
+    use super::*;
+
+    fn draft(number: usize, payload: usize) -> DriverDraft {
+        let file =
+            PayloadFile { path: "a.sys".to_owned(), architectures: Vec::new(), present: true, covered: None };
+        let signature = Signature {
+            state: SignatureState::NoCatalog,
+            signer: String::new(),
+            program: String::new(),
+            whql: false,
+        };
+        let facts = DriverFacts {
+            id: number.to_string(),
+            inf_file: "a.inf".to_owned(),
+            content: ContentFacts { hash: String::new(), files: 0, bytes: 0 },
+            class: String::new(),
+            class_guid: String::new(),
+            provider: String::new(),
+            date: None,
+            version: None,
+            version_text: String::new(),
+            kind: DriverKind::Base,
+            signature,
+            boot_start: false,
+            boot_critical: false,
+            models: Vec::new(),
+            platforms: Vec::new(),
+            payload: vec![file; payload],
+            component_ids: Vec::new(),
+            display_name: String::new(),
+            diagnostics: Vec::new(),
+        };
+        DriverDraft {
+            unique_id: format!("DRIVER_{number}"),
+            content_source_path: "/a".to_owned(),
+            sdm_package_xml: String::new(),
+            facts: Arc::new(facts),
+        }
+    }
+
+    #[test]
+    fn drafts_are_few_small_and_young() {
+        let check = |drafts: usize, payload: usize, at_s: u64, number: usize, path: &str, expect: bool| {
+            let known = Drafts::default();
+            for number in 0..drafts {
+                known.remember(&draft(number, payload), Duration::ZERO);
+            }
+            let found = known.recall(&format!("DRIVER_{number}"), path, Duration::from_secs(at_s));
+            assert_eq!(found.is_some(), expect, "{drafts} of {payload}, {number} at {at_s}");
+        };
+        check(1, 1, 0, 0, "/a", true);
+        check(1, 1, 0, 0, "/b", false);
+        check(1, 1, 599, 0, "/a", true);
+        check(1, 1, 600, 0, "/a", false);
+        check(DRAFTS_MAX, 1, 0, 0, "/a", true);
+        check(DRAFTS_MAX + 1, 1, 0, 0, "/a", false);
+        check(DRAFTS_MAX + 1, 1, 0, 1, "/a", true);
+        // Each has about 9.6 MB, so seven would be too much.
+        check(7, 100_000, 0, 0, "/a", false);
+        check(7, 100_000, 0, 1, "/a", true);
+    }
+
+    #[test]
+    fn a_draft_takes_the_place_of_its_predecessor() {
+        let known = Drafts::default();
+        for _ in 0..2 * DRAFTS_MAX {
+            known.remember(&draft(1, 1), Duration::ZERO);
+        }
+        assert_eq!(known.lock().len(), 1);
+    }
+}

@@ -119,12 +119,12 @@ impl SourcePath {
     }
 
     fn resolve(&self) -> Result<PathBuf, SourcePathError> {
-        let root = self.root.canonicalize().map_err(missing)?;
+        let root = self.root.canonicalize().map_err(|error| missing(&error))?;
         let mut folder = root.clone();
         for part in &self.parts {
             folder = self.step(&folder, part);
         }
-        let folder = folder.canonicalize().map_err(missing)?;
+        let folder = folder.canonicalize().map_err(|error| missing(&error))?;
         if !folder.starts_with(&root) {
             return Err(SourcePathError::Escapes);
         }
@@ -146,12 +146,12 @@ impl SourcePath {
     }
 }
 
-fn missing(error: std::io::Error) -> SourcePathError {
+fn missing(error: &std::io::Error) -> SourcePathError {
     SourcePathError::Missing(error.kind().to_string())
 }
 
 fn refuse_own_data(place: &Path, options: &SiteOptions) -> Result<(), SourcePathError> {
-    let own = options.data_dir.canonicalize().map_err(missing)?;
+    let own = options.data_dir.canonicalize().map_err(|error| missing(&error))?;
     if place.starts_with(&own) || own.starts_with(place) {
         return Err(SourcePathError::OwnData);
     }
@@ -232,6 +232,23 @@ mod tests {
         assert_eq!(locate("\\\\srv\\s\\file"), Err(SourcePathError::NotAFolder));
         assert!(matches!(locate("\\\\srv\\s\\none"), Err(SourcePathError::Missing(_))));
         assert_eq!(locate(data.to_str().unwrap()), Err(SourcePathError::OwnData));
+        // Drivers may also be files, and lie where their archives were unpacked.
+        let unpacked = data.join(UNPACKED_FOLDER);
+        for made in [&unpacked.join("a"), &data.join("content")] {
+            std::fs::create_dir_all(made).unwrap();
+        }
+        let drivers = |path: &Path| {
+            SourcePath::parse(path.to_str().unwrap(), &options.shares).unwrap().locate_drivers(&options)
+        };
+        assert_eq!(
+            drivers(&unpacked.join("a")),
+            unpacked.join("a").canonicalize().map_err(|_| unreachable!())
+        );
+        assert_eq!(locate(unpacked.join("a").to_str().unwrap()), Err(SourcePathError::OwnData));
+        for own in [&data, &unpacked, &data.join("content"), &folder.path().to_path_buf()] {
+            assert_eq!(drivers(own), Err(SourcePathError::OwnData), "{own:?}");
+        }
+        assert!(drivers(&share.join("file")).is_ok());
         assert_eq!(locate(folder.path().to_str().unwrap()), Err(SourcePathError::OwnData));
     }
 }

@@ -504,10 +504,23 @@ mod tests {
                 "SELECT * FROM Haulier_DistributionState WHERE PackageID = 'PS100001' AND NALPath = '{nal}'"
             ),
             format!("SELECT * FROM SMS_DistributionPointInfo WHERE NALPath = '{nal}'"),
+            "SELECT * FROM SMS_Driver WHERE CI_ID = 16777217".to_owned(),
+            "SELECT * FROM SMS_Driver WHERE CI_UniqueID = 'ScopeId_A/DRIVER_b'".to_owned(),
+            "SELECT * FROM SMS_CIToContent WHERE CI_ID = 16777217".to_owned(),
+            "SELECT * FROM SMS_CIToContent WHERE ContentID = 16777217".to_owned(),
+            "SELECT * FROM SMS_DriverModel WHERE CI_ID = 16777217".to_owned(),
+            "SELECT * FROM SMS_CategoryInstance WHERE CategoryInstance_UniqueID = 'DriverCategories:a'"
+                .to_owned(),
+            "SELECT * FROM Haulier_DriverDetail WHERE CI_ID = 16777217".to_owned(),
+            "SELECT * FROM Haulier_DriverImportItem WHERE ImportID = 1".to_owned(),
         ] {
             let plan = plan(&stage, &query).await;
             // The table `site` has one row.
-            let scans = plan.iter().filter(|step| step.starts_with("SCAN") && *step != "SCAN s").count();
+            // Nor is it a table to read through what a view without doubles has found by an index.
+            let no_table = ["SCAN s", "SCAN SMS_DriverModel"];
+            let scans =
+                plan.iter().filter(|step| step.starts_with("SCAN") && !no_table.contains(&step.as_str()));
+            let scans = scans.count();
             assert_eq!(scans, 0, "{query}: {plan:#?}");
             assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{query}: {plan:#?}");
         }

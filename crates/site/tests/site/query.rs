@@ -1,8 +1,11 @@
 //! Queries: the same question has the same answer on both back ends.
 
 use cim::query::{Expr, LikePattern, LikePiece, Operator, Query};
-use site::{NewPackage, PackageChange, Value, views};
+use site::{ImportRequest, NewPackage, PackageChange, Value, views};
 
+use crate::drivers::category;
+use crate::imports::request;
+use crate::inf::driver_folder;
 use crate::stage::{Stage, admin, code, installed};
 
 /// Package names, in the order in which they are made.
@@ -253,6 +256,12 @@ on_both! {
         stage.assign(&package, &[&point]).await;
         let life = std::time::Duration::from_secs(60);
         stage.site.create_token(&admin(), "admin", "test", life).await.unwrap();
+        let net = category(stage, "Net").await;
+        let import = request(&[&driver_folder(stage, "nic", "VEN_1")]);
+        stage.site.start_import(&admin(), ImportRequest { categories: vec![net], ..import }).await.unwrap();
+        stage.site.run_due_imports().await.unwrap();
+        let held = "VALUES ('PS100001', 16777217, 'hash', 'unique', 'folder', 1, 1, 1, 0, 0)";
+        stage.raw_sql(format!("INSERT INTO package_content {held}")).await;
         for view in views::ALL {
             let sql = if stage.is_postgres() {
                 format!("SELECT column_name::text FROM information_schema.columns WHERE table_name = '{}'", view.name)
@@ -270,10 +279,8 @@ on_both! {
             for column in view.columns {
                 query.order = vec![(column.name.to_owned(), cim::query::Direction::Descending)];
                 let rows = stage.site.query(view.name, &query).await.unwrap();
-                let several = view.name == "Haulier_StatusMessage";
-                let none = view.name.contains("Driver") || view.name.contains("Category");
-                let none = none || ["SMS_CIToContent", "SMS_SupportedPlatforms"].contains(&view.name);
-                assert!(rows.rows.len() == 1 || none || (several && !rows.rows.is_empty()), "{}", view.name);
+                let several = ["Haulier_StatusMessage", "SMS_SupportedPlatforms"].contains(&view.name);
+                assert!(rows.rows.len() == 1 || (several && !rows.rows.is_empty()), "{}", view.name);
             }
         }
     }
