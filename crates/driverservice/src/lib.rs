@@ -4,5 +4,11 @@
 //! JSON. Answers name the packages and the distribution points' addresses, or are a zip file of exactly the drivers
 //! that fit. No rule of the domain is here; the site matches.
 
+mod download;
 mod error;
+mod reply;
 mod request;
+mod serve;
+
+pub use download::DOWNLOADS_MAX;
+pub use serve::router;

@@ -4,7 +4,9 @@ use driver::devices::{self, DEVICE_IDS_MAX, DEVICES_MAX, ID_CHARS_MAX};
 use driver::inf::Architecture;
 use driver::platform::Os;
 use driver::rank::DeviceIds;
+use driver::vendor::choice::{MachineModel, TargetOs};
 use serde::Deserialize;
+use site::ModelRequest;
 
 use crate::error::ServiceError;
 
@@ -99,6 +101,45 @@ impl Machine {
     }
 }
 
+/// The body of a question for a package.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ModelBody {
+    manufacturer: String,
+    #[serde(default)]
+    model: String,
+    #[serde(default)]
+    sku: String,
+    #[serde(default)]
+    fallback_sku: String,
+    os: String,
+    #[serde(default)]
+    release: String,
+    architecture: String,
+    #[serde(default)]
+    older_releases: bool,
+}
+
+/// A machine that asks for its package.
+pub(crate) fn model(body: &[u8]) -> Result<ModelRequest, ServiceError> {
+    let body: ModelBody =
+        serde_json::from_slice(body).map_err(|error| ServiceError::InvalidBody { reason: error.to_string() })?;
+    Ok(ModelRequest {
+        machine: MachineModel {
+            manufacturer: body.manufacturer,
+            model: body.model,
+            sku: body.sku,
+            fallback_sku: body.fallback_sku,
+        },
+        os: TargetOs {
+            name: body.os,
+            architecture: named_architecture(&body.architecture)?,
+            release: body.release,
+            older_releases: body.older_releases,
+        },
+    })
+}
+
 fn number<T: std::str::FromStr>(name: &'static str, value: &str) -> Result<T, ServiceError> {
     value
         .parse()
@@ -154,4 +195,56 @@ fn named_architecture(name: &str) -> Result<Architecture, ServiceError> {
             return Err(ServiceError::InvalidValue { name: "architecture", reason });
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const X64: &str = r#""os":{"version":"10.0.22631","architecture":"x64"}"#;
+
+    fn ids(hardware: &[&str], compatible: &[&str]) -> DeviceIds {
+        let owned = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        DeviceIds { hardware_ids: owned(hardware), compatible_ids: owned(compatible) }
+    }
+
+    fn windows_11(architecture: Architecture, product_type: u8) -> Os {
+        Os { architecture, major: 10, minor: 0, build: 22631, product_type, suite_mask: 0 }
+    }
+
+    #[test]
+    fn json_is_taken_in_the_words_of_powershell_and_in_ours() {
+        for devices in [
+            r#"[{"HardwareID":["A","B"],"CompatibleID":["C"],"Name":"x"}]"#,
+            r#"[{"hardware_ids":["A","B"],"compatible_ids":"C"}]"#,
+        ] {
+            let machine = Machine::from_json(format!("{{{X64},\"devices\":{devices}}}").as_bytes()).unwrap();
+            assert_eq!(machine.devices, [ids(&["A", "B"], &["C"])]);
+            assert_eq!(machine.os, windows_11(Architecture::Amd64, 1));
+        }
+        let bare = format!("{{{X64},\"devices\":[{{\"HardwareID\":null}}]}}");
+        assert_eq!(Machine::from_json(bare.as_bytes()).unwrap().devices, [ids(&[], &[])]);
+    }
+
+    #[test]
+    fn text_takes_the_system_from_the_address() {
+        let query = "os=10.0.22631&architecture=ARM64&product_type=3&other=1";
+        let machine = Machine::from_text(b"PCI\\VEN_1\r\nPCI\\CC_2\r\n", query).unwrap();
+        assert_eq!(machine.os, windows_11(Architecture::Arm64, 3));
+        assert_eq!(machine.devices, [ids(&["PCI\\VEN_1", "PCI\\CC_2"], &[])]);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        let text = |query: &str| Machine::from_text(b"A\\B", query).unwrap_err().to_string();
+        assert!(text("architecture=x64").starts_with("os: it is missing"));
+        assert!(text("os=10.0.1").starts_with("architecture: it is missing"));
+        assert!(text("os=10&architecture=x64").starts_with("os: \"10\" is no version"));
+        assert!(text("os=10.0.1&architecture=vax").starts_with("architecture: \"vax\" is none"));
+        let json = |body: &str| Machine::from_json(body.as_bytes()).unwrap_err().to_string();
+        assert!(json("{").starts_with("the body is not valid"));
+        let long = "x".repeat(ID_CHARS_MAX + 1);
+        let body = format!("{{{X64},\"devices\":[{{\"HardwareID\":[\"{long}\"]}}]}}");
+        assert!(json(&body).starts_with("devices: an id is longer"));
+    }
 }

@@ -7,10 +7,10 @@ use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use crate::rank::DeviceIds;
 
-/// The longest text that is read, in bytes: ten thousand devices print less.
-pub const TEXT_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// The most devices of one machine; large servers show some thousands.
-pub const DEVICES_MAX: usize = 10_000;
+/// The longest text that is read, in bytes: so many devices print less.
+pub const TEXT_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The most devices of one machine; a well-equipped one shows some hundreds.
+pub const DEVICES_MAX: usize = 1024;
 /// The most ids of one device; the longest lists seen have about thirty.
 pub const DEVICE_IDS_MAX: usize = 256;
 /// The longest id, in characters: Windows' MAX_DEVICE_ID_LEN.

@@ -1,0 +1,97 @@
+//! From an HTTP request to the site and back.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, post};
+use axum::{Json, Router};
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use net::Peer;
+use signin::authenticate;
+use site::{Actor, MatchReport, MatchRequest, Site};
+
+use crate::download::Downloads;
+use crate::error::ServiceError;
+use crate::reply;
+use crate::request::{BODY_BYTES_MAX, Machine, model};
+
+/// What the handlers share.
+#[derive(Debug)]
+struct Service {
+    site: Site,
+    downloads: Downloads,
+}
+
+type Answer = Result<Response, ServiceError>;
+type Shared = State<Arc<Service>>;
+
+/// The service, for `/drivers/v1/...`.
+///
+/// Requests must carry the [`Peer`] extension that `net` sets, or no credentials are accepted.
+pub fn router(site: Site) -> Router {
+    let service = Arc::new(Service { site, downloads: Downloads::default() });
+    Router::new()
+        .route("/drivers/v1/match", post(find).fallback(refuse_method))
+        .route("/drivers/v1/match.zip", post(download).fallback(refuse_method))
+        .route("/drivers/v1/package", post(choose).fallback(refuse_method))
+        .route("/drivers/{*rest}", any(async || ServiceError::NoResource))
+        .with_state(service)
+}
+
+async fn refuse_method() -> ServiceError {
+    ServiceError::MethodNotAllowed
+}
+
+async fn find(State(service): Shared, request: axum::extract::Request) -> Answer {
+    let (_, report) = service.matched(request).await?;
+    Ok(Json(reply::report(&report)).into_response())
+}
+
+async fn download(State(service): Shared, request: axum::extract::Request) -> Answer {
+    let (actor, report) = service.matched(request).await?;
+    service.downloads.zip(&service.site, &actor, &report.ci_ids()).await
+}
+
+async fn choose(State(service): Shared, request: axum::extract::Request) -> Answer {
+    let (actor, _, body) = service.asked(request).await?;
+    let choice = service.site.choose_package(&actor, model(&body)?).await?;
+    Ok(Json(reply::choice(&choice)).into_response())
+}
+
+impl Service {
+    /// The drivers for the machine that a request describes.
+    async fn matched(
+        &self,
+        request: axum::extract::Request,
+    ) -> Result<(Actor, MatchReport), ServiceError> {
+        let (actor, parts, body) = self.asked(request).await?;
+        let machine = machine(&parts, &body)?;
+        let request = MatchRequest { os: machine.os, devices: machine.devices };
+        let report = self.site.match_drivers(&actor, request).await?;
+        Ok((actor, report))
+    }
+
+    /// Who asks, and what.
+    async fn asked(&self, request: axum::extract::Request) -> Result<(Actor, Parts, Bytes), ServiceError> {
+        let (parts, body): (Parts, Body) = request.into_parts();
+        let actor = authenticate(&self.site, parts.extensions.get::<Peer>(), &parts.headers).await?;
+        let body = to_bytes(body, BODY_BYTES_MAX)
+            .await
+            .map_err(|_| ServiceError::BodyTooLong { limit: BODY_BYTES_MAX })?;
+        Ok((actor, parts, body))
+    }
+}
+
+/// JSON if it says so or if it looks so: `curl` calls everything a form unless told otherwise.
+fn machine(parts: &Parts, body: &[u8]) -> Result<Machine, ServiceError> {
+    let kind = parts.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
+    let looks = body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
+    if kind.to_ascii_lowercase().contains("json") || looks {
+        Machine::from_json(body)
+    } else {
+        Machine::from_text(body, parts.uri.query().unwrap_or(""))
+    }
+}
