@@ -48,7 +48,7 @@ impl Downloads {
             ci_ids => Some(site.driver_files(actor, ci_ids).await?),
         };
         let (sender, receiver) = mpsc::channel(PIECES_MAX);
-        tokio::task::spawn_blocking(move || write(files.as_ref(), sender, turn));
+        tokio::task::spawn_blocking(move || write(files.as_ref(), &sender, turn));
         let pieces = stream::unfold(receiver, async |mut receiver| Some((receiver.recv().await?, receiver)));
         let headers = [
             (CONTENT_TYPE, HeaderValue::from_static("application/zip")),
@@ -61,7 +61,7 @@ impl Downloads {
 /// Writes the archive; a failure breaks the answer off, so that no machine takes half of it for the whole.
 fn write(
     files: Option<&DriverDownload>,
-    sender: mpsc::Sender<io::Result<Bytes>>,
+    sender: &mpsc::Sender<io::Result<Bytes>>,
     turn: OwnedSemaphorePermit,
 ) {
     let pieces = Pieces { sender: sender.clone(), buffer: Vec::with_capacity(PIECE_BYTES) };
@@ -78,8 +78,7 @@ fn write(
 fn archive(files: Option<&DriverDownload>, pieces: Pieces) -> Result<(), ZipWriteError> {
     let mut zip = ZipWriter::new(pieces);
     for (index, entry) in files.iter().flat_map(|files| files.entries().iter().enumerate()) {
-        let unreadable =
-            |source: io::Error| ZipWriteError::Content { entry: entry.name.clone(), source };
+        let unreadable = |source: io::Error| ZipWriteError::Content { entry: entry.name.clone(), source };
         let files = files.expect("an entry is one of some files");
         zip.add(&entry.name, entry.size, &mut *files.open(index).map_err(unreadable)?)?;
     }

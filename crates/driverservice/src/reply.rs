@@ -56,7 +56,8 @@ fn driver(driver: &MatchedDriver) -> Value {
 
 /// The package for a model.
 pub(crate) fn choice(choice: &PackageChoice) -> Value {
-    let reason_of = |id: &str| choice.verdicts.iter().find(|verdict| verdict.package_id == id).map(|v| &v.reason);
+    let reason_of =
+        |id: &str| choice.verdicts.iter().find(|verdict| verdict.package_id == id).map(|v| &v.reason);
     let package = choice.chosen.as_ref().map(|chosen| {
         json!({
             "package_id": chosen.package_id,

@@ -122,8 +122,8 @@ struct ModelBody {
 
 /// A machine that asks for its package.
 pub(crate) fn model(body: &[u8]) -> Result<ModelRequest, ServiceError> {
-    let body: ModelBody =
-        serde_json::from_slice(body).map_err(|error| ServiceError::InvalidBody { reason: error.to_string() })?;
+    let body: ModelBody = serde_json::from_slice(body)
+        .map_err(|error| ServiceError::InvalidBody { reason: error.to_string() })?;
     Ok(ModelRequest {
         machine: MachineModel {
             manufacturer: body.manufacturer,

@@ -63,10 +63,7 @@ async fn choose(State(service): Shared, request: axum::extract::Request) -> Answ
 
 impl Service {
     /// The drivers for the machine that a request describes.
-    async fn matched(
-        &self,
-        request: axum::extract::Request,
-    ) -> Result<(Actor, MatchReport), ServiceError> {
+    async fn matched(&self, request: axum::extract::Request) -> Result<(Actor, MatchReport), ServiceError> {
         let (actor, parts, body) = self.asked(request).await?;
         let machine = machine(&parts, &body)?;
         let request = MatchRequest { os: machine.os, devices: machine.devices };

@@ -68,7 +68,8 @@ impl RemoteError {
             RemoteError::NotFound { .. } => 5,
             RemoteError::UnusableCa { .. }
             | RemoteError::UnusableFile { .. }
-            | RemoteError::Refused { .. } | RemoteError::Garbled { .. } => 1,
+            | RemoteError::Refused { .. }
+            | RemoteError::Garbled { .. } => 1,
         }
     }
 }

@@ -11,7 +11,8 @@ mod site;
 
 pub(crate) use dp::{DpCommand, DpRun};
 pub(crate) use driver::{
-    DriverCommand, DriverImport, DriverList, DriverMatch, Duplicates, ImportOptions, PacksCommand, PacksImport, PacksList,
+    DriverCommand, DriverImport, DriverList, DriverMatch, Duplicates, ImportOptions, PacksCommand,
+    PacksImport, PacksList,
 };
 pub(crate) use package::{PackageChanges, PackageChoose, PackageCommand, PackageCreate};
 pub(crate) use site::{SiteCommand, SiteInit, SiteRun};

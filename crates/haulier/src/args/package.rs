@@ -125,7 +125,9 @@ pub(crate) enum PackageCommand {
 
 /// `haulier package choose`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: haulier package choose --manufacturer Dell --sku 0C06 --os 'Windows 11' --release 23H2")]
+#[command(
+    after_help = "Example: haulier package choose --manufacturer Dell --sku 0C06 --os 'Windows 11' --release 23H2"
+)]
 pub(crate) struct PackageChoose {
     /// Manufacturer, as the machine says it.
     #[arg(long)]

@@ -56,8 +56,9 @@ pub(super) async fn list(remote: &Remote, package: &str, format: Format) -> Resu
     let id = rows::text(&rows::package(remote, package).await?, "PackageID");
     let filter = of_package(&id);
     let drivers = remote.list("SMS_CIContentPackage", &[("$filter", &filter), ("$orderby", "CI_ID")]).await?;
-    let contents =
-        remote.list("SMS_PackageToContent", &[("$filter", &filter), ("$orderby", "ContentSubFolder")]).await?;
+    let contents = remote
+        .list("SMS_PackageToContent", &[("$filter", &filter), ("$orderby", "ContentSubFolder")])
+        .await?;
     if format == Format::Json {
         output::json(&json!({ "drivers": drivers, "contents": contents }));
         return Ok(());
@@ -74,7 +75,12 @@ pub(super) async fn list(remote: &Remote, package: &str, format: Format) -> Resu
 }
 
 /// Copies a package's drivers into its source again.
-pub(super) async fn rebuild(remote: &Remote, package: &str, from: Option<&str>, format: Format) -> Result<()> {
+pub(super) async fn rebuild(
+    remote: &Remote,
+    package: &str,
+    from: Option<&str>,
+    format: Format,
+) -> Result<()> {
     let id = rows::text(&rows::package(remote, package).await?, "PackageID");
     let parameters = from.map_or_else(|| json!({}), |path| json!({ "ContentSourcePath": path }));
     remote.invoke(&key(&id), "RebuildPackage", &parameters).await?;

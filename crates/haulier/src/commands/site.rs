@@ -153,7 +153,7 @@ async fn serve(args: &SiteRun) -> Result<()> {
     let workers = tokio::spawn({
         let (site, shutdown) = (site.clone(), shutdown.clone());
         async move {
-            let ended = site.run_workers(shutdown.clone()).await;
+            let ended = Box::pin(site.run_workers(shutdown.clone())).await;
             // A site whose workers cannot work must not look alive.
             shutdown.cancel();
             ended
@@ -173,6 +173,7 @@ fn router(site: &Site, ca: SiteCa, listener: &Listener) -> Router {
     let provider = Provider::new(site.clone());
     Router::new()
         .merge(adminservice::router(provider, site.clone(), SystemClock::shared()))
+        .merge(driverservice::router(site.clone()))
         .merge(agents.router())
         .route("/healthz", get(async || "ok\n"))
         .route("/metrics", get(async move || metrics.render()))

@@ -24,7 +24,10 @@ pub(super) struct Imported {
 impl fmt::Display for Imported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Imported { new, known, failed, signed, .. } = self;
-        write!(f, "Drivers imported: {new} new, {known} known before, {failed} not usable; {signed} of them signed")
+        write!(
+            f,
+            "Drivers imported: {new} new, {known} known before, {failed} not usable; {signed} of them signed"
+        )
     }
 }
 

@@ -52,9 +52,14 @@ pub(crate) async fn run(args: &DemoArgs, format: Format) -> Result<()> {
     std::fs::create_dir(&source)?;
     let package_id = create_package(&remote, &source).await?;
     let change = catalog::put_into(&remote, &package_id, &imported).await?;
-    say.line(format_args!("SMS_DriverPackage.AddDriverContent() put {} of them into package {package_id}", change.added));
+    say.line(format_args!(
+        "SMS_DriverPackage.AddDriverContent() put {} of them into package {package_id}",
+        change.added
+    ));
     distribute(&remote, &package_id).await?;
-    say.line(format_args!("Package {package_id} is distributed to {DISTRIBUTION_POINTS} distribution points"));
+    say.line(format_args!(
+        "Package {package_id} is distributed to {DISTRIBUTION_POINTS} distribution points"
+    ));
     let mut rows = settle(&say, &hierarchy, &remote, &package_id, &source).await?;
 
     let released = drivers.write_second(&vendor)?;
@@ -164,7 +169,10 @@ async fn wait_for_newest(remote: &Remote, package_id: &str) -> Result<(u64, Vec<
         if clock.monotonic() > give_up {
             bar.finish_and_clear();
             status::print(&states);
-            bail!("the newest version did not reach every distribution point within {} s", STEP_TIMEOUT.as_secs());
+            bail!(
+                "the newest version did not reach every distribution point within {} s",
+                STEP_TIMEOUT.as_secs()
+            );
         }
         clock.sleep(POLL_INTERVAL).await;
     }

@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::args::SiteAddress;
+use crate::config::{self, SiteConfig, TrustConfig};
 
 /// The demo's password; the site lives on loopback and only while the demo runs.
 const PASSWORD: &str = "demo-only";
@@ -31,12 +32,22 @@ pub(super) struct Server {
     child: Child,
 }
 
+/// Lets the site trust who signed the generated drivers, as an administrator names the vendors' roots.
+fn trust_samples(data: &Path) -> Result<()> {
+    std::fs::create_dir(data)?;
+    let roots = data.join("sample-roots.pem");
+    std::fs::write(&roots, samples::catalog::root_pem())?;
+    let config = SiteConfig { trust: TrustConfig { roots: vec![roots] }, ..SiteConfig::default() };
+    config::save(data, &config)
+}
+
 impl Hierarchy {
     /// Makes a site, starts it, enrols and starts distribution points; all under `folder`.
     pub(super) async fn start(folder: &Path, distribution_points: usize) -> Result<Self> {
         let data = folder.join("ps1");
         let password_file = folder.join("password");
         std::fs::write(&password_file, PASSWORD)?;
+        trust_samples(&data)?;
         let init = ["site", "init", "--site-code", "PS1", "--site-name", "Demo site"];
         let mut make = haulier()?;
         make.args(init).arg("--data").arg(&data).arg("--password-file").arg(&password_file);

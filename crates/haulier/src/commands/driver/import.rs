@@ -50,7 +50,9 @@ pub(super) async fn start(
     if options.no_wait {
         output::done(format, &json!({ "ImportID": id }));
         if format == Format::Text {
-            output::line(format_args!("Import {id} is accepted; `haulier query \"SELECT * FROM {CLASS}\"` shows it."));
+            output::line(format_args!(
+                "Import {id} is accepted; `haulier query \"SELECT * FROM {CLASS}\"` shows it."
+            ));
         }
         return Ok(());
     }
@@ -68,7 +70,11 @@ pub(super) async fn start(
 pub(crate) async fn import_folders(remote: &Remote, folders: &[String]) -> Result<Value> {
     let request = json!({ "Sources": folders, "Categories": [], "Enable": true, "Duplicates": "append" });
     let job = wait(remote, submit(remote, &request).await?).await?;
-    anyhow::ensure!(rows::text(&job, "StateName") == "done", "the import failed: {}", rows::text(&job, "FaultText"));
+    anyhow::ensure!(
+        rows::text(&job, "StateName") == "done",
+        "the import failed: {}",
+        rows::text(&job, "FaultText")
+    );
     Ok(job)
 }
 

@@ -70,7 +70,8 @@ fn text(file: &Path) -> Result<Vec<u8>> {
 fn print(report: &Value) {
     let mut table = Table::new(&["DEVICE", "DRIVER", "RANK", "VERSION", "PACKAGES", "NAME"]);
     for device in list(report, "devices") {
-        let first = device["hardware_ids"][0].as_str().or(device["compatible_ids"][0].as_str()).unwrap_or("-");
+        let first =
+            device["hardware_ids"][0].as_str().or(device["compatible_ids"][0].as_str()).unwrap_or("-");
         let extensions = list(device, "extensions");
         let drivers: Vec<&Value> =
             [&device["best"]].into_iter().filter(|best| !best.is_null()).chain(extensions).collect();

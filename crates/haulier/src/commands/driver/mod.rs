@@ -77,7 +77,11 @@ async fn list(args: &DriverList, remote: &Remote, format: Format) -> Result<()> 
 
 /// Who signed a driver, or that it is not signed.
 fn signer(driver: &Value) -> String {
-    if driver["DriverSigned"] == json!(true) { rows::text(driver, "DriverSigner") } else { "not signed".to_owned() }
+    if driver["DriverSigned"] == json!(true) {
+        rows::text(driver, "DriverSigner")
+    } else {
+        "not signed".to_owned()
+    }
 }
 
 async fn set_enabled(remote: &Remote, drivers: &[String], enabled: bool, format: Format) -> Result<()> {

@@ -48,7 +48,10 @@ fn fits(pack: &Pack, args: &PacksList) -> bool {
     let holds = |text: &str, part: &str| text.to_lowercase().contains(&part.to_lowercase());
     pack.targets.iter().any(|target| {
         args.model.as_ref().is_none_or(|model| holds(&target.model.name, model))
-            && args.sku.as_ref().is_none_or(|sku| target.model.system_ids.iter().any(|id| id.eq_ignore_ascii_case(sku)))
+            && args
+                .sku
+                .as_ref()
+                .is_none_or(|sku| target.model.system_ids.iter().any(|id| id.eq_ignore_ascii_case(sku)))
             && args.os.as_ref().is_none_or(|os| holds(&os_text(&target.os), os))
     })
 }
@@ -68,7 +71,9 @@ fn print(catalog: &PackCatalog, packs: &[&Pack]) {
         table.row([
             pack.id.clone(),
             pack.version.clone(),
-            pack.released.map(|day| format!("{}-{:02}-{:02}", day.year, day.month, day.day)).unwrap_or_default(),
+            pack.released
+                .map(|day| format!("{}-{:02}-{:02}", day.year, day.month, day.day))
+                .unwrap_or_default(),
             pack.size_bytes.map(output::bytes).unwrap_or_default(),
             format_name(pack.format).to_owned(),
             systems.join(", "),

@@ -15,8 +15,7 @@ pub(super) async fn run(wanted: &str, remote: &Remote, format: Format) -> Result
     let filter = format!("CI_ID eq {id}");
     let containers =
         remote.list("SMS_DriverContainer", &[("$filter", &filter), ("$orderby", "PackageID")]).await?;
-    let models =
-        remote.list("SMS_DriverModel", &[("$filter", &filter), ("$orderby", "ModelName")]).await?;
+    let models = remote.list("SMS_DriverModel", &[("$filter", &filter), ("$orderby", "ModelName")]).await?;
     if format == Format::Json {
         output::json(
             &json!({ "driver": driver, "detail": detail, "packages": containers, "models": models }),
@@ -24,9 +23,14 @@ pub(super) async fn run(wanted: &str, remote: &Remote, format: Format) -> Result
         return Ok(());
     }
     print(&driver, &detail);
-    for (title, property, listed) in [("Packages", "PackageID", &containers), ("Models", "ModelName", &models)] {
+    for (title, property, listed) in
+        [("Packages", "PackageID", &containers), ("Models", "ModelName", &models)]
+    {
         let names: Vec<String> = listed.iter().map(|row| rows::text(row, property)).collect();
-        output::line(format_args!("{title}: {}", if names.is_empty() { "none".to_owned() } else { names.join(", ") }));
+        output::line(format_args!(
+            "{title}: {}",
+            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+        ));
     }
     for (title, property) in [("Missing files", "MissingFiles"), ("Findings", "Diagnostics")] {
         let texts = rows::texts(&detail, property);
