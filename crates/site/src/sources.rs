@@ -29,6 +29,9 @@ pub(crate) struct Sources {
     /// Lets visits to a source hang until the sender of the next gate is dropped.
     #[cfg(test)]
     pub(crate) gates: Mutex<Vec<(SourcePath, std::sync::mpsc::Receiver<()>)>>,
+    /// Each visit's thread holds it.
+    #[cfg(test)]
+    running: Arc<()>,
 }
 
 #[derive(Debug)]
@@ -83,6 +86,11 @@ impl Sources {
         }
         #[cfg(test)]
         let work = self.behind_gate(sources[0], work);
+        #[cfg(test)]
+        let work = {
+            let running = Arc::clone(&self.running);
+            move || (work(), drop(running)).0
+        };
         let alive = Arc::new(());
         let thread = Arc::downgrade(&alive);
         let run = move || (work(), drop(alive)).0;
@@ -109,6 +117,12 @@ impl Sources {
             });
         }
         Ok(())
+    }
+
+    /// Whether the thread of any visit is at work, waited for or not.
+    #[cfg(test)]
+    pub(crate) fn any_running(&self) -> bool {
+        Arc::strong_count(&self.running) > 1
     }
 
     #[cfg(test)]

@@ -12,7 +12,7 @@ pub(crate) mod folder;
 pub(crate) mod import;
 mod localized;
 pub(crate) mod platform;
-mod store;
+pub(crate) mod store;
 
 pub use category::{Category, CategoryChange, NewCategory};
 pub use change::DriverChange;

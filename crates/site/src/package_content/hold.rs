@@ -135,18 +135,19 @@ impl Site {
         }
     }
 
-    /// Ends the claims of an earlier process of this server. Returns the packages whose contents it left half
-    /// changed.
-    pub(super) async fn end_holds_of(&self, server_id: &str) -> Result<()> {
+    /// Ends the claims of an earlier process of this server. Returns the packages that it was at work on.
+    pub(super) async fn end_holds_of(&self, server_id: &str) -> Result<Vec<String>> {
         let mut tx = self.db().write().await?;
         let update = Query::update()
             .table("package")
             .value("content_owner", Option::<String>::None)
             .value("content_owned_until", Option::<i64>::None)
             .and_where(Expr::col("content_owner").like(format!("{server_id}/%")))
+            .returning_col("package_id")
             .to_owned();
-        tx.execute(&update).await?;
-        tx.commit().await
+        let ended = tx.all(&update).await?.iter().map(|row| row.get("package_id")).collect();
+        tx.commit().await?;
+        ended
     }
 }
 

@@ -20,7 +20,7 @@ mod rows;
 mod validate;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use check::{FOLDER_IN_USE, FOLDER_NOT_ACCESSIBLE, FOLDER_NOT_EMPTY, FOLDER_NOT_UNC};
 pub(crate) use files::{Place, StoredFile, Watch, content_hash};

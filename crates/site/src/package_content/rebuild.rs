@@ -8,7 +8,7 @@ use content::{ContentPath, Manifest};
 
 use super::add::Places;
 use super::files::{self, Origin, Place, StageError, own_fault};
-use super::hold::{Hold, finish, still};
+use super::hold::{Hold, still};
 use super::recover::clean;
 use super::rows::{self, Held, State};
 use super::to_its_end;
@@ -72,14 +72,15 @@ impl Site {
                     self.release_hold(hold).await;
                     return Err(error);
                 }
-                self.clean_up(&own).await;
+                self.clean_up(&hold, &own).await;
+                self.release_hold(hold).await;
                 Ok(rebuilt)
             }
             Err(error) => {
                 if let Ok(own) = self.own_place(&hold).await
                     && !self.is_half_changed(&hold).await
                 {
-                    self.clean_up(&own).await;
+                    self.clean_up(&hold, &own).await;
                 }
                 self.release_hold(hold).await;
                 Err(error)
@@ -92,9 +93,9 @@ impl Site {
         held.map_or(true, |held| held.iter().any(|held| held.state != State::There))
     }
 
-    async fn clean_up(&self, own: &Place) {
+    async fn clean_up(&self, hold: &Hold, own: &Place) {
         let root = own.folder.clone();
-        if let Err(error) = self.visit_held(None, own, None, move |_| clean(&root)).await {
+        if let Err(error) = self.visit_held(Some(hold), own, None, move |_| clean(&root)).await {
             tracing::warn!(%error, "leftovers stay in a package's source");
         }
     }
@@ -206,7 +207,7 @@ impl Site {
     async fn finish_rebuilding(&self, actor: &Actor, hold: &Hold, rebuilt: &[RebuiltContent]) -> Result<()> {
         let (id, now) = (hold.package_id(), self.now());
         let mut tx = self.db().write().await?;
-        let package = finish(&mut tx, hold).await?;
+        let package = still(&mut tx, hold).await?;
         let mut messages = Vec::with_capacity(rebuilt.len() + 1);
         for content in rebuilt {
             rows::set_state(&mut tx, id, content.content_id, State::There, false).await?;

@@ -13,6 +13,7 @@
 //!
 //! A refresh that was asked for with the operation is queued with its end.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use content::tree::{SourceRoot, TreeError};
@@ -49,8 +50,9 @@ impl Site {
     /// Brings to its end what an earlier process of this server left half done. A package whose source does not
     /// answer waits for its next operation.
     pub(crate) async fn recover_contents(&self) -> Result<()> {
-        self.end_holds_of(self.server_id()).await?;
-        for package_id in self.packages_half_changed().await? {
+        let mut packages: BTreeSet<String> = self.end_holds_of(self.server_id()).await?.into_iter().collect();
+        packages.extend(self.packages_half_changed().await?);
+        for package_id in packages {
             match self.hold_recovered(&package_id).await {
                 Ok(hold) => self.release_hold(hold).await,
                 Err(error) => {

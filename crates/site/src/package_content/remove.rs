@@ -5,7 +5,7 @@ use std::path::Path;
 use content::tree::{SourceRoot, TreeError};
 
 use super::files::{self, Place, own_fault};
-use super::hold::{Hold, finish, still};
+use super::hold::{Hold, still};
 use super::recover::clean;
 use super::rows::{self, Held, State};
 use super::{distinct, to_its_end};
@@ -64,9 +64,10 @@ impl Site {
         }
         // What is left does no harm and goes with the next operation.
         let root = own.folder.clone();
-        if let Err(error) = self.visit_held(None, &own, None, move |_| clean(&root)).await {
+        if let Err(error) = self.visit_held(Some(&hold), &own, None, move |_| clean(&root)).await {
             tracing::warn!(%error, "a removed content's files stay for now");
         }
+        self.release_hold(hold).await;
         Ok(())
     }
 
@@ -120,7 +121,7 @@ impl Site {
             messages.push(Message::content_removed(actor, id, name, &held.sub_folder));
         }
         let mut tx = self.db().write().await?;
-        finish(&mut tx, hold).await?;
+        still(&mut tx, hold).await?;
         for held in gone {
             rows::delete(&mut tx, id, held.content_id).await?;
         }
