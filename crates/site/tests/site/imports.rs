@@ -1,6 +1,7 @@
 //! Imports of drivers: what is found, what becomes of it, and that nothing is lost or done twice.
 
 use std::io::Cursor;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use driver::archive::ZipWriter;
@@ -72,7 +73,47 @@ impl PackFetcher for Shelf {
     }
 }
 
+/// A folder of the driver corpus, where it is at hand.
+fn corpus(test: &str, folder: &str) -> Option<String> {
+    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/corpus");
+    let path = std::env::var_os("HAULIER_CORPUS").map_or_else(default, PathBuf::from).join(folder);
+    match path.canonicalize() {
+        Ok(path) => Some(path.to_str().unwrap().to_owned()),
+        Err(_) => {
+            eprintln!("NOT RUN: {test}: no driver corpus");
+            None
+        }
+    }
+}
+
 on_both! {
+    async fn corpus_good_packages_are_imported_and_broken_ones_said(stage: &Stage) {
+        let test = "corpus_good_packages_are_imported_and_broken_ones_said";
+        let (Some(good), Some(broken)) = (corpus(test, "packages"), corpus(test, "packages-broken")) else { return };
+        let (_, progress) = import(stage, request(&[&good])).await;
+        let failed = "SELECT Path, Outcome, Reason FROM Haulier_DriverImportItem WHERE Outcome <> 'imported' AND Outcome <> 'already imported'";
+        assert_eq!(rows(stage, failed).await, Vec::<Vec<String>>::new());
+        assert!(progress.imported > 10 && progress.failed == 0, "{progress:?}");
+        // What is odd about the broken ones is no reason to refuse them, but it is said.
+        let (id, progress) = import(stage, request(&[&broken])).await;
+        assert_eq!((progress.infs_done, progress.failed), (progress.infs_found, 0), "{progress:?}");
+        let silent = format!("SELECT Path, Diagnostics FROM Haulier_DriverImportItem WHERE ImportID = {id} AND Diagnostics IS NULL");
+        assert_eq!(rows(stage, &silent).await, Vec::<Vec<String>>::new());
+    }
+
+    async fn corpus_every_inf_file_has_an_outcome(stage: &Stage) {
+        let Some(infs) = corpus("corpus_every_inf_file_has_an_outcome", "inf") else { return };
+        let (id, progress) = import(stage, request(&[&infs])).await;
+        assert_eq!(progress.state, ImportState::Done);
+        let all = progress.imported + progress.already_imported + progress.failed;
+        assert_eq!((progress.infs_done, all), (progress.infs_found, progress.infs_found), "{progress:?}");
+        assert!(progress.infs_found > 300 && progress.imported > 250, "{progress:?}");
+        let stored = format!("SELECT Path, Reason FROM Haulier_DriverImportItem WHERE ImportID = {id} AND Reason LIKE '%store it%'");
+        assert_eq!(rows(stage, &stored).await, Vec::<Vec<String>>::new());
+        let drivers = rows(stage, "SELECT CI_ID FROM SMS_Driver").await.len() as u64;
+        assert_eq!(drivers, progress.imported);
+    }
+
     async fn a_folder_full_of_drivers_is_imported_with_what_failed(stage: &Stage) {
         driver_folder(stage, "pack/net/one", "VEN_1");
         driver_folder(stage, "pack/net/two", "VEN_2");
