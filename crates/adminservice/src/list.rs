@@ -29,7 +29,7 @@ const SHORT_INSTANCES_MAX: u64 = 100;
 pub(crate) const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 impl Default for ListLimits {
-    /// About 60 MB for each list in the making: measured with 5,000 whole SMS_DriverPackage, the widest class.
+    /// About 60 MB for each list in the making: measured with 5,000 whole SMS_DriverPackage, one of the widest classes.
     fn default() -> Self {
         Self { instances: 5_000, chosen_instances: 20_000, values: 100_000, at_once: 2, waiting: 64 }
     }

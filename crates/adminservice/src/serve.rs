@@ -31,6 +31,8 @@ pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 pub const URL_BYTES_MAX: usize = 16 * 1024;
 /// The longest body of a reader, in bytes: the only thing that readers write is a token's name.
 const READER_BODY_BYTES_MAX: usize = 16 * 1024;
+/// The longest body of a question, in bytes: a machine with a thousand devices names them all.
+const QUESTION_BYTES_MAX: usize = 1024 * 1024;
 
 const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
 
@@ -84,7 +86,7 @@ impl Service {
         }
         let caller = Caller { actor, root: self.root(parts), query: query.to_owned() };
         let request = Request::parse(&parts.method, path, query)?;
-        let limit = body_limit(caller.actor.role);
+        let limit = body_limit(caller.actor.role, self.only_asks(&request));
         let body = to_bytes(body, limit).await.map_err(|_| ApiError::BodyTooLong { limit })?;
         self.dispatch(&caller, request, parts, body).await
     }
@@ -209,6 +211,13 @@ impl Service {
         Ok(response)
     }
 
+    /// Whether a request calls a method that changes nothing.
+    fn only_asks(&self, request: &Request) -> bool {
+        let Request::Invoke { class, method, .. } = request else { return false };
+        let declared = self.provider.schema().class(class).and_then(|class| class.method(method));
+        declared.is_some_and(|called| called.qualifiers.has("reads"))
+    }
+
     /// GET is sent by what nobody means to act: browsers, proxies, pictures in a page. So it only reads.
     fn check_verb(&self, verb: &Method, class: &str, method: &str) -> Result<(), ApiError> {
         let declared = self.provider.schema().class(class).and_then(|class| class.method(method));
@@ -314,8 +323,9 @@ fn reply_text(status: StatusCode, json: String) -> Response {
 }
 
 /// Who may change nothing of weight need not be heard out before the provider says so.
-fn body_limit(role: Role) -> usize {
+fn body_limit(role: Role, only_asks: bool) -> usize {
     match role {
+        _ if only_asks => QUESTION_BYTES_MAX,
         Role::Reader => READER_BODY_BYTES_MAX,
         Role::FullAdministrator | Role::Operator | Role::Author => BODY_BYTES_MAX,
     }

@@ -7,6 +7,7 @@ mod driver_package;
 mod haulier_content_library;
 mod haulier_distribution_point;
 mod haulier_driver_import;
+mod haulier_driver_match;
 mod haulier_status_message;
 mod haulier_token;
 mod haulier_user;
@@ -32,6 +33,7 @@ pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         "Haulier_ContentLibrary" => Arc::new(haulier_content_library::ContentLibrary),
         "Haulier_DistributionPoint" => Arc::new(haulier_distribution_point::Server),
         "Haulier_DriverImport" => Arc::new(haulier_driver_import::DriverImport),
+        "Haulier_DriverMatch" => Arc::new(haulier_driver_match::DriverMatch),
         "Haulier_StatusMessage" => Arc::new(haulier_status_message::StatusMessage),
         "Haulier_Token" => Arc::new(haulier_token::Token),
         "Haulier_User" => Arc::new(haulier_user::User),

@@ -80,6 +80,11 @@ impl Invocation<'_> {
         }
     }
 
+    /// The object of a checked parameter.
+    pub(crate) fn object(&self, name: &str) -> Option<&Instance> {
+        self.value(name).and_then(object)
+    }
+
     /// The objects of a checked array parameter.
     pub(crate) fn objects(&self, name: &str) -> Vec<&Instance> {
         match self.value(name) {

@@ -7,8 +7,8 @@ use crate::check;
 use crate::error::Fault;
 use crate::schema::Schema;
 
-/// The in parameters in declaration order, each with a value of its type; left-out optional ones get their
-/// default. Unknown names are refused: a misspelled parameter must not silently mean its default.
+/// The in parameters in declaration order, each with a value of its type; optional ones that are left out or null
+/// get their default. Unknown names are refused: a misspelled parameter must not silently mean its default.
 pub(crate) fn bind(
     schema: &Schema,
     method: &Method,
@@ -29,13 +29,11 @@ pub(crate) fn bind(
     let mut bound = Vec::with_capacity(inputs.len());
     for (parameter, value) in inputs.into_iter().zip(values) {
         let value = match value {
-            Some(value) => value,
-            None if parameter.qualifiers.has("optional") => preset(schema, parameter)?,
+            Some(value) if !value.is_null() => value,
+            _ if parameter.qualifiers.has("optional") => preset(schema, parameter)?,
+            Some(_) => return Err(wrong(format!("{} is null", parameter.name))),
             None => return Err(wrong(format!("{} is missing", parameter.name))),
         };
-        if value.is_null() && !parameter.qualifiers.has("optional") {
-            return Err(wrong(format!("{} is null", parameter.name)));
-        }
         bound.push((parameter.name.clone(), value));
     }
     Ok(bound)
@@ -96,6 +94,11 @@ mod tests {
         check(
             "RemoveDriverContent",
             &[("ContentIDs", Value::text("7"))],
+            Ok(&[("ContentIDs", ids()), ("bRefreshDPs", Value::Boolean(true))]),
+        );
+        check(
+            "RemoveDriverContent",
+            &[("ContentIDs", ids()), ("brefreshdps", Value::Null)],
             Ok(&[("ContentIDs", ids()), ("bRefreshDPs", Value::Boolean(true))]),
         );
         check(

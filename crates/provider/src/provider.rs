@@ -122,7 +122,8 @@ impl Provider {
         let class = self.writable(&instance.class, "creating instances of")?;
         // A key that the site gives has a default, which a new instance shows until it is stored.
         let given = |key: &&Property| {
-            instance.get(&key.name).is_some_and(|value| !value.is_null() && *value != key.default)
+            let value = instance.get(&key.name).and_then(|value| key.kind.fit(value.clone()).ok());
+            value.is_some_and(|value| !value.is_null() && value != key.default)
         };
         let handler = handler(class)?;
         if !handler.put_changes() || !class.keys().iter().all(given) {

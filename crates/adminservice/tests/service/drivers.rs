@@ -133,6 +133,7 @@ async fn a_driver_is_imported_by_putting_the_whole_object() {
     DriverFile::default().write(&service.folder("net"));
     let mut whole = draft(&service, "net").await;
     whole["IsEnabled"] = json!(true);
+    whole["CI_ID"] = json!("0");
     // What a client says of read-only properties is not believed.
     whole["DriverSigned"] = json!(true);
     whole["DriverVersion"] = json!("99.0.0.0");
@@ -251,7 +252,7 @@ async fn a_driver_is_disabled_enabled_and_deleted() {
         whole["IsEnabled"] = json!(enabled);
         let put = service.send("PUT", &target, &whole.to_string()).await;
         assert_eq!((put.status, &put.json()["IsEnabled"]), (200, &json!(enabled)), "{}", put.body);
-        let body = json!({ "CI_ID": ci_id, "IsEnabled": !enabled });
+        let body = json!({ "CI_ID": ci_id.to_string(), "IsEnabled": !enabled });
         let posted = service.post(DRIVERS, &body).await;
         assert_eq!((&posted["CI_ID"], &posted["IsEnabled"]), (&json!(ci_id), &json!(!enabled)));
     }

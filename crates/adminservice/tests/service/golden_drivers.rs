@@ -65,3 +65,19 @@ async fn a_draft_and_its_refusal_are_as_the_golden_files_show() {
     let refused = service.send("POST", &target, &call).await;
     compare_json("error-driver-imported.json", &without_guid(&service, &refused.body));
 }
+
+#[tokio::test]
+async fn what_a_machine_needs_is_answered_as_the_golden_file_shows() {
+    let service = Service::start().await;
+    DriverFile::default().write(&service.folder("net"));
+    let ci_id = import(&service, "net").await;
+    let target = format!("{ROUTE}/SMS_Driver({ci_id})");
+    assert_eq!(service.send("PATCH", &target, r#"{"IsEnabled":true}"#).await.status, 200);
+    let body = json!({
+        "OS": { "Version": "10.0.22631", "Architecture": "x64" },
+        "Devices": [{ "HardwareID": [r"PCI\VEN_1AF4&DEV_1000"] }, { "HardwareID": ["none"] }],
+    });
+    let target = format!("{ROUTE}/Haulier_DriverMatch.Match");
+    let answer = service.send("POST", &target, &body.to_string()).await;
+    compare_json("driver-match.json", &without_guid(&service, &answer.body));
+}

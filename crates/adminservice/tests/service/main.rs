@@ -5,6 +5,7 @@
 mod clients;
 mod driver_files;
 mod driver_imports;
+mod driver_matches;
 mod drivers;
 mod golden;
 mod golden_drivers;

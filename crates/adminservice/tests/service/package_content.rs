@@ -187,6 +187,12 @@ async fn a_package_moves_to_a_new_source() {
     whole["PkgSourcePath"] = json!(unc("moved"));
     assert_eq!(service.send("PUT", &target, &whole.to_string()).await.status, 200);
     assert_eq!(service.get(&target).await.first()["PkgSourcePath"], unc("moved"));
+    // Back again by the documentation, which says StoredPkgPath.
+    let back = json!({ "PackageSource": unc("dell") });
+    assert_eq!(call(&service, PACKAGE, "ValidateNewPackageSource", &back).await.status, 201);
+    let stored = json!({ "StoredPkgPath": unc("dell") }).to_string();
+    assert_eq!(service.send("PATCH", &target, &stored).await.status, 200);
+    assert_eq!(service.get(&target).await.first()["PkgSourcePath"], unc("dell"));
 }
 
 #[tokio::test]
