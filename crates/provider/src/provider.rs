@@ -8,7 +8,7 @@ use site::{Actor, Site};
 use crate::classes;
 use crate::error::{Fault, Operation, ProviderError};
 use crate::handler::{Answer, Call, ClassHandler, Invocation, Outcome, not_implemented};
-use crate::schema::{ClassInfo, Schema};
+use crate::schema::{ClassInfo, Schema, is_lazy};
 use crate::{check, parameters, rows};
 
 /// The provider of one site. Cheap to clone.
@@ -288,6 +288,8 @@ fn changes(
             changed.set(&name, value);
         } else if current.get(&name).is_some_and(|known| rows::same(known, &value)) {
             // A client that sends the whole instance back changes only what differs.
+        } else if value.is_null() && is_lazy(property) {
+            // The instance may come from a list, which shows nothing of what is lazy.
         } else if check::read_only(&property.qualifiers) || property.qualifiers.has("key") {
             return Err(Fault::ReadOnly { property: name });
         } else {

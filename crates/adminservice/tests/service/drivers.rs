@@ -1,12 +1,12 @@
 //! Drivers as scripts import, label, enable and delete them: each test sends what such a script sends.
 
+use crate::categories::{CATEGORIES, new_category};
 use crate::driver_files::{DriverFile, unc};
 use crate::harness::{Answer, Service};
 use serde_json::{Value as Json, json};
 
 pub(crate) const DRIVERS: &str = "/AdminService/wmi/SMS_Driver";
 const CREATE_FROM_INF: &str = "/AdminService/wmi/SMS_Driver.CreateFromINF";
-const CATEGORIES: &str = "/AdminService/wmi/SMS_CategoryInstance";
 const FIRST_CI: u64 = 16_777_217;
 
 /// The driver that CreateFromINF makes of a folder, not stored.
@@ -21,7 +21,7 @@ pub(crate) async fn import(service: &Service, folder: &str) -> u64 {
     made["CI_ID"].as_u64().unwrap()
 }
 
-async fn stored(service: &Service, ci_id: u64) -> Json {
+pub(crate) async fn stored(service: &Service, ci_id: u64) -> Json {
     service.get(&format!("{DRIVERS}({ci_id})")).await.first()
 }
 
@@ -32,17 +32,7 @@ fn display_name(xml: &str) -> String {
     rest.split_once('"').unwrap().0.to_owned()
 }
 
-async fn new_category(service: &Service, name: &str) -> Json {
-    let body = json!({
-        "CategoryInstance_UniqueID": format!("DriverCategories:{name}-0f1e2d3c"),
-        "CategoryTypeName": "DriverCategories",
-        "SourceSite": "PS1",
-        "LocalizedInformation": [{ "CategoryInstanceName": name, "LocaleID": 1033 }],
-    });
-    service.post(CATEGORIES, &body).await
-}
-
-fn names(rows: &[Json], member: &str) -> Vec<Json> {
+pub(crate) fn names(rows: &[Json], member: &str) -> Vec<Json> {
     rows.iter().map(|row| row[member].clone()).collect()
 }
 
@@ -291,6 +281,76 @@ async fn an_object_that_goes_back_unchanged_changes_nothing() {
     assert_eq!(service.get(&target).await.first(), before);
 }
 
+/// Clients that take an instance out of a list have nothing of what is lazy, and must not write that nothing.
+#[tokio::test]
+async fn an_object_out_of_a_list_goes_back_without_losing_what_is_lazy() {
+    let service = Service::start().await;
+    DriverFile::default().write(&service.folder("net"));
+    let mut whole = draft(&service, "net").await;
+    whole["LocalizedInformation"] = json!([{ "LocaleID": 1033, "DisplayName": "Net", "Description": "d" }]);
+    let ci_id = service.post(DRIVERS, &whole).await["CI_ID"].as_u64().unwrap();
+    let before = stored(&service, ci_id).await;
+    let mut listed = service.get(DRIVERS).await.first();
+    listed["IsEnabled"] = json!(true);
+    let put = service.send("PUT", &format!("{DRIVERS}({ci_id})"), &listed.to_string()).await;
+    assert_eq!(put.status, 200, "{}", put.body);
+    let after = stored(&service, ci_id).await;
+    assert_eq!(after["IsEnabled"], json!(true));
+    for name in ["SDMPackageXML", "LocalizedInformation", "LocalizedDisplayName", "CIVersion"] {
+        assert_eq!(after[name], before[name], "{name}");
+    }
+    let category = new_category(&service, "Network").await;
+    let target = format!("{CATEGORIES}({})", category["CategoryInstanceID"]);
+    let listed = service.get(CATEGORIES).await.first();
+    assert_eq!(service.send("PUT", &target, &listed.to_string()).await.status, 200);
+    assert_eq!(service.get(&target).await.first()["LocalizedInformation"], category["LocalizedInformation"]);
+    let package = "/AdminService/wmi/SMS_DriverPackage";
+    let mut listed = service.get(package).await.first();
+    listed["Description"] = json!("from a list");
+    let put = service.send("PUT", &format!("{package}('PS100001')"), &listed.to_string()).await;
+    assert_eq!((put.status, &put.json()["Description"]), (200, &json!("from a list")), "{}", put.body);
+}
+
+/// The drivers that a txtsetup.oem names are for mass storage before Windows Vista starts.
+#[tokio::test]
+async fn drivers_of_a_txtsetup_are_boot_critical() {
+    let service = Service::start().await;
+    let folder = service.folder("oem");
+    DriverFile::default().write(&folder);
+    let lines = [
+        "[Disks]",
+        "d1 = \"Example disk\", \\txtsetup.oem, \\",
+        "[Defaults]",
+        "scsi = EXAMPLE",
+        "[scsi]",
+        "EXAMPLE = \"Example Storage\"",
+        "[Files.scsi.EXAMPLE]",
+        "driver = d1, exnet.sys, exnet",
+        "inf = d1, net.inf",
+        "inf = d1, missing.inf",
+        "[HardwareIds.scsi.EXAMPLE]",
+        "id = \"PCI\\VEN_1AF4&DEV_1000\", \"exnet\"",
+        "",
+    ];
+    std::fs::write(folder.join("txtsetup.oem"), lines.join("\r\n")).unwrap();
+    std::fs::write(folder.join("empty.oem"), "[Disks]\r\n").unwrap();
+    let target = format!("{DRIVERS}.CreateFromOEM");
+    let call = |file: &str| json!({ "DriverPath": unc("oem"), "OEMFile": file });
+    let drafts = service.post(&target, &call("txtsetup.oem")).await["Drivers"].as_array().unwrap().clone();
+    assert_eq!(names(&drafts, "DriverINFFile"), ["net.inf"], "one that is valid is enough");
+    let made = service.post(DRIVERS, &drafts[0]).await;
+    assert_eq!((&drafts[0]["DriverBootCritical"], &made["DriverBootCritical"]), (&json!(true), &json!(true)));
+    for (file, status, code) in [("txtsetup.oem", 409, 183), ("none.oem", 400, 2), ("empty.oem", 400, 13)] {
+        let refused = service.send("POST", &target, &call(file).to_string()).await;
+        assert_eq!(
+            (refused.status, refused.fault("ErrorCode")),
+            (status, json!(code)),
+            "{file}: {}",
+            refused.body
+        );
+    }
+}
+
 /// Sequence J, platforms: a condition is added to the definition with values of SMS_SupportedPlatforms, Version
 /// counts one up, the driver is put.
 #[tokio::test]
@@ -347,75 +407,6 @@ fn platform_path(row: &Json) -> String {
     format!("/AdminService/wmi/SMS_SupportedPlatforms({keys})/AdminService.Enable")
 }
 
-/// Sequence J, categories: made, given to a driver, found by, renamed, deleted.
-#[tokio::test]
-async fn categories_label_drivers() {
-    let service = Service::start().await;
-    DriverFile::default().write(&service.folder("net"));
-    let ci_id = import(&service, "net").await;
-    let made = new_category(&service, "Laptops").await;
-    let (id, unique) = (made["CategoryInstanceID"].clone(), made["CategoryInstance_UniqueID"].clone());
-    assert_eq!(made["LocalizedInformation"][0]["CategoryInstanceName"], "Laptops");
-    let filter =
-        "?$filter=CategoryTypeName eq 'DriverCategories' and LocalizedCategoryInstanceName eq 'laptops'";
-    let found = service.get(&format!("{CATEGORIES}{}", filter.replace(' ', "%20"))).await.rows();
-    assert_eq!(json!(names(&found, "CategoryInstanceID")), json!([id]));
-
-    // Null and empty are where scripts begin, and one text is a list of one.
-    let target = format!("{DRIVERS}({ci_id})");
-    for (value, count) in [(json!(null), 0), (json!([]), 0), (unique.clone(), 1), (json!([unique]), 1)] {
-        let body = json!({ "CategoryInstance_UniqueIDs": value }).to_string();
-        let answer = service.send("PATCH", &target, &body).await;
-        assert_eq!(answer.status, 200, "{body}: {}", answer.body);
-        assert_eq!(answer.json()["CategoryInstance_UniqueIDs"].as_array().unwrap().len(), count, "{body}");
-    }
-    let any = async |condition: &str| {
-        service.get(&format!("{DRIVERS}?$filter={}", condition.replace(' ', "%20"))).await.rows().len()
-    };
-    for (condition, count) in [
-        ("LocalizedCategoryInstanceNames/any(item: item eq 'LAPTOPS')", 1),
-        ("LocalizedCategoryInstanceNames/any(item: item eq 'Laptop')", 0),
-        ("CategoryInstance_UniqueIDs/any(c: c eq 'DriverCategories:Laptops-0f1e2d3c')", 1),
-        ("not LocalizedCategoryInstanceNames/any(item: item eq 'Laptops')", 0),
-        ("SecuredScopeNames/any(s: s eq 'Default')", 1),
-    ] {
-        assert_eq!(any(condition).await, count, "{condition}");
-    }
-
-    let renamed =
-        json!({ "LocalizedInformation": [{ "CategoryInstanceName": "Notebooks", "LocaleID": 1033 }] });
-    let target = format!("{CATEGORIES}({id})");
-    assert_eq!(service.send("PATCH", &target, &renamed.to_string()).await.status, 200);
-    assert_eq!(stored(&service, ci_id).await["LocalizedCategoryInstanceNames"], json!(["Notebooks"]));
-    let moved = service.send("PATCH", &target, r#"{"CategoryTypeName":"Product"}"#).await;
-    assert_eq!(moved.status, 405, "{}", moved.body);
-    assert_eq!(service.send("DELETE", &target, "").await.status, 204);
-    assert_eq!(stored(&service, ci_id).await["LocalizedCategoryInstanceNames"], json!([]));
-    assert_eq!(service.send("DELETE", &target, "").await.status, 404);
-}
-
-#[tokio::test]
-async fn a_category_is_made_once_and_with_a_name() {
-    let service = Service::start().await;
-    new_category(&service, "Network").await;
-    let name = json!([{ "CategoryInstanceName": "A", "LocaleID": 1033 }]);
-    for (body, status) in [
-        (
-            json!({ "CategoryInstance_UniqueID": "DriverCategories:Network-0f1e2d3c", "LocalizedInformation": name }),
-            409,
-        ),
-        (json!({ "CategoryTypeName": "DriverCategories" }), 400),
-        (json!({ "CategoryTypeName": "Product", "LocalizedInformation": name }), 400),
-        (json!({ "CategoryInstance_UniqueID": "x", "LocalizedInformation": name }), 400),
-        (json!({ "LocalizedInformation": [{ "Name": "A" }] }), 400),
-        (json!({ "LocalizedInformation": ["A"] }), 400),
-        (json!({ "LocalizedInformation": name }), 201),
-    ] {
-        let answer = service.send("POST", CATEGORIES, &body.to_string()).await;
-        assert_eq!(answer.status, status, "{body}: {}", answer.body);
-    }
-}
-
 #[tokio::test]
 async fn mistakes_on_drivers_are_refused_and_change_nothing() {
     let service = Service::start().await;
@@ -452,7 +443,8 @@ async fn mistakes_on_drivers_are_refused_and_change_nothing() {
         (json!({ "IsEnabled": null }), 400),
         (json!({ "Nothing": 1 }), 400),
         (json!({ "CI_UniqueID": "x" }), 405),
-        (json!({ "SDMPackageXML": null }), 400),
+        (json!({ "SDMPackageXML": "" }), 400),
+        (json!({ "ContentSourcePath": null }), 400),
         (json!({ "CategoryInstance_UniqueIDs": ["DriverCategories:none"] }), 404),
         (json!({ "ContentSourcePath": "relative" }), 400),
         (json!({ "IsEnabled": true, "SedoObjectVersion": "16777217;99" }), 409),

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod categories;
 mod clients;
 mod driver_files;
 mod driver_imports;

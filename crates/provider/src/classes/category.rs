@@ -47,9 +47,11 @@ impl ClassHandler for Category {
         Box::pin(async move {
             let mut names = CategoryChange::default();
             for (name, value) in &change.properties {
-                match name.as_str() {
-                    "LocalizedInformation" => names.localized = Some(localized::names_in(value)),
-                    name => {
+                match (name.as_str(), value) {
+                    // What lists show; every category has a name.
+                    ("LocalizedInformation", Value::Array(names)) if names.is_empty() => {}
+                    ("LocalizedInformation", value) => names.localized = Some(localized::names_in(value)),
+                    (name, _) => {
                         let what = format!("changing {name} of a category");
                         return Err(Fault::NotSupported { what });
                     }

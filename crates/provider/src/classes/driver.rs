@@ -165,6 +165,8 @@ fn driver_change(instance: Instance) -> Result<DriverChange, Fault> {
             ("SDMPackageXML", Value::String(xml)) => change.sdm_package_xml = Some(xml),
             ("ContentSourcePath", Value::String(path)) => change.content_source_path = Some(path),
             ("CategoryInstance_UniqueIDs", value) => change.categories = Some(texts(value)),
+            // A driver without names is what lists show; every driver has one.
+            ("LocalizedInformation", Value::Array(names)) if names.is_empty() => {}
             ("LocalizedInformation", value) => change.localized = Some(localized::properties_in(&value)),
             ("ApplicabilityCondition", Value::String(text)) => change.applicability_condition = Some(text),
             ("IsEnabled", Value::Boolean(truth)) => change.is_enabled = Some(truth),
