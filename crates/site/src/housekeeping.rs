@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::change::WATCH_INTERVAL;
 use crate::distribution::seen::SEEN_INTERVAL;
+use crate::driver::import::worker::IMPORTS_MAX;
 use crate::error::{Result, SiteError};
 use crate::library::error_chain;
 use crate::server::Site;
@@ -41,9 +42,10 @@ impl Site {
         self.library().await?;
         self.recover_contents().await?;
         let snapshots = (0..SNAPSHOTS_MAX).map(|_| self.take_snapshots(&cancel));
+        let imports = (0..IMPORTS_MAX).map(|_| Box::pin(self.take_imports(&cancel)));
         tokio::join!(
             join_all(snapshots),
-            Box::pin(self.take_imports(&cancel)),
+            join_all(imports),
             Box::pin(self.keep_house(&cancel)),
             self.watch(&cancel),
             self.keep_signs_of_life(&cancel),

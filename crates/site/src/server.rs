@@ -19,7 +19,7 @@ use crate::distribution::desired::WAITERS_MAX;
 use crate::distribution::seen::Seen;
 use crate::driver::folder::EXAMINATIONS_MAX;
 use crate::driver::import::PackFetcher;
-use crate::driver::import::place::unpacked_share;
+use crate::driver::import::place::{Unpacking, unpacked_share};
 use crate::driver::{Drafts, platform};
 use crate::error::{Result, SiteError};
 use crate::package::source::UNPACKED_FOLDER;
@@ -92,8 +92,7 @@ struct Inner {
     trust: Trust,
     drafts: Drafts,
     examinations: Arc<Semaphore>,
-    /// Held while an import may need what archives were unpacked into.
-    unpacking: tokio::sync::Mutex<()>,
+    unpacking: Unpacking,
     import_wake: Notify,
     /// Counts cancelled imports.
     import_cancels: watch::Sender<u64>,
@@ -154,7 +153,7 @@ impl Site {
             trust,
             drafts: Drafts::default(),
             examinations: Arc::new(Semaphore::new(EXAMINATIONS_MAX)),
-            unpacking: tokio::sync::Mutex::new(()),
+            unpacking: Unpacking::default(),
             import_wake: Notify::new(),
             import_cancels: watch::Sender::new(0),
             server_id: server_id(&options.data_dir)?,
@@ -234,7 +233,7 @@ impl Site {
         &self.inner.examinations
     }
 
-    pub(crate) fn unpacking(&self) -> &tokio::sync::Mutex<()> {
+    pub(crate) fn unpacking(&self) -> &Unpacking {
         &self.inner.unpacking
     }
 

@@ -12,7 +12,7 @@ mod read;
 mod record;
 mod request;
 mod tidy;
-mod worker;
+pub(crate) mod worker;
 
 pub use fetch::{FetchError, PackFetcher, PackFile};
 pub use request::{Duplicates, ImportProgress, ImportRequest, ImportSource, ImportState, PackHashes};

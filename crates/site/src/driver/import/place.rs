@@ -3,15 +3,18 @@
 //! What an archive held is in `drivers/<SHA-256 of the archive>` and stays as long as a driver is there. Drivers name
 //! it by a share of the site's own, so that it may move with the data folder.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use ::driver::archive::{self, Limits, Progress};
 use aws_lc_rs::digest::{Context, SHA256};
+use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::claim::Claim;
 use super::fetch::{FetchError, PackFile};
@@ -19,14 +22,16 @@ use super::read::Watch;
 use super::request::{ImportSource, PackHashes};
 use super::worker::Place;
 use crate::library::error_chain;
-use crate::package::source::{SourcePath, UNPACKED_FOLDER};
+use crate::package::source::{SourcePath, SourcePathError, UNPACKED_FOLDER};
 use crate::server::Site;
-use crate::sources::{NoAnswer, Purpose};
+use crate::sources::{LOCATE_LIMIT, NoAnswer, Purpose};
 
 /// The share by which drivers from archives name their files.
 const UNPACKED_SHARE: &str = "HaulierDrivers$";
 /// How much of an archive is read at once.
 const READ_BYTES: usize = 256 << 10;
+/// How often an import that waits for another's archive looks whether it shall stop.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
 /// The UNC prefix of what was unpacked on this server.
 pub(crate) fn unpacked_share(server_name: &str) -> String {
@@ -38,6 +43,60 @@ enum Found {
     Folder(PathBuf),
     /// Unpacked below the site's own folder, under this name.
     Archive(String),
+}
+
+/// Who uses the folder of unpacked archives.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Unpacking {
+    /// Imports share it; whoever tidies up has it alone.
+    imports: Arc<RwLock<()>>,
+    busy: Arc<Busy>,
+}
+
+/// The archives that are being unpacked; each by one import at a time.
+#[derive(Debug, Default)]
+struct Busy {
+    hashes: Mutex<HashSet<String>>,
+    freed: Condvar,
+}
+
+/// The right to unpack one archive.
+struct Turn<'a> {
+    busy: &'a Busy,
+    hash: String,
+}
+
+impl Unpacking {
+    pub(super) async fn import(&self) -> RwLockReadGuard<'_, ()> {
+        self.imports.read().await
+    }
+
+    /// None while an import runs.
+    pub(super) fn alone(&self) -> Option<RwLockWriteGuard<'_, ()>> {
+        self.imports.try_write().ok()
+    }
+}
+
+impl Busy {
+    /// Waits for another import that unpacks the same archive. None if everything shall stop.
+    fn turn(&self, hash: &str, watch: &Watch) -> Option<Turn<'_>> {
+        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        while !hashes.insert(hash.to_owned()) {
+            let waited = self.freed.wait_timeout(hashes, STOP_CHECK_INTERVAL);
+            hashes = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if watch.stop.is_cancelled() {
+                return None;
+            }
+        }
+        Some(Turn { busy: self, hash: hash.to_owned() })
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.busy.hashes.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.hash);
+        self.busy.freed.notify_all();
+    }
 }
 
 impl Site {
@@ -71,15 +130,24 @@ impl Site {
 
     async fn local_place(&self, path: &str, watch: &Arc<Watch>) -> Result<Place, String> {
         let source = SourcePath::parse(path, &self.options().shares).map_err(|error| error.to_string())?;
-        let (own, options, into) = (source.clone(), self.options().clone(), self.unpacked_folder());
-        let reader = Arc::clone(watch);
+        let (own, options) = (source.clone(), self.options().clone());
+        let limit = async {
+            tokio::select! {
+                () = self.clock().sleep(LOCATE_LIMIT) => {}
+                () = watch.left_behind.notified() => {}
+            }
+        };
+        let found =
+            self.sources().visit(&source, Purpose::Locate, limit, move || own.locate_drivers(&options));
+        let place =
+            found.await.unwrap_or(Err(SourcePathError::NoAnswer)).map_err(|error| error.to_string())?;
+        let (into, busy, reader) = (self.unpacked_folder(), self.unpacking().clone(), Arc::clone(watch));
         let work = move || {
-            let place = own.locate_drivers(&options).map_err(|error| error.to_string())?;
             if place.is_dir() {
                 return Ok(Found::Folder(place));
             }
             let hash = hash_of(&place, &reader)?;
-            unpack(&place, &into.join(&hash), &reader)?;
+            unpack(&place, &into, &hash, &busy.busy, &reader)?;
             Ok(Found::Archive(hash))
         };
         match self.visit_drivers(&source, watch, work).await? {
@@ -90,8 +158,9 @@ impl Site {
 
     async fn unpacked_place(&self, file: PathBuf, hash: String, watch: &Arc<Watch>) -> Result<Place, String> {
         let place = self.place_of(&hash)?;
-        let (into, reader) = (place.folder.clone(), Arc::clone(watch));
-        self.visit_drivers(&place.source, watch, move || unpack(&file, &into, &reader)).await?;
+        let (into, busy, reader) = (self.unpacked_folder(), self.unpacking().clone(), Arc::clone(watch));
+        let work = move || unpack(&file, &into, &hash, &busy.busy, &reader);
+        self.visit_drivers(&place.source, watch, work).await?;
         Ok(place)
     }
 
@@ -110,7 +179,7 @@ impl Site {
     ) -> Result<T, String> {
         let left_behind = watch.left_behind.notified();
         let visit = self.sources().visit(source, Purpose::Examine, left_behind, work).await;
-        visit.unwrap_or_else(|NoAnswer| Err(crate::package::source::SourcePathError::NoAnswer.to_string()))
+        visit.unwrap_or_else(|NoAnswer| Err(SourcePathError::NoAnswer.to_string()))
     }
 
     async fn fetch(
@@ -163,21 +232,21 @@ fn hash_of(archive: &Path, watch: &Watch) -> Result<String, String> {
 }
 
 /// Unpacks an archive, unless that was done before.
-fn unpack(file: &Path, into: &Path, watch: &Watch) -> Result<(), String> {
+fn unpack(file: &Path, folder: &Path, hash: &str, busy: &Busy, watch: &Watch) -> Result<(), String> {
+    let _turn = busy.turn(hash, watch).ok_or("the import was stopped")?;
+    let into = folder.join(hash);
     if into.is_dir() {
         return Ok(());
     }
-    if let Some(parent) = into.parent() {
-        std::fs::create_dir_all(parent).map_err(|error| {
-            tracing::error!(%error, "folder for unpacked drivers");
-            "the site's data folder cannot be used; the site's log says why".to_owned()
-        })?;
-    }
+    std::fs::create_dir_all(folder).map_err(|error| {
+        tracing::error!(%error, "folder for unpacked drivers");
+        "the site's data folder cannot be used; the site's log says why".to_owned()
+    })?;
     let mut progress = |_: Progress| {
         watch.step();
         if watch.stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    match archive::unpack(file, into, &Limits::default(), &mut progress) {
+    match archive::unpack(file, &into, &Limits::default(), &mut progress) {
         Ok(unpacked) => {
             tracing::info!(files = unpacked.files, bytes = unpacked.bytes, "archive unpacked");
             Ok(())

@@ -60,7 +60,7 @@ impl Site {
 
     /// Deletes what archives were unpacked into, where no driver is any more. While an import runs, nothing is.
     pub(crate) async fn forget_unpacked(&self) -> Result<()> {
-        let Ok(_alone) = self.unpacking().try_lock() else { return Ok(()) };
+        let Some(_alone) = self.unpacking().alone() else { return Ok(()) };
         let folder = self.unpacked_folder();
         if !folder.is_dir() {
             return Ok(());
@@ -169,7 +169,7 @@ mod tests {
             std::fs::write(unpacked.join(".fetch-1-0"), "half a pack").unwrap();
             import(stage, &format!(r"\\SRV.example.test\haulierdrivers$\{hash}")).await;
             stage.site.run_due_imports().await.unwrap();
-            let importing = stage.site.unpacking().lock().await;
+            let importing = stage.site.unpacking().import().await;
             stage.site.forget_unpacked().await.unwrap();
             assert!(gone.is_dir(), "not while an import runs");
             drop(importing);

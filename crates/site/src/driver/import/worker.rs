@@ -1,4 +1,4 @@
-//! The worker: one import after the other, each source after the other, a source on all processors.
+//! The workers: a few imports at once, of each one source after the other, a source on all processors.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -20,6 +20,8 @@ use crate::server::Site;
 use crate::snapshot::claim::HEARTBEAT;
 use crate::sources::{NoAnswer, Purpose};
 
+/// Imports at once: one whose share is slow or dead must not hold up the others.
+pub(crate) const IMPORTS_MAX: usize = 2;
 /// How often an idle worker looks for imports that another process asked for.
 const IMPORT_POLL: Duration = Duration::from_secs(2);
 /// How often progress is written besides with what was imported.
@@ -86,7 +88,9 @@ impl Site {
     /// Takes up one due import. Returns false when none is due.
     async fn import_once(&self, cancel: &CancellationToken) -> Result<bool> {
         let Some(claim) = self.claim_import(self.server_id()).await? else { return Ok(false) };
-        let _unpacking = self.unpacking().lock().await;
+        // Another worker may find more to do.
+        self.import_wake().notify_one();
+        let _unpacking = self.unpacking().import().await;
         let watch = Arc::new(Watch::default());
         let (end, cancelled) = self.import_guarded(&claim, &watch, cancel).await?;
         match end {
@@ -350,7 +354,7 @@ mod tests {
     fn hang(stage: &Stage, name: &str) -> gate::Sender<()> {
         let source = SourcePath::parse(&unc(name), &stage.options.shares).unwrap();
         let mut gates = stage.site.sources().gates.lock().unwrap();
-        gates.push((source.clone(), gate::channel().1));
+        gates.extend((0..2).map(|_| (source.clone(), gate::channel().1)));
         let (open, closed) = gate::channel();
         gates.push((source, closed));
         open
@@ -381,6 +385,29 @@ mod tests {
                 std::thread::yield_now();
             }
             assert_eq!(progress(stage, id).await, done);
+        }
+
+        async fn an_import_of_a_dead_share_holds_up_no_other(stage: &Stage) {
+            let dead = start(stage, &["dead"]).await;
+            let alive = start(stage, &["alive"]).await;
+            let _hung = hang(stage, "dead");
+            let stop = CancellationToken::new();
+            let watching = async {
+                // The clock stands still: the dead one is not given up meanwhile.
+                while progress(stage, alive).await.state != ImportState::Done {
+                    tokio::task::yield_now().await;
+                }
+                assert_eq!(progress(stage, dead).await.state, ImportState::Running);
+                pass(stage, STALL_LIMIT).await;
+                while progress(stage, dead).await.state != ImportState::Failed {
+                    stage.clock.advance(PROGRESS_INTERVAL);
+                    tokio::task::yield_now().await;
+                }
+                stop.cancel();
+            };
+            let (ran, ()) = tokio::join!(Box::pin(stage.site.run_workers(stop.clone())), watching);
+            ran.unwrap();
+            assert_eq!(progress(stage, alive).await.imported, 1);
         }
 
         async fn a_running_import_can_be_cancelled(stage: &Stage) {
