@@ -1,5 +1,7 @@
 //! Subfolders of a source: put there whole, read with every byte hashed, invisible while under way.
 
+#![allow(clippy::unwrap_used, reason = "a test's helpers fail by panicking, as tests do")]
+
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

@@ -107,6 +107,9 @@ CREATE TABLE driver_device (
     -- Lower case, a line for each.
     exclude_ids TEXT NOT NULL,
     nt_section BIGINT NOT NULL,
+    -- The DriverVer of the install section, which counts instead of the driver's; as in the table driver.
+    own_date BIGINT,
+    own_version BIGINT,
     PRIMARY KEY (ci_id, models_index, device_index, compatible_index)
 );
 CREATE INDEX driver_device_by_id ON driver_device (id_key);

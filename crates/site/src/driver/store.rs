@@ -347,6 +347,8 @@ impl Rows {
                         i64::from(device.feature_score).into(),
                         stored_list(device.exclude_ids.iter().map(|id| id.to_lowercase())).into(),
                         i64::from(device.nt_section).into(),
+                        device.date.and_then(midnight).into(),
+                        device.version.map(version_number).into(),
                     ]);
                 }
             }
@@ -374,6 +376,8 @@ impl Rows {
             "feature_score",
             "exclude_ids",
             "nt_section",
+            "own_date",
+            "own_version",
         ];
         write_rows(tx, "driver_device", &device, self.device).await?;
         write_rows(tx, "driver_platform", &["ci_id", "platform_id"], self.platform).await

@@ -107,6 +107,8 @@ impl Site {
                     "feature_score",
                     "exclude_ids",
                     "nt_section",
+                    "own_date",
+                    "own_version",
                 ]
                 .map(|column| ("v", column)),
             )
@@ -213,8 +215,8 @@ fn read_device(row: &Row) -> Result<Device> {
         feature_score: row.unsigned("feature_score")?,
         exclude_ids: list(&row.get::<String>("exclude_ids")?),
         nt_section: row.flag("nt_section")?,
-        date: None,
-        version: None,
+        date: row.time_or_null("own_date")?.and_then(date),
+        version: row.get::<Option<i64>>("own_version")?.map(version_of),
     })
 }
 

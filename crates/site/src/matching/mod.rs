@@ -122,7 +122,7 @@ impl Site {
     pub async fn match_drivers(&self, _actor: &Actor, request: MatchRequest) -> Result<MatchReport> {
         check(&request)?;
         let mut candidates = Candidates::default();
-        let asked = request.devices.iter().flat_map(all_ids).map(str::to_ascii_lowercase).collect();
+        let asked = request.devices.iter().flat_map(all_ids).map(str::to_lowercase).collect();
         self.add_candidates(&mut candidates, asked).await?;
         self.add_components(&mut candidates, &request).await?;
         let ranked = candidates.ranked();
@@ -162,7 +162,7 @@ impl Site {
                     request.devices.iter().map(|ids| rank::best(&ranked, ids, &request.os)).collect();
                 let chosen = chosen(&found);
                 let known = rank::components(&chosen, &ranked, &request.os);
-                known.iter().flat_map(|(ids, _)| all_ids(ids)).map(str::to_ascii_lowercase).collect()
+                known.iter().flat_map(|(ids, _)| all_ids(ids)).map(str::to_lowercase).collect()
             };
             if !self.add_candidates(candidates, wanted).await? {
                 break;
@@ -242,10 +242,14 @@ fn reasons(candidate: &Candidate<'_>, choice: &Choice<'_>, matched_id: &str) -> 
     };
     let position = if score >> 12 == 3 { score & 0xFF } else { score & 0xFFF } + 1;
     reasons.push(format!("{kind} id {position} of the device, {matched_id}, is a {theirs} id of the driver"));
-    if let Some(date) = candidate.date {
+    let (date, version) = match (choice.line.date, choice.line.version) {
+        (None, None) => (candidate.date, candidate.version),
+        own => own,
+    };
+    if let Some(date) = date {
         reasons.push(format!("it is of {:04}-{:02}-{:02}", date.year, date.month, date.day));
     }
-    if let Some(version) = candidate.version {
+    if let Some(version) = version {
         let [a, b, c, d] = version.0;
         reasons.push(format!("its version is {a}.{b}.{c}.{d}"));
     }

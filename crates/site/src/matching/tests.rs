@@ -56,6 +56,11 @@ on_both! {
         let reasons = report.devices[0].best.as_ref().unwrap().reasons.join("; ");
         assert!(reasons.contains("hardware id 1 of the device") && reasons.contains("2025-01-02"), "{reasons}");
         assert_eq!(report.ci_ids(), [new, exact]);
+        // The install section's own DriverVer counts instead of the driver's.
+        let own = inf("own", id, "01/02/2020,1.0").replace("[Install.NT]\n", "[Install.NT]\nDriverVer=01/02/2027,1.0\n");
+        let own = catalog(stage, "own", &own, true).await;
+        assert_eq!(best(&matched(stage, &devices[..1]).await), [Some(own)]);
+        stage.site.delete_driver(&admin(), own).await.unwrap();
         // By a compatible id of the device, which ranks below any hardware id.
         let report = matched(stage, &[ids(&[r"PCI\X"], &[id])]).await;
         let by = report.devices[0].best.as_ref().unwrap();

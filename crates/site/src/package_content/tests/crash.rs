@@ -62,6 +62,9 @@ async fn check_whole(stage: &Stage, site: &Site, package: &Package, drivers: &[(
     held.len()
 }
 
+/// A row's state, the folders that are there with whether they are whole, whether the row stays, whether it is valid.
+type State<'a> = (i64, &'a [(&'a str, bool)], bool, bool);
+
 on_both! {
     async fn an_addition_killed_at_any_step_is_whole_or_nothing(stage: &Stage) {
         let (one, two) = (driver(stage, "one").await, driver(stage, "two").await);
@@ -171,8 +174,7 @@ on_both! {
         let root = stage.source("pkg", &[]);
         let (new, old) = (new_name(&name), old_name(&name));
         let (own, new, old) = (name.as_str(), new.as_str(), old.as_str());
-        let table: [(i64, &[(&str, bool)], bool, bool); 12] = [
-            // State, folders with whether they are whole, whether the row stays, whether it is valid then.
+        let table: [State<'_>; 12] = [
             (1, &[], false, false),
             (1, &[(new, false)], false, false),
             (1, &[(new, true)], false, false),
