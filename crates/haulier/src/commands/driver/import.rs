@@ -139,7 +139,7 @@ fn progress(job: &Value) -> String {
         "{} of {} INF files, {} files read, {}",
         rows::number(job, "INFsDone"),
         rows::number(job, "INFsFound"),
-        rows::number(job, "FilesRead"),
+        rows::number(job, "Files"),
         output::bytes(rows::number(job, "BytesRead"))
     )
 }
@@ -172,7 +172,7 @@ fn report(job: &Value, items: &[Value], format: Format) {
         "Import {}: {}; {} files, {} read.",
         rows::text(job, "ImportID"),
         if counts.is_empty() { "no drivers found".to_owned() } else { counts.join(", ") },
-        rows::number(job, "FilesRead"),
+        rows::number(job, "Files"),
         output::bytes(rows::number(job, "BytesRead")),
     ));
     let telling: Vec<&Value> = items.iter().filter(|item| tells_something(item)).collect();
