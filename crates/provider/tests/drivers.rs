@@ -1,0 +1,112 @@
+//! Drivers through the provider, without any protocol: objects inside of parameters, and puts of whole objects.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+use cim::{Instance, ObjectPath, Value, wql};
+use clock::SystemClock;
+use provider::Provider;
+use site::{Actor, Site, SiteOptions};
+use tempfile::TempDir;
+
+const INF: &str = "[Version]\r\nSignature=\"$WINDOWS NT$\"\r\nClass=Net\r\n\
+    ClassGuid={4d36e972-e325-11ce-bfc1-08002be10318}\r\nProvider=Maker\r\nDriverVer=05/17/2024,1.2.3.4\r\n\
+    [Manufacturer]\r\nMaker=Models,NTamd64\r\n\
+    [Models.NTamd64]\r\nAdapter=Install.NT,PCI\\VEN_1AF4&DEV_1000\r\n\
+    [Install.NT]\r\nCopyFiles=@net.sys\r\n[DestinationDirs]\r\nDefaultDestDir=12\r\n";
+
+struct World {
+    provider: Provider,
+    folder: String,
+    _dir: TempDir,
+}
+
+async fn world() -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("net");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("net.inf"), INF).unwrap();
+    std::fs::write(folder.join("net.sys"), "bytes").unwrap();
+    let options = SiteOptions {
+        data_dir: dir.path().join("ps1"),
+        site_code: "PS1".to_owned(),
+        site_name: "Test".to_owned(),
+        server_name: Some("srv".to_owned()),
+        ..SiteOptions::default()
+    };
+    Site::init(&options, "correct horse battery", SystemClock::shared()).await.unwrap();
+    let site = Site::open(&options, SystemClock::shared()).await.unwrap();
+    World { provider: Provider::new(site), folder: folder.to_str().unwrap().to_owned(), _dir: dir }
+}
+
+impl World {
+    async fn draft(&self) -> Instance {
+        let given = [("inffile", "NET.INF"), ("DriverPath", self.folder.as_str())];
+        let given = given.map(|(name, value)| (name.to_owned(), Value::text(value))).to_vec();
+        let answer =
+            self.provider.invoke(&Actor::local(), "SMS_Driver", None, "createfrominf", given).await.unwrap();
+        assert_eq!(answer.return_value, Value::Integer(0));
+        match answer.out.as_slice() {
+            [(name, Value::Instance(driver))] if name == "Driver" => (**driver).clone(),
+            other => panic!("one driver is expected: {other:?}"),
+        }
+    }
+
+    async fn get(&self, path: &ObjectPath) -> Instance {
+        self.provider.get(&Actor::local(), path).await.unwrap()
+    }
+
+    async fn count(&self, text: &str) -> usize {
+        self.provider.query(&Actor::local(), wql::parse(text).unwrap()).await.unwrap().instances.len()
+    }
+}
+
+#[tokio::test]
+async fn a_method_gives_an_object_with_every_property_and_it_can_be_put() {
+    let world = world().await;
+    let draft = world.draft().await;
+    let class = world.provider.schema().class("SMS_Driver").unwrap();
+    let names = |instance: &Instance| -> Vec<String> {
+        instance.properties.iter().map(|(name, _)| name.clone()).collect()
+    };
+    let declared: Vec<_> = class.properties.iter().map(|property| property.name.clone()).collect();
+    assert_eq!(names(&draft), declared);
+    assert_eq!(world.count("SELECT * FROM SMS_Driver").await, 0);
+
+    let path = world.provider.put(&Actor::local(), draft).await.unwrap();
+    assert_eq!(path.relative(), "SMS_Driver.CI_ID=16777217");
+    let stored = world.get(&path).await;
+    assert_eq!(names(&stored), declared);
+    // The same object once more is the same driver, unchanged.
+    assert_eq!(world.provider.put(&Actor::local(), stored.clone()).await.unwrap(), path);
+    assert_eq!(world.get(&path).await, stored);
+}
+
+#[tokio::test]
+async fn lists_are_asked_for_any_of_their_elements() {
+    let world = world().await;
+    let mut names = Instance::new("SMS_Category_LocalizedProperties");
+    names.set("CategoryInstanceName", "Net, wired");
+    let mut category = Instance::new("SMS_CategoryInstance");
+    category.set("CategoryInstance_UniqueID", "DriverCategories:1");
+    category.properties.push(("LocalizedInformation".to_owned(), Value::Instance(Box::new(names))));
+    world.provider.create(&Actor::local(), category).await.unwrap();
+    let mut driver = world.draft().await;
+    driver.set("CategoryInstance_UniqueIDs", "drivercategories:1");
+    world.provider.put(&Actor::local(), driver).await.unwrap();
+    for (condition, count) in [
+        ("CategoryInstance_UniqueIDs = 'DriverCategories:1'", 1),
+        ("CategoryInstance_UniqueIDs IN ('x', 'DriverCategories:1')", 1),
+        ("CategoryInstance_UniqueIDs = 'DriverCategories'", 0),
+        ("LocalizedCategoryInstanceNames = 'net, WIRED' AND DriverClass = 'net'", 1),
+        ("NOT LocalizedCategoryInstanceNames = 'net'", 1),
+        ("SecuredScopeNames = 'Default' AND CI_ID = '16777217'", 1),
+    ] {
+        for class in ["SMS_Driver", "SMS_ConfigurationItemBaseClass"] {
+            assert_eq!(
+                world.count(&format!("SELECT * FROM {class} WHERE {condition}")).await,
+                count,
+                "{condition}"
+            );
+        }
+    }
+}
