@@ -49,6 +49,7 @@ impl Site {
         let Some(requested) = requests(&mut tx, claim).await? else { return Ok(()) };
         let awaited = claim.stored_version == 0 && failure.code == EMPTY;
         let plan = Plan::after(claim, requested > claim.request, awaited);
+        plan.log(claim, failure);
         let given_up = format!(
             "the site gave up after {ATTEMPTS_MAX} attempts; refresh the package to try again. The last reason: {}",
             failure.message
@@ -101,6 +102,14 @@ impl Plan {
             _ if awaited => Self::Await,
             attempts if attempts >= ATTEMPTS_MAX => Self::GiveUp,
             attempts => Self::Retry { attempts },
+        }
+    }
+
+    fn log(self, claim: &Claim, failure: &Failure) {
+        let package = &claim.package_id;
+        match self {
+            Self::Await => tracing::info!(package, "the package waits for its first files"),
+            _ => tracing::warn!(package, failure.code, failure.message, "snapshot failed"),
         }
     }
 

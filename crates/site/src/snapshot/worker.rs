@@ -65,10 +65,7 @@ impl Site {
         });
         match reading {
             Reading::Taken(taken) => self.publish_or_release(claim, &taken).await,
-            Reading::Failed(failure) => {
-                tracing::warn!(package = claim.package_id, failure.code, failure.message, "snapshot failed");
-                self.record_failure(claim, &failure).await
-            }
+            Reading::Failed(failure) => self.record_failure(claim, &failure).await,
             Reading::Cancelled => self.give_back(claim).await,
         }
     }
@@ -222,7 +219,9 @@ fn failure(error: &SnapshotError) -> Failure {
         SnapshotError::Library(_) => "the content library failed; the site's log says why".to_owned(),
         other => other.to_string(),
     };
-    tracing::warn!(error = error_chain(error), "snapshot");
+    if !source {
+        tracing::warn!(error = error_chain(error), "snapshot");
+    }
     Failure { code: error.code().to_owned(), message, source }
 }
 
