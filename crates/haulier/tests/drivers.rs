@@ -167,6 +167,92 @@ fn unzipped(zip: &Path) -> Vec<String> {
     String::from_utf8(listing.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 
+/// What `pnputil /enum-devices /ids` prints, as PowerShell redirects it: UTF-16 with a byte order mark.
+fn pnputil(hardware_id: &str) -> Vec<u8> {
+    let text = format!(
+        "Microsoft PnP Utility\r\n\r\nInstance ID:                {hardware_id}\\0\r\n\
+         Device Description:         Device\r\nHardware IDs:               {hardware_id}&REV_01\r\n\
+         \x20                           {hardware_id}\r\nStatus:                     Problem\r\n"
+    );
+    [0xFEFF_u16].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_machine_in_windows_pe_asks_with_a_token_and_what_pnputil_prints() {
+    let hierarchy = Hierarchy::start(0).await;
+    let (_, drivers) = imported(&hierarchy, 15).await;
+    let hardware_id = hardware_id(&hierarchy, &id_of(&drivers[0])).await;
+    let password_file = hierarchy.folder.path().join("pw");
+    let user =
+        ["user", "create", "pe", "--role", "reader", "--password-file", password_file.to_str().unwrap()];
+    hierarchy.text(&user).await;
+    let token = hierarchy.text(&["token", "create", "pe", "--label", "deployment"]).await.trim().to_owned();
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let ask = async |path: &str, token: Option<&str>, body: Vec<u8>| {
+        let request = http.post(format!("{}/drivers/v1/{path}", hierarchy.site.address)).body(body);
+        let request = match token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        };
+        let reply = request.send().await.unwrap();
+        (reply.status().as_u16(), reply.bytes().await.unwrap())
+    };
+    let system = "os=10.0.22631&architecture=x64";
+    let (status, found) = ask(&format!("match?{system}"), Some(&token), pnputil(&hardware_id)).await;
+    assert_eq!(status, 200);
+    let found: Value = serde_json::from_slice(&found).unwrap();
+    assert_eq!(found["devices"][0]["best"]["matched_id"], hardware_id.as_str(), "{found}");
+    let (status, zip) = ask(&format!("match.zip?{system}"), Some(&token), pnputil(&hardware_id)).await;
+    assert_eq!(status, 200);
+    let file = hierarchy.folder.path().join("pe.zip");
+    std::fs::write(&file, zip).unwrap();
+    assert!(!unzipped(&file).is_empty());
+
+    for (path, token, body, expect, code) in [
+        (format!("match?{system}"), None, pnputil(&hardware_id), 401, "unauthenticated"),
+        (format!("match?{system}"), Some("wrong"), pnputil(&hardware_id), 401, "invalid_token"),
+        ("match?os=10.0.22631".to_owned(), Some(&*token), pnputil(&hardware_id), 400, "invalid_value"),
+        (format!("match?{system}"), Some(&*token), b"no device, no id".to_vec(), 400, "devices_empty"),
+        ("match".to_owned(), Some(&*token), b"{\"os\":1}".to_vec(), 400, "invalid_body"),
+        (format!("match?{system}"), Some(&*token), vec![b'A'; 5_000_000], 413, "body_too_long"),
+        ("package".to_owned(), Some(&*token), b"[]".to_vec(), 400, "invalid_body"),
+        ("nothing".to_owned(), Some(&*token), Vec::new(), 404, "no_resource"),
+    ] {
+        let (status, body) = ask(&path, token, body).await;
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!((status, &body["error"]["code"]), (expect, &json!(code)), "{path}: {body}");
+    }
+    let get = http.get(format!("{}/drivers/v1/match", hierarchy.site.address)).send().await.unwrap();
+    assert_eq!((get.status().as_u16(), get.headers()["allow"].to_str().unwrap()), (405, "POST"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_package_is_chosen_for_a_model() {
+    let hierarchy = Hierarchy::start(1).await;
+    let mut ids = Vec::new();
+    for (name, description) in [
+        ("Drivers - Dell Latitude 7440 - Windows 11 23H2 x64", "(Models included:0C06;0C07)"),
+        ("Drivers - Dell OptiPlex 7010 - Windows 11 23H2 x64", "(Models included:0B00)"),
+    ] {
+        let source = hierarchy.folder.path().join(&name[15..18]);
+        std::fs::create_dir(&source).unwrap();
+        std::fs::write(source.join("a.inf"), name).unwrap();
+        let create = ["package", "create", name, "--manufacturer", "Dell", "--description", description];
+        let create = [create.as_slice(), &["--source", source.to_str().unwrap()]].concat();
+        let id = hierarchy.text(&create).await.trim().to_owned();
+        hierarchy.distribute(&id).await;
+        hierarchy.wait_until_settled(&id).await;
+        ids.push(id);
+    }
+    let ask = ["package", "choose", "--manufacturer", "Dell Inc.", "--sku", "0c07", "--release", "23H2"];
+    let choice = hierarchy.json(&ask).await;
+    assert_eq!(choice["package"]["package_id"], ids[0].as_str(), "{choice}");
+    assert_eq!(choice["rejected"][0]["package_id"], ids[1].as_str());
+    let url = choice["package"]["urls"][0].as_str().unwrap().to_owned();
+    let served = reqwest::get(format!("{}/a.inf", url.trim_end_matches('/'))).await.unwrap();
+    assert_eq!(served.status().as_u16(), 200, "{url}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_file_is_named_and_the_others_are_imported() {
     let hierarchy = Hierarchy::start(0).await;
