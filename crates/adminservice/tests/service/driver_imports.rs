@@ -90,7 +90,7 @@ async fn mistakes_in_a_request_for_an_import_are_refused() {
         (json!({ "Sources": ["relative"] }), 400),
         (json!({ "Sources": [unc("lib")], "Duplicates": "perhaps" }), 400),
         (json!({ "Sources": [unc("lib")], "Categories": ["DriverCategories:none"] }), 404),
-        (json!({ "Packs": [{ "Url": "http://example.test/a.cab" }] }), 400),
+        (json!({ "Packs": [{ "Location": "http://example.test/a.cab" }] }), 400),
         (json!({ "Packs": [{ "Uri": "http://example.test/a.cab" }] }), 400),
         (json!({ "Packs": ["http://example.test/a.cab"] }), 400),
     ] {

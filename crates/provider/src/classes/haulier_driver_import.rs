@@ -43,8 +43,8 @@ fn pack(object: &Instance) -> ImportSource {
     let text = |name: &str| object.get(name).and_then(Value::as_str).unwrap_or("");
     let hash = |name: &str| Some(text(name).to_ascii_lowercase()).filter(|hash| !hash.is_empty());
     let size = object.get("SizeBytes").and_then(Value::as_integer);
-    ImportSource::Url {
-        url: text("Url").to_owned(),
+    ImportSource::Pack {
+        location: text("Location").to_owned(),
         size_bytes: size.and_then(|size| u64::try_from(size).ok()),
         hashes: PackHashes { sha256: hash("SHA256"), sha1: hash("SHA1"), md5: hash("MD5") },
     }

@@ -202,7 +202,7 @@ on_both! {
         let many: Vec<String> = (0..1001).map(|number| unc(&number.to_string())).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let url = |url: &str| ImportRequest {
-            sources: vec![ImportSource::Url { url: url.to_owned(), size_bytes: None, hashes: PackHashes::default() }],
+            sources: vec![ImportSource::Pack { location: url.to_owned(), size_bytes: None, hashes: PackHashes::default() }],
             ..ImportRequest::default()
         };
         for bad in [request(&[]), request(&many), request(&["relative"]), request(&["/a\nb"]), url("https://example.test/a.cab")] {
@@ -268,7 +268,7 @@ on_both! {
             ("good", Some(size), Some(&sha256), ""),
         ] {
             let hashes = PackHashes { sha256: hash.cloned(), ..PackHashes::default() };
-            let source = ImportSource::Url { url: format!("https://example.test/{name}.zip"), size_bytes, hashes };
+            let source = ImportSource::Pack { location: format!("https://example.test/{name}.zip"), size_bytes, hashes };
             let request = ImportRequest { sources: vec![source], ..ImportRequest::default() };
             let id = site.start_import(&admin(), request).await.unwrap();
             site.run_due_imports().await.unwrap();

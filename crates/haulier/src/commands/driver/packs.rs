@@ -139,7 +139,7 @@ async fn import(args: &PacksImport, remote: &Remote, format: Format) -> Result<(
         None => pack.url.clone(),
     };
     let source = json!({
-        "Url": location,
+        "Location": location,
         "SizeBytes": pack.size_bytes.filter(|_| pack.size_exact),
         "MD5": known.md5, "SHA1": known.sha1, "SHA256": known.sha256,
     });

@@ -1,7 +1,7 @@
 //! Driver packs from other servers. The site knows no network: who starts it gives it a [`PackFetcher`].
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -60,26 +60,12 @@ pub enum FetchError {
 }
 
 /// A pack that is being written: its size is limited and its hashes are taken as it comes.
+#[derive(Debug)]
 pub struct PackFile {
-    path: PathBuf,
     file: File,
-    written_bytes: u64,
+    proof: PackProof,
     /// Rises with each piece.
     meter: Arc<AtomicU64>,
-    size_bytes: Option<u64>,
-    expected: PackHashes,
-    sha256: digest::Context,
-    sha1: Option<digest::Context>,
-    md5: Option<Md5>,
-}
-
-impl fmt::Debug for PackFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PackFile")
-            .field("path", &self.path)
-            .field("written_bytes", &self.written_bytes)
-            .finish()
-    }
 }
 
 impl PackFile {
@@ -90,34 +76,67 @@ impl PackFile {
         meter: Arc<AtomicU64>,
     ) -> Result<Self, FetchError> {
         let file = File::create(path).await.map_err(FetchError::Store)?;
-        let sha1 = expected.sha1.is_some().then(|| digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY));
-        Ok(Self {
-            path: path.to_owned(),
-            file,
-            written_bytes: 0,
-            meter,
-            size_bytes,
-            expected: expected.clone(),
-            sha256: digest::Context::new(&digest::SHA256),
-            sha1,
-            md5: expected.md5.is_some().then(Md5::new),
-        })
+        Ok(Self { file, proof: PackProof::new(size_bytes, expected), meter })
     }
 
     /// Bytes written so far.
     #[must_use]
     pub fn written_bytes(&self) -> u64 {
-        self.written_bytes
+        self.proof.bytes
     }
 
     /// Takes the next piece. Errors: [`FetchError::TooLarge`], [`FetchError::Store`].
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
+        self.proof.take(bytes)?;
+        self.meter.fetch_add(1, Ordering::Relaxed);
+        self.file.write_all(bytes).await.map_err(FetchError::Store)
+    }
+
+    /// Checks the whole and makes it durable; returns its SHA-256, lower hex.
+    pub(super) async fn finish(mut self) -> Result<String, FetchError> {
+        let sha256 = self.proof.finish()?;
+        self.file.flush().await.map_err(FetchError::Store)?;
+        self.file.sync_all().await.map_err(FetchError::Store)?;
+        Ok(sha256)
+    }
+}
+
+/// What shows that the bytes that come are those of the vendor's pack.
+pub(super) struct PackProof {
+    bytes: u64,
+    size_bytes: Option<u64>,
+    expected: PackHashes,
+    sha256: digest::Context,
+    sha1: Option<digest::Context>,
+    md5: Option<Md5>,
+}
+
+impl fmt::Debug for PackProof {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackProof").field("bytes", &self.bytes).field("expected", &self.expected).finish()
+    }
+}
+
+impl PackProof {
+    pub(super) fn new(size_bytes: Option<u64>, expected: &PackHashes) -> Self {
+        let sha1 = expected.sha1.is_some().then(|| digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY));
+        Self {
+            bytes: 0,
+            size_bytes,
+            expected: expected.clone(),
+            sha256: digest::Context::new(&digest::SHA256),
+            sha1,
+            md5: expected.md5.is_some().then(Md5::new),
+        }
+    }
+
+    /// Takes the next piece. Errors: [`FetchError::TooLarge`].
+    pub(super) fn take(&mut self, bytes: &[u8]) -> Result<(), FetchError> {
         let limit_bytes = self.size_bytes.unwrap_or(PACK_BYTES_MAX).min(PACK_BYTES_MAX);
-        self.written_bytes = self.written_bytes.saturating_add(bytes.len() as u64);
-        if self.written_bytes > limit_bytes {
+        self.bytes = self.bytes.saturating_add(bytes.len() as u64);
+        if self.bytes > limit_bytes {
             return Err(FetchError::TooLarge { limit_bytes });
         }
-        self.meter.fetch_add(1, Ordering::Relaxed);
         self.sha256.update(bytes);
         if let Some(sha1) = &mut self.sha1 {
             sha1.update(bytes);
@@ -125,23 +144,20 @@ impl PackFile {
         if let Some(md5) = &mut self.md5 {
             md5.update(bytes);
         }
-        self.file.write_all(bytes).await.map_err(FetchError::Store)
+        Ok(())
     }
 
-    /// Checks the whole and makes it durable; returns its SHA-256, lower hex.
-    pub(super) async fn finish(mut self) -> Result<String, FetchError> {
-        if let Some(expected_bytes) = self.size_bytes.filter(|size| *size != self.written_bytes) {
-            return Err(FetchError::Size { bytes: self.written_bytes, expected_bytes });
+    /// Compares size and hashes; returns the SHA-256, lower hex.
+    pub(super) fn finish(self) -> Result<String, FetchError> {
+        if let Some(expected_bytes) = self.size_bytes.filter(|size| *size != self.bytes) {
+            return Err(FetchError::Size { bytes: self.bytes, expected_bytes });
         }
         let sha256 = hex::encode(self.sha256.finish());
         let sha1 = self.sha1.map(|sha1| hex::encode(sha1.finish()));
         let md5 = self.md5.map(|md5| hex::encode(md5.finalize()));
-        let PackHashes { sha256: expected_sha256, sha1: expected_sha1, md5: expected_md5 } = self.expected;
-        check("SHA-256", Some(&sha256), expected_sha256)?;
-        check("SHA-1", sha1.as_ref(), expected_sha1)?;
-        check("MD5", md5.as_ref(), expected_md5)?;
-        self.file.flush().await.map_err(FetchError::Store)?;
-        self.file.sync_all().await.map_err(FetchError::Store)?;
+        check("SHA-256", Some(&sha256), self.expected.sha256)?;
+        check("SHA-1", sha1.as_ref(), self.expected.sha1)?;
+        check("MD5", md5.as_ref(), self.expected.md5)?;
         Ok(sha256)
     }
 }

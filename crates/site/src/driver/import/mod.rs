@@ -7,6 +7,7 @@
 
 mod claim;
 mod fetch;
+mod local_pack;
 pub(crate) mod place;
 mod read;
 mod record;

@@ -19,7 +19,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::claim::Claim;
 use super::fetch::{FetchError, PackFile};
 use super::read::Watch;
-use super::request::{ImportSource, PackHashes};
+use super::request::{ImportSource, PackHashes, is_address};
 use super::worker::Place;
 use crate::library::error_chain;
 use crate::package::source::{SourcePath, SourcePathError, UNPACKED_FOLDER};
@@ -110,9 +110,12 @@ impl Site {
     ) -> Result<Place, String> {
         match source {
             ImportSource::Path(path) => self.local_place(path, watch).await,
-            ImportSource::Url { url, size_bytes, hashes } => {
+            ImportSource::Pack { location, size_bytes, hashes } => {
                 let file = self.unpacked_folder().join(format!(".fetch-{}-{index}", claim.import_id));
-                let fetched = self.fetch(url, *size_bytes, hashes, &file, watch).await;
+                let fetched = match is_address(location) {
+                    true => self.fetch(location, *size_bytes, hashes, &file, watch).await,
+                    false => self.copy_proved(location, *size_bytes, hashes, &file, watch).await,
+                };
                 let place = match fetched {
                     Ok(hash) => self.unpacked_place(file.clone(), hash, watch).await,
                     Err(error) => Err(error),
@@ -171,7 +174,7 @@ impl Site {
         Ok(Place { folder: self.unpacked_folder().join(hash), name, source })
     }
 
-    async fn visit_drivers<T: Send + 'static>(
+    pub(super) async fn visit_drivers<T: Send + 'static>(
         &self,
         source: &SourcePath,
         watch: &Watch,

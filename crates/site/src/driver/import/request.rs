@@ -38,10 +38,10 @@ pub enum ImportSource {
     /// A folder with all folders below it, or a `.cab` or `.zip` archive: a UNC path or an absolute path on the
     /// site server.
     Path(String),
-    /// An archive to be fetched.
-    Url {
-        /// Where it is.
-        url: String,
+    /// An archive of a vendor, proved by its size and hashes before anything of it is used.
+    Pack {
+        /// An http or https address to fetch it from, or a path as of [`ImportSource::Path`].
+        location: String,
         /// Its size, if known; another size is refused.
         size_bytes: Option<u64>,
         /// Its hashes as far as known, lower hex; each must be right.
@@ -118,7 +118,7 @@ impl ImportSource {
     pub fn name(&self) -> &str {
         match self {
             Self::Path(path) => path,
-            Self::Url { url, .. } => url,
+            Self::Pack { location, .. } => location,
         }
     }
 }
@@ -201,6 +201,23 @@ impl Site {
         row.map_or(Err(SiteError::ImportNotFound { import_id }), |row| ImportProgress::read(&row))
     }
 
+    fn check_path(&self, path: &str) -> Result<()> {
+        let parsed = SourcePath::parse(path, &self.options().shares);
+        parsed.map(drop).map_err(|error| SiteError::invalid("Sources", format!("{path}: {error}")))
+    }
+
+    fn check_location(&self, location: &str) -> Result<()> {
+        let refuse = |reason: String| Err(SiteError::invalid("Sources", reason));
+        match is_address(location) {
+            true if self.options().pack_fetcher.is_none() => {
+                refuse("this site fetches nothing from other servers".to_owned())
+            }
+            true => Ok(()),
+            false if location.contains("://") => refuse(format!("{location} is no http or https address")),
+            false => self.check_path(location),
+        }
+    }
+
     fn check_sources(&self, sources: &[ImportSource]) -> Result<()> {
         let refuse = |reason: String| Err(SiteError::invalid("Sources", reason));
         if sources.is_empty() || sources.len() > SOURCES_MAX {
@@ -212,33 +229,32 @@ impl Site {
                 return refuse(format!("a source has at most {SOURCE_CHARS_MAX} plain characters"));
             }
             match source {
-                ImportSource::Path(path) => {
-                    SourcePath::parse(path, &self.options().shares)
-                        .map_err(|error| SiteError::invalid("Sources", format!("{path}: {error}")))?;
+                ImportSource::Path(path) => self.check_path(path)?,
+                ImportSource::Pack { location, hashes, .. } => {
+                    self.check_location(location)?;
+                    check_hashes(location, hashes)?;
                 }
-                ImportSource::Url { .. } if self.options().pack_fetcher.is_none() => {
-                    return refuse("this site fetches nothing from other servers".to_owned());
-                }
-                ImportSource::Url { url, hashes, .. } => check_url(url, hashes)?,
             }
         }
         Ok(())
     }
 }
 
-fn check_url(url: &str, hashes: &PackHashes) -> Result<()> {
-    let refuse = |reason: String| Err(SiteError::invalid("Sources", reason));
-    if !(url.starts_with("https://") || url.starts_with("http://")) {
-        return refuse(format!("{url} is no http or https address"));
-    }
+/// Whether a pack is fetched; else its location is a path.
+pub(super) fn is_address(location: &str) -> bool {
+    location.starts_with("https://") || location.starts_with("http://")
+}
+
+fn check_hashes(location: &str, hashes: &PackHashes) -> Result<()> {
     let is_hex = |hash: &Option<String>, bytes: usize| {
         hash.as_ref()
             .is_none_or(|hash| hash.len() == 2 * bytes && hash.bytes().all(|b| b.is_ascii_hexdigit()))
     };
-    if !(is_hex(&hashes.sha256, 32) && is_hex(&hashes.sha1, 20) && is_hex(&hashes.md5, 16)) {
-        return refuse(format!("a hash of {url} is not as long as its kind, in hexadecimal digits"));
+    if is_hex(&hashes.sha256, 32) && is_hex(&hashes.sha1, 20) && is_hex(&hashes.md5, 16) {
+        return Ok(());
     }
-    Ok(())
+    let reason = format!("a hash of {location} is not as long as its kind, in hexadecimal digits");
+    Err(SiteError::invalid("Sources", reason))
 }
 
 async fn refuse_beyond_limit(tx: &mut Tx) -> Result<()> {
