@@ -3,7 +3,7 @@
 use driver::inf::{Inf, Version, check_models, limits, manufacturers, models, oem};
 
 /// Reads the bytes in every way there is and checks what never may fail.
-pub fn exercise(bytes: &[u8]) {
+pub(crate) fn exercise(bytes: &[u8]) {
     let inf = Inf::parse(bytes);
     // One more tells how many were dropped; errors come on top, and each stops the reading.
     assert!(inf.diagnostics().len() <= limits::FINDINGS_MAX + 3);
