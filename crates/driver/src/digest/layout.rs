@@ -9,7 +9,12 @@ const PE_HEADER_AT: usize = 0x3C;
 const FILE_HEADER_BYTES: usize = 24;
 const OPTIONAL_HEADER_BYTES_AT: usize = 20;
 const CHECKSUM_AT: usize = 64;
+const HEADERS_BYTES_AT: usize = 60;
 const CERTIFICATE_TABLE_INDEX: u32 = 4;
+const SECTION_COUNT_AT: usize = 6;
+const SECTION_ENTRY_BYTES: usize = 40;
+/// Size of a section's bytes in the file, then where they start.
+const SECTION_RAW_AT: usize = 16;
 const CABINET_HEADER_BYTES: usize = 36;
 const CABINET_FLAGS_AT: usize = 30;
 const CABINET_RESERVE_PRESENT: u16 = 0x0004;
@@ -26,6 +31,8 @@ pub(super) struct Layout {
     pub(super) has_image_hash: bool,
     /// Whether zeros fill the end for that hash.
     pub(super) pads: bool,
+    /// Where the file must end for that hash to say anything about it.
+    pub(super) ends_at: Option<u64>,
     /// What that hash leaves out: ascending, apart from each other, possibly empty or beyond the end.
     skipped: [Range<u64>; 3],
 }
@@ -37,6 +44,7 @@ impl Layout {
             kind: Kind::Flat,
             has_image_hash: false,
             pads: false,
+            ends_at: None,
             skipped: [0..0, 0..0, 0..0],
         })
     }
@@ -53,7 +61,9 @@ impl Layout {
     }
 }
 
-/// A PE image: without its checksum, the directory entry of the certificate table, and that table.
+/// A PE image: without its checksum, the directory entry of the certificate table, and that table. Whoever moves the
+/// table chooses what is left out, because its place is not hashed: so it counts only behind everything that is loaded, as
+/// the last thing in the file.
 fn image(block: &[u8]) -> Option<Layout> {
     if !block.starts_with(b"MZ") {
         return None;
@@ -88,11 +98,29 @@ fn image(block: &[u8]) -> Option<Layout> {
         let end = entry.end;
         return Some(pe([checksum, entry, end..end], true));
     }
-    (at >= entry.end).then(|| pe([checksum, entry, at..at + bytes], false))
+    let sections = loaded_end(block, header, optional + optional_bytes)?;
+    let headers = u64::from(u32_at(block, optional + HEADERS_BYTES_AT)?);
+    let table = at..at + bytes;
+    (at >= entry.end.max(headers).max(sections))
+        .then(|| Layout { ends_at: Some(table.end), ..pe([checksum, entry, table], false) })
+}
+
+/// Where the section headers end, or the last section that they put into the file.
+fn loaded_end(block: &[u8], header: usize, sections_at: usize) -> Option<u64> {
+    let count = usize::from(u16_at(block, header + SECTION_COUNT_AT)?);
+    let mut end = (sections_at + count * SECTION_ENTRY_BYTES) as u64;
+    for number in 0..count {
+        let raw = sections_at + number * SECTION_ENTRY_BYTES + SECTION_RAW_AT;
+        let (bytes, at) = (u64::from(u32_at(block, raw)?), u64::from(u32_at(block, raw + 4)?));
+        if bytes > 0 {
+            end = end.max(at + bytes);
+        }
+    }
+    Some(end)
 }
 
 fn pe(skipped: [Range<u64>; 3], pads: bool) -> Layout {
-    Layout { kind: Kind::Pe, has_image_hash: true, pads, skipped }
+    Layout { kind: Kind::Pe, has_image_hash: true, pads, ends_at: None, skipped }
 }
 
 /// A cabinet: without its first reserved field and, where there is room for a signature, without what signing changes.
@@ -100,8 +128,13 @@ fn cabinet(block: &[u8]) -> Option<Layout> {
     if !block.starts_with(b"MSCF") || block.len() < CABINET_HEADER_BYTES {
         return None;
     }
-    let layout =
-        |has_image_hash, skipped| Layout { kind: Kind::Cabinet, has_image_hash, pads: false, skipped };
+    let layout = |has_image_hash, skipped| Layout {
+        kind: Kind::Cabinet,
+        has_image_hash,
+        pads: false,
+        ends_at: None,
+        skipped,
+    };
     if u16_at(block, CABINET_FLAGS_AT)? & CABINET_RESERVE_PRESENT == 0 {
         return Some(layout(true, [4..8, 8..8, 8..8]));
     }

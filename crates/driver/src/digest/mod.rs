@@ -46,7 +46,8 @@ pub struct FileDigests {
     pub sha256: [u8; 32],
     /// Over all bytes; `None` if not wanted.
     pub sha1: Option<[u8; 20]>,
-    /// The Authenticode hash of an image or a cabinet; `None` for other files and if not wanted.
+    /// The Authenticode hash of an image or a cabinet; `None` for other files, for images whose certificate table is not
+    /// the last thing in them, and if not wanted.
     pub image_sha256: Option<[u8; 32]>,
     /// The same by SHA-1.
     pub image_sha1: Option<[u8; 20]>,
@@ -147,7 +148,8 @@ impl<'a> Hashes<'a> {
             image_sha256: None,
             image_sha1: None,
         };
-        for hash in self.image {
+        let ends_right = self.layout.ends_at.is_none_or(|end| end == self.position);
+        for hash in self.image.into_iter().filter(|_| ends_right) {
             if hash.algorithm() == &SHA256 {
                 digests.image_sha256 = Some(bytes(hash));
             } else {
@@ -188,7 +190,7 @@ mod tests {
         }
     }
 
-    /// An image: `header` is where the PE header lies, `table` place and size of the certificate table.
+    /// An image without sections: `header` is where the PE header lies, `table` place and size of the certificate table.
     fn image(
         size_bytes: usize,
         header: usize,
@@ -203,8 +205,10 @@ mod tests {
         put(0, b"MZ");
         put(0x3C, &(header as u32).to_le_bytes());
         put(header, b"PE\0\0");
+        put(header + 6, &0_u16.to_le_bytes());
         put(header + 20, &240_u16.to_le_bytes());
         put(optional, &if pe32_plus { 0x20B_u16 } else { 0x10B }.to_le_bytes());
+        put(optional + 60, &512_u32.to_le_bytes());
         put(entries - 4, &directories.to_le_bytes());
         put(entries + 32, &table.0.to_le_bytes());
         put(entries + 36, &table.1.to_le_bytes());
@@ -223,9 +227,7 @@ mod tests {
             None => (checksum + 4, false),
         };
         if is_signed {
-            let start = (table.0 as usize).min(file.len());
-            hash.update(&file[after..start]);
-            hash.update(&file[(start + table.1 as usize).min(file.len())..]);
+            hash.update(&file[after..table.0 as usize]);
         } else {
             hash.update(&file[after..]);
             hash.update(&[0; 8][..(8 - file.len() % 8) % 8]);
@@ -244,11 +246,12 @@ mod tests {
             header in 64..500_usize,
             pe32_plus: bool,
             directories in 3..17_u32,
-            table in (0..210_000_u32, 0..3000_u32),
+            table_bytes in 0..3000_u32,
             piece_bytes in 1..70_000_usize,
         ) {
             let entry = header + 24 + if pe32_plus { 144 } else { 128 };
-            let table = if (table.0 as usize) < entry + 8 { (0, table.1) } else { table };
+            let table = (size_bytes as u32).saturating_sub(table_bytes);
+            let table = if (table as usize) < header + 264 { (0, table_bytes) } else { (table, table_bytes) };
             let file = image(size_bytes, header, pe32_plus, directories, table);
             let entry = (directories > 4).then_some(entry);
             let digests = digest(&file);
@@ -288,6 +291,29 @@ mod tests {
         check(&|file| file[153] = 3);
         check(&|file| file.truncate(200));
         check(&|file| file[296..300].copy_from_slice(&64_u32.to_le_bytes())); // certificates inside the headers
+    }
+
+    /// The place of the certificate table is not hashed: an image that swaps its code for the table must not keep the hash.
+    #[test]
+    fn a_moved_certificate_table_gives_no_image_hash() {
+        let check = |table: (u32, u32), section: (u32, u32), hashes: bool| {
+            let mut file = image(4096, 128, true, 16, table);
+            file[128 + 6] = 1;
+            let headers = 128 + 24 + 240;
+            file[headers + 16..headers + 20].copy_from_slice(&section.1.to_le_bytes());
+            file[headers + 20..headers + 24].copy_from_slice(&section.0.to_le_bytes());
+            let digests = digest(&file);
+            let found = (digests.image_sha256.is_some(), digests.image_sha1.is_some());
+            assert_eq!(found, (hashes, hashes), "table {table:?}, section {section:?}");
+        };
+        check((3072, 1024), (512, 2560), true);
+        check((3072, 1024), (4096, 0), true); // a section without bytes
+        check((512, 1024), (512, 1024), false); // the table is what is loaded
+        check((2048, 2048), (512, 2560), false);
+        check((3072, 512), (512, 1024), false); // bytes behind the table
+        check((3072, 2048), (512, 1024), false); // beyond the end
+        check((500, 3596), (3000, 0), false); // inside the headers
+        check((0, 0), (512, 3584), true);
     }
 
     #[test]

@@ -178,7 +178,7 @@ fn what_never_ends_is_cut() {
     let many = |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<String>();
     let models = many(70_000, &|_| "D=I\n".to_owned());
     let head = inf("").replace("CatalogFile=net.cat\r\n", "");
-    refused(&head.replace("[Net_Install.NT]", &format!("{models}[Net_Install.NT]")), 13, "inf_too_many_models");
+    refused(&head.replace("[Net_Install.NT]", &format!("{models}[Net_Install.NT]")), 13, "too_many_devices");
     let models = many(300_000, &|n| format!("D=I,PCI\\{n}\n"));
     refused(
         &head.replace("[Net_Install.NT]", &format!("{models}[Net_Install.NT]")),
