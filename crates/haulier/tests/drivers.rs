@@ -217,7 +217,13 @@ async fn a_machine_in_windows_pe_asks_with_a_token_and_what_pnputil_prints() {
         ("package".to_owned(), Some(&*token), b"[]".to_vec(), 400, "invalid_body"),
         ("nothing".to_owned(), Some(&*token), Vec::new(), 404, "no_resource"),
         // Last: what is not read to its end closes the connection.
-        (format!("match?{system}"), Some(&*token), vec![b'A'; driver::devices::TEXT_BYTES_MAX + 1], 413, "body_too_long"),
+        (
+            format!("match?{system}"),
+            Some(&*token),
+            vec![b'A'; driver::devices::TEXT_BYTES_MAX + 1],
+            413,
+            "body_too_long",
+        ),
     ] {
         let (status, body) = ask(&path, token, body).await;
         let body: Value = serde_json::from_slice(&body).unwrap();

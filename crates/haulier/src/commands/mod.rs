@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::CommandFactory;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, DriverCommand, PacksCommand};
 use crate::output::Format;
 use crate::remote::Remote;
 
@@ -29,6 +29,8 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
         Command::Site(command) => site::run(command, format).await,
         Command::Dp(command) => dp::run(command, &cli.site, format).await,
         Command::Package(command) => package::run(command, &remote()?, format).await,
+        // Read from a file alone, so nobody signs in for it.
+        Command::Driver(DriverCommand::Packs(PacksCommand::List(args))) => driver::list_packs(args, format),
         Command::Driver(command) => driver::run(command, &remote()?, format).await,
         Command::Status(args) => status::run(args, &remote()?, format).await,
         Command::Query { wql } => query::run(wql, &remote()?, format).await,

@@ -15,6 +15,7 @@ mod show;
 
 pub(crate) use import::import_folders;
 pub(crate) use matching::choose;
+pub(crate) use packs::list as list_packs;
 
 /// The provider's class of drivers.
 const CLASS: &str = "SMS_Driver";

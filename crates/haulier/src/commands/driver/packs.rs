@@ -27,7 +27,8 @@ fn read(file: &Path) -> Result<PackCatalog> {
     vendor::read(&bytes).with_context(|| format!("{} is not understood", file.display()))
 }
 
-fn list(args: &PacksList, format: Format) -> Result<()> {
+/// Lists the packs of a vendor's list that fit.
+pub(crate) fn list(args: &PacksList, format: Format) -> Result<()> {
     let catalog = read(&args.catalog)?;
     let packs: Vec<&Pack> = catalog.packs.iter().filter(|pack| fits(pack, args)).collect();
     match format {
