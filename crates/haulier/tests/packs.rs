@@ -104,6 +104,18 @@ async fn a_pack_is_found_by_model_fetched_proved_and_imported() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pack_that_is_a_program_is_refused_before_it_is_fetched() {
+    let hierarchy = Hierarchy::start(0).await;
+    let list = hierarchy.folder.path().join("list.xml");
+    write_list(&list, "http://127.0.0.1:9", 5, &"0".repeat(64));
+    let program = std::fs::read_to_string(&list).unwrap().replace("format=\"zip\"", "format=\"exe\"");
+    std::fs::write(&list, program).unwrap();
+    let output = hierarchy.haulier(&["driver", "packs", "import", list.to_str().unwrap(), "K4C5T"]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("is a program"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pack_with_other_bytes_than_the_vendors_is_refused() {
     let hierarchy = Hierarchy::start(0).await;
     let folder = hierarchy.folder.path();

@@ -128,6 +128,13 @@ async fn import(args: &PacksImport, remote: &Remote, format: Format) -> Result<(
         .with_context(|| {
             format!("the list has no pack {}; `haulier driver packs list` shows them", args.pack)
         })?;
+    // Said before gigabytes are fetched for it.
+    ensure!(
+        !matches!(pack.format, PackFormat::Program | PackFormat::Installer),
+        "{} is a program ({}), which only Windows can extract: run it there, and import the folder with `haulier driver import`",
+        pack.id,
+        pack.url
+    );
     let known = &pack.hashes;
     ensure!(
         known.md5.is_some() || known.sha1.is_some() || known.sha256.is_some(),
