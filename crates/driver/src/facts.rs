@@ -29,7 +29,7 @@ pub struct DriverFacts {
     pub version_text: String,
     /// What kind of INF it is.
     pub kind: DriverKind,
-    /// What the catalog says about the INF.
+    /// What the catalogs say: the worst of the verdicts on the architectures of its platforms.
     pub signature: Signature,
     /// Whether any service of it starts at boot, or `BootCritical` is set.
     pub boot_start: bool,
@@ -89,7 +89,7 @@ pub enum DriverKind {
     Primitive,
 }
 
-/// What the catalogs of a driver prove.
+/// What a catalog of a driver proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     /// The verdict.
@@ -170,7 +170,8 @@ pub struct PayloadFile {
     pub architectures: Vec<String>,
     /// Whether it is there, also compressed or inside a cabinet.
     pub present: bool,
-    /// Whether a catalog of the driver lists one of its hashes; `None` where there is no readable catalog.
+    /// Whether the driver's catalog for each architecture that it is for lists one of its hashes; `None` where none of
+    /// these can be read.
     pub covered: Option<bool>,
 }
 

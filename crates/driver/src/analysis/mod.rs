@@ -64,7 +64,8 @@ pub fn analyze(folder: &Folder, inf: &str, trust: &Trust) -> Result<DriverFacts,
     let Usable { models, kind, platforms } = usable(&file, &mut diagnostics)?;
     let content = folder.content()?;
     let found = payload::collect(folder, &file, trust)?;
-    let signature = file.catalogs.signature(&found, &mut diagnostics);
+    let supported = platforms.iter().filter_map(|id| platform::by_id(id)).map(|own| own.os.architecture);
+    let signature = file.catalogs.signature(&supported.collect(), &found, &mut diagnostics);
     diagnostics.extend(found.diagnostics);
     diagnostics.extend(folder.diagnostics());
     let written = driver_ver(&file, &models);

@@ -24,8 +24,9 @@ pub(super) struct Payload {
     pub(super) files: Vec<PayloadFile>,
     pub(super) component_ids: Vec<String>,
     pub(super) starts_at_boot: bool,
-    /// Whether a file of the INF itself, not of one that it copies, is there and not the one that was signed.
-    pub(super) differs: bool,
+    /// The architectures on which a file of the INF itself, not of one that it copies, is there and not the one that was
+    /// signed.
+    pub(super) differs: BTreeSet<Architecture>,
     pub(super) diagnostics: Vec<Diagnostic>,
 }
 
@@ -40,7 +41,7 @@ pub(super) fn collect(folder: &Folder, inf: &OpenInf, trust: &Trust) -> Result<P
         component_ids: Vec::new(),
         components: HashSet::new(),
         starts_at_boot: false,
-        differs: false,
+        differs: BTreeSet::new(),
         diagnostics: Vec::new(),
         told: HashMap::new(),
     };
@@ -60,7 +61,7 @@ struct Collector<'a> {
     /// The same, folded.
     components: HashSet<String>,
     starts_at_boot: bool,
-    differs: bool,
+    differs: BTreeSet<Architecture>,
     diagnostics: Vec<Diagnostic>,
     /// How many findings there are of a code.
     told: HashMap<&'static str, usize>,
@@ -68,6 +69,8 @@ struct Collector<'a> {
 
 struct Held {
     file: PayloadFile,
+    /// How far from the INF itself the one is that named it first; those further away say nothing about it.
+    depth: usize,
     architectures: BTreeSet<Architecture>,
     /// Whether it is for all, whatever architectures name it.
     for_all: bool,
@@ -77,13 +80,18 @@ impl Collector<'_> {
     /// An INF with its catalogs and its files, on one architecture or on all that it has.
     fn inf(&mut self, inf: &OpenInf, only: Option<Architecture>, depth: usize) -> Result<(), AnalysisError> {
         self.followed.insert(inf.path.to_lowercase());
-        let covered = inf.catalogs.lists(&self.folder.digests(&inf.path)?);
-        self.hold(inf.path.clone(), only, true, covered);
+        let sections = install_sections(&inf.inf);
+        let digests = self.folder.digests(&inf.path)?;
+        for architecture in sections.keys().filter(|own| only.is_none_or(|only| only == **own)) {
+            let covered = inf.catalogs.lists(*architecture, &digests);
+            self.hold(inf.path.clone(), only, true, covered, depth);
+        }
+        self.hold(inf.path.clone(), only, true, None, depth);
         for (path, present) in inf.catalogs.paths() {
-            self.hold(path.to_owned(), only, present, None);
+            self.hold(path.to_owned(), only, present, None, depth);
         }
         let mut copied = Vec::new();
-        for (architecture, sections) in install_sections(&inf.inf) {
+        for (architecture, sections) in sections {
             if only.is_some_and(|only| only != architecture) {
                 continue;
             }
@@ -130,18 +138,18 @@ impl Collector<'_> {
         match locate(self.folder, &inf.beside, file, &mut self.cabinets)? {
             Place::Plain(path) => self.plain(inf, path, architecture, depth)?,
             Place::Compressed(path) => {
-                let covered = self.listed(inf, &path)?.filter(|listed| *listed);
-                self.hold(path, Some(architecture), true, covered);
+                let covered = self.listed(inf, &path, architecture)?.filter(|listed| *listed);
+                self.hold(path, Some(architecture), true, covered, depth);
             }
             Place::InCabinet(path) => {
-                let covered = self.listed(inf, &path)?.filter(|listed| *listed);
-                self.hold(path, Some(architecture), true, covered);
-                self.hold(written, Some(architecture), true, covered);
+                let covered = self.listed(inf, &path, architecture)?.filter(|listed| *listed);
+                self.hold(path, Some(architecture), true, covered, depth);
+                self.hold(written, Some(architecture), true, covered, depth);
             }
             Place::Nowhere if file.optional => {}
             Place::Nowhere => {
                 self.missing(&inf.path, &written, file.line);
-                self.hold(written, Some(architecture), false, None);
+                self.hold(written, Some(architecture), false, None, depth);
             }
         }
         for path in std::mem::take(&mut self.cabinets.unreadable) {
@@ -158,11 +166,14 @@ impl Collector<'_> {
         architecture: Architecture,
         depth: usize,
     ) -> Result<(), AnalysisError> {
-        if let Some(held) = self.files.get_mut(&path.to_lowercase()) {
+        let known = self.files.get_mut(&path.to_lowercase());
+        if let Some(held) =
+            known.filter(|held| held.depth < depth || held.architectures.contains(&architecture))
+        {
             held.architectures.insert(architecture);
             return Ok(());
         }
-        let mut covered = self.listed(inf, &path)?;
+        let mut covered = self.listed(inf, &path, architecture)?;
         if covered == Some(false) && has_own_signature(&path) {
             covered = None;
         }
@@ -171,11 +182,13 @@ impl Collector<'_> {
             self.find("payload_lfs_pointer", text.to_owned(), &path);
         }
         if covered == Some(false) {
-            self.differs |= depth == 0;
-            let text = "no catalog of the driver lists this file: it is not the one that was signed";
+            if depth == 0 {
+                self.differs.insert(architecture);
+            }
+            let text = "the driver's catalog does not list this file: it is not the one that was signed";
             self.find("payload_not_covered", text.to_owned(), &path);
         }
-        self.hold(path, Some(architecture), true, covered);
+        self.hold(path, Some(architecture), true, covered, depth);
         Ok(())
     }
 
@@ -190,7 +203,7 @@ impl Collector<'_> {
         let written = format!("{}{copied}", inf.beside);
         let Some(path) = self.folder.lookup(&written).map(str::to_owned) else {
             self.missing(&inf.path, &written, 0);
-            self.hold(written, Some(architecture), false, None);
+            self.hold(written, Some(architecture), false, None, depth);
             return Ok(());
         };
         if path == inf.path {
@@ -211,27 +224,46 @@ impl Collector<'_> {
         }
         if depth == COPIED_DEPTH_MAX || self.followed.len() > COPIED_INFS_MAX {
             self.find("copy_inf_too_many", "copied INF files are followed no further".to_owned(), &path);
-            self.hold(path, Some(architecture), true, None);
+            self.hold(path, Some(architecture), true, None, depth + 1);
             return Ok(());
         }
         let opened = OpenInf::open(self.folder, &path, self.trust)?;
         self.inf(&opened, Some(architecture), depth + 1)
     }
 
-    fn hold(&mut self, path: String, only: Option<Architecture>, present: bool, covered: Option<bool>) {
+    /// Keeps a file for an architecture or for all. One catalog that does not list it is enough to doubt it.
+    fn hold(
+        &mut self,
+        path: String,
+        only: Option<Architecture>,
+        present: bool,
+        covered: Option<bool>,
+        depth: usize,
+    ) {
         let held = self.files.entry(path.to_lowercase()).or_insert_with(|| Held {
             file: PayloadFile { path, architectures: Vec::new(), present, covered },
+            depth,
             architectures: BTreeSet::new(),
             for_all: false,
         });
         held.architectures.extend(only);
         held.for_all |= only.is_none();
         held.file.present |= present;
-        held.file.covered = held.file.covered.or(covered);
+        if depth <= held.depth {
+            held.file.covered = match (held.file.covered, covered) {
+                (Some(a), Some(b)) => Some(a && b),
+                (known, other) => known.or(other),
+            };
+        }
     }
 
-    fn listed(&self, inf: &OpenInf, path: &str) -> Result<Option<bool>, AnalysisError> {
-        Ok(inf.catalogs.lists(&self.folder.digests(path)?))
+    fn listed(
+        &self,
+        inf: &OpenInf,
+        path: &str,
+        architecture: Architecture,
+    ) -> Result<Option<bool>, AnalysisError> {
+        Ok(inf.catalogs.lists(architecture, &self.folder.digests(path)?))
     }
 
     fn is_lfs_pointer(&self, path: &str) -> Result<bool, AnalysisError> {

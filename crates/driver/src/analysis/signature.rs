@@ -1,27 +1,32 @@
-//! What the catalogs of a driver prove about it.
+//! What the catalogs of a driver prove about it. Each architecture has one that counts, and only that one counts for it:
+//! whatever else lies beside the INF, anybody could have made.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::payload::Payload;
 use super::{AnalysisError, Folder};
 use crate::catalog::{Catalog, CatalogError, SignatureCheck, SignerState, Trust};
 use crate::digest::{self, FileDigests, Wanted};
-use crate::inf::Version;
+use crate::inf::{Architecture, Version};
 use crate::{Diagnostic, Severity, Signature, SignatureState};
 
 /// The catalogs that an INF names.
 pub(super) struct Catalogs {
-    pub(super) named: Vec<NamedCatalog>,
+    named: Vec<NamedCatalog>,
+    /// Which of them counts; without one, the INF names none for the architecture.
+    counting: BTreeMap<Architecture, usize>,
     diagnostics: Vec<Diagnostic>,
 }
 
-pub(super) struct NamedCatalog {
+struct NamedCatalog {
     /// Relative to the folder; as on disk where it is there.
-    pub(super) path: String,
-    pub(super) found: Found,
+    path: String,
+    found: Found,
     /// What it proves about the INF.
     verdict: SignatureState,
 }
 
-pub(super) enum Found {
+enum Found {
     Missing,
     Unreadable,
     Read(Box<(Catalog, SignatureCheck)>),
@@ -36,19 +41,25 @@ impl Catalogs {
         version: &Version,
         trust: &Trust,
     ) -> Result<Self, AnalysisError> {
-        let mut catalogs = Self { named: Vec::new(), diagnostics: Vec::new() };
+        let mut catalogs = Self { named: Vec::new(), counting: BTreeMap::new(), diagnostics: Vec::new() };
+        // The same catalog may be named for several platforms.
+        let mut known = HashMap::new();
         for catalog in &version.catalogs {
             let path = format!("{beside}{}", catalog.file);
             let on_disk = folder.lookup(&path).map(str::to_owned);
             let path = on_disk.clone().unwrap_or(path);
-            if catalogs.named.iter().any(|own| own.path.eq_ignore_ascii_case(&path)) {
-                continue;
+            let index = *known.entry(path.to_lowercase()).or_insert(catalogs.named.len());
+            if index == catalogs.named.len() {
+                let named = match on_disk {
+                    Some(path) => catalogs.judge(&folder.read(&path)?, path, inf, trust)?,
+                    None => catalogs.missing(path),
+                };
+                catalogs.named.push(named);
             }
-            let named = match on_disk {
-                Some(path) => catalogs.judge(&folder.read(&path)?, path, inf, trust)?,
-                None => catalogs.missing(path),
-            };
-            catalogs.named.push(named);
+            let counts = |architecture: &Architecture| version.catalog(*architecture) == Some(&catalog.file);
+            catalogs.counting.extend(
+                Architecture::ALL.into_iter().filter(counts).map(|architecture| (architecture, index)),
+            );
         }
         if catalogs.named.is_empty() {
             let text = "the INF names no catalog: the driver is unsigned";
@@ -62,37 +73,36 @@ impl Catalogs {
         self.named.iter().map(|own| (own.path.as_str(), !matches!(own.found, Found::Missing)))
     }
 
-    /// Whether any of them lists a file; `None` if none can be read. Where one is intact, others say nothing: anybody
-    /// could have made them.
-    pub(super) fn lists(&self, digests: &FileDigests) -> Option<bool> {
-        let read = || {
-            self.named.iter().filter_map(|own| match &own.found {
-                Found::Read(read) => Some(&**read),
-                _ => None,
-            })
-        };
-        let any_intact = read().any(|(_, check)| check.is_intact());
-        let counting = read().filter(|(_, check)| check.is_intact() || !any_intact);
-        counting.map(|(catalog, _)| catalog.lists(digests)).reduce(|any, own| any || own)
+    /// Whether the catalog that counts on an architecture lists a file; `None` if it cannot be read.
+    pub(super) fn lists(&self, architecture: Architecture, digests: &FileDigests) -> Option<bool> {
+        match &self.counting_on(architecture)?.found {
+            Found::Read(read) => Some(read.0.lists(digests)),
+            Found::Missing | Found::Unreadable => None,
+        }
     }
 
-    /// The verdict: that of the best catalog, unless the payload differs from what was signed.
-    pub(super) fn signature(&self, payload: &Payload, diagnostics: &mut Vec<Diagnostic>) -> Signature {
+    /// The verdict: the worst of those on the architectures that the driver is for, each by its own catalog and payload.
+    pub(super) fn signature(
+        &self,
+        architectures: &BTreeSet<Architecture>,
+        payload: &Payload,
+        diagnostics: &mut Vec<Diagnostic>,
+    ) -> Signature {
         diagnostics.extend(self.diagnostics.iter().cloned());
+        let verdicts = architectures.iter().map(|architecture| {
+            let mut signature =
+                self.counting_on(*architecture).map_or_else(no_catalog, NamedCatalog::signature);
+            if signature.state.is_signed() && payload.differs.contains(architecture) {
+                signature.state = SignatureState::PayloadNotCovered;
+            }
+            signature
+        });
         // The first of equals.
-        let better = |best: &NamedCatalog, next: &NamedCatalog| weight(next.verdict) > weight(best.verdict);
-        let best = self.named.iter().reduce(|best, next| if better(best, next) { next } else { best });
-        let Some(best) = best else { return unsigned(SignatureState::NoCatalog) };
-        let mut signature = unsigned(best.verdict);
-        if let Found::Read(read) = &best.found {
-            signature.signer.clone_from(&read.1.signer);
-            signature.program.clone_from(&read.1.program);
-            signature.whql = read.1.whql;
-        }
-        if signature.state.is_signed() && payload.differs {
-            signature.state = SignatureState::PayloadNotCovered;
-        }
-        signature
+        verdicts.min_by_key(|signature| weight(signature.state)).unwrap_or_else(no_catalog)
+    }
+
+    fn counting_on(&self, architecture: Architecture) -> Option<&NamedCatalog> {
+        self.counting.get(&architecture).map(|index| &self.named[*index])
     }
 
     fn missing(&mut self, path: String) -> NamedCatalog {
@@ -135,8 +145,21 @@ impl Catalogs {
     }
 }
 
-fn unsigned(state: SignatureState) -> Signature {
-    Signature { state, signer: String::new(), program: String::new(), whql: false }
+impl NamedCatalog {
+    /// What it says, whatever the payload is.
+    fn signature(&self) -> Signature {
+        let mut signature = Signature { state: self.verdict, ..no_catalog() };
+        if let Found::Read(read) = &self.found {
+            signature.signer.clone_from(&read.1.signer);
+            signature.program.clone_from(&read.1.program);
+            signature.whql = read.1.whql;
+        }
+        signature
+    }
+}
+
+fn no_catalog() -> Signature {
+    Signature { state: SignatureState::NoCatalog, signer: String::new(), program: String::new(), whql: false }
 }
 
 fn weight(state: SignatureState) -> u8 {

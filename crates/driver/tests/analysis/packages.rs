@@ -95,9 +95,47 @@ fn each_verdict_has_its_finding() {
     check(|rig| rig.write("net.cat", b"placeholder"), SignatureState::CatalogUnreadable, &["catalog_text"]);
     let unnamed = inf("").replace("CatalogFile=net.cat\r\n", "");
     check(|rig| resign(rig, &unnamed), SignatureState::NoCatalog, &["no_catalog"]);
-    // One catalog of several is enough, and counts for all.
+    // A catalog for an architecture that the driver is not for says nothing.
     let two = inf("").replace("CatalogFile=", "CatalogFile.NTx86=old.cat\r\nCatalogFile.NTamd64=");
     check(|rig| resign(rig, &two), SignatureState::Trusted, &["catalog_missing"]);
+}
+
+/// Each architecture is judged by its own catalog; the worst verdict is the driver's.
+#[test]
+fn each_architecture_has_its_own_catalog() {
+    let text = inf("[M.NTx86]\n%D%=Net_Install,PCI\\VEN_1&DEV_2\n")
+        .replace("M,NTamd64", "M,NTamd64,NTx86")
+        .replace("CatalogFile=", "CatalogFile.NTx86=old.cat\r\nCatalogFile.NTamd64=");
+    let check = |catalog: Option<&Catalog>, state: SignatureState, signer: &str| {
+        let rig = Rig::signed(&text);
+        catalog.iter().for_each(|catalog| rig.write("old.cat", &catalog.build()));
+        let signature = rig.analyze("net.inf").unwrap().signature;
+        assert_eq!((signature.state, signature.signer.as_str()), (state, signer));
+    };
+    let (inf, publisher) =
+        (Catalog::new(2).file("net.inf", text.as_bytes()), "Sample Hardware Compatibility Publisher");
+    let whole = inf.clone().file("net.sys", b"net driver");
+    check(Some(&whole.clone().signed(Signer::HardwareLabs)), SignatureState::Trusted, publisher);
+    check(None, SignatureState::CatalogMissing, "");
+    check(Some(&whole), SignatureState::NoSigner, "");
+    check(Some(&inf.signed(Signer::HardwareLabs)), SignatureState::PayloadNotCovered, publisher);
+    let unnamed = text.replace("CatalogFile.NTx86=old.cat\r\n", "");
+    assert_eq!(Rig::signed(&unnamed).analyze("net.inf").unwrap().signature.state, SignatureState::NoCatalog);
+    let both = Rig::signed(&unnamed.replace("CatalogFile.NTamd64", "CatalogFile"));
+    assert_eq!(both.analyze("net.inf").unwrap().signature.state, SignatureState::Trusted);
+}
+
+/// Anybody can sign a catalog that lists whatever lies there: it counts for no other architecture than its own.
+#[test]
+fn a_second_catalog_vouches_for_nothing() {
+    let text = inf("").replace("CatalogFile=", "CatalogFile.NTx86=old.cat\r\nCatalogFile.NTamd64=");
+    let rig = Rig::signed(&text);
+    rig.write("net.sys", b"changed");
+    let own = Catalog::new(2).file("net.inf", text.as_bytes()).file("net.sys", b"changed");
+    rig.write("old.cat", &own.signed(Signer::Expired).build());
+    let driver = rig.analyze("net.inf").unwrap();
+    assert_eq!(driver.signature.state, SignatureState::PayloadNotCovered);
+    assert_eq!(payload(&driver), ["net.cat", "net.inf+", "net.sys:amd64-", "old.cat"]);
 }
 
 /// Anybody can make an unsigned catalog that lists whatever lies there.
