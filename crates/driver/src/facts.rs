@@ -1,5 +1,7 @@
 //! What is known about one driver: one INF file and the content it names.
 
+use std::sync::Arc;
+
 use aws_lc_rs::digest::{Context, SHA256};
 
 use crate::Diagnostic;
@@ -151,8 +153,8 @@ pub struct Device {
     pub compatible_ids: Vec<String>,
     /// `FeatureScore` of the install section; 0xFF without.
     pub feature_score: u8,
-    /// `ExcludeID` of the install section.
-    pub exclude_ids: Vec<String>,
+    /// `ExcludeID` of the install section, which its devices share.
+    pub exclude_ids: Arc<[String]>,
     /// Whether the install section that applies is decorated with `.nt` or `.nt<architecture>`.
     pub nt_section: bool,
     /// The date of a DriverVer in the install section, which counts for this device instead of the driver's.

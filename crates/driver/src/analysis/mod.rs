@@ -12,6 +12,7 @@
 //! | `class_unknown` | error | neither `Class` nor `ClassGuid` |
 //! | `nothing_to_install` | error | neither `[Manufacturer]` nor `[DefaultInstall]` |
 //! | `too_many_devices` | error | more than [`DEVICES_MAX`] models lines |
+//! | `too_many_exclusions` | error | install sections exclude ids from more devices than anybody could store |
 //! | `no_catalog` | note | the INF names no catalog: it is unsigned |
 //! | `catalog_missing` | warning | the named catalog is not there |
 //! | `inf_not_covered` | warning | the catalog does not list the INF: one of them was changed |
@@ -20,6 +21,7 @@
 //! | `payload_not_covered` | warning | a file is not the one that was signed |
 //! | `payload_lfs_pointer` | warning | a Git LFS pointer stands in a file's place |
 //! | `cabinet_unreadable` | warning | a cabinet that may hold files cannot be read |
+//! | `copied_inf_invalid` | warning | an INF that another one copies is beyond a limit or no Windows INF; it is followed no further |
 //! | `copy_inf_loop`, `copy_inf_too_many` | note, warning | INF files that copy each other; more than are followed |
 //! | `name_not_unicode`, `name_not_windows`, `name_twice`, `link_skipped`, `special_file_skipped` | warning | a name or a file in the folder that Windows could not hold |
 
@@ -102,16 +104,13 @@ struct Usable {
 
 /// Errors: invalid, or for no known platform; with the findings so far.
 fn usable(file: &OpenInf, diagnostics: &mut Vec<Diagnostic>) -> Result<Usable, AnalysisError> {
-    let is_error = |finding: &Diagnostic| finding.severity == Severity::Error;
-    let readable = if diagnostics.iter().any(is_error) { Ok(()) } else { installable(file) };
-    let read = readable.and_then(|()| Models::read(&file.inf, diagnostics));
-    let models = read.unwrap_or_else(|reason| {
-        diagnostics.push(reason);
-        Models::default()
-    });
-    if diagnostics.iter().any(is_error) {
-        return Err(AnalysisError::Invalid { diagnostics: named(take(diagnostics), &file.path) });
-    }
+    // What broke one limit may be made to break others: nothing more is read of it.
+    let readable = if diagnostics.iter().any(is_error) { Err(None) } else { installable(file).map_err(Some) };
+    let read = readable.and_then(|()| Models::read(&file.inf, diagnostics).map_err(Some));
+    let models = read.map_err(|reason| {
+        diagnostics.extend(reason);
+        AnalysisError::Invalid { diagnostics: named(take(diagnostics), &file.path) }
+    })?;
     let kind = kind(file, &models);
     let platforms = match kind {
         DriverKind::Primitive => primitive_platforms(&file.inf),
@@ -123,6 +122,10 @@ fn usable(file: &OpenInf, diagnostics: &mut Vec<Diagnostic>) -> Result<Usable, A
     Ok(Usable { models, kind, platforms })
 }
 
+fn is_error(finding: &Diagnostic) -> bool {
+    finding.severity == Severity::Error
+}
+
 /// The driver's own DriverVer; that of an install section where the driver's says nothing.
 fn driver_ver(file: &OpenInf, models: &Models) -> Option<DriverVer> {
     let own = file.version.driver_ver.as_ref();
@@ -130,7 +133,7 @@ fn driver_ver(file: &OpenInf, models: &Models) -> Option<DriverVer> {
     filled.or(models.driver_ver.as_ref()).or(own).cloned()
 }
 
-/// An INF file that was read, with its catalogs.
+/// An INF file that was read, with its catalogs; without them if it breaks a limit, which one of its findings says.
 struct OpenInf {
     /// Relative to the folder, as on disk.
     path: String,
@@ -148,8 +151,12 @@ impl OpenInf {
         let beside = path.rsplit_once('/').map_or(String::new(), |(folder, _)| format!("{folder}/"));
         let bytes = folder.read(&path)?;
         let inf = Inf::parse(&bytes);
-        let (version, findings) = Version::read(&inf);
         let mut diagnostics = inf.diagnostics().to_vec();
+        if diagnostics.iter().any(is_error) {
+            let (version, catalogs) = (Version::default(), Catalogs::none());
+            return Ok(Self { path, beside, inf, version, catalogs, diagnostics });
+        }
+        let (version, findings) = Version::read(&inf);
         diagnostics.extend(findings);
         diagnostics.extend(check_models(&inf));
         let catalogs = Catalogs::read(folder, &beside, (&path, &bytes), &version, trust)?;

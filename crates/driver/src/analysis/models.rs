@@ -1,6 +1,7 @@
 //! The devices of an INF, with what their install sections say about ranking.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use crate::inf::{Architecture, DriverVer, Inf, manufacturers, models};
 use crate::install::{InstallSection, choose, install_section};
@@ -9,6 +10,10 @@ use crate::{Device, Diagnostic, ModelsFacts, Severity};
 
 /// Models lines of one INF, each counted as often as manufacturer lines reach it. The most known are 4502.
 pub const DEVICES_MAX: usize = 1 << 16;
+
+/// Pairs of an id of a device and an id that its install section excludes: whoever stores a device by each of its ids
+/// stores so many.
+const EXCLUSIONS_MAX: usize = 1 << 18;
 
 /// Findings about install sections.
 const FINDINGS_MAX: usize = 200;
@@ -24,10 +29,10 @@ pub(super) struct Models {
 type Known = HashMap<(String, Architecture), Option<InstallSection>>;
 
 impl Models {
-    /// Errors: there are more lines than [`DEVICES_MAX`].
+    /// Errors: there are more lines than [`DEVICES_MAX`], or they exclude more ids than anybody could store.
     pub(super) fn read(inf: &Inf, findings: &mut Vec<Diagnostic>) -> Result<Self, Diagnostic> {
         let (mut read, told) = (Self::default(), findings.len());
-        let (mut known, mut count) = (Known::new(), 0);
+        let (mut known, mut count, mut exclusions) = (Known::new(), 0, 0);
         for (line, manufacturer) in (0..).zip(manufacturers(inf)) {
             for named in manufacturer.sections() {
                 if named.decoration.is_none() && inf.section(&named.name).is_none() {
@@ -51,7 +56,12 @@ impl Models {
                     }
                     device(line, section.as_ref())
                 };
-                let devices = lines.into_iter().map(device).collect();
+                let devices: Vec<Device> = lines.into_iter().map(device).collect();
+                exclusions += devices.iter().map(exclusions_of).sum::<usize>();
+                if exclusions > EXCLUSIONS_MAX {
+                    let text = "the INF excludes ids from too many devices: it was made to fill memory";
+                    return Err(Diagnostic::new(Severity::Error, "too_many_exclusions", text));
+                }
                 read.sections.push(ModelsFacts {
                     manufacturer: manufacturer.manufacturer.clone(),
                     line,
@@ -94,6 +104,10 @@ fn read_section(
     section
 }
 
+fn exclusions_of(device: &Device) -> usize {
+    (1 + device.compatible_ids.len()) * device.exclude_ids.len()
+}
+
 fn device(line: crate::inf::ModelLine<'_>, section: Option<&InstallSection>) -> Device {
     let driver_ver = section.and_then(|section| section.driver_ver.as_ref());
     Device {
@@ -102,20 +116,24 @@ fn device(line: crate::inf::ModelLine<'_>, section: Option<&InstallSection>) -> 
         hardware_id: line.hardware_id.into_owned(),
         compatible_ids: line.compatible_ids.into_iter().map(std::borrow::Cow::into_owned).collect(),
         feature_score: section.map_or(0xFF, |section| section.feature_score),
-        exclude_ids: section.map(|section| section.exclude_ids.clone()).unwrap_or_default(),
+        exclude_ids: section.map(|section| Arc::clone(&section.exclude_ids)).unwrap_or_default(),
         nt_section: section.is_some_and(|section| section.is_nt),
         date: driver_ver.and_then(|own| own.date),
         version: driver_ver.and_then(|own| own.version),
     }
 }
 
-/// The install sections that an INF reaches on each architecture that it has devices for; a driver without devices has
+/// The install sections that an INF reaches on each architecture that it has models for; a driver without models has
 /// the architectures of its `DefaultInstall`.
 pub(super) fn install_sections(inf: &Inf) -> BTreeMap<Architecture, BTreeSet<String>> {
     let mut reached: BTreeMap<Architecture, BTreeSet<String>> = BTreeMap::new();
-    let (manufacturers, mut count) = (manufacturers(inf), 0);
+    let (manufacturers, mut count, mut has_models) = (manufacturers(inf), 0, false);
     for named in manufacturers.iter().flat_map(|manufacturer| manufacturer.sections()) {
         let architecture = named.decoration.and_then(|own| own.architecture).unwrap_or(Architecture::X86);
+        if named.decoration.is_none() && inf.section(&named.name).is_none() {
+            continue;
+        }
+        has_models = true;
         let lines = models(inf, &named.name);
         count += lines.len();
         // Only an INF that another one copies can have more; by itself it is refused.
@@ -126,7 +144,7 @@ pub(super) fn install_sections(inf: &Inf) -> BTreeMap<Architecture, BTreeSet<Str
             reached.entry(architecture).or_default().insert(line.install_section.into_owned());
         }
     }
-    if manufacturers.is_empty() {
+    if !has_models {
         let plain = [Architecture::X86, Architecture::Amd64, Architecture::Arm64];
         for architecture in Architecture::ALL {
             let own = inf.section(&format!("{}.nt{architecture}", super::DEFAULT_INSTALL)).is_some();

@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use super::locate::{Cabinets, Place, locate};
 use super::models::install_sections;
-use super::{AnalysisError, Folder, OpenInf, folder::has_extension};
+use super::{AnalysisError, Folder, OpenInf, folder::has_extension, is_error};
 use crate::catalog::Trust;
 use crate::inf::Architecture;
 use crate::install::{Plan, Service, SourceFile, plan};
@@ -228,6 +228,13 @@ impl Collector<'_> {
             return Ok(());
         }
         let opened = OpenInf::open(self.folder, &path, self.trust)?;
+        if let Some(reason) = opened.diagnostics.iter().find(|finding| is_error(finding)) {
+            let text = format!("the copied INF is followed no further: {}", reason.text);
+            self.find("copied_inf_invalid", text, &path);
+            self.followed.insert(path.to_lowercase());
+            self.hold(path, Some(architecture), true, None, depth + 1);
+            return Ok(());
+        }
         self.inf(&opened, Some(architecture), depth + 1)
     }
 

@@ -41,7 +41,7 @@ impl Catalogs {
         version: &Version,
         trust: &Trust,
     ) -> Result<Self, AnalysisError> {
-        let mut catalogs = Self { named: Vec::new(), counting: BTreeMap::new(), diagnostics: Vec::new() };
+        let mut catalogs = Self::none();
         // The same catalog may be named for several platforms.
         let mut known = HashMap::new();
         for catalog in &version.catalogs {
@@ -66,6 +66,11 @@ impl Catalogs {
             catalogs.diagnostics.push(Diagnostic::new(Severity::Note, "no_catalog", text));
         }
         Ok(catalogs)
+    }
+
+    /// Those of an INF that was not read.
+    pub(super) fn none() -> Self {
+        Self { named: Vec::new(), counting: BTreeMap::new(), diagnostics: Vec::new() }
     }
 
     /// The paths of the catalogs and whether each is there.

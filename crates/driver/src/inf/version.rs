@@ -27,8 +27,6 @@ pub struct Version {
     pub pnp_lockdown: bool,
     /// `BootCritical`.
     pub boot_critical: bool,
-    /// `LayoutFile`: INF files that say where the payload of this one lies.
-    pub layout_files: Vec<String>,
     /// `ClassVer`: `4.0` for printer drivers of version 4.
     pub class_ver: String,
 }
@@ -74,11 +72,6 @@ impl Version {
             extension_id: guid(section, "extensionid", "extension_id_invalid", &mut findings),
             pnp_lockdown: is_set(&text("pnplockdown")),
             boot_critical: is_set(&text("bootcritical")),
-            layout_files: section
-                .named("layoutfile")
-                .flat_map(|entry| entry.values().filter(|name| !name.is_empty()))
-                .map(std::borrow::Cow::into_owned)
-                .collect(),
             class_ver: text("classver"),
         };
         version.check(section, &mut findings);

@@ -1,6 +1,10 @@
 //! Which install section applies on an architecture, and what it says about ranking.
 
-use crate::inf::{Architecture, DriverVer, Inf};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::inf::limits::DEVICE_ID_CHARS;
+use crate::inf::{Architecture, DriverVer, Entry, Inf};
 use crate::{Diagnostic, Severity};
 
 /// An install section as it applies on one architecture.
@@ -12,8 +16,8 @@ pub struct InstallSection {
     pub is_nt: bool,
     /// `FeatureScore`; 0xFF without.
     pub feature_score: u8,
-    /// `ExcludeID`.
-    pub exclude_ids: Vec<String>,
+    /// `ExcludeID`, without duplicates; at most [`EXCLUDE_IDS_MAX`].
+    pub exclude_ids: Arc<[String]>,
     /// A `DriverVer` of its own.
     pub driver_ver: Option<DriverVer>,
     /// What was odd.
@@ -39,10 +43,11 @@ pub fn install_section(inf: &Inf, name: &str, architecture: Architecture) -> Opt
         name,
         is_nt,
         feature_score: FEATURE_SCORE_DEFAULT,
-        exclude_ids: Vec::new(),
+        exclude_ids: Arc::default(),
         driver_ver: None,
         diagnostics: Vec::new(),
     };
+    let mut excluded = Excluded::default();
     for entry in section.entries() {
         let key = entry.key().unwrap_or_default().to_ascii_lowercase();
         let place = entry.place();
@@ -59,10 +64,7 @@ pub fn install_section(inf: &Inf, name: &str, architecture: Architecture) -> Opt
                     .at(place.line, place.column),
                 ),
             },
-            "excludeid" => {
-                let ids = entry.values().filter(|id| !id.is_empty());
-                found.exclude_ids.extend(ids.map(std::borrow::Cow::into_owned));
-            }
+            "excludeid" => excluded.read(entry, &mut found.diagnostics),
             "driverver" if found.driver_ver.is_none() => {
                 let (driver_ver, findings) = DriverVer::read(entry);
                 found.driver_ver = Some(driver_ver);
@@ -71,7 +73,40 @@ pub fn install_section(inf: &Inf, name: &str, architecture: Architecture) -> Opt
             _ => {}
         }
     }
+    found.exclude_ids = excluded.ids.into();
     Some(found)
+}
+
+/// Ids that one install section excludes; real ones have about ten.
+pub const EXCLUDE_IDS_MAX: usize = 256;
+
+#[derive(Default)]
+struct Excluded {
+    ids: Vec<String>,
+    /// The same, folded.
+    seen: HashSet<String>,
+    is_cut: bool,
+}
+
+impl Excluded {
+    fn read(&mut self, entry: Entry<'_>, findings: &mut Vec<Diagnostic>) {
+        // Longer ids are those of no device.
+        let ids = entry.values().filter(|id| !id.is_empty() && id.chars().count() <= DEVICE_ID_CHARS);
+        for id in ids {
+            if self.ids.len() == EXCLUDE_IDS_MAX && !self.seen.contains(&id.to_lowercase()) {
+                if !std::mem::replace(&mut self.is_cut, true) {
+                    let text =
+                        format!("ExcludeID names more than {EXCLUDE_IDS_MAX} ids; the rest is left out");
+                    let finding = Diagnostic::new(Severity::Warning, "exclude_ids_cut", text);
+                    findings.push(finding.at(entry.line(), 1));
+                }
+                return;
+            }
+            if self.seen.insert(id.to_lowercase()) {
+                self.ids.push(id.into_owned());
+            }
+        }
+    }
 }
 
 /// Findings about one section.

@@ -9,6 +9,7 @@
 //! | `needs_loop`, `needs_too_deep` | warning | sections that need each other, or more than [`DEPTH_MAX`] in a row |
 //! | `copy_list_missing` | warning | `CopyFiles` names a list that is not there |
 //! | `service_section_missing` | warning | `AddService` names a section that is not there |
+//! | `exclude_ids_cut` | warning | an install section excludes more ids than [`EXCLUDE_IDS_MAX`] |
 //! | `feature_score_invalid` | warning | not a hexadecimal byte; counts as FF |
 //! | `source_entry_missing` | note | a copied file without a SourceDisksFiles line is looked for beside the INF |
 //! | `source_disk_missing` | warning | a SourceDisksFiles line with a disk that SourceDisksNames does not know |
@@ -23,7 +24,7 @@ mod source;
 use crate::Diagnostic;
 use crate::inf::{Architecture, Inf};
 
-pub use device::{InstallSection, choose, install_section};
+pub use device::{EXCLUDE_IDS_MAX, InstallSection, choose, install_section};
 pub use section::DEPTH_MAX;
 
 /// What an INF installs on one architecture.
@@ -61,8 +62,6 @@ pub struct Service {
     pub name: String,
     /// `StartType`: 0 boot, 1 system, 2 automatic, 3 on demand, 4 disabled. `None` if it is missing or no number.
     pub start_type: Option<u32>,
-    /// `LoadOrderGroup`; empty without.
-    pub load_order_group: String,
     /// Whether it is the function driver of the device.
     pub is_function_driver: bool,
 }

@@ -2,7 +2,7 @@
 
 /// Joins parts of a path as an INF writes them, with either separator, into one with `/`. Doubled separators, `.` and
 /// separators at the ends are dropped. `None` if it would leave the folder or cannot name a file: `..`, a drive or
-/// stream (`:`), a network name (`\\server\share`), NUL.
+/// stream (`:`), a network name (`\\server\share`), NUL, more than [`PATH_BYTES_MAX`].
 pub(super) fn clean(parts: &[&str]) -> Option<String> {
     let mut path = String::new();
     for part in parts {
@@ -20,8 +20,11 @@ pub(super) fn clean(parts: &[&str]) -> Option<String> {
             path.push_str(name);
         }
     }
-    (!path.is_empty()).then_some(path)
+    (!path.is_empty() && path.len() <= PATH_BYTES_MAX).then_some(path)
 }
+
+/// Bytes of a path. Longer ones would only fill the memory: strings make a long name from a short line.
+const PATH_BYTES_MAX: usize = 1024;
 
 fn trimmed(name: &str) -> &str {
     name.trim_matches(' ')
@@ -61,6 +64,9 @@ mod tests {
         check(&["\\\\server\\share", "b"], None);
         check(&["//server/share", "b"], None);
         check(&["a", "b\0c"], None);
+        let long = "b".repeat(PATH_BYTES_MAX - 2);
+        check(&["a", &long], Some(&format!("a/{long}")));
+        check(&["a", &format!("{long}b")], None);
         check(&["", "\\"], None);
         check(&["..a", "b..sys"], Some("..a/b..sys"));
     }

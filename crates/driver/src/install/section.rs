@@ -41,6 +41,8 @@ pub(super) struct Walk<'a> {
     active: Vec<String>,
     /// What was named already: a kind of thing, and its folded name.
     seen: HashSet<(&'static str, String)>,
+    /// What service sections say, by their folded names.
+    start_types: HashMap<String, Option<u32>>,
     /// Indexes into the plan's files, by folded path.
     files: HashMap<String, usize>,
     has_told_layout: bool,
@@ -56,6 +58,7 @@ impl<'a> Walk<'a> {
             walked: HashSet::new(),
             active: Vec::new(),
             seen: HashSet::new(),
+            start_types: HashMap::new(),
             files: HashMap::new(),
             has_told_layout: false,
         };
@@ -195,14 +198,14 @@ impl<'a> Walk<'a> {
         let mut service = Service {
             name: name.clone().into_owned(),
             start_type: None,
-            load_order_group: String::new(),
             is_function_driver: number(&flags).is_some_and(|flags| flags & 2 != 0),
         };
         match self.inf.section(&section) {
             Some(found) => {
-                let text = |key: &str| found.entry(key).map(|entry| entry.value(0).into_owned());
-                service.start_type = text("starttype").and_then(|text| number(&text));
-                service.load_order_group = text("loadordergroup").unwrap_or_default();
+                // Thousands of services may share a section.
+                let key = found.name().to_lowercase();
+                let read = || found.entry("starttype").and_then(|entry| number(&entry.value(0)));
+                service.start_type = *self.start_types.entry(key).or_insert_with(read);
                 self.section(&section);
             }
             None if section.is_empty() => {}

@@ -142,7 +142,7 @@ mod tests {
             hardware_id: "PCI\\A".into(),
             compatible_ids: Vec::new(),
             feature_score: 0xFF,
-            exclude_ids: Vec::new(),
+            exclude_ids: Default::default(),
             nt_section: false,
             date: None,
             version: None,

@@ -101,7 +101,7 @@ mod tests {
             hardware_id: hardware.to_owned(),
             compatible_ids: compatible.iter().map(|&id| id.to_owned()).collect(),
             feature_score: 0xFF,
-            exclude_ids: Vec::new(),
+            exclude_ids: Default::default(),
             nt_section: true,
             date: None,
             version: None,
@@ -132,7 +132,7 @@ mod tests {
         check(&line("PCI\\OTHER", &["PCI\\A"]), Trusted, Some(0x00FF_1001));
         check(&line("PCI\\OTHER", &[]), Trusted, None);
         // An excluded id counts for the device, whichever id it matches by.
-        let excludes = |id: &str| Device { exclude_ids: vec![id.to_owned()], ..line("PCI\\A", &[]) };
+        let excludes = |id: &str| Device { exclude_ids: [id.to_owned()].into(), ..line("PCI\\A", &[]) };
         check(&excludes("PCI\\a&rev_1"), Trusted, None);
         check(&excludes("PCI\\CC_0200"), Trusted, None);
         check(&excludes("PCI\\B"), Trusted, Some(0x00FF_0001));

@@ -2,10 +2,11 @@
 
 use driver::analysis::{AnalysisError, analyze, find_infs};
 use driver::catalog::Trust;
+use driver::install::EXCLUDE_IDS_MAX;
 use driver::{DriverDate, DriverKind, DriverVersion, SignatureState};
 use samples::catalog::{Catalog, Signer};
 
-use crate::rig::{Rig, codes, inf, payload, trust};
+use crate::rig::{Rig, codes, inf, payload, too_much_text, trust};
 
 #[test]
 fn a_whole_signed_driver() {
@@ -230,11 +231,46 @@ fn what_never_ends_is_cut() {
     refused(&square, 13, "inf_too_many_models");
     let services = many(50_000, &|n| format!("AddService=s{n},,S\n"));
     let files = many(50_000, &|n| format!("f{n}.sys\n"));
+    let service = many(50_000, &|n| format!("v{n}=1\n"));
+    let head = format!("{head}[S]\n{service}StartType=0\n");
     let text =
         head.replace("AddService=net", &format!("{services}AddService=net")).replace("net.sys\r\n", &files);
     let driver = Rig::new(&[("a.inf", text.as_bytes())]).analyze("a.inf").unwrap();
     assert_eq!(driver.payload.iter().filter(|file| !file.present).count(), 50_000);
     assert!((200..1000).contains(&driver.diagnostics.len()), "{}", driver.diagnostics.len());
+    assert!(driver.boot_start, "the services are read, their section once");
+}
+
+/// Each device has the ids that its install section excludes: a short text could make many of them.
+#[test]
+fn excluded_ids_are_bounded() {
+    let text = |ids: usize, devices: usize| {
+        let ids: Vec<String> = (0..ids).map(|n| format!("PCI\\X{n}")).collect();
+        let excluded =
+            format!("[Net_Install.NT]\nExcludeID=pci\\x1,{}\nExcludeID={}", ids.join(","), "A".repeat(200));
+        let devices: String = (0..devices).map(|n| format!("D=Net_Install,PCI\\{n}\n")).collect();
+        inf("").replace("[Net_Install.NT]", &format!("{devices}{excluded}"))
+    };
+    let excluded = |ids: usize| {
+        let driver = Rig::signed(&text(ids, 10)).analyze("net.inf").unwrap();
+        let [first, .., last] = driver.models[0].devices.as_slice() else { panic!("there are devices") };
+        assert_eq!(first.exclude_ids.len(), last.exclude_ids.len());
+        (first.exclude_ids.len(), codes(&driver.diagnostics))
+    };
+    assert_eq!(excluded(EXCLUDE_IDS_MAX), (EXCLUDE_IDS_MAX, vec![]));
+    assert_eq!(excluded(EXCLUDE_IDS_MAX + 1), (EXCLUDE_IDS_MAX, vec!["exclude_ids_cut"]));
+    refused(&text(EXCLUDE_IDS_MAX, 2_000), 13, "too_many_exclusions");
+}
+
+/// What broke one limit is asked for nothing more.
+#[test]
+fn reading_ends_at_the_first_limit() {
+    let text = format!("{}[Big]\n{}", inf("").replace("Provider=%V%\r\n", ""), too_much_text());
+    let rig = Rig::new(&[("a.inf", text.as_bytes())]);
+    let error = rig.analyze("a.inf").unwrap_err();
+    let found = codes(error.diagnostics());
+    assert!(found.contains(&"inf_too_much_text"), "{found:?}");
+    assert!(!found.contains(&"provider_missing") && !found.contains(&"catalog_missing"), "{found:?}");
 }
 
 #[test]
@@ -256,6 +292,11 @@ fn kinds_of_inf() {
     check(&extension, DriverKind::Extension("{abcdef00-0000-0000-0000-000000000001}".to_owned()), 12);
     // The GUID counts before the name.
     check(&component, DriverKind::SoftwareComponent, 12);
+    check(
+        &primitive.replace("[Nobody]", "[Manufacturer]\r\n%V%=None\r\n[Nobody]"),
+        DriverKind::Primitive,
+        12,
+    );
     let driver = check(&primitive, DriverKind::Primitive, 12);
     assert!(driver.models.is_empty() && driver.display_name.is_empty());
 }

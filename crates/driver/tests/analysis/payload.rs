@@ -4,7 +4,7 @@ use driver::inf::{Architecture, Inf};
 use driver::install::{Service, plan};
 use proptest::prelude::*;
 
-use crate::rig::{Rig, codes, payload};
+use crate::rig::{Rig, codes, payload, too_much_text};
 
 /// An INF whose models section of each architecture names the install section `I`; `rest` is what follows.
 fn text(architectures: &str, rest: &str) -> String {
@@ -220,6 +220,20 @@ fn copied_inf_files_bring_their_own() {
     assert_eq!(found, ["no_catalog", "payload_missing"], "{:?}", driver.diagnostics);
 }
 
+/// An INF that breaks a limit is not followed, also where another one copies it.
+#[test]
+fn a_copied_inf_beyond_a_limit_is_told_of() {
+    let child = text("NTamd64", &format!("[I]\nCopyFiles=@c.sys\n[Big]\n{}", too_much_text()));
+    let rig = Rig::new(&[
+        ("d.inf", text("NTamd64", "[I]\nCopyINF=e.inf\n").as_bytes()),
+        ("e.inf", child.as_bytes()),
+        ("c.sys", b"1"),
+    ]);
+    let driver = rig.analyze("d.inf").unwrap();
+    assert_eq!(payload(&driver), ["d.inf", "e.inf:amd64"]);
+    assert_eq!(codes(&driver.diagnostics), ["no_catalog", "copied_inf_invalid"]);
+}
+
 /// A file that the driver shares with an INF that it copies is judged by the driver's own catalog.
 #[test]
 fn a_copied_inf_vouches_for_nothing_of_the_driver() {
@@ -280,16 +294,9 @@ fn services_are_read() {
     let text = "[I.Services]\nAddService=one,%Flags%,One\nAddService=,2\nAddService=gone,0x2,Gone\n\
                 [One]\nStartType=0x3\nLoadOrderGroup=SCSI Miniport\n[Strings]\nFlags=0x00000002\n";
     let plan = plan(&Inf::parse(format!("[I]\n{text}").as_bytes()), Architecture::Amd64, ["I"]);
-    let service = |name: &str, start_type, group: &str| Service {
-        name: name.to_owned(),
-        start_type,
-        load_order_group: group.to_owned(),
-        is_function_driver: true,
-    };
-    assert_eq!(
-        plan.services,
-        [service("one", Some(3), "SCSI Miniport"), service("", None, ""), service("gone", None, "")]
-    );
+    let service =
+        |name: &str, start_type| Service { name: name.to_owned(), start_type, is_function_driver: true };
+    assert_eq!(plan.services, [service("one", Some(3)), service("", None), service("gone", None)]);
     assert_eq!(codes(&plan.diagnostics), ["service_section_missing"]);
 }
 

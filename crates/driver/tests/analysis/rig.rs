@@ -27,6 +27,11 @@ pub(crate) fn inf(more: &str) -> String {
     text.replace('\n', "\r\n")
 }
 
+/// Entries and a string that they name: replacing it adds more than the limit.
+pub(crate) fn too_much_text() -> String {
+    format!("{}[Strings]\nbig={}\n", "%big%\n".repeat(2_100), "v".repeat(16_000))
+}
+
 impl Rig {
     pub(crate) fn new(files: &[(&str, &[u8])]) -> Self {
         let rig = Self { dir: tempfile::tempdir().unwrap() };

@@ -213,7 +213,7 @@ fn read_device(row: &Row) -> Result<Device> {
         hardware_id: String::new(),
         compatible_ids: Vec::new(),
         feature_score: row.unsigned("feature_score")?,
-        exclude_ids: list(&row.get::<String>("exclude_ids")?),
+        exclude_ids: list(&row.get::<String>("exclude_ids")?).into(),
         nt_section: row.flag("nt_section")?,
         date: row.time_or_null("own_date")?.and_then(date),
         version: row.get::<Option<i64>>("own_version")?.map(version_of),
