@@ -53,7 +53,7 @@ pub(crate) enum ServiceError {
     Busy,
 }
 
-/// When a machine that met [`ServiceError::Busy`] should ask again, in seconds.
+/// When a machine that was answered 503 should ask again, in seconds.
 const RETRY_AFTER_S: u64 = 5;
 
 impl ServiceError {
@@ -100,27 +100,59 @@ fn site_status(error: &SiteError) -> StatusCode {
         SiteError::InvalidField { .. } | SiteError::InvalidOption { .. } => StatusCode::BAD_REQUEST,
         SiteError::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
         SiteError::Busy { .. } | SiteError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
-        SiteError::PackageNotFound { .. } | SiteError::SourceUnusable { .. } => StatusCode::NOT_FOUND,
-        SiteError::Conflict { .. } => StatusCode::CONFLICT,
+        SiteError::PackageNotFound { .. }
+        | SiteError::DriverNotFound { .. }
+        | SiteError::ContentNotFound { .. } => StatusCode::NOT_FOUND,
+        SiteError::Conflict { .. }
+        | SiteError::DriverSourceChanged { .. }
+        | SiteError::SourceUnusable { .. } => StatusCode::CONFLICT,
         _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl ServiceError {
+    /// What the machine is told. Where the site keeps its files is no business of whoever may read.
+    fn message(&self) -> String {
+        match self {
+            Self::Site(SiteError::SourceUnusable { .. }) => {
+                "the files of a driver that fits are in no package, and its folder cannot be read; the site's log names it"
+                    .to_owned()
+            }
+            Self::Site(SiteError::DriverSourceChanged { driver, .. }) => format!(
+                "the files of driver {driver} are in no package, and those in its folder are no longer what was \
+                 imported; import it again"
+            ),
+            other => other.to_string(),
+        }
+    }
+
+    /// Each refusal once, as loud as it deserves: what only asks the machine to wait is not worth a line.
+    fn log(&self, status: StatusCode) {
+        let error = self as &dyn std::error::Error;
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => tracing::debug!(error, "a request has to wait"),
+            StatusCode::CONFLICT => tracing::warn!(error, "a request cannot be answered"),
+            _ if status.is_server_error() => tracing::error!(error, "a request failed"),
+            _ => {}
+        }
     }
 }
 
 impl IntoResponse for ServiceError {
     fn into_response(self) -> Response {
         let status = self.status();
-        if status.is_server_error() && !matches!(self, Self::Busy) {
-            tracing::error!(error = &self as &dyn std::error::Error, "a request failed");
-        }
-        let body = json!({ "error": { "code": self.code(), "message": self.to_string() } });
+        self.log(status);
+        let body = json!({ "error": { "code": self.code(), "message": self.message() } });
         let mut response = (status, body.to_string()).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         match &self {
             Self::MethodNotAllowed => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
-            Self::Busy => drop(headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S))),
             Self::SignIn(SignInError::Refused(SiteError::TooManyFailures { retry_after_s })) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_s));
+            }
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
             }
             _ if status == StatusCode::UNAUTHORIZED => {
                 for challenge in signin::CHALLENGES {
