@@ -1,19 +1,32 @@
 //! Answers as JSON. Names are ours, in the style of the request; a machine reads them with a line of script.
 
-use serde_json::{Value, json};
-use site::{DeviceMatch, MatchReport, MatchedDriver, PackageChoice};
+use serde_json::{Map, Value, json};
+use site::{ContentPlace, DeviceMatch, MatchReport, MatchedDriver, OfferedPackage, PackageChoice};
 
 /// The drivers for a machine.
 pub(crate) fn report(report: &MatchReport) -> Value {
     let devices: Vec<Value> = report.devices.iter().map(device).collect();
     let components: Vec<Value> = report.components.iter().map(device).collect();
+    let package = |(id, package): (&String, &OfferedPackage)| (id.clone(), offered(package));
+    let packages: Map<String, Value> = report.packages.iter().map(package).collect();
     let found = report.devices.iter().filter(|device| device.best.is_some()).count();
     json!({
         "devices": devices,
         "components": components,
+        "packages": packages,
         "matched": found,
         "unmatched": report.devices.len() - found,
         "ci_ids": report.ci_ids(),
+    })
+}
+
+/// Named once, whichever drivers are in it.
+fn offered(package: &OfferedPackage) -> Value {
+    json!({
+        "name": package.name,
+        "version": package.version,
+        "source_version": package.stored_version,
+        "urls": package.urls,
     })
 }
 
@@ -28,17 +41,9 @@ fn device(device: &DeviceMatch) -> Value {
 }
 
 fn driver(driver: &MatchedDriver) -> Value {
-    let packages: Vec<Value> = driver
-        .places
-        .iter()
-        .map(|place| {
-            json!({
-                "package_id": place.package_id,
-                "sub_folder": place.sub_folder,
-                "urls": place.urls,
-            })
-        })
-        .collect();
+    let place =
+        |place: &ContentPlace| json!({ "package_id": place.package_id, "sub_folder": place.sub_folder });
+    let packages: Vec<Value> = driver.places.iter().map(place).collect();
     json!({
         "ci_id": driver.ci_id,
         "ci_unique_id": driver.unique_id,

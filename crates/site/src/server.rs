@@ -22,8 +22,9 @@ use crate::driver::import::PackFetcher;
 use crate::driver::import::place::{Unpacking, unpacked_share};
 use crate::driver::{Drafts, platform};
 use crate::error::{Result, SiteError};
+use crate::matching::Matching;
 use crate::package::source::UNPACKED_FOLDER;
-use crate::package_content::ContentWork;
+use crate::package_content::{COMPARISONS_MAX, ContentWork};
 use crate::sources::Sources;
 use crate::suspects::Suspects;
 use crate::verification::Verification;
@@ -92,6 +93,8 @@ struct Inner {
     trust: Trust,
     drafts: Drafts,
     examinations: Arc<Semaphore>,
+    comparisons: Arc<Semaphore>,
+    matching: Matching,
     unpacking: Unpacking,
     import_wake: Notify,
     /// Counts cancelled imports.
@@ -153,6 +156,8 @@ impl Site {
             trust,
             drafts: Drafts::default(),
             examinations: Arc::new(Semaphore::new(EXAMINATIONS_MAX)),
+            comparisons: Arc::new(Semaphore::new(COMPARISONS_MAX)),
+            matching: Matching::default(),
             unpacking: Unpacking::default(),
             import_wake: Notify::new(),
             import_cancels: watch::Sender::new(0),
@@ -231,6 +236,15 @@ impl Site {
 
     pub(crate) fn examinations(&self) -> &Arc<Semaphore> {
         &self.inner.examinations
+    }
+
+    /// Turns to compare whole folders with what they should have.
+    pub(crate) fn comparisons(&self) -> &Arc<Semaphore> {
+        &self.inner.comparisons
+    }
+
+    pub(crate) fn matching(&self) -> &Matching {
+        &self.inner.matching
     }
 
     pub(crate) fn unpacking(&self) -> &Unpacking {

@@ -1,7 +1,8 @@
-//! Choosing among candidates: one base driver, the extensions beside it, and the software components that they add.
+//! Choosing among candidates: one base driver, and the extensions beside it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 
+use super::identifier::{OwnIds, key};
 use super::{DeviceIds, IdentifierMatch, Rank, precedence, rank};
 use crate::platform::{Os, select};
 use crate::{Device, DriverDate, DriverFacts, DriverKind, DriverVersion, ModelsFacts, SignatureState};
@@ -66,57 +67,118 @@ impl<'a> Best<'a> {
     }
 }
 
-/// The best drivers for a device on a system. A base driver wins by rank, date, version; an extension among those with
-/// its ExtensionId by date, version, rank. What is equal in all is decided by the order of `candidates`.
-#[must_use]
-pub fn best<'a>(candidates: &[Candidate<'a>], ids: &DeviceIds, os: &Os) -> Best<'a> {
-    let mut base: Option<Choice<'a>> = None;
-    let mut extensions: BTreeMap<&'a str, Choice<'a>> = BTreeMap::new();
-    for (index, candidate) in candidates.iter().enumerate() {
-        let Some(choice) = choose_line(index, candidate, ids, os) else { continue };
-        match candidate.kind {
-            DriverKind::Extension(id) => match extensions.get(id.as_str()) {
-                Some(held) if by_age(held, candidates) <= by_age(&choice, candidates) => {}
-                _ => drop(extensions.insert(id, choice)),
-            },
-            _ => match &base {
-                Some(held) if by_rank(held, candidates) <= by_rank(&choice, candidates) => {}
-                _ => base = Some(choice),
-            },
+/// Candidates for a system, by the ids of their models lines, so that a device is compared only with lines that it meets.
+#[derive(Debug)]
+pub struct Ranking<'a> {
+    candidates: &'a [Candidate<'a>],
+    /// The lines of the sections that apply to the system, each with its candidate's index, in the candidates' order.
+    lines: Vec<(usize, &'a Device)>,
+    /// Lines with an id, and where they have it: 0 is the hardware id, then come the compatible ids.
+    by_id: HashMap<String, Vec<Place>>,
+}
+
+/// Where a line has an id.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    line: usize,
+    place: usize,
+}
+
+impl<'a> Ranking<'a> {
+    /// Looks at each line once.
+    #[must_use]
+    pub fn new(candidates: &'a [Candidate<'a>], os: &Os) -> Self {
+        let of = |(index, candidate): (usize, &'a Candidate<'a>)| {
+            let sections = applying_sections(candidate.models, os);
+            sections.flat_map(|section| &section.devices).map(move |line| (index, line)).collect::<Vec<_>>()
+        };
+        let lines: Vec<(usize, &Device)> = candidates.iter().enumerate().flat_map(of).collect();
+        let mut by_id: HashMap<String, Vec<Place>> = HashMap::new();
+        for (at, (_, line)) in lines.iter().enumerate() {
+            let ids = std::iter::once(&line.hardware_id).chain(&line.compatible_ids);
+            for (place, id) in ids.enumerate().filter(|(_, id)| !id.is_empty()) {
+                by_id.entry(key(id)).or_default().push(Place { line: at, place });
+            }
+        }
+        Self { candidates, lines, by_id }
+    }
+
+    /// How often ids of a device and of lines meet: what [`Ranking::best`] has to look at.
+    #[must_use]
+    pub fn meetings(&self, ids: &DeviceIds) -> usize {
+        OwnIds::new(ids).iter().filter_map(|(id, _)| self.by_id.get(id)).map(Vec::len).sum()
+    }
+
+    /// The best drivers for a device. A base driver wins by rank, date, version; an extension among those with its
+    /// ExtensionId by date, version, rank. What is equal in all is decided by the order of the candidates.
+    #[must_use]
+    pub fn best(&self, ids: &DeviceIds) -> Best<'a> {
+        let mut base: Option<Choice<'a>> = None;
+        let mut extensions: BTreeMap<&'a str, Choice<'a>> = BTreeMap::new();
+        for choice in self.choices(&OwnIds::new(ids)) {
+            match self.candidates[choice.candidate].kind {
+                DriverKind::Extension(id) => match extensions.get(id.as_str()) {
+                    Some(held) if self.by_age(held) <= self.by_age(&choice) => {}
+                    _ => drop(extensions.insert(id, choice)),
+                },
+                _ => match &base {
+                    Some(held) if self.by_rank(held) <= self.by_rank(&choice) => {}
+                    _ => base = Some(choice),
+                },
+            }
+        }
+        Best { base, extensions: extensions.into_values().collect() }
+    }
+
+    /// The best line of each candidate that the device meets, in the order of the candidates.
+    fn choices(&self, own: &OwnIds) -> Vec<Choice<'a>> {
+        let mut met: BTreeMap<usize, (u16, usize)> = BTreeMap::new();
+        for (id, at) in own.iter() {
+            for Place { line, place } in self.by_id.get(id).into_iter().flatten() {
+                let found = (at.score(*place), *place);
+                met.entry(*line).and_modify(|best| *best = found.min(*best)).or_insert(found);
+            }
+        }
+        let mut choices: Vec<Choice<'a>> = Vec::new();
+        for (at, (score, place)) in met {
+            let (candidate, line) = self.lines[at];
+            // An excluded id counts for the device, whichever id it matches by.
+            if line.exclude_ids.iter().any(|excluded| own.contains(excluded)) {
+                continue;
+            }
+            let rank = rank(line, self.candidates[candidate].signature, score);
+            let known = choices.last_mut().filter(|choice| choice.candidate == candidate);
+            if known.as_ref().is_some_and(|held| held.rank <= rank) {
+                continue;
+            }
+            let id = place.checked_sub(1).map_or(&line.hardware_id, |at| &line.compatible_ids[at]).clone();
+            let choice = Choice { candidate, rank, by: IdentifierMatch { score, id }, line };
+            match known {
+                Some(held) => *held = choice,
+                None => choices.push(choice),
+            }
+        }
+        choices
+    }
+
+    fn by_rank(&self, choice: &Choice<'_>) -> impl Ord + use<> {
+        let (date, version) = self.age(choice);
+        precedence(choice.rank, date, version)
+    }
+
+    fn by_age(&self, choice: &Choice<'_>) -> impl Ord + use<> {
+        let (date, version) = self.age(choice);
+        (precedence(Rank(0), date, version), choice.rank)
+    }
+
+    /// The DriverVer that counts: the install section's own, else the driver's.
+    fn age(&self, choice: &Choice<'_>) -> (Option<DriverDate>, Option<DriverVersion>) {
+        let candidate = &self.candidates[choice.candidate];
+        match (choice.line.date, choice.line.version) {
+            (None, None) => (candidate.date, candidate.version),
+            own => own,
         }
     }
-    Best { base, extensions: extensions.into_values().collect() }
-}
-
-fn by_rank(choice: &Choice<'_>, candidates: &[Candidate<'_>]) -> impl Ord + use<> {
-    let (date, version) = age(choice, candidates);
-    precedence(choice.rank, date, version)
-}
-
-fn by_age(choice: &Choice<'_>, candidates: &[Candidate<'_>]) -> impl Ord + use<> {
-    let (date, version) = age(choice, candidates);
-    (precedence(Rank(0), date, version), choice.rank)
-}
-
-/// The DriverVer that counts: the install section's own, else the driver's.
-fn age(choice: &Choice<'_>, candidates: &[Candidate<'_>]) -> (Option<DriverDate>, Option<DriverVersion>) {
-    let candidate = &candidates[choice.candidate];
-    match (choice.line.date, choice.line.version) {
-        (None, None) => (candidate.date, candidate.version),
-        own => own,
-    }
-}
-
-/// The best line of the models sections that apply to the system.
-fn choose_line<'a>(index: usize, driver: &Candidate<'a>, ids: &DeviceIds, os: &Os) -> Option<Choice<'a>> {
-    let mut best: Option<Choice<'a>> = None;
-    for line in applying_sections(driver.models, os).flat_map(|section| &section.devices) {
-        let Some((rank, by)) = rank(line, driver.signature, ids) else { continue };
-        if best.as_ref().is_none_or(|held| rank < held.rank) {
-            best = Some(Choice { candidate: index, rank, by, line });
-        }
-    }
-    best
 }
 
 /// For each manufacturer line the section that applies to the system.
@@ -128,9 +190,6 @@ fn applying_sections<'a>(models: &'a [ModelsFacts], os: &Os) -> impl Iterator<It
     })
 }
 
-/// Software components may add further ones; a chain of more is not followed.
-const COMPONENTS_MAX: usize = 256;
-
 /// The ids of the device that Windows makes for a software component.
 #[must_use]
 pub fn device_of_component(component_id: &str) -> DeviceIds {
@@ -141,39 +200,19 @@ pub fn device_of_component(component_id: &str) -> DeviceIds {
     DeviceIds { hardware_ids: vec![id], compatible_ids: Vec::new() }
 }
 
-/// The drivers of the software components that `chosen` candidates add, with what those add in turn; each component
-/// once, in the order in which they are named.
-#[must_use]
-pub fn components<'a>(chosen: &[usize], candidates: &[Candidate<'a>], os: &Os) -> Vec<(DeviceIds, Best<'a>)> {
-    let named = |index: &usize| candidates.get(*index).map_or(&[][..], |candidate| candidate.component_ids);
-    let mut waiting: VecDeque<&str> = chosen.iter().flat_map(named).map(String::as_str).collect();
-    let mut found: Vec<(DeviceIds, Best<'a>)> = Vec::new();
-    while let Some(component) = waiting.pop_front() {
-        let ids = device_of_component(component);
-        if found.len() == COMPONENTS_MAX || found.iter().any(|(known, _)| known.owns(&ids.hardware_ids[0])) {
-            continue;
-        }
-        let drivers = best(candidates, &ids, os);
-        waiting.extend(drivers.all().flat_map(|choice| named(&choice.candidate)).map(String::as_str));
-        found.push((ids, drivers));
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::platform::by_id;
     use crate::rank::tests::{ids, line};
 
-    /// A driver of a table: kind, signed, year, version, decorated models lines by hardware id, components.
+    /// A driver of a table: kind, signed, year, version, decorated models lines by hardware id.
     struct Driver {
         kind: DriverKind,
         signature: SignatureState,
         year: u16,
         version: u16,
         models: Vec<ModelsFacts>,
-        component_ids: Vec<String>,
     }
 
     fn driver(year: u16, version: u16, decoration: &str, lines: &[Device]) -> Driver {
@@ -183,7 +222,6 @@ mod tests {
             year,
             version,
             models: vec![section(0, decoration, lines)],
-            component_ids: Vec::new(),
         }
     }
 
@@ -222,7 +260,7 @@ mod tests {
                 date: Some(candidate(driver)),
                 version: Some(DriverVersion([driver.version, 0, 0, 0])),
                 models: &driver.models,
-                component_ids: &driver.component_ids,
+                component_ids: &[],
             })
             .collect()
     }
@@ -233,7 +271,7 @@ mod tests {
 
     fn check(drivers: &[Driver], device: &DeviceIds, base: Option<usize>, extensions: &[usize]) {
         let candidates = candidates(drivers);
-        let best = best(&candidates, device, &windows_11());
+        let best = Ranking::new(&candidates, &windows_11()).best(device);
         assert_eq!(best.base.as_ref().map(|choice| choice.candidate), base);
         let chosen: Vec<usize> = best.extensions.iter().map(|choice| choice.candidate).collect();
         assert_eq!(chosen, extensions);
@@ -326,36 +364,22 @@ mod tests {
     }
 
     #[test]
-    fn components_follow_their_parents() {
-        let adds = |ids: &[&str], driver: Driver| Driver {
-            component_ids: ids.iter().map(|&id| id.to_owned()).collect(),
-            ..driver
-        };
-        let component = |id: &str, year| Driver {
-            kind: DriverKind::SoftwareComponent,
-            ..driver(year, 1, "x64", &[line(&format!("SWC\\{id}"), &[])])
-        };
-        let drivers = [
-            adds(&["ONE", "TWO", "MISSING"], driver(2020, 1, "x64", &[line("PCI\\A", &[])])),
-            component("ONE", 2019),
-            // A circle: what ONE adds is there already.
-            adds(&["one", "THREE"], component("one", 2020)),
-            component("TWO", 2020),
-            component("THREE", 2020),
-            component("FOUR", 2020),
-        ];
+    fn a_device_is_compared_with_what_it_meets_and_with_nothing_else() {
+        let many: Vec<Device> = (0..10_000).map(|n| line(&format!("PCI\\{n}"), &["PCI\\CC"])).collect();
+        let drivers = [driver(2020, 1, "x64", &many), driver(2020, 1, "arm64", &many)];
         let candidates = candidates(&drivers);
-        let found = components(&[0], &candidates, &windows_11());
-        let chosen: Vec<(&str, Vec<usize>)> = found
-            .iter()
-            .map(|(ids, best)| (ids.hardware_ids[0].as_str(), best.all().map(|c| c.candidate).collect()))
-            .collect();
-        let expect: Vec<(&str, Vec<usize>)> = vec![
-            ("SWC\\ONE", vec![2]),
-            ("SWC\\TWO", vec![3]),
-            ("SWC\\MISSING", vec![]),
-            ("SWC\\THREE", vec![4]),
-        ];
-        assert_eq!(chosen, expect);
+        let ranking = Ranking::new(&candidates, &windows_11());
+        let check =
+            |device: DeviceIds, expect: usize| assert_eq!(ranking.meetings(&device), expect, "{device:?}");
+        check(ids(&["PCI\\7"], &[]), 1);
+        check(ids(&["pci\\7", "PCI\\7", "PCI\\NONE", ""], &["PCI\\8"]), 2);
+        check(ids(&["PCI\\7"], &["PCI\\CC"]), 10_001);
+    }
+
+    #[test]
+    fn components_are_devices() {
+        for id in ["VEN_1", "SWC\\VEN_1"] {
+            assert_eq!(device_of_component(id), ids(&["SWC\\VEN_1"], &[]));
+        }
     }
 }

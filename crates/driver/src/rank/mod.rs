@@ -10,8 +10,8 @@ mod identifier;
 use std::cmp::Reverse;
 use std::fmt;
 
-pub use best::{Best, Candidate, Choice, best, components, device_of_component};
-pub use identifier::{IdentifierMatch, match_ids};
+pub use best::{Best, Candidate, Choice, Ranking, device_of_component};
+pub use identifier::IdentifierMatch;
 
 use crate::{Device, DriverDate, DriverVersion, SignatureState};
 
@@ -52,17 +52,10 @@ pub fn signature_score(state: SignatureState, nt_section: bool) -> u8 {
     }
 }
 
-/// The rank of one models line for a device, and by which ids it matches. `None` if no id matches, or if the device owns
-/// an id that the install section excludes.
-#[must_use]
-pub fn rank(line: &Device, signature: SignatureState, ids: &DeviceIds) -> Option<(Rank, IdentifierMatch)> {
-    let found = match_ids(&line.hardware_id, &line.compatible_ids, ids)?;
-    if line.exclude_ids.iter().any(|excluded| ids.owns(excluded)) {
-        return None;
-    }
+/// The rank of a models line that a device meets with this identifier score.
+fn rank(line: &Device, signature: SignatureState, score: u16) -> Rank {
     let signature = signature_score(signature, line.nt_section);
-    let rank = u32::from(signature) << 24 | u32::from(line.feature_score) << 16 | u32::from(found.score);
-    Some((Rank(rank), found))
+    Rank(u32::from(signature) << 24 | u32::from(line.feature_score) << 16 | u32::from(score))
 }
 
 /// Orders drivers for one device, the best first: rank, then the newer date, then the higher version. A missing date
@@ -76,18 +69,10 @@ pub fn precedence(
     (rank, Reverse(date), Reverse(version))
 }
 
-impl DeviceIds {
-    /// Whether the device has this id, as a hardware or as a compatible id.
-    #[must_use]
-    pub fn owns(&self, id: &str) -> bool {
-        let same = |own: &String| own.eq_ignore_ascii_case(id);
-        self.hardware_ids.iter().any(same) || self.compatible_ids.iter().any(same)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{DriverKind, ModelsFacts};
 
     pub(super) fn ids(hardware: &[&str], compatible: &[&str]) -> DeviceIds {
         let owned = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect();
@@ -108,6 +93,62 @@ mod tests {
         }
     }
 
+    /// What one line is worth to a device.
+    fn ranked(line: Device, signature: SignatureState, ids: &DeviceIds) -> Option<(Rank, IdentifierMatch)> {
+        let models = [ModelsFacts {
+            manufacturer: String::new(),
+            line: 0,
+            decoration: crate::inf::Decoration::parse("NTamd64"),
+            devices: vec![line],
+        }];
+        let candidates = [Candidate {
+            kind: &DriverKind::Base,
+            signature,
+            date: None,
+            version: None,
+            models: &models,
+            component_ids: &[],
+        }];
+        let os = crate::platform::by_id("Windows/All_x64_Windows_11_and_higher_Clients").unwrap().os;
+        Ranking::new(&candidates, &os).best(ids).base.map(|choice| (choice.rank, choice.by))
+    }
+
+    #[test]
+    fn scores_by_kind_and_position() {
+        let device = ids(&["A\\1", "A\\2"], &["C\\1", "C\\2", "C\\3"]);
+        let check = |hardware: &str, compatible: &[&str], expect: Option<(u16, &str)>| {
+            let found = ranked(line(hardware, compatible), SignatureState::Trusted, &device);
+            let found = found.as_ref().map(|(_, by)| (by.score, by.id.as_str()));
+            assert_eq!(found, expect);
+        };
+        check("a\\1", &[], Some((0x0000, "a\\1")));
+        check("A\\2", &["A\\1"], Some((0x0001, "A\\2")));
+        check("X", &["A\\2"], Some((0x1001, "A\\2")));
+        check("X", &["A\\2", "A\\1"], Some((0x1000, "A\\1")));
+        check("C\\3", &["A\\2"], Some((0x1001, "A\\2")));
+        check("C\\3", &["C\\1"], Some((0x2002, "C\\3")));
+        check("X", &["C\\3"], Some((0x3002, "C\\3")));
+        check("X", &["Y", "C\\2"], Some((0x3101, "C\\2")));
+        check("", &["C\\1"], Some((0x3000, "C\\1")));
+        check("", &["", "Y"], None);
+        check("X", &["Y"], None);
+    }
+
+    #[test]
+    fn positions_stay_in_their_bits() {
+        let many: Vec<String> = (0..5000).map(|n| format!("P\\{n}")).collect();
+        let device = DeviceIds { hardware_ids: Vec::new(), compatible_ids: many };
+        let check = |hardware: &str, compatible: &[&str], expect: u16| {
+            let found = ranked(line(hardware, compatible), SignatureState::Trusted, &device);
+            assert_eq!(found.unwrap().1.score, expect);
+        };
+        check("P\\4999", &[], 0x2FFF);
+        check("", &["P\\4999"], 0x3FFF);
+        let mut late = vec!["X"; 40];
+        late.push("P\\0");
+        check("", &late, 0x3FFF);
+    }
+
     #[test]
     fn ranks_are_composed() {
         use SignatureState::{
@@ -116,7 +157,8 @@ mod tests {
         };
         let ids = ids(&["PCI\\A&REV_1", "PCI\\A"], &["PCI\\CC_0200"]);
         let check = |line: &Device, state, expect: Option<u32>| {
-            assert_eq!(rank(line, state, &ids).map(|(rank, _)| rank.0), expect, "{line:?} {state:?}");
+            let found = ranked(line.clone(), state, &ids).map(|(rank, _)| rank.0);
+            assert_eq!(found, expect, "{line:?} {state:?}");
         };
         let exact = line("pci\\a&rev_1", &[]);
         check(&exact, Trusted, Some(0x00FF_0000));

@@ -1,7 +1,7 @@
 use cim::{Instance, Value};
 use site::{
     Architecture, ContentPlace, DeviceIds, DeviceMatch, MachineModel, MatchRequest, MatchedDriver,
-    ModelRequest, Os, PackageChoice, PackageVerdict, TargetOs,
+    ModelRequest, OfferedPackage, Os, PackageChoice, PackageVerdict, TargetOs,
 };
 
 use crate::error::Fault;
@@ -19,6 +19,7 @@ impl ClassHandler for DriverMatch {
                     vec![
                         ("Matches", list(&report.devices, device_out)),
                         ("Components", list(&report.components, device_out)),
+                        ("Packages", Value::Array(report.packages.iter().map(package_out).collect())),
                     ]
                 }
                 "ChoosePackage" => {
@@ -160,8 +161,16 @@ fn place_out(place: &ContentPlace) -> Value {
     let mut object = Instance::new("Haulier_ContentPlace");
     object.set("ContentSubFolder", place.sub_folder.as_str());
     object.set("PackageID", place.package_id.as_str());
-    object.set("PackageName", place.package_name.as_str());
-    object.set("Urls", strings(&place.urls));
+    Value::Instance(Box::new(object))
+}
+
+fn package_out((id, package): (&String, &OfferedPackage)) -> Value {
+    let mut object = Instance::new("Haulier_OfferedPackage");
+    object.set("Name", package.name.as_str());
+    object.set("PackageID", id.as_str());
+    object.set("StoredPkgVersion", package.stored_version);
+    object.set("Urls", strings(&package.urls));
+    object.set("Version", package.version.as_str());
     Value::Instance(Box::new(object))
 }
 

@@ -19,8 +19,8 @@ use crate::server::Site;
 
 /// Ids in one statement.
 const AT_ONCE_MAX: usize = 400;
-/// Models lines that are looked at for one machine.
-const LINES_MAX: usize = 200_000;
+/// Models lines that are looked at for one machine, over all rounds.
+pub(super) const LINES_MAX: usize = 200_000;
 /// Compatible ids of one models line; an INF reader's limit is lower.
 const COMPATIBLE_IDS_MAX: usize = 4096;
 
@@ -43,26 +43,12 @@ pub(super) struct Known {
     models: Vec<ModelsFacts>,
 }
 
-/// The drivers that may be meant, by CI_ID within a round of looking up.
-#[derive(Debug, Default)]
-pub(super) struct Candidates {
-    pub(super) drivers: Vec<Known>,
-    asked: BTreeSet<String>,
-    lines: Lines,
-}
-
 /// Which lines of which sections of which drivers have ids that were asked for.
 type Lines = BTreeMap<i64, BTreeMap<i64, BTreeMap<i64, Device>>>;
 
-impl Candidates {
-    /// As ranking takes them; the index is that in `drivers`.
-    pub(super) fn ranked(&self) -> Vec<Candidate<'_>> {
-        self.drivers.iter().map(Known::ranked).collect()
-    }
-}
-
 impl Known {
-    fn ranked(&self) -> Candidate<'_> {
+    /// As ranking takes it.
+    pub(super) fn candidate(&self) -> Candidate<'_> {
         Candidate {
             kind: &self.kind,
             signature: self.signature,
@@ -75,22 +61,20 @@ impl Known {
 }
 
 impl Site {
-    /// Adds the enabled drivers that have one of these lower-case ids. Returns whether any id was new.
-    pub(super) async fn add_candidates(
+    /// The enabled drivers that have one of these lower-case ids, by CI_ID. Takes their lines off `lines_left`.
+    ///
+    /// Errors: [`SiteError::InvalidField`] if more lines have them.
+    pub(super) async fn candidates(
         &self,
-        candidates: &mut Candidates,
         ids: BTreeSet<String>,
-    ) -> Result<bool> {
-        let new: Vec<String> =
-            ids.into_iter().filter(|id| !id.is_empty() && candidates.asked.insert(id.clone())).collect();
-        let mut lines = 0;
-        for some in new.chunks(AT_ONCE_MAX) {
-            lines += self.add_lines(&mut candidates.lines, some, LINES_MAX - lines).await?;
+        lines_left: &mut usize,
+    ) -> Result<Vec<Known>> {
+        let ids: Vec<String> = ids.into_iter().filter(|id| !id.is_empty()).collect();
+        let mut lines = Lines::new();
+        for some in ids.chunks(AT_ONCE_MAX) {
+            *lines_left -= self.add_lines(&mut lines, some, *lines_left).await?;
         }
-        if lines > 0 {
-            self.fill(candidates).await?;
-        }
-        Ok(!new.is_empty())
+        self.known(lines).await
     }
 
     async fn add_lines(&self, lines: &mut Lines, ids: &[String], limit: usize) -> Result<usize> {
@@ -137,10 +121,10 @@ impl Site {
         Ok(rows.len())
     }
 
-    /// Reads the drivers of the lines anew.
-    async fn fill(&self, candidates: &mut Candidates) -> Result<()> {
-        let ids: Vec<i64> = candidates.lines.keys().copied().collect();
-        candidates.drivers.clear();
+    /// Reads the drivers of lines.
+    async fn known(&self, mut lines: Lines) -> Result<Vec<Known>> {
+        let ids: Vec<i64> = lines.keys().copied().collect();
+        let mut known = Vec::with_capacity(ids.len());
         for some in ids.chunks(AT_ONCE_MAX) {
             let mut sections = self.sections(some).await?;
             let select = Query::select()
@@ -166,17 +150,16 @@ impl Site {
                 .to_owned();
             for row in self.db().all(&select).await? {
                 let ci_id: i64 = row.get("ci_id")?;
-                let lines = candidates.lines.get(&ci_id);
-                let mut models = sections.remove(&ci_id).unwrap_or_default();
-                for (index, section) in &mut models {
-                    let lines = lines.and_then(|lines| lines.get(index));
-                    section.devices = lines.into_iter().flatten().map(|(_, device)| device.clone()).collect();
+                let mut lines = lines.remove(&ci_id).unwrap_or_default();
+                let mut models = Vec::new();
+                for (index, mut section) in sections.remove(&ci_id).unwrap_or_default() {
+                    section.devices = lines.remove(&index).unwrap_or_default().into_values().collect();
+                    models.push(section);
                 }
-                let models = models.into_iter().map(|(_, section)| section).collect();
-                candidates.drivers.push(read_driver(&row, models)?);
+                known.push(read_driver(&row, models)?);
             }
         }
-        Ok(())
+        Ok(known)
     }
 
     /// The models sections of drivers, without their lines, each with its index.

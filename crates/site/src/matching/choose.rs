@@ -1,6 +1,6 @@
 //! The package for a machine's model, as deployment scripts choose it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use ::driver::vendor::choice::{MachineModel, PackageCandidate, TargetOs, choose};
 use sea_query::{Expr, ExprTrait, Order, Query};
@@ -42,7 +42,7 @@ pub struct ChosenPackage {
     pub version: String,
     /// Its stored version.
     pub stored_version: u32,
-    /// Its address at each distribution point that has the stored version, by name.
+    /// Its address at each distribution point that has the stored version, by name; at most 100.
     pub urls: Vec<String>,
 }
 
@@ -82,10 +82,9 @@ impl Site {
         let Some(chosen) = choice.chosen() else { return Ok(PackageChoice { chosen: None, verdicts }) };
         let at = candidates.iter().position(|candidate| candidate.id == chosen.package.id);
         let stored_version = stored[at.expect("the chosen one is a candidate")];
-        let points = self.serving_points(&BTreeSet::from([chosen.package.id.clone()])).await?;
-        let current = points.values().flatten().filter(|point| point.version == stored_version);
+        let wanted = BTreeMap::from([(chosen.package.id.clone(), stored_version)]);
         let chosen = ChosenPackage {
-            urls: current.map(|point| point.address(&chosen.package.id, None)).collect(),
+            urls: self.addresses(&wanted).await?.remove(&chosen.package.id).unwrap_or_default(),
             package_id: chosen.package.id.clone(),
             name: chosen.package.name.clone(),
             version: chosen.package.version.clone(),

@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use content::tree::{HashedFile, Tree};
+use content::tree::{HashedFile, Tree, TreeError};
 use content::{FileEntry, FileHash, FileHasher, Library, Manifest};
 use sea_query::{Expr, ExprTrait, Query};
 
+use super::relay::Folder;
 use crate::access::Actor;
 use crate::error::{Result, SiteError};
 use crate::package_content::{Content, Place, StoredFile, Watch, content_hash};
@@ -44,7 +45,7 @@ pub struct DriverDownload {
 #[derive(Debug)]
 enum Source {
     Stored { library: Arc<Library>, file: FileEntry },
-    Folder { tree: Arc<Tree>, file: HashedFile },
+    Folder { folder: Arc<Folder>, file: HashedFile },
 }
 
 impl DriverDownload {
@@ -61,16 +62,16 @@ impl DriverDownload {
     }
 
     /// Opens the file of that index in [`DriverDownload::entries`]. Its reader ends with an error, and not as if the file
-    /// were complete, if the bytes are not the right ones. Blocks, and holds one chunk in memory.
+    /// were complete, if the bytes are not the right ones or a folder no longer answers. Blocks, so not for a thread of the
+    /// runtime, and holds a chunk or some pieces in memory.
     pub fn open(&self, index: usize) -> io::Result<Box<dyn Read + Send + '_>> {
         let file = self.files.get(index).ok_or(io::ErrorKind::NotFound)?;
         Ok(match file {
             Source::Stored { library, file } => {
                 Box::new(Proved::new(StoredFile::new(Arc::clone(library), file), file.size, file.hash))
             }
-            Source::Folder { tree, file } => {
-                let opened = tree.file(&file.path).map_err(io::Error::other)?;
-                Box::new(Proved::new(opened, file.size, file.hash))
+            Source::Folder { folder, file } => {
+                Box::new(Proved::new(folder.read(file.path.clone()), file.size, file.hash))
             }
         })
     }
@@ -164,8 +165,9 @@ impl Site {
     async fn stored_places(&self, contents: &BTreeSet<i64>) -> Result<BTreeMap<i64, Stored>> {
         let mut manifests: BTreeMap<String, Option<Arc<Manifest>>> = BTreeMap::new();
         let mut places = BTreeMap::new();
-        for place in self.content_places(contents).await? {
-            if places.contains_key(&place.content_id) {
+        for held in self.held_in_packages(contents).await? {
+            let (content_id, place) = (held.content_id, held.place);
+            if places.contains_key(&content_id) {
                 continue;
             }
             if !manifests.contains_key(&place.package_id) {
@@ -175,7 +177,7 @@ impl Site {
             }
             if let Some(manifest) = &manifests[&place.package_id] {
                 let stored = Stored { manifest: Arc::clone(manifest), sub_folder: place.sub_folder };
-                places.insert(place.content_id, stored);
+                places.insert(content_id, stored);
             }
         }
         Ok(places)
@@ -216,7 +218,8 @@ impl Site {
             };
             match self.read_folder(&place).await? {
                 Ok((tree, files, times)) if content_hash(&files) == content.content_hash => {
-                    return Ok(of_folder(&content.sub_folder(), &Arc::new(tree), files, &times));
+                    let folder = Arc::new(Folder::new(self, place.source, tree));
+                    return Ok(of_folder(&content.sub_folder(), &folder, files, &times));
                 }
                 Ok(_) => {
                     let driver = driver.name.clone();
@@ -232,7 +235,7 @@ impl Site {
     async fn read_folder(
         &self,
         place: &Place,
-    ) -> Result<Result<(Tree, Vec<HashedFile>, Vec<i64>), content::tree::TreeError>> {
+    ) -> Result<Result<(Tree, Vec<HashedFile>, Vec<i64>), TreeError>> {
         let folder = place.folder.clone();
         let read = move |watch: &Watch| {
             let tree = Tree::open(&folder)?;
@@ -252,12 +255,12 @@ struct Stored {
 
 type Found = BTreeMap<String, (DownloadEntry, Source)>;
 
-fn of_folder(sub_folder: &str, tree: &Arc<Tree>, files: Vec<HashedFile>, times: &[i64]) -> Found {
+fn of_folder(sub_folder: &str, folder: &Arc<Folder>, files: Vec<HashedFile>, times: &[i64]) -> Found {
     let times = times.iter().copied().chain(std::iter::repeat(0));
     let entry = |(file, modified): (HashedFile, i64)| {
         let name = format!("{sub_folder}/{}", file.path);
         let entry = DownloadEntry { name: name.clone(), size: file.size, modified };
-        (name, (entry, Source::Folder { tree: Arc::clone(tree), file }))
+        (name, (entry, Source::Folder { folder: Arc::clone(folder), file }))
     };
     files.into_iter().zip(times).map(entry).collect()
 }

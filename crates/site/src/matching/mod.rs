@@ -9,13 +9,16 @@ mod candidates;
 mod choose;
 mod download;
 mod places;
+mod ranking;
+mod relay;
 
 #[cfg(test)]
 mod tests;
 
 pub use choose::{ChosenPackage, ModelRequest, PackageChoice, PackageVerdict};
 pub use download::{DownloadEntry, DriverDownload};
-pub use places::ContentPlace;
+pub use places::{ContentPlace, OfferedPackage};
+pub(crate) use ranking::Matching;
 
 // What requests are made of.
 pub use ::driver::inf::Architecture;
@@ -25,13 +28,12 @@ pub use ::driver::vendor::choice::{MachineModel, TargetOs};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::driver::SignatureState;
-use ::driver::rank::{self, Best, Candidate, Choice};
+use ::driver::rank::device_of_component;
 
 use crate::access::Actor;
 use crate::error::{Result, SiteError};
 use crate::server::Site;
-use candidates::Candidates;
+use ranking::{Ranked, Rounds};
 
 /// Devices of one machine.
 const DEVICES_MAX: usize = 1024;
@@ -41,6 +43,8 @@ const IDS_MAX: usize = 20_000;
 const ID_CHARS_MAX: usize = 512;
 /// How often components may add components.
 const COMPONENT_ROUNDS_MAX: usize = 8;
+/// Components of one machine; more are not looked for.
+const COMPONENTS_MAX: usize = 256;
 
 /// A machine that asks for drivers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +62,8 @@ pub struct MatchReport {
     pub devices: Vec<DeviceMatch>,
     /// The drivers of the software components that the chosen drivers add.
     pub components: Vec<DeviceMatch>,
+    /// The packages that hold any of the drivers, by package id.
+    pub packages: BTreeMap<String, OfferedPackage>,
 }
 
 /// What was found for a device.
@@ -96,7 +102,7 @@ pub struct MatchedDriver {
     pub reasons: Vec<String>,
     /// ContentID.
     pub content_id: i64,
-    /// The packages that hold it in their stored version.
+    /// Where it is in the report's packages; at most 16 of them.
     pub places: Vec<ContentPlace>,
 }
 
@@ -105,6 +111,11 @@ impl MatchReport {
     pub fn drivers(&self) -> impl Iterator<Item = &MatchedDriver> {
         let all = self.devices.iter().chain(&self.components);
         all.flat_map(|device| device.best.iter().chain(&device.extensions))
+    }
+
+    fn drivers_mut(&mut self) -> impl Iterator<Item = &mut MatchedDriver> {
+        let all = self.devices.iter_mut().chain(&mut self.components);
+        all.flat_map(|device| device.best.iter_mut().chain(&mut device.extensions))
     }
 
     /// The CI_IDs of every driver of the report, each once.
@@ -118,58 +129,48 @@ impl MatchReport {
 impl Site {
     /// The best drivers of the catalog for a machine's devices, by Windows' ranking rules; enabled drivers only.
     ///
-    /// Everybody may ask. Errors: [`SiteError::InvalidField`] for too many devices or ids.
+    /// Everybody may ask. Errors: [`SiteError::InvalidField`] for too many devices or ids, [`SiteError::Busy`].
     pub async fn match_drivers(&self, _actor: &Actor, request: MatchRequest) -> Result<MatchReport> {
         check(&request)?;
-        let mut candidates = Candidates::default();
-        let asked = request.devices.iter().flat_map(all_ids).map(str::to_lowercase).collect();
-        self.add_candidates(&mut candidates, asked).await?;
-        self.add_components(&mut candidates, &request).await?;
-        let ranked = candidates.ranked();
-        let found: Vec<Best<'_>> =
-            request.devices.iter().map(|ids| rank::best(&ranked, ids, &request.os)).collect();
-        let components = rank::components(&chosen(&found), &ranked, &request.os);
-        let mut places = BTreeMap::new();
-        let contents: BTreeSet<i64> = found
-            .iter()
-            .chain(components.iter().map(|(_, best)| best))
-            .flat_map(Best::all)
-            .map(|choice| candidates.drivers[choice.candidate].content_id)
-            .collect();
-        for place in self.content_places(&contents).await? {
-            places.entry(place.content_id).or_insert_with(Vec::new).push(place);
-        }
-        let report = |ids: &DeviceIds, best: &Best<'_>| {
-            let matched = |choice: &Choice<'_>| matched(&candidates, &ranked, &places, ids, choice);
-            DeviceMatch {
-                ids: ids.clone(),
-                best: best.base.as_ref().map(matched),
-                extensions: best.extensions.iter().map(matched).collect(),
-            }
+        let mut rounds = Rounds::new(self, request.os).await?;
+        let devices = rounds.rank(request.devices).await?;
+        let components = components(&mut rounds, &devices).await?;
+        drop(rounds);
+        let matches = |ranked: Vec<Ranked>| ranked.into_iter().map(|ranked| ranked.found).collect();
+        let mut report = MatchReport {
+            devices: matches(devices),
+            components: matches(components),
+            packages: BTreeMap::new(),
         };
-        Ok(MatchReport {
-            devices: request.devices.iter().zip(&found).map(|(ids, best)| report(ids, best)).collect(),
-            components: components.iter().map(|(ids, best)| report(ids, best)).collect(),
-        })
-    }
-
-    /// Looks up the drivers of the components that chosen drivers add, and of those that these add in turn.
-    async fn add_components(&self, candidates: &mut Candidates, request: &MatchRequest) -> Result<()> {
-        for _ in 0..COMPONENT_ROUNDS_MAX {
-            let wanted: BTreeSet<String> = {
-                let ranked = candidates.ranked();
-                let found: Vec<_> =
-                    request.devices.iter().map(|ids| rank::best(&ranked, ids, &request.os)).collect();
-                let chosen = chosen(&found);
-                let known = rank::components(&chosen, &ranked, &request.os);
-                known.iter().flat_map(|(ids, _)| all_ids(ids)).map(str::to_lowercase).collect()
-            };
-            if !self.add_candidates(candidates, wanted).await? {
-                break;
-            }
+        let contents = report.drivers().map(|driver| driver.content_id).collect();
+        let places = self.content_places(&contents).await?;
+        for driver in report.drivers_mut() {
+            driver.places = places.of_contents.get(&driver.content_id).cloned().unwrap_or_default();
         }
-        Ok(())
+        report.packages = places.packages;
+        Ok(report)
     }
+}
+
+/// The drivers of the components that the chosen drivers add, and of those that these add in turn; each component once,
+/// in the order in which they are named.
+async fn components(rounds: &mut Rounds<'_>, devices: &[Ranked]) -> Result<Vec<Ranked>> {
+    let mut known = BTreeSet::new();
+    let mut found: Vec<Ranked> = Vec::new();
+    let mut named: Vec<String> = devices.iter().flat_map(|ranked| ranked.adds.clone()).collect();
+    for _ in 0..COMPONENT_ROUNDS_MAX {
+        let new = named.iter().map(|id| device_of_component(id));
+        let mut new: Vec<DeviceIds> =
+            new.filter(|ids| known.insert(ids.hardware_ids[0].to_lowercase())).collect();
+        new.truncate(COMPONENTS_MAX - found.len());
+        if new.is_empty() {
+            break;
+        }
+        let round = rounds.rank(new).await?;
+        named = round.iter().flat_map(|ranked| ranked.adds.clone()).collect();
+        found.extend(round);
+    }
+    Ok(found)
 }
 
 fn check(request: &MatchRequest) -> Result<()> {
@@ -189,69 +190,4 @@ fn check(request: &MatchRequest) -> Result<()> {
 
 fn all_ids(ids: &DeviceIds) -> impl Iterator<Item = &str> {
     ids.hardware_ids.iter().chain(&ids.compatible_ids).map(String::as_str)
-}
-
-/// The indexes of the chosen candidates, each once.
-fn chosen(found: &[Best<'_>]) -> Vec<usize> {
-    let chosen: BTreeSet<usize> = found.iter().flat_map(Best::all).map(|choice| choice.candidate).collect();
-    chosen.into_iter().collect()
-}
-
-fn matched(
-    candidates: &Candidates,
-    ranked: &[Candidate<'_>],
-    places: &BTreeMap<i64, Vec<ContentPlace>>,
-    ids: &DeviceIds,
-    choice: &Choice<'_>,
-) -> MatchedDriver {
-    let driver = &candidates.drivers[choice.candidate];
-    let matched_id = all_ids(ids).find(|id| id.eq_ignore_ascii_case(&choice.by.id)).unwrap_or(&choice.by.id);
-    MatchedDriver {
-        ci_id: driver.ci_id,
-        unique_id: driver.unique_id.clone(),
-        name: driver.name.clone(),
-        inf_file: driver.inf_file.clone(),
-        class: driver.class.clone(),
-        provider: driver.provider.clone(),
-        version: driver.version_text.clone(),
-        rank: choice.rank.0,
-        matched_id: matched_id.to_owned(),
-        reasons: reasons(&ranked[choice.candidate], choice, matched_id),
-        content_id: driver.content_id,
-        places: places.get(&driver.content_id).cloned().unwrap_or_default(),
-    }
-}
-
-fn reasons(candidate: &Candidate<'_>, choice: &Choice<'_>, matched_id: &str) -> Vec<String> {
-    let signature = match candidate.signature {
-        SignatureState::Trusted => "its signature is trusted",
-        SignatureState::SignerNotTrusted => "it is signed, by a signer that is not trusted here",
-        _ if choice.line.nt_section => "it is not signed",
-        _ => "it is not signed, and its install section is not for NT",
-    };
-    let mut reasons = vec![signature.to_owned()];
-    if choice.line.feature_score != u8::MAX {
-        reasons.push(format!("its feature score is {:02X}", choice.line.feature_score));
-    }
-    let score = choice.by.score;
-    let (kind, theirs) = match score >> 12 {
-        0 => ("hardware", "hardware"),
-        1 => ("hardware", "compatible"),
-        2 => ("compatible", "hardware"),
-        _ => ("compatible", "compatible"),
-    };
-    let position = if score >> 12 == 3 { score & 0xFF } else { score & 0xFFF } + 1;
-    reasons.push(format!("{kind} id {position} of the device, {matched_id}, is a {theirs} id of the driver"));
-    let (date, version) = match (choice.line.date, choice.line.version) {
-        (None, None) => (candidate.date, candidate.version),
-        own => own,
-    };
-    if let Some(date) = date {
-        reasons.push(format!("it is of {:04}-{:02}-{:02}", date.year, date.month, date.day));
-    }
-    if let Some(version) = version {
-        let [a, b, c, d] = version.0;
-        reasons.push(format!("its version is {a}.{b}.{c}.{d}"));
-    }
-    reasons
 }

@@ -2,161 +2,192 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
+use sea_query::{Cond, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, WindowStatement};
 
+use crate::db::Row;
 use crate::error::Result;
 use crate::package::ActionInProgress;
 use crate::server::Site;
 
 /// Ids in one statement.
 const AT_ONCE_MAX: usize = 400;
+/// Packages that are named of one content: a common driver is in the package of every model.
+const PACKAGES_OF_CONTENT_MAX: usize = 16;
+/// Packages of one answer. The first of each content goes before the second of any.
+const PACKAGES_MAX: usize = 256;
 /// Distribution points that are named of one package.
-const POINTS_MAX: usize = 100;
+pub(super) const POINTS_MAX: usize = 100;
 
-/// A package whose stored version holds a content, and where it is served.
+/// Where a content is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentPlace {
-    /// The content.
-    pub content_id: i64,
-    /// The package.
+    /// The package whose stored version holds it.
     pub package_id: String,
-    /// The package's name.
-    pub package_name: String,
     /// The content's folder in the package.
     pub sub_folder: String,
-    /// The folder's address at each distribution point that has it, by name; at most 100.
+}
+
+/// A package that holds contents that were asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OfferedPackage {
+    /// Its name.
+    pub name: String,
+    /// Its version label.
+    pub version: String,
+    /// Its stored version.
+    pub stored_version: u32,
+    /// Its address at each distribution point that has all those of the contents that it holds, by name; at most 100. A
+    /// content is in its subfolder there.
     pub urls: Vec<String>,
 }
 
+/// Where contents can be had.
+#[derive(Debug, Default)]
+pub(super) struct Places {
+    /// Of each content, by package id.
+    pub(super) of_contents: BTreeMap<i64, Vec<ContentPlace>>,
+    /// The packages, by id.
+    pub(super) packages: BTreeMap<String, OfferedPackage>,
+}
+
+/// A content in a package.
+pub(super) struct Held {
+    /// The how manieth package of the content, from 1.
+    number: i64,
+    pub(super) content_id: i64,
+    pub(super) place: ContentPlace,
+    /// The first version that has it.
+    since: u32,
+    package: OfferedPackage,
+}
+
 impl Site {
-    /// Where contents can be had, by content and package.
-    pub(super) async fn content_places(&self, contents: &BTreeSet<i64>) -> Result<Vec<ContentPlace>> {
+    /// Where contents can be had.
+    pub(super) async fn content_places(&self, contents: &BTreeSet<i64>) -> Result<Places> {
+        let mut places = Places::default();
+        let mut since: BTreeMap<String, u32> = BTreeMap::new();
+        for held in self.held_in_packages(contents).await? {
+            let id = &held.place.package_id;
+            if !places.packages.contains_key(id) {
+                if places.packages.len() == PACKAGES_MAX {
+                    continue;
+                }
+                places.packages.insert(id.clone(), held.package);
+            }
+            let version = since.entry(id.clone()).or_default();
+            *version = std::cmp::max(*version, held.since);
+            places.of_contents.entry(held.content_id).or_default().push(held.place);
+        }
+        for (id, urls) in self.addresses(&since).await? {
+            places.packages.entry(id).and_modify(|package| package.urls = urls);
+        }
+        Ok(places)
+    }
+
+    /// The packages whose stored version holds contents, without addresses: the first of each content, then the second.
+    pub(super) async fn held_in_packages(&self, contents: &BTreeSet<i64>) -> Result<Vec<Held>> {
         let contents: Vec<i64> = contents.iter().copied().collect();
-        let mut places = Vec::new();
+        let mut held = Vec::new();
         for some in contents.chunks(AT_ONCE_MAX) {
-            let select = Query::select()
-                .columns([
-                    ("c", "content_id"),
-                    ("c", "package_id"),
-                    ("c", "sub_folder"),
-                    ("c", "min_package_version"),
-                ])
-                .column(("p", "name"))
-                .from_as("package_content", "c")
-                .join_as(
-                    JoinType::InnerJoin,
-                    "package",
-                    "p",
-                    Expr::col(("p", "package_id")).equals(("c", "package_id")),
-                )
-                .and_where(Expr::col(("c", "published")).eq(1i64))
-                .and_where(Expr::col(("c", "content_id")).is_in(some.iter().copied()))
-                .and_where(
-                    Expr::col(("p", "action_in_progress")).ne(i64::from(ActionInProgress::Delete.number())),
-                )
-                .order_by(("c", "content_id"), Order::Asc)
-                .order_by(("c", "package_id"), Order::Asc)
-                .to_owned();
-            for row in self.db().all(&select).await? {
-                let place = ContentPlace {
-                    content_id: row.get("content_id")?,
-                    package_id: row.get("package_id")?,
-                    package_name: row.get("name")?,
-                    sub_folder: row.get("sub_folder")?,
-                    urls: Vec::new(),
-                };
-                places.push((row.unsigned::<u32>("min_package_version")?, place));
+            for row in self.db().all(&select_held(some)).await? {
+                held.push(read_held(&row)?);
             }
         }
-        let packages = places.iter().map(|(_, place)| place.package_id.clone()).collect();
-        let points = self.serving_points(&packages).await?;
-        let mut found = Vec::with_capacity(places.len());
-        for (since, mut place) in places {
-            let serving = points.get(&place.package_id).into_iter().flatten();
-            let has_it = serving.filter(|point| point.version >= since).take(POINTS_MAX);
-            place.urls =
-                has_it.map(|point| point.address(&place.package_id, Some(&place.sub_folder))).collect();
-            found.push(place);
-        }
-        Ok(found)
+        held.sort_by_key(|held| (held.number, held.content_id));
+        Ok(held)
     }
 
-    /// Who serves which version of these packages, by name.
-    pub(super) async fn serving_points(
+    /// The addresses of packages at the distribution points that have at least this version of them.
+    pub(super) async fn addresses(
         &self,
-        packages: &BTreeSet<String>,
-    ) -> Result<BTreeMap<String, Vec<ServingPoint>>> {
-        let packages: Vec<&str> = packages.iter().map(String::as_str).collect();
-        let mut points: BTreeMap<String, Vec<ServingPoint>> = BTreeMap::new();
+        packages: &BTreeMap<String, u32>,
+    ) -> Result<BTreeMap<String, Vec<String>>> {
+        let packages: Vec<(&String, &u32)> = packages.iter().collect();
+        let mut addresses: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for some in packages.chunks(AT_ONCE_MAX) {
-            let select = Query::select()
-                .columns([("d", "package_id"), ("d", "installed_version")])
-                .column(("x", "content_url"))
-                .from_as("distribution", "d")
-                .join_as(JoinType::InnerJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
-                .and_where(Expr::col(("d", "package_id")).is_in(some.iter().copied()))
-                .and_where(Expr::col(("d", "absent")).eq(0i64))
-                .and_where(Expr::col(("d", "installed_version")).gt(0i64))
-                .and_where(Expr::col(("x", "content_url")).ne(""))
-                .order_by(("d", "package_id"), Order::Asc)
-                .order_by(("x", "name_key"), Order::Asc)
-                .to_owned();
-            for row in self.db().all(&select).await? {
-                let point = ServingPoint {
-                    version: row.unsigned("installed_version")?,
-                    content_url: row.get("content_url")?,
-                };
-                points.entry(row.get("package_id")?).or_default().push(point);
+            for row in self.db().all(&select_points(some)).await? {
+                let id: String = row.get("package_id")?;
+                let address = address(&row.get::<String>("content_url")?, &id);
+                addresses.entry(id).or_default().push(address);
             }
         }
-        Ok(points)
+        Ok(addresses)
     }
 }
 
-/// A distribution point that serves a version of a package.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ServingPoint {
-    pub(super) version: u32,
-    content_url: String,
+fn select_held(contents: &[i64]) -> SelectStatement {
+    let number =
+        WindowStatement::partition_by(("c", "content_id")).order_by(("c", "package_id"), Order::Asc).take();
+    let all = Query::select()
+        .columns(
+            ["content_id", "package_id", "sub_folder", "min_package_version"].map(|column| ("c", column)),
+        )
+        .columns(["name", "version", "stored_version"].map(|column| ("p", column)))
+        .expr_window_as(Func::cust("ROW_NUMBER"), number, "number")
+        .from_as("package_content", "c")
+        .join_as(
+            JoinType::InnerJoin,
+            "package",
+            "p",
+            Expr::col(("p", "package_id")).equals(("c", "package_id")),
+        )
+        .and_where(Expr::col(("c", "published")).eq(1i64))
+        .and_where(Expr::col(("c", "content_id")).is_in(contents.iter().copied()))
+        .and_where(Expr::col(("p", "action_in_progress")).ne(i64::from(ActionInProgress::Delete.number())))
+        .to_owned();
+    Query::select()
+        .columns(["number", "content_id", "package_id", "sub_folder", "min_package_version"])
+        .columns(["name", "version", "stored_version"])
+        .from_subquery(all, "held")
+        .and_where(Expr::col("number").lte(PACKAGES_OF_CONTENT_MAX as i64))
+        .to_owned()
 }
 
-impl ServingPoint {
-    /// The address of the package, or of a folder of it.
-    pub(super) fn address(&self, package_id: &str, folder: Option<&str>) -> String {
-        let mut address = format!("{}/SMS_DP_SMSPKG$/{package_id}", self.content_url.trim_end_matches('/'));
-        for part in folder.into_iter().flat_map(|folder| folder.split('/')) {
-            address.push('/');
-            encode(part, &mut address);
-        }
-        address
-    }
+fn read_held(row: &Row) -> Result<Held> {
+    Ok(Held {
+        number: row.get("number")?,
+        content_id: row.get("content_id")?,
+        place: ContentPlace { package_id: row.get("package_id")?, sub_folder: row.get("sub_folder")? },
+        since: row.unsigned("min_package_version")?,
+        package: OfferedPackage {
+            name: row.get("name")?,
+            version: row.get("version")?,
+            stored_version: row.unsigned("stored_version")?,
+            urls: Vec::new(),
+        },
+    })
 }
 
-/// Percent encoding of all but the unreserved characters.
-fn encode(part: &str, into: &mut String) {
-    for byte in part.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => into.push(byte.into()),
-            other => into.push_str(&format!("%{other:02X}")),
-        }
+/// The points of each package, by name, counted in the database: there may be thousands of each.
+fn select_points(packages: &[(&String, &u32)]) -> SelectStatement {
+    let mut wanted = Cond::any();
+    for (id, since) in packages {
+        let version = Expr::col(("d", "installed_version")).gte(i64::from(**since));
+        wanted = wanted.add(Expr::col(("d", "package_id")).eq(id.as_str()).and(version));
     }
+    let number =
+        WindowStatement::partition_by(("d", "package_id")).order_by(("x", "name_key"), Order::Asc).take();
+    let all = Query::select()
+        .column(("d", "package_id"))
+        .column(("x", "content_url"))
+        .expr_window_as(Func::cust("ROW_NUMBER"), number, "number")
+        .from_as("distribution", "d")
+        .join_as(JoinType::InnerJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
+        .cond_where(wanted)
+        .and_where(Expr::col(("d", "absent")).eq(0i64))
+        .and_where(Expr::col(("d", "installed_version")).gt(0i64))
+        .and_where(Expr::col(("x", "content_url")).ne(""))
+        .to_owned();
+    Query::select()
+        .columns(["package_id", "content_url"])
+        .from_subquery(all, "points")
+        .and_where(Expr::col("number").lte(POINTS_MAX as i64))
+        .order_by("package_id", Order::Asc)
+        .order_by("number", Order::Asc)
+        .to_owned()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_are_encoded() {
-        let point = ServingPoint { version: 1, content_url: "http://dp1:8540/".to_owned() };
-        let check = |folder: Option<&str>, expect: &str| {
-            assert_eq!(
-                point.address("PS100001", folder),
-                format!("http://dp1:8540/SMS_DP_SMSPKG$/PS100001{expect}")
-            );
-        };
-        check(None, "");
-        check(Some("net_0123456789abcdef"), "/net_0123456789abcdef");
-        check(Some("Net RTL ü (2)_01"), "/Net%20RTL%20%C3%BC%20%282%29_01");
-    }
+/// The address of a package at a distribution point; package ids need no encoding.
+fn address(content_url: &str, package_id: &str) -> String {
+    format!("{}/SMS_DP_SMSPKG$/{package_id}", content_url.trim_end_matches('/'))
 }

@@ -1,12 +1,16 @@
 //! Matching, with real INF files in the catalog, on both databases.
 
-use std::io::Read;
+use std::collections::BTreeMap;
+use std::io::{ErrorKind, Read};
+use std::sync::mpsc;
+use std::time::Duration;
 
+use crate::package::source::SourcePath;
 use crate::package_content::tests::{add, driver, empty_package, import, inf, inf_with, publish};
 use crate::stage::{Stage, admin, code, installed, with_source, write};
 use crate::{
-    Architecture, DeviceIds, MachineModel, MatchReport, MatchRequest, ModelRequest, NewPackage, Os,
-    PackageChoice, TargetOs,
+    Architecture, ContentPlace, DeviceIds, DriverDownload, MachineModel, MatchReport, MatchRequest,
+    ModelRequest, NewPackage, OfferedPackage, Os, PackageChoice, TargetOs,
 };
 
 fn windows_11() -> Os {
@@ -29,6 +33,30 @@ fn ids(hardware: &[&str], compatible: &[&str]) -> DeviceIds {
 async fn matched(stage: &Stage, devices: &[DeviceIds]) -> MatchReport {
     let request = MatchRequest { os: windows_11(), devices: devices.to_vec() };
     stage.site.match_drivers(&admin(), request).await.unwrap()
+}
+
+/// Each file: its name, whether it ended with its size, its text.
+async fn read_all(download: DriverDownload) -> Vec<(String, Result<bool, ErrorKind>, String)> {
+    let read = move || {
+        let mut read = Vec::new();
+        for (index, entry) in download.entries().iter().enumerate() {
+            let mut text = String::new();
+            let done = download.open(index).unwrap().read_to_string(&mut text);
+            let is_whole = done.map(|size| size as u64 == entry.size).map_err(|error| error.kind());
+            read.push((entry.name.clone(), is_whole, text));
+        }
+        read
+    };
+    tokio::task::spawn_blocking(read).await.unwrap()
+}
+
+/// Copies the one row of a table, each time with other values.
+async fn copy_row(stage: &Stage, table: &str, copies: usize, change: impl Fn(usize) -> String) {
+    let mut sql = format!("CREATE TEMPORARY TABLE copied AS SELECT * FROM {table};");
+    for copy in 1..=copies {
+        sql += &format!("UPDATE copied SET {}; INSERT INTO {table} SELECT * FROM copied;", change(copy));
+    }
+    stage.raw_sql(sql).await;
 }
 
 /// Puts a driver of one INF into the catalog, in a folder of its own.
@@ -96,25 +124,60 @@ on_both! {
         assert_eq!(components, [component]);
     }
 
+    async fn components_may_add_components(stage: &Stage) {
+        let adds = |text: String, id: &str| text.replace("CopyFiles=Files\n", &format!("CopyFiles=Files\n\
+            [Install.NT.Components]\nAddComponent=Panel,,Add\n[Add]\nComponentIDs={id}\n"));
+        let component = |name: &str, date: &str| inf_with(name, &format!(r"SWC\{name}"), date, "Class=SoftwareComponent\n\
+            ClassGuid={5c4c3332-344d-483c-8739-259e934c9cc8}");
+        let id = r"PCI\VEN_8086&DEV_0001";
+        let base = catalog(stage, "base", &adds(inf("base", id, "01/02/2025,1.0"), "ONE"), true).await;
+        let one = catalog(stage, "one", &adds(component("one", "01/02/2025,1.0"), "TWO"), true).await;
+        // A circle: what TWO adds is there already.
+        let two = catalog(stage, "two", &adds(component("two", "01/02/2025,1.0"), "One"), true).await;
+        catalog(stage, "three", &component("three", "01/02/2025,1.0"), true).await;
+        let found = |report: &MatchReport| {
+            let all = report.components.iter().map(|component| {
+                (component.ids.hardware_ids[0].clone(), component.best.as_ref().map(|best| best.ci_id))
+            });
+            all.collect::<Vec<_>>()
+        };
+        let along = vec![(r"SWC\one".to_owned(), Some(one)), (r"SWC\two".to_owned(), Some(two))];
+        let report = matched(stage, &[ids(&[id], &[])]).await;
+        assert_eq!(found(&report), along);
+        assert_eq!(report.ci_ids(), [base, one, two]);
+        // A machine that has the component already names it as a device.
+        assert_eq!(found(&matched(stage, &[ids(&[id], &[]), ids(&[r"SWC\one"], &[])]).await), along);
+    }
+
     async fn the_answer_says_where_the_content_is(stage: &Stage) {
         let one = driver(stage, "one").await;
         let device = [ids(&[r"PCI\VEN_8086&DEV_one"], &[])];
         let package = empty_package(stage, "pkg").await;
-        let places = async || matched(stage, &device).await.devices[0].best.clone().unwrap().places;
+        let places = async || {
+            let report = matched(stage, &device).await;
+            (report.devices[0].best.clone().unwrap().places, report.packages)
+        };
+        let nowhere = (Vec::new(), BTreeMap::new());
         add(stage, &package, &[&one], true).await;
-        assert_eq!(places().await, [], "no version has it yet");
+        assert_eq!(places().await, nowhere, "no version has it yet");
         let package = publish(stage, &package).await;
         let point = stage.point("dp1").await;
         stage.assign(&package, &[&point]).await;
-        assert_eq!(places().await[0].urls, [""; 0]);
+        let id = package.package_id.clone();
+        assert_eq!(places().await.1[&id].urls, [""; 0]);
         stage.report(&package, &point, installed(1)).await;
-        let found = places().await;
         let folder = format!("one_{}", &one.hash[..16]);
-        assert_eq!((found[0].package_id.as_str(), found[0].sub_folder.as_str()), (package.package_id.as_str(), folder.as_str()));
-        assert_eq!(found[0].urls, [format!("http://dp1:8540/SMS_DP_SMSPKG$/{}/{folder}", package.package_id)]);
+        let offered = OfferedPackage {
+            name: package.fields.name.clone(),
+            version: package.fields.version.clone(),
+            stored_version: 1,
+            urls: vec![format!("http://dp1:8540/SMS_DP_SMSPKG$/{id}")],
+        };
+        let there = vec![ContentPlace { package_id: id.clone(), sub_folder: folder }];
+        assert_eq!(places().await, (there, BTreeMap::from([(id, offered)])));
         // Taken out: gone with the next version, not before.
         stage.site.remove_driver_content(&admin(), &package.package_id, &[one.content_id], false).await.unwrap();
-        assert_eq!(places().await, []);
+        assert_eq!(places().await, nowhere);
     }
 
     async fn what_was_matched_can_be_read(stage: &Stage) {
@@ -122,31 +185,81 @@ on_both! {
         let package = empty_package(stage, "pkg").await;
         add(stage, &package, &[&one], true).await;
         publish(stage, &package).await;
-        let read_all = async || {
+        let read_both = async || {
             let download = stage.site.driver_files(&admin(), &[one.ci_id, two.ci_id, one.ci_id]).await.unwrap();
-            let mut read = Vec::new();
-            for (index, entry) in download.entries().iter().enumerate() {
-                let mut text = String::new();
-                let done = download.open(index).unwrap().read_to_string(&mut text);
-                read.push((entry.name.clone(), done.map(|size| size as u64 == entry.size).map_err(|e| e.kind()), text));
-            }
-            read
+            read_all(download).await
         };
-        let first = read_all().await;
+        let first = read_both().await;
         assert_eq!(first.len(), 6);
         assert!(first.iter().all(|(_, done, _)| *done == Ok(true)), "{first:?}");
         assert!(first.iter().any(|(name, _, text)| name.ends_with("/two.sys") && text == "code of two"));
         // One is read from the stored version, whatever became of its folder; two only from its own.
         std::fs::remove_dir_all(stage.source("drivers/one", &[])).unwrap();
-        assert_eq!(read_all().await, first);
+        assert_eq!(read_both().await, first);
         let download = stage.site.driver_files(&admin(), &[two.ci_id]).await.unwrap();
-        let index = download.entries().iter().position(|entry| entry.name.ends_with("two.sys")).unwrap();
         write(&stage.source("drivers/two", &[]).join("two.sys"), "CODE of two");
-        let mut bytes = Vec::new();
-        assert_eq!(download.open(index).unwrap().read_to_end(&mut bytes).unwrap_err().kind(), std::io::ErrorKind::InvalidData);
+        let read = read_all(download).await;
+        let changed = read.iter().find(|(name, ..)| name.ends_with("two.sys")).unwrap();
+        assert_eq!(changed.1, Err(ErrorKind::InvalidData));
         assert_eq!(code(stage.site.driver_files(&admin(), &[two.ci_id]).await), "driver_source_changed");
         assert_eq!(code(stage.site.driver_files(&admin(), &[99]).await), "driver_not_found");
         assert_eq!(code(stage.site.driver_files(&admin(), &[]).await), "invalid_field");
+    }
+
+    async fn a_folder_that_dies_ends_its_download(stage: &Stage) {
+        let one = driver(stage, "one").await;
+        let download = stage.site.driver_files(&admin(), &[one.ci_id]).await.unwrap();
+        // The folder was found and proved; the first file hangs.
+        let source = SourcePath::parse(r"\\srv\src\drivers\one", &stage.options.shares).unwrap();
+        let (hung, gate) = mpsc::channel::<()>();
+        stage.site.sources().gates.lock().unwrap().push((source, gate));
+        let read = tokio::spawn(read_all(download));
+        while !stage.site.sources().any_left() {
+            stage.clock.advance(Duration::from_secs(15));
+            tokio::task::yield_now().await;
+        }
+        // It is known to be dead, so the others need not wait.
+        let done: Vec<_> = read.await.unwrap().into_iter().map(|(_, done, _)| done).collect();
+        assert_eq!(done, [Err(ErrorKind::TimedOut); 3]);
+        assert_eq!(code(stage.site.driver_files(&admin(), &[one.ci_id]).await), "source_unusable");
+        drop(hung);
+        while stage.site.sources().any_left() {
+            std::thread::yield_now();
+        }
+        let again = stage.site.driver_files(&admin(), &[one.ci_id]).await.unwrap();
+        assert!(read_all(again).await.iter().all(|(_, done, _)| *done == Ok(true)));
+    }
+
+    async fn more_machines_than_can_wait_are_put_off(stage: &Stage) {
+        let all = stage.site.matching().fill();
+        let request = || MatchRequest { os: windows_11(), devices: vec![ids(&["a"], &[])] };
+        assert_eq!(code(stage.site.match_drivers(&admin(), request()).await), "busy");
+        drop(all);
+        stage.site.match_drivers(&admin(), request()).await.unwrap();
+    }
+
+    async fn of_many_packages_and_points_some_are_named(stage: &Stage) {
+        let one = driver(stage, "one").await;
+        let package = empty_package(stage, "pkg").await;
+        add(stage, &package, &[&one], true).await;
+        let package = publish(stage, &package).await;
+        let point = stage.point("dp000").await;
+        stage.assign(&package, &[&point]).await;
+        stage.report(&package, &point, installed(1)).await;
+        // The same package and the same point over and over, by other ids.
+        let other_package = |n: usize| format!("package_id = 'PX1{n:05}'");
+        copy_row(stage, "package", 40, other_package).await;
+        copy_row(stage, "package_content", 40, other_package).await;
+        let other_point = |n: usize| {
+            let hashes = "secret_hash = NULL, certificate_fingerprint = NULL";
+            format!("id = 1000 + {n}, name = 'dp{n:03}', name_key = 'dp{n:03}', {hashes}")
+        };
+        copy_row(stage, "dp", 150, other_point).await;
+        copy_row(stage, "distribution", 150, |n| format!("dp_id = 1000 + {n}, revision = 1000 + {n}")).await;
+        let report = matched(stage, &[ids(&[r"PCI\VEN_8086&DEV_one"], &[])]).await;
+        assert_eq!(report.devices[0].best.as_ref().unwrap().places.len(), 16);
+        assert_eq!(report.packages.len(), 16);
+        assert_eq!(report.packages[&package.package_id].urls.len(), 100);
     }
 
     async fn limits_have_names(stage: &Stage) {

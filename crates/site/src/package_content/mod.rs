@@ -28,6 +28,7 @@ pub(crate) use hold::ContentWork;
 pub(crate) use owner::require_unlocked;
 pub use rebuild::{RebuiltContent, RestoredFrom};
 pub(crate) use rows::{Content, settle};
+pub(crate) use validate::COMPARISONS_MAX;
 
 use std::future::Future;
 

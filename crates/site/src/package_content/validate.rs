@@ -6,6 +6,7 @@ use std::sync::Arc;
 use content::tree::{Tree, TreeError};
 use content::{FileEntry, Manifest};
 use sea_query::Query;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::files::{self, Place, Watch, own_fault};
 use crate::access::{Action, Actor};
@@ -19,6 +20,8 @@ use crate::status::{self, Message};
 
 use super::owner::require_unlocked;
 
+/// Folders that are compared at once, whoever asks: each comparison reads all of its files.
+pub(crate) const COMPARISONS_MAX: usize = 4;
 /// Differences that an error lists.
 const DIFFERENCES_MAX: usize = 5;
 
@@ -27,7 +30,7 @@ impl Site {
     /// fault. If it does, a later change of `StoredPkgPath` to this path moves the package's source there.
     ///
     /// Errors: [`SiteError::SourceDiffers`] with the first differences, [`SiteError::SourceUnusable`],
-    /// [`SiteError::Conflict`] if no version is stored yet, [`SiteError::PackageLocked`].
+    /// [`SiteError::Conflict`] if no version is stored yet, [`SiteError::PackageLocked`], [`SiteError::Busy`].
     pub async fn validate_new_package_source(
         &self,
         actor: &Actor,
@@ -35,6 +38,7 @@ impl Site {
         path: &str,
     ) -> Result<()> {
         actor.may(Action::ChangePackages)?;
+        let _turn = self.comparison()?;
         let package = self.package(package_id).await?;
         require_unlocked(self, &package)?;
         let unusable = |reason: String| SiteError::SourceUnusable { path: path.to_owned(), reason };
@@ -64,8 +68,9 @@ impl Site {
 
     /// Whether all files of a content are in the package's source, as they were imported. Everybody may look.
     ///
-    /// Errors: [`SiteError::ContentNotInPackage`], [`SiteError::SourceUnusable`].
+    /// Errors: [`SiteError::ContentNotInPackage`], [`SiteError::SourceUnusable`], [`SiteError::Busy`].
     pub async fn is_content_valid(&self, package_id: &str, content_id: i64) -> Result<bool> {
+        let _turn = self.comparison()?;
         let package = self.package(package_id).await?;
         let held = self.held_contents(package_id).await?;
         let missing = || SiteError::ContentNotInPackage { package_id: package_id.to_owned(), content_id };
@@ -82,6 +87,12 @@ impl Site {
             Ok(found) => Ok(found == Some(true)),
             Err(error) => Err(own_fault(&place, &error)),
         }
+    }
+
+    /// A thread that is left behind gives its turn back: how many of those there may be is bounded by itself.
+    fn comparison(&self) -> Result<OwnedSemaphorePermit> {
+        let turn = Arc::clone(self.comparisons()).try_acquire_owned();
+        turn.map_err(|_| SiteError::Busy { what: "many folders are being compared" })
     }
 
     /// The manifest of a stored version.

@@ -1,6 +1,7 @@
 //! The package's source as a whole: a new one, a first one, looked at again.
 
 use super::*;
+use crate::package_content::COMPARISONS_MAX;
 use crate::stage::code;
 use crate::{
     Actor, FOLDER_IN_USE, FOLDER_NOT_ACCESSIBLE, FOLDER_NOT_EMPTY, FOLDER_NOT_UNC, PackageChange, Role,
@@ -38,6 +39,20 @@ on_both! {
         assert_eq!((moved.fields.pkg_source_path.as_str(), moved.refresh_pending), (path, true));
         assert!(site.is_content_valid(id, one.content_id).await.unwrap());
         assert_eq!(publish(stage, &package).await.stored_version, 2);
+    }
+
+    async fn few_folders_are_compared_at_once(stage: &Stage) {
+        let one = driver(stage, "one").await;
+        let package = empty_package(stage, "pkg").await;
+        add(stage, &package, &[&one], true).await;
+        publish(stage, &package).await;
+        let (site, id) = (&stage.site, package.package_id.as_str());
+        let all = site.comparisons().try_acquire_many(COMPARISONS_MAX as u32).unwrap();
+        assert_eq!(code(site.is_content_valid(id, one.content_id).await), "busy");
+        assert_eq!(code(site.validate_new_package_source(&admin(), id, r"\\srv\src\pkg").await), "busy");
+        drop(all);
+        assert!(site.is_content_valid(id, one.content_id).await.unwrap());
+        site.validate_new_package_source(&admin(), id, r"\\srv\src\pkg").await.unwrap();
     }
 
     async fn a_folder_is_checked_before_it_becomes_a_source(stage: &Stage) {
