@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::beneath::Root;
 use super::{AnalysisError, FolderError, walk};
 use crate::catalog::{CATALOG_BYTES_MAX, Catalog};
 use crate::digest::{self, FileDigests, Wanted};
@@ -44,6 +45,7 @@ pub struct Folder {
 #[derive(Debug)]
 pub(super) struct Tree {
     root: PathBuf,
+    held: Root,
     /// Sorted by folded path, then path.
     files: Vec<FileEntry>,
     diagnostics: Vec<Diagnostic>,
@@ -85,7 +87,9 @@ impl Folder {
     /// # Errors
     /// [`FolderError`]: it cannot be read, or is beyond the limits.
     pub fn scan(root: &Path, limits: &FolderLimits) -> Result<Self, FolderError> {
-        let (mut files, mut diagnostics) = walk::walk(root, limits)?;
+        let unreadable = |source| FolderError::Unreadable { folder: String::new(), source };
+        let held = Root::open(root).map_err(unreadable)?;
+        let (mut files, mut diagnostics) = walk::walk(root, &held, limits)?;
         files.sort_unstable_by(|a, b| (a.folded(), &a.path).cmp(&(b.folded(), &b.path)));
         for pair in files.windows(2).filter(|pair| pair[0].folded() == pair[1].folded()) {
             let text = format!("differs from {} only by case; on Windows they are one file", pair[0].path);
@@ -94,6 +98,7 @@ impl Folder {
         let range = 0..files.len();
         let tree = Tree {
             root: root.to_owned(),
+            held,
             files,
             diagnostics,
             wanted: Mutex::default(),
@@ -288,18 +293,9 @@ impl Folder {
         wanted
     }
 
-    /// Opens the file that the scan found: not a link that took its place.
+    /// Opens the file that the scan found: no link that took its place or that of a folder on the way.
     fn open(&self, index: usize) -> io::Result<File> {
-        let path = self.tree.root.join(&*self.tree.files[index].path);
-        let found = std::fs::symlink_metadata(&path)?;
-        if !found.is_file() {
-            return Err(io::Error::other("it is no longer a file"));
-        }
-        let file = File::open(&path)?;
-        if !walk::is_same(&found, &file.metadata()?) {
-            return Err(io::Error::other("it was replaced while it was opened"));
-        }
-        Ok(file)
+        self.tree.held.file(&self.tree.files[index].path)
     }
 
     fn unreadable(&self, index: usize, source: io::Error) -> AnalysisError {

@@ -25,6 +25,7 @@
 //! | `copy_inf_loop`, `copy_inf_too_many` | note, warning | INF files that copy each other; more than are followed |
 //! | `name_not_unicode`, `name_not_windows`, `name_twice`, `link_skipped`, `special_file_skipped` | warning | a name or a file in the folder that Windows could not hold |
 
+mod beneath;
 mod error;
 mod folder;
 mod locate;

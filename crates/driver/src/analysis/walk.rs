@@ -1,8 +1,9 @@
 //! Finding the files of a folder, and saying which names Windows could not have given them.
 
-use std::fs::{DirEntry, Metadata, read_dir};
+use std::fs::DirEntry;
 use std::path::Path;
 
+use super::beneath::Root;
 use super::folder::FileEntry;
 use super::{FolderError, FolderLimits};
 use crate::{Diagnostic, Severity};
@@ -13,6 +14,7 @@ const FINDINGS_MAX: usize = 200;
 /// All regular files below `root`, in no order.
 pub(super) fn walk(
     root: &Path,
+    held: &Root,
     limits: &FolderLimits,
 ) -> Result<(Vec<FileEntry>, Vec<Diagnostic>), FolderError> {
     let unreadable = |source| FolderError::Unreadable { folder: String::new(), source };
@@ -22,7 +24,7 @@ pub(super) fn walk(
     let mut walk = Walk { limits, entries: 0, files: Vec::new(), findings: Vec::new(), folders: Vec::new() };
     walk.folders.push((String::new(), 0));
     while let Some((folder, depth)) = walk.folders.pop() {
-        walk.folder(root, &folder, depth)?;
+        walk.folder(held, &folder, depth)?;
     }
     Ok((walk.files, walk.findings))
 }
@@ -37,9 +39,10 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn folder(&mut self, root: &Path, folder: &str, depth: usize) -> Result<(), FolderError> {
+    fn folder(&mut self, root: &Root, folder: &str, depth: usize) -> Result<(), FolderError> {
         let unreadable = |source| FolderError::Unreadable { folder: folder.to_owned(), source };
-        for entry in read_dir(root.join(folder)).map_err(unreadable)? {
+        let mut listing = root.list(folder).map_err(unreadable)?;
+        for entry in &mut listing.entries {
             let entry = entry.map_err(unreadable)?;
             self.entries += 1;
             if self.entries > self.limits.entries_max {
@@ -102,19 +105,6 @@ fn is_windows_name(name: &str) -> bool {
     });
     let odd = |c: char| c.is_control() || "<>:\"\\|?*".contains(c);
     !(name.contains(odd) || name.ends_with(['.', ' ']) || numbered || DEVICES.contains(&stem.as_str()))
-}
-
-/// Whether both speak of one file on disk.
-#[cfg(unix)]
-pub(super) fn is_same(a: &Metadata, b: &Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
-}
-
-/// Whether both speak of one file on disk, as far as can be told without its number.
-#[cfg(not(unix))]
-pub(super) fn is_same(a: &Metadata, b: &Metadata) -> bool {
-    b.is_file() && a.len() == b.len()
 }
 
 #[cfg(test)]

@@ -67,6 +67,34 @@ fn a_link_that_takes_a_files_place_is_not_followed() {
     assert_eq!(folder.content().unwrap_err().win32(), 2);
 }
 
+/// Between scan and reading, somebody who may write to the folder has his chance.
+#[cfg(unix)]
+#[test]
+fn nothing_outside_is_read_through_a_link_that_took_a_folders_place() {
+    let outside = Rig::new(&[("a.txt", b"secret"), ("deep/a.txt", b"secret")]);
+    let check = |swapped: &str| {
+        let rig = Rig::new(&[("sub/a.txt", b"1"), ("sub/deep/a.txt", b"2")]);
+        let folder = rig.folder();
+        fs::rename(rig.path().join(swapped), rig.path().join("away")).unwrap();
+        std::os::unix::fs::symlink(outside.path(), rig.path().join(swapped)).unwrap();
+        assert_eq!(folder.digests("sub/deep/a.txt").unwrap_err().win32(), 2, "{swapped}");
+    };
+    check("sub");
+    check("sub/deep");
+    // The folder itself is held open: what is put in its place is not taken for it.
+    let rig = Rig::new(&[("in/a.txt", b"1")]);
+    let folder = Folder::scan(&rig.path().join("in"), &FolderLimits::default()).unwrap();
+    fs::rename(rig.path().join("in"), rig.path().join("away")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), rig.path().join("in")).unwrap();
+    assert_eq!(folder.digests("a.txt").unwrap().size_bytes, 1);
+    // A pipe that nobody writes to makes nobody wait.
+    let pipe = rig.path().join("away/a.txt");
+    let folder = Folder::scan(&rig.path().join("away"), &FolderLimits::default()).unwrap();
+    fs::remove_file(&pipe).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+    assert_eq!(folder.digests("a.txt").unwrap_err().win32(), 2);
+}
+
 #[test]
 fn limits_are_kept() {
     let rig = Rig::new(&[("a/b/c/d", b"1"), ("e", b"2")]);
