@@ -111,16 +111,30 @@ impl Site {
     ) -> Result<(End, bool)> {
         let work = self.import_sources(claim, watch);
         tokio::pin!(work);
-        let mut cancels = self.import_cancels().subscribe();
         let now = self.clock().monotonic();
         let mut guard = Guard { told: 0, told_at: now, steps: 0, moved_at: now };
+        // Both are polled all the time: the work may have the only writing connection while the guard waits for it.
+        let why = tokio::select! {
+            end = &mut work => {
+                self.tell_progress(claim, watch, &mut guard).await?;
+                return Ok((end?, false));
+            }
+            () = cancel.cancelled() => Hold::Held,
+            why = self.keep_claim(claim, watch, &mut guard) => why,
+        };
+        let end = self.stop_import(work, watch).await?;
+        Ok(match why {
+            Hold::Held => (end, false),
+            Hold::Cancelled => (end, true),
+            Hold::Lost => (End::Lost, false),
+        })
+    }
+
+    /// Extends the claim and tells progress until somebody cancels the import or takes it; returns which.
+    async fn keep_claim(&self, claim: &Claim, watch: &Watch, guard: &mut Guard) -> Hold {
+        let mut cancels = self.import_cancels().subscribe();
         loop {
             tokio::select! {
-                end = &mut work => {
-                    self.tell_progress(claim, watch, &mut guard).await?;
-                    return Ok((end?, false));
-                }
-                () = cancel.cancelled() => return Ok((self.stop_import(work, watch).await?, false)),
                 changed = cancels.changed() => changed.expect("the site holds the sender"),
                 () = self.clock().sleep(PROGRESS_INTERVAL) => {
                     if !guard.is_due(watch, self.clock().monotonic()) {
@@ -128,13 +142,9 @@ impl Site {
                     }
                 }
             }
-            match self.tell_progress(claim, watch, &mut guard).await {
+            match self.tell_progress(claim, watch, guard).await {
                 Ok(Hold::Held) => {}
-                Ok(Hold::Cancelled) => return Ok((self.stop_import(work, watch).await?, true)),
-                Ok(Hold::Lost) => {
-                    self.stop_import(work, watch).await?;
-                    return Ok((End::Lost, false));
-                }
+                Ok(end) => return end,
                 // The next sign of life tries again; whatever is written checks the claim in any case.
                 Err(error) => tracing::warn!(error = error_chain(&error), "claim not extended"),
             }
