@@ -13,8 +13,10 @@ use crate::args::SiteAddress;
 /// How long to wait for a connection and for each answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
-/// How long a download may take in all.
-const DOWNLOAD_TIMEOUT: Duration = Duration::from_secs(4 * 60 * 60);
+/// How long a method call or a download may take in all: some copy gigabytes before they answer.
+const WORK_TIMEOUT: Duration = Duration::from_secs(4 * 60 * 60);
+/// The provider's ErrorCode for content that the package has already; scripts take it for success.
+const CONTENT_IN_PACKAGE: u64 = 1_078_462_229;
 
 /// What OData leaves alone in a query value or key.
 const QUERY_ESCAPE: &AsciiSet =
@@ -47,6 +49,10 @@ pub(crate) enum RemoteError {
         "the site at {url} does not answer: {reason}; is `haulier site run` running, and is HAULIER_SITE right?"
     )]
     Unreachable { url: String, reason: String },
+    #[error(
+        "the site at {url} has not answered yet; it may still be working on it: `haulier status --messages` shows what was done"
+    )]
+    Unanswered { url: String },
     #[error("the site does not accept user or password (HAULIER_USER, HAULIER_PASSWORD)")]
     NotSignedIn,
     #[error("the site refuses: {message}")]
@@ -55,6 +61,10 @@ pub(crate) enum RemoteError {
     NotFound { message: String },
     #[error("the site says: {message}")]
     Refused { message: String },
+    #[error("{message}")]
+    Ambiguous { message: String },
+    #[error("{message}")]
+    AlreadyThere { message: String },
     #[error("the site's answer makes no sense to this version of haulier: {what}")]
     Garbled { what: String },
 }
@@ -63,12 +73,14 @@ impl RemoteError {
     /// The exit code for scripts; the command line's help lists them.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            RemoteError::Unreachable { .. } => 3,
+            RemoteError::Unreachable { .. } | RemoteError::Unanswered { .. } => 3,
             RemoteError::NoCredentials | RemoteError::NotSignedIn | RemoteError::Forbidden { .. } => 4,
             RemoteError::NotFound { .. } => 5,
             RemoteError::UnusableCa { .. }
             | RemoteError::UnusableFile { .. }
             | RemoteError::Refused { .. }
+            | RemoteError::AlreadyThere { .. }
+            | RemoteError::Ambiguous { .. }
             | RemoteError::Garbled { .. } => 1,
         }
     }
@@ -165,7 +177,8 @@ impl Remote {
     }
 
     async fn call(&self, path: &str, method: &str, parameters: &Value) -> Result<Value> {
-        let reply = self.send(Method::POST, path, Some(parameters)).await?;
+        let request = self.signed(Method::POST, &format!("AdminService/wmi/{path}")).json(parameters);
+        let reply = self.answered(request.timeout(WORK_TIMEOUT)).await?;
         match reply["ReturnValue"].as_i64() {
             Some(0) => Ok(reply),
             Some(code) => Err(RemoteError::Refused { message: format!("{method} returned {code}") }),
@@ -183,23 +196,23 @@ impl Remote {
     pub(crate) async fn download_drivers(&self, question: &str, body: &Value, to: &Path) -> Result<u64> {
         let request = self.signed(Method::POST, &format!("drivers/v1/{question}")).json(body);
         // The whole answer may take long; silence may not.
-        let request = request.timeout(DOWNLOAD_TIMEOUT);
+        let request = request.timeout(WORK_TIMEOUT);
         let mut reply = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = reply.status();
         if !status.is_success() {
             let text = reply.text().await.map_err(|error| self.unreachable(&error))?;
             return Err(refusal(status, &text));
         }
-        let failed = |error: std::io::Error| RemoteError::UnusableFile {
-            file: to.display().to_string(),
-            reason: error.to_string(),
-        };
-        let mut file = std::fs::File::create(to).map_err(failed)?;
+        let failed = |reason: String| RemoteError::UnusableFile { file: to.display().to_string(), reason };
+        let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // A download that breaks off leaves neither half a file nor the loss of an older whole one.
+        let mut file = tempfile::NamedTempFile::new_in(folder).map_err(|error| failed(error.to_string()))?;
         let mut bytes = 0;
         while let Some(part) = reply.chunk().await.map_err(|error| self.unreachable(&error))? {
-            file.write_all(&part).map_err(failed)?;
+            file.write_all(&part).map_err(|error| failed(error.to_string()))?;
             bytes += part.len() as u64;
         }
+        file.persist(to).map_err(|error| failed(error.to_string()))?;
         Ok(bytes)
     }
 
@@ -230,6 +243,9 @@ impl Remote {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> RemoteError {
+        if error.is_timeout() && !error.is_connect() {
+            return RemoteError::Unanswered { url: self.base.clone() };
+        }
         // reqwest's own text stops at "error sending request"; the cause says what to do.
         let mut cause: &dyn std::error::Error = error;
         while let Some(next) = cause.source() {
@@ -244,10 +260,11 @@ fn parse(text: &str) -> Result<Value> {
 }
 
 fn refusal(status: StatusCode, body: &str) -> RemoteError {
-    let message = parse(body)
-        .ok()
-        .and_then(|value| value["error"]["message"].as_str().map(str::to_owned))
-        .unwrap_or_else(|| format!("HTTP status {status}"));
+    let error = parse(body).map_or(Value::Null, |mut value| value["error"].take());
+    let message = error["message"].as_str().map_or_else(|| format!("HTTP status {status}"), str::to_owned);
+    if error["innererror"]["SMS_ExtendedStatus"]["ErrorCode"].as_u64() == Some(CONTENT_IN_PACKAGE) {
+        return RemoteError::AlreadyThere { message };
+    }
     match status {
         StatusCode::UNAUTHORIZED => RemoteError::NotSignedIn,
         StatusCode::FORBIDDEN => RemoteError::Forbidden { message },
@@ -335,6 +352,9 @@ mod tests {
             let error = refusal(StatusCode::from_u16(status).unwrap(), body);
             assert_eq!((error.exit_code(), error.to_string().as_str()), (code, text));
         }
+        let held =
+            r#"{"error":{"message":"Held.","innererror":{"SMS_ExtendedStatus":{"ErrorCode":1078462229}}}}"#;
+        assert!(matches!(refusal(StatusCode::CONFLICT, held), RemoteError::AlreadyThere { .. }));
         assert_eq!(
             refusal(StatusCode::BAD_GATEWAY, "<html>").to_string(),
             "the site says: HTTP status 502 Bad Gateway"

@@ -115,7 +115,10 @@ async fn a_package_is_rebuilt_and_moved() {
     hierarchy.text(&["package", "validate-source", &id, moved_text, "--move"]).await;
     let package = hierarchy.json(&["package", "show", &id]).await["package"].clone();
     assert_eq!(package["PkgSourcePath"], moved_text);
-    assert!(version.as_u64().unwrap() >= 1);
+    hierarchy.text(&["package", "refresh", &id]).await;
+    hierarchy.wait_until_settled(&id).await;
+    let after = hierarchy.json(&["package", "show", &id]).await["package"]["StoredPkgVersion"].clone();
+    assert!(after.as_u64() > version.as_u64(), "the new folder is what is published: {version} {after}");
 }
 
 fn copy_all(from: &Path, to: &Path) {

@@ -50,8 +50,16 @@ pub(crate) enum DriverCommand {
 #[command(after_help = "Example: haulier driver import /srv/drivers/latitude-7440 /srv/drivers/dock.cab")]
 pub(crate) struct DriverImport {
     /// Folders or archives as the site server sees them: local paths, or UNC paths mapped in `[shares]`.
-    #[arg(required = true)]
+    #[arg(required_unless_present_any = ["watch", "cancel"])]
     pub(crate) sources: Vec<String>,
+
+    /// Show how far an import is that was started before, until its end.
+    #[arg(long, value_name = "IMPORT", conflicts_with_all = ["sources", "cancel"])]
+    pub(crate) watch: Option<u64>,
+
+    /// End an import; what was imported stays.
+    #[arg(long, value_name = "IMPORT", conflicts_with = "sources")]
+    pub(crate) cancel: Option<u64>,
 
     #[command(flatten)]
     pub(crate) options: ImportOptions,
@@ -64,7 +72,8 @@ pub(crate) struct ImportOptions {
     #[arg(long = "category", value_name = "NAME")]
     pub(crate) categories: Vec<String>,
 
-    /// Import the drivers disabled: no machine gets them until `haulier driver enable`.
+    /// Import the drivers disabled: no machine gets them until `haulier driver enable`. Drivers that are known already
+    /// stay as they are.
     #[arg(long)]
     pub(crate) disabled: bool,
 

@@ -24,7 +24,7 @@ Exit codes:
   2  the command line is wrong
   3  the site did not answer
   4  the site refused: sign-in or role
-  5  no such package, distribution point or user";
+  5  no such package, driver, import, distribution point or user, or no package that fits";
 
 /// A self-hosted server for Windows driver packages: every distribution point holds the current version,
 /// only what changed travels.

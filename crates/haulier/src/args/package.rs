@@ -71,11 +71,14 @@ pub(crate) enum PackageCommand {
         /// The drivers: CI_IDs or exact names.
         #[arg(required = true)]
         drivers: Vec<String>,
+        /// Copy from this folder instead of the drivers' own; the files must be those that were imported.
+        #[arg(long, value_name = "PATH")]
+        from: Option<String>,
         /// Publish later, with `haulier package refresh`.
         #[arg(long)]
         no_refresh: bool,
     },
-    /// Remove drivers from a package's source and publish the result.
+    /// Remove drivers from a package's source and publish the result. Drivers of one folder go together.
     #[command(after_help = "Example: haulier package remove-driver PS100001 16777217")]
     RemoveDriver {
         /// The package: its ID or exact name.

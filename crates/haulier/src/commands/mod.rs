@@ -16,6 +16,7 @@ mod package_drivers;
 mod query;
 pub(crate) mod rows;
 mod site;
+mod site_path;
 pub(crate) mod status;
 mod token;
 mod user;

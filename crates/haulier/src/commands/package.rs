@@ -49,8 +49,8 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
             output::done(format, &json!({ "Redistributing": distribution_points }));
             Ok(())
         }
-        PackageCommand::AddDriver { package, drivers, no_refresh } => {
-            package_drivers::add(remote, package, drivers, !no_refresh, format).await
+        PackageCommand::AddDriver { package, drivers, from, no_refresh } => {
+            package_drivers::add(remote, package, drivers, from.as_deref(), !no_refresh, format).await
         }
         PackageCommand::RemoveDriver { package, drivers, no_refresh } => {
             package_drivers::remove(remote, package, drivers, !no_refresh, format).await

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use super::site_path::as_the_site_sees;
 use super::{driver, rows};
 use crate::output::{self, Format, Table};
 use crate::remote::{Key, Remote, RemoteError, literal};
@@ -14,23 +15,32 @@ pub(super) async fn add(
     remote: &Remote,
     package: &str,
     drivers: &[String],
+    from: Option<&str>,
     refresh: bool,
     format: Format,
 ) -> Result<()> {
     let id = rows::text(&rows::package(remote, package).await?, "PackageID");
     let drivers = driver::ids(remote, drivers).await?;
+    let from = from.map(as_the_site_sees).transpose()?;
+    let from = from.as_deref();
     let contents = contents(remote, &drivers).await?;
-    let held = held(remote, &id).await?;
-    // What is there already is done; the site would refuse all for it.
-    let missing: Vec<&Content> = contents.iter().filter(|content| !held.contains(&content.id)).collect();
-    if !missing.is_empty() {
-        let ids: Vec<u64> = missing.iter().map(|content| content.id).collect();
-        let paths: Vec<&str> = missing.iter().map(|content| content.source_path.as_str()).collect();
-        let parameters = json!({ "ContentIDs": ids, "ContentSourcePath": paths, "bRefreshDPs": refresh });
-        remote.invoke(&key(&id), "AddDriverContent", &parameters).await?;
+    let before = held(remote, &id).await?;
+    let (ids, paths): (Vec<u64>, Vec<&str>) =
+        contents.iter().map(|content| (content.id, content.source_path.as_str())).unzip();
+    let paths = from.map_or(paths, |from| vec![from]);
+    let parameters = json!({ "ContentIDs": ids, "ContentSourcePath": paths, "bRefreshDPs": refresh });
+    match remote.invoke(&key(&id), "AddDriverContent", &parameters).await {
+        // The site adds the others all the same, and refreshes if something is to be published.
+        Ok(_) | Err(RemoteError::AlreadyThere { .. }) => {}
+        Err(error) => return Err(error.into()),
     }
-    let added = missing.len();
-    output::done(format, &json!({ "PackageID": id, "Added": added, "AlreadyThere": contents.len() - added }));
+    let there = contents.iter().filter(|content| before.contains(&content.id)).count();
+    let added = contents.len() - there;
+    output::done(format, &json!({ "PackageID": id, "Added": added, "AlreadyThere": there }));
+    if format == Format::Text {
+        let next = if refresh { "" } else { "; `haulier package refresh` publishes them" };
+        output::line(format_args!("{id}: {added} driver folders added, {there} were there{next}"));
+    }
     Ok(())
 }
 
@@ -45,10 +55,33 @@ pub(super) async fn remove(
     let id = rows::text(&rows::package(remote, package).await?, "PackageID");
     let drivers = driver::ids(remote, drivers).await?;
     let ids: Vec<u64> = contents(remote, &drivers).await?.iter().map(|content| content.id).collect();
+    let siblings = siblings(remote, &ids, &drivers).await?;
     let parameters = json!({ "ContentIDs": ids, "bRefreshDPs": refresh });
     remote.invoke(&key(&id), "RemoveDriverContent", &parameters).await?;
-    output::done(format, &json!({ "PackageID": id, "Removed": ids.len() }));
+    output::done(format, &json!({ "PackageID": id, "Removed": ids.len(), "AlsoRemoved": siblings }));
+    if format == Format::Text {
+        let also = match siblings.as_slice() {
+            [] => String::new(),
+            more => format!("; with them, from the same folders, drivers {}", list_of(more)),
+        };
+        output::line(format_args!("{id}: {} driver folders taken out{also}", ids.len()));
+    }
     Ok(())
+}
+
+/// Other drivers of the same folders: they have no content of their own.
+async fn siblings(remote: &Remote, contents: &[u64], drivers: &[u64]) -> Result<Vec<u64>, RemoteError> {
+    let mut siblings = Vec::new();
+    for content in contents {
+        let filter = format!("ContentID eq {content}");
+        let rows = remote.list("SMS_CIToContent", &[("$filter", &filter)]).await?;
+        siblings.extend(rows.iter().map(|row| rows::number(row, "CI_ID")).filter(|id| !drivers.contains(id)));
+    }
+    Ok(siblings)
+}
+
+fn list_of(ids: &[u64]) -> String {
+    ids.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Lists the drivers of a package.
@@ -82,6 +115,7 @@ pub(super) async fn rebuild(
     format: Format,
 ) -> Result<()> {
     let id = rows::text(&rows::package(remote, package).await?, "PackageID");
+    let from = from.map(as_the_site_sees).transpose()?;
     let parameters = from.map_or_else(|| json!({}), |path| json!({ "ContentSourcePath": path }));
     remote.invoke(&key(&id), "RebuildPackage", &parameters).await?;
     output::done(format, &json!({ "PackageID": id, "Rebuilt": true }));
@@ -97,6 +131,7 @@ pub(super) async fn validate_source(
     format: Format,
 ) -> Result<()> {
     let id = rows::text(&rows::package(remote, package).await?, "PackageID");
+    let source = as_the_site_sees(source)?;
     remote.invoke(&key(&id), "ValidateNewPackageSource", &json!({ "PackageSource": source })).await?;
     if moves {
         remote.change(&key(&id), &json!({ "PkgSourcePath": source })).await?;

@@ -34,7 +34,7 @@ pub(crate) async fn package(remote: &Remote, wanted: &str) -> Result<Value, Remo
             1 => return Ok(rows.remove(0)),
             several => {
                 let message = format!("{several} driver packages have the name {wanted}; use a PackageID");
-                return Err(RemoteError::Refused { message });
+                return Err(RemoteError::Ambiguous { message });
             }
         }
     }

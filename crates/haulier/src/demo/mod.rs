@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
@@ -53,14 +53,14 @@ pub(crate) async fn run(args: &DemoArgs, format: Format) -> Result<()> {
     let package_id = create_package(&remote, &source).await?;
     let change = catalog::put_into(&remote, &package_id, &imported).await?;
     say.line(format_args!(
-        "SMS_DriverPackage.AddDriverContent() put {} of them into package {package_id}",
+        "SMS_DriverPackage.AddDriverContent() put their {} folders into package {package_id}",
         change.added
     ));
     distribute(&remote, &package_id).await?;
     say.line(format_args!(
         "Package {package_id} is distributed to {DISTRIBUTION_POINTS} distribution points"
     ));
-    let mut rows = settle(&say, &hierarchy, &remote, &package_id, &source).await?;
+    let (first, mut rows) = settle(&say, &hierarchy, &remote, &package_id, 0, &source).await?;
 
     let released = drivers.write_second(&vendor)?;
     say.line(format_args!("The vendor's drivers change: {released}"));
@@ -68,12 +68,13 @@ pub(crate) async fn run(args: &DemoArgs, format: Format) -> Result<()> {
     say.line(&imported);
     let change = catalog::put_into(&remote, &package_id, &imported).await?;
     say.line(format_args!(
-        "{} drivers replaced or new in the package, {} taken out",
+        "{} driver folders are new in the package, {} are taken out",
         change.added, change.removed
     ));
     remote.invoke(&package_key(&package_id), "RefreshPkgSource", &no_parameters()).await?;
     say.line("SMS_DriverPackage.RefreshPkgSource() returned 0");
-    rows.extend(settle(&say, &hierarchy, &remote, &package_id, &source).await?);
+    ensure!(change.added > 0, "the drivers changed, and the package did not");
+    rows.extend(settle(&say, &hierarchy, &remote, &package_id, first, &source).await?.1);
 
     let failures = report::print(&package_id, &rows, format);
     if args.serve {
@@ -83,16 +84,19 @@ pub(crate) async fn run(args: &DemoArgs, format: Format) -> Result<()> {
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }
 }
 
-/// Waits until every distribution point reports the newest version, then fetches all of it and compares.
+/// Waits until every distribution point reports the newest version, which must be above `before`; then fetches all of
+/// it and compares. Returns the version.
 async fn settle(
     say: &Narrator,
     hierarchy: &Hierarchy,
     remote: &Remote,
     package_id: &str,
+    before: u64,
     source: &Path,
-) -> Result<Vec<Row>> {
+) -> Result<(u64, Vec<Row>)> {
     let start = SystemClock.monotonic();
     let (version, states) = wait_for_newest(remote, package_id).await?;
+    ensure!(version > before, "version {version} is published, and something newer was refreshed");
     let took = SystemClock.monotonic() - start;
     say.line(format_args!(
         "Version {version} is on every distribution point after {:.1} s",
@@ -109,7 +113,7 @@ async fn settle(
             .with_context(|| format!("the site has no state for {}", dp.name))?;
         rows.push(Row::new(state, checked));
     }
-    Ok(rows)
+    Ok((version, rows))
 }
 
 fn package_key(package_id: &str) -> Key {

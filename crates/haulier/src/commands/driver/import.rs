@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clock::{Clock, SystemClock};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
@@ -12,8 +12,9 @@ use uuid::Uuid;
 
 use crate::args::{DriverImport, Duplicates, ImportOptions};
 use crate::commands::rows;
+use crate::commands::site_path::as_the_site_sees;
 use crate::output::{self, Format, Table};
-use crate::remote::{Key, Remote, RemoteError, literal};
+use crate::remote::{Key, Remote, RemoteError, literal, no_parameters};
 
 const CLASS: &str = "Haulier_DriverImport";
 const CATEGORY_CLASS: &str = "SMS_CategoryInstance";
@@ -23,11 +24,23 @@ const CATEGORY_TYPE: &str = "DriverCategories";
 const LOCALE_ID: u32 = 1033;
 /// How often progress is asked for.
 const POLL_INTERVAL: Duration = Duration::from_millis(300);
+/// How long a site may be silent while its import is watched.
+const SILENCE_MAX: Duration = Duration::from_secs(5 * 60);
+/// The exit code of a command whose site does not answer.
+const SITE_SILENT: u8 = 3;
 /// Items of the report that are shown to people; `--json` has them all.
 const REPORT_LINES: usize = 100;
 
 /// Does what the command line says.
 pub(super) async fn run(args: &DriverImport, remote: &Remote, format: Format) -> Result<()> {
+    if let Some(id) = args.watch {
+        return see_through(remote, id, format).await;
+    }
+    if let Some(id) = args.cancel {
+        remote.invoke(&Key::number(CLASS, "ImportID", id), "Cancel", &no_parameters()).await?;
+        output::done(format, &json!({ "ImportID": id, "Cancelling": true }));
+        return Ok(());
+    }
     let sources = args.sources.iter().map(|source| as_the_site_sees(source)).collect::<Result<Vec<_>>>()?;
     start(remote, json!({ "Sources": sources }), &args.options, format).await
 }
@@ -39,6 +52,10 @@ pub(super) async fn start(
     options: &ImportOptions,
     format: Format,
 ) -> Result<()> {
+    ensure!(
+        !(matches!(options.duplicates, Duplicates::Overwrite) && options.categories.is_empty()),
+        "--duplicates overwrite without --category would take known drivers out of all their categories; name one"
+    );
     request["Categories"] = json!(categories(remote, &options.categories).await?);
     request["Enable"] = json!(!options.disabled);
     request["Duplicates"] = json!(match options.duplicates {
@@ -51,17 +68,29 @@ pub(super) async fn start(
         output::done(format, &json!({ "ImportID": id }));
         if format == Format::Text {
             output::line(format_args!(
-                "Import {id} is accepted; `haulier query \"SELECT * FROM {CLASS}\"` shows it."
+                "Import {id} is accepted; `haulier driver import --watch {id}` shows it."
             ));
         }
         return Ok(());
     }
-    let job = wait(remote, id).await?;
+    see_through(remote, id, format).await
+}
+
+/// Waits for the end of an import and reports it.
+async fn see_through(remote: &Remote, id: u64, format: Format) -> Result<()> {
+    let job = wait(remote, id).await.with_context(|| {
+        format!("import {id} goes on at the site; `haulier driver import --watch {id}` shows it")
+    })?;
     let items = items(remote, id).await?;
     report(&job, &items, format);
+    let failed = rows::number(&job, "Failed");
     match rows::text(&job, "StateName").as_str() {
-        "done" if rows::number(&job, "Failed") == 0 => Ok(()),
-        "done" => bail!("{} of the files could not be imported", rows::number(&job, "Failed")),
+        "done" if rows::number(&job, "INFsFound") == 0 => {
+            bail!("there is no INF file in what was named; packs that are programs must be extracted first")
+        }
+        "done" if failed == 0 => Ok(()),
+        "done" => bail!("{failed} of the files could not be imported"),
+        "cancelled" => bail!("import {id} was cancelled; what was imported before stays"),
         state => bail!("import {id} {state}: {}", rows::text(&job, "FaultText")),
     }
 }
@@ -81,15 +110,6 @@ pub(crate) async fn import_folders(remote: &Remote, folders: &[String]) -> Resul
 async fn submit(remote: &Remote, request: &Value) -> Result<u64> {
     let reply = remote.invoke_static(CLASS, "Start", request).await?;
     reply["ImportID"].as_u64().context("the site accepted the import without a number")
-}
-
-/// A path as the site server reads it: a relative one is relative to where the command is typed.
-pub(super) fn as_the_site_sees(source: &str) -> Result<String> {
-    if source.starts_with(r"\\") || source.starts_with("//") {
-        return Ok(source.to_owned());
-    }
-    let path = std::path::absolute(source).with_context(|| format!("{source} is no path"))?;
-    path.into_os_string().into_string().ok().with_context(|| format!("{source} is no readable name"))
 }
 
 /// The unique ids of categories, made where they do not exist.
@@ -121,8 +141,22 @@ async fn categories(remote: &Remote, names: &[String]) -> Result<Vec<String>> {
 async fn wait(remote: &Remote, id: u64) -> Result<Value> {
     let bar = progress_bar();
     let key = Key::number(CLASS, "ImportID", id);
+    let mut silent_since = None;
     loop {
-        let job = remote.get(&key).await?;
+        let job = match remote.get(&key).await {
+            Ok(job) => job,
+            // A site that restarts goes on with the import; so does who watches it.
+            Err(error) if error.exit_code() == SITE_SILENT => {
+                let since = *silent_since.get_or_insert_with(|| SystemClock.monotonic());
+                if SystemClock.monotonic() - since > SILENCE_MAX {
+                    return Err(error.into());
+                }
+                SystemClock.sleep(POLL_INTERVAL).await;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        silent_since = None;
         bar.set_length(rows::number(&job, "INFsFound").max(1));
         bar.set_position(rows::number(&job, "INFsDone"));
         bar.set_message(progress(&job));
@@ -215,18 +249,6 @@ fn why(item: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_are_made_absolute_and_unc_paths_left_alone() {
-        let here = std::env::current_dir().unwrap();
-        for (given, expect) in [
-            (r"\\files\drivers\x", r"\\files\drivers\x".to_owned()),
-            ("/srv/drivers", "/srv/drivers".to_owned()),
-            ("drivers/x", here.join("drivers/x").to_str().unwrap().to_owned()),
-        ] {
-            assert_eq!(as_the_site_sees(given).unwrap(), expect);
-        }
-    }
 
     #[test]
     fn an_item_says_why_in_one_line() {

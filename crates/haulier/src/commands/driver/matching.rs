@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::args::{DriverMatch, PackageChoose};
 use crate::commands::rows;
 use crate::output::{self, Format, Table};
-use crate::remote::Remote;
+use crate::remote::{Remote, RemoteError};
 
 /// Windows' numbers of products.
 const WORKSTATION: u8 = 1;
@@ -69,7 +69,7 @@ fn text(file: &Path) -> Result<Vec<u8>> {
 
 fn print(report: &Value) {
     let mut table = Table::new(&["DEVICE", "DRIVER", "RANK", "VERSION", "PACKAGES", "NAME"]);
-    for device in list(report, "devices") {
+    for device in list(report, "devices").into_iter().chain(list(report, "components")) {
         let first =
             device["hardware_ids"][0].as_str().or(device["compatible_ids"][0].as_str()).unwrap_or("-");
         let extensions = list(device, "extensions");
@@ -92,6 +92,11 @@ fn print(report: &Value) {
         }
     }
     table.print();
+    output::line(format_args!(
+        "{} devices have a driver, {} have none",
+        rows::number(report, "matched"),
+        rows::number(report, "unmatched")
+    ));
 }
 
 fn list<'a>(value: &'a Value, name: &str) -> Vec<&'a Value> {
@@ -105,26 +110,34 @@ pub(crate) async fn choose(args: &PackageChoose, remote: &Remote, format: Format
         "os": args.os, "release": args.release, "architecture": args.architecture,
     });
     let choice = remote.drivers("package", &model).await?;
-    if format == Format::Json {
-        output::json(&choice);
+    let fits = !choice["package"].is_null();
+    match format {
+        Format::Json => output::json(&choice),
+        Format::Text => print_choice(&choice),
+    }
+    if fits {
         return Ok(());
     }
-    match &choice["package"] {
-        Value::Null => output::line("No package fits:"),
-        package => output::line(format_args!(
+    Err(RemoteError::NotFound { message: "no package fits this machine".to_owned() }.into())
+}
+
+fn print_choice(choice: &Value) {
+    let package = &choice["package"];
+    if !package.is_null() {
+        output::line(format_args!(
             "{}  {}  ({})",
             rows::text(package, "package_id"),
             rows::text(package, "name"),
             rows::text(package, "reason")
-        )),
+        ));
     }
-    for rejected in list(&choice, "rejected") {
-        output::line(format_args!(
+    for rejected in list(choice, "rejected") {
+        // Standard output is the answer; why others were not chosen is beside it.
+        output::error(&format_args!(
             "  not {}  {}: {}",
             rows::text(rejected, "package_id"),
             rows::text(rejected, "name"),
             rows::text(rejected, "reason")
         ));
     }
-    Ok(())
 }

@@ -125,12 +125,20 @@ async fn find(remote: &Remote, wanted: &str) -> Result<Value, RemoteError> {
         match found.len() {
             0 => {}
             1 => return Ok(found.remove(0)),
-            several => {
-                let message = format!("{several} drivers have the name {wanted}; use a CI_ID");
-                return Err(RemoteError::Refused { message });
-            }
+            _ => return Err(RemoteError::Ambiguous { message: ambiguous(wanted, &found) }),
         }
     }
     let message = format!("no driver has the CI_ID or name {wanted}; see `haulier driver list`");
     Err(RemoteError::NotFound { message })
+}
+
+/// Versions of one driver have one name; what tells them apart.
+fn ambiguous(wanted: &str, found: &[Value]) -> String {
+    let each: Vec<String> = found
+        .iter()
+        .map(|driver| {
+            format!("{} (version {})", rows::text(driver, "CI_ID"), rows::text(driver, "DriverVersion"))
+        })
+        .collect();
+    format!("{} drivers have the name {wanted}; use one of the CI_IDs {}", found.len(), each.join(", "))
 }

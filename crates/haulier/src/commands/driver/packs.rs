@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::import;
 use crate::args::{PacksCommand, PacksImport, PacksList};
+use crate::commands::site_path::as_the_site_sees;
 use crate::output::{self, Format, Table};
 use crate::remote::Remote;
 
@@ -143,7 +144,7 @@ async fn import(args: &PacksImport, remote: &Remote, format: Format) -> Result<(
     );
     let location = match &args.from {
         Some(from) if from.contains("://") => from.clone(),
-        Some(path) => import::as_the_site_sees(path)?,
+        Some(path) => as_the_site_sees(path)?,
         None => pack.url.clone(),
     };
     let source = json!({
