@@ -145,6 +145,11 @@ pub(crate) trait ClassHandler: Send + Sync {
         false
     }
 
+    /// Properties that the schema lets clients write, though the site alone gives them their values.
+    fn derived(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// Makes an instance and returns its path.
     fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
         drop(instance);

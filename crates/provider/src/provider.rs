@@ -92,16 +92,16 @@ impl Provider {
     async fn run_create(&self, actor: &Actor, mut instance: Instance) -> Result<ObjectPath, Fault> {
         let class = self.writable(&instance.class, "creating instances of")?;
         let handler = handler(class)?;
+        let is_the_sites = |property: &Property| is_the_sites(property, handler.derived());
         if handler.derives_read_only() {
-            let derived = |name: &str| class.property(name).is_some_and(|p| check::read_only(&p.qualifiers));
-            instance.properties.retain(|(name, _)| !derived(name));
+            instance.properties.retain(|(name, _)| !class.property(name).is_some_and(is_the_sites));
         }
         let mut new = check::instance(self.schema, class, instance)?;
         for property in &class.properties {
             let Some(value) = new.get(&property.name) else { continue };
             // What a client copied from another instance may be there as long as it says nothing.
             let says_nothing = value.is_null() || *value == property.default;
-            if check::read_only(&property.qualifiers) && !says_nothing {
+            if is_the_sites(property) && !says_nothing {
                 return Err(Fault::ReadOnly { property: property.name.clone() });
             }
             if says_nothing {
@@ -139,8 +139,9 @@ impl Provider {
         }
     }
 
-    /// Sets the given properties of an instance; the others stay. Read-only properties may be given with the
-    /// value they have; a `SedoObjectVersion` that is not the stored one refuses the change.
+    /// Sets the given properties of an instance; the others stay. A `SedoObjectVersion` that is not the stored one
+    /// refuses the change. With the stored one, what is read-only may be given with any value and stays; without one,
+    /// only with the value that it has.
     pub async fn modify(
         &self,
         actor: &Actor,
@@ -159,7 +160,8 @@ impl Provider {
         let (call, handler) = (self.call(actor, class), handler(class)?);
         let current = handler.get(call, &path).await?;
         let path = own_path(class, &current);
-        handler.modify(call, &path, changes(class, &path, &current, change)?).await
+        let changed = changes(class, handler.derived(), &path, &current, change)?;
+        handler.modify(call, &path, changed).await
     }
 
     /// Deletes an instance.
@@ -270,28 +272,41 @@ fn handler(class: &ClassInfo) -> Result<Arc<dyn ClassHandler>, Fault> {
     classes::handler(&class.name).ok_or_else(|| Fault::InvalidClass { class: class.name.clone() })
 }
 
+/// Whether the site alone gives the property its value.
+fn is_the_sites(property: &Property, derived: &[&str]) -> bool {
+    check::read_only(&property.qualifiers) || derived.contains(&property.name.as_str())
+}
+
 /// The properties that a change really changes.
 fn changes(
     class: &ClassInfo,
+    derived: &[&str],
     path: &ObjectPath,
     current: &Instance,
     change: Instance,
 ) -> Result<Instance, Fault> {
+    // Before all else: in a stale object other values are old as well, and the caller is to hear why.
+    let read = change.get("SedoObjectVersion").filter(|read| !read.is_null()).cloned();
+    if read.as_ref().is_some_and(|read| current.get("SedoObjectVersion") != Some(read)) {
+        return Err(Fault::Stale { what: path.relative() });
+    }
     let mut changed = Instance::new(&class.name);
     for (name, value) in change.properties {
         let property = class.property(&name).expect("the change was checked against the class");
-        if name == "SedoObjectVersion" && !value.is_null() {
-            if current.get(&name) != Some(&value) {
-                return Err(Fault::Stale { what: path.relative() });
-            }
+        if name == "SedoObjectVersion" && read.is_some() {
             // Kept, so that the site compares it once more in the transaction of the change.
             changed.set(&name, value);
         } else if current.get(&name).is_some_and(|known| rows::same(known, &value)) {
             // A client that sends the whole instance back changes only what differs.
         } else if value.is_null() && is_lazy(property) {
             // The instance may come from a list, which shows nothing of what is lazy.
-        } else if check::read_only(&property.qualifiers) || property.qualifiers.has("key") {
+        } else if property.qualifiers.has("key") {
             return Err(Fault::ReadOnly { property: name });
+        } else if is_the_sites(property, derived) {
+            // A snapshot moves some of them on without a new edition: nobody wrote what a whole instance has of them.
+            if read.is_none() {
+                return Err(Fault::ReadOnly { property: name });
+            }
         } else {
             changed.set(&name, value);
         }

@@ -224,7 +224,7 @@ async fn refused_changes_change_nothing() {
         ("SourceVersion", Value::Integer(9), (0x8004_1023, 87)),
         ("PackageID", Value::text("PS100009"), (0x8004_1023, 87)),
         ("PackageType", Value::Integer(0), (0x8004_103C, 87)),
-        ("ISVData", Value::Array(vec![Value::Integer(1)]), (0x8004_100C, 50)),
+        ("ISVData", Value::Array(vec![Value::Integer(1)]), (0x8004_1023, 87)),
         ("PkgSourcePath", Value::text("relative/path"), (0x8004_1008, 87)),
     ] {
         let mut change = Instance::new("SMS_DriverPackage");

@@ -260,6 +260,85 @@ async fn a_driver_is_disabled_enabled_and_deleted() {
     assert_eq!(import(&service, "net").await, ci_id + 1);
 }
 
+/// What the site itself moves on, here the date of the last change, is old in an old object too.
+#[tokio::test]
+async fn an_old_object_is_refused_as_old_and_a_newer_one_may_say_anything_of_what_is_read_only() {
+    let clock = Service::fixed_clock();
+    let service = Service::start_with(clock.clone()).await;
+    DriverFile::default().write(&service.folder("net"));
+    let ci_id = import(&service, "net").await;
+    let target = format!("{DRIVERS}({ci_id})");
+    let mut old = stored(&service, ci_id).await;
+    clock.advance(std::time::Duration::from_secs(2));
+    assert_eq!(service.send("PATCH", &target, r#"{"IsEnabled":true}"#).await.status, 200);
+    let new = stored(&service, ci_id).await;
+    for name in ["DateLastModified", "SedoObjectVersion"] {
+        assert_ne!(old[name], new[name], "{name}");
+    }
+    old["ApplicabilityCondition"] = json!("from an old copy");
+    let stale = service.send("PUT", &target, &old.to_string()).await;
+    let codes = (stale.status, stale.fault("StatusCode"), stale.fault("ErrorCode"));
+    assert_eq!(codes, (409, json!(0x8004_1001_u32), json!(1306)), "{}", stale.body);
+    // Without the version nothing tells an old value from a written one.
+    old.as_object_mut().unwrap().remove("SedoObjectVersion");
+    let refused = service.send("PUT", &target, &old.to_string()).await;
+    assert_eq!(
+        (refused.status, refused.fault("StatusCode")),
+        (400, json!(0x8004_1023_u32)),
+        "{}",
+        refused.body
+    );
+    assert_eq!(stored(&service, ci_id).await, new);
+
+    let body = json!({
+        "SedoObjectVersion": new["SedoObjectVersion"], "DateLastModified": "1999-01-01T00:00:00Z",
+        "DriverVersion": "9", "CI_UniqueID": "x", "IsEnabled": false,
+    });
+    let put = service.send("PUT", &target, &body.to_string()).await;
+    assert_eq!(put.status, 200, "{}", put.body);
+    let after = stored(&service, ci_id).await;
+    let seen = ["IsEnabled", "DriverVersion", "CI_UniqueID"].map(|name| after[name].clone());
+    assert_eq!(seen, [json!(false), new["DriverVersion"].clone(), new["CI_UniqueID"].clone()]);
+    let moved = json!({ "SedoObjectVersion": after["SedoObjectVersion"], "CI_ID": ci_id + 1 });
+    assert_eq!(
+        service.send("PUT", &target, &moved.to_string()).await.status,
+        400,
+        "a key is not passed over"
+    );
+}
+
+/// Sequence B: a script holds a package, has drivers added to it, and puts what it holds.
+#[tokio::test]
+async fn a_package_that_was_read_before_its_snapshot_can_be_put_after_it() {
+    let clock = Service::fixed_clock();
+    let service = Service::start_with(clock.clone()).await;
+    let target = "/AdminService/wmi/SMS_DriverPackage('PS100001')";
+    let mut held = service.get(target).await.first();
+    std::fs::write(service.folder("dell").join("more.sys"), vec![7; 80_000]).unwrap();
+    clock.advance(std::time::Duration::from_secs(60));
+    service.post(&format!("{target}/AdminService.RefreshPkgSource"), &json!({})).await;
+    service.snapshot().await;
+    let moved = service.get(target).await.first();
+    for name in ["LastRefreshTime", "PackageSize", "SourceDate", "SourceVersion", "StoredPkgVersion"] {
+        assert_ne!(held[name], moved[name], "{name}");
+    }
+    held["Description"] = json!("with drivers");
+    let put = service.send("PUT", target, &held.to_string()).await;
+    assert_eq!((put.status, &put.json()["Description"]), (200, &json!("with drivers")), "{}", put.body);
+    assert_eq!(put.json()["SourceVersion"], moved["SourceVersion"]);
+    assert_eq!(put.json()["StoredPkgVersion"], moved["StoredPkgVersion"]);
+    // Once more it is an old one.
+    let stale = service.send("PUT", target, &held.to_string()).await;
+    assert_eq!((stale.status, stale.fault("ErrorCode")), (409, json!(1306)), "{}", stale.body);
+    let written = service.send("PATCH", target, r#"{"StoredPkgVersion":9}"#).await;
+    assert_eq!(
+        (written.status, written.fault("StatusCode")),
+        (400, json!(0x8004_1023_u32)),
+        "{}",
+        written.body
+    );
+}
+
 #[tokio::test]
 async fn an_object_that_goes_back_unchanged_changes_nothing() {
     let service = Service::start().await;
@@ -429,6 +508,12 @@ async fn mistakes_on_drivers_are_refused_and_change_nothing() {
         (DRIVERS, json!({ "SDMPackageXML": before["SDMPackageXML"] }), 400, hr(0x28)),
         (DRIVERS, json!({ "SDMPackageXML": 5.5, "ContentSourcePath": unc("net") }), 400, hr(0x05)),
         (DRIVERS, json!({ "CI_ID": ci_id + 1, "IsEnabled": true }), 404, hr(0x02)),
+        (
+            DRIVERS,
+            json!({ "SDMPackageXML": before["SDMPackageXML"], "ContentSourcePath": unc("net"), "IsBundle": true }),
+            400,
+            hr(0x23),
+        ),
     ] {
         let (answer, body) = send("POST", target, body).await;
         assert_eq!(answer.status, status, "{target} {body}: {}", answer.body);
@@ -442,7 +527,8 @@ async fn mistakes_on_drivers_are_refused_and_change_nothing() {
         (json!({ "IsEnabled": "perhaps" }), 400),
         (json!({ "IsEnabled": null }), 400),
         (json!({ "Nothing": 1 }), 400),
-        (json!({ "CI_UniqueID": "x" }), 405),
+        (json!({ "CI_UniqueID": "x" }), 400),
+        (json!({ "IsBundle": true }), 400),
         (json!({ "SDMPackageXML": "" }), 400),
         (json!({ "ContentSourcePath": null }), 400),
         (json!({ "CategoryInstance_UniqueIDs": ["DriverCategories:none"] }), 404),

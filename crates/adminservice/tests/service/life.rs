@@ -120,7 +120,7 @@ async fn a_package_is_distributed_in_both_ways_and_removed() {
 
     assert_eq!(service.send("PATCH", &target, r#"{"RefreshNow":true}"#).await.status, 200);
     assert_eq!(service.send("PATCH", &target, r#"{"PackageID":"PS100001"}"#).await.status, 400);
-    assert_eq!(service.send("PATCH", &target, r#"{"ISVString":"x"}"#).await.status, 405);
+    assert_eq!(service.send("PATCH", &target, r#"{"ISVString":"x"}"#).await.status, 400);
     assert_eq!(service.send("DELETE", &target, "").await.status, 204);
     // Its agent has not reported yet.
     assert_eq!(service.get(&target).await.first()["Status"], 3);
@@ -184,9 +184,12 @@ async fn a_schedule_is_refused_and_nothing_is_stored() {
     let service = Service::start().await;
     let body = r##"{"Description":"changed","RefreshSchedule":[{"@odata.type":"#AdminService.SMS_ST_RecurInterval","DaySpan":7}]}"##;
     let answer = service.send("PATCH", &format!("{PACKAGES}('{PACKAGE}')"), body).await;
-    assert_eq!(answer.status, 405, "{}", answer.body);
+    assert_eq!(answer.status, 400, "{}", answer.body);
     let status = &answer.json()["error"]["innererror"]["SMS_ExtendedStatus"];
-    assert_eq!(status["StatusCode"], 0x8004_100C_u32);
+    assert_eq!(
+        (&status["StatusCode"], &status["ParameterInfo"]),
+        (&json!(0x8004_103C_u32), &json!("RefreshSchedule"))
+    );
     assert_eq!(package(&service, PACKAGE).await["Description"], "Network");
 }
 

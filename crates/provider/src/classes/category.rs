@@ -51,10 +51,7 @@ impl ClassHandler for Category {
                     // What lists show; every category has a name.
                     ("LocalizedInformation", Value::Array(names)) if names.is_empty() => {}
                     ("LocalizedInformation", value) => names.localized = Some(localized::names_in(value)),
-                    (name, _) => {
-                        let what = format!("changing {name} of a category");
-                        return Err(Fault::NotSupported { what });
-                    }
+                    (name, _) => return Err(Fault::ReadOnly { property: name.to_owned() }),
                 }
             }
             call.site.update_category(call.actor, id(path)?, names).await?;

@@ -30,7 +30,7 @@ impl ClassHandler for DistributionPoint {
             // RefreshNow on a new assignment asks for what the assignment does anyway.
             let taken = |name: &str| is_key(name) || DERIVED.contains(&name) || name == "RefreshNow";
             if let Some((name, _)) = instance.properties.iter().find(|(name, _)| !taken(name)) {
-                return Err(Fault::NotSupported { what: format!("storing {name}") });
+                return Err(Fault::ReadOnly { property: name.clone() });
             }
             let path = canonical(&given)?;
             let point = (text(&path, "SiteCode").to_owned(), text(&path, "ServerNALPath").to_owned());
@@ -42,9 +42,7 @@ impl ClassHandler for DistributionPoint {
     fn modify<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath, change: Instance) -> Work<'a, ()> {
         Box::pin(async move {
             if let Some((name, _)) = change.properties.iter().find(|(name, _)| name != "RefreshNow") {
-                return Err(Fault::NotSupported {
-                    what: format!("changing {name} of a distribution point's package"),
-                });
+                return Err(Fault::ReadOnly { property: name.clone() });
             }
             if change.get("RefreshNow") == Some(&Value::Boolean(true)) {
                 let (package, nal_path) = (text(path, "PackageID"), text(path, "ServerNALPath"));

@@ -10,7 +10,7 @@ use crate::rows;
 /// that is not stored, and puts it; what is read-only comes from the files at either step.
 pub(crate) struct Driver;
 
-/// Writable in the schema, but the site's to say: on a new driver what a client copied is left aside.
+/// Writable in the schema, but the site's to say.
 const DERIVED: [&str; 6] = [
     "CI_UniqueID",
     "ModelID",
@@ -27,6 +27,10 @@ impl ClassHandler for Driver {
 
     fn derives_read_only(&self) -> bool {
         true
+    }
+
+    fn derived(&self) -> &'static [&'static str] {
+        &DERIVED
     }
 
     fn get<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, Instance> {
@@ -133,7 +137,6 @@ fn new_driver(instance: Instance) -> Result<NewDriver, Fault> {
     };
     for (name, value) in instance.properties {
         match (name.as_str(), value) {
-            (name, _) if DERIVED.contains(&name) => {}
             ("SDMPackageXML", Value::String(xml)) => new.sdm_package_xml = xml,
             ("ContentSourcePath", Value::String(path)) => new.content_source_path = path,
             ("CategoryInstance_UniqueIDs", value) => new.categories = texts(value),
@@ -144,7 +147,7 @@ fn new_driver(instance: Instance) -> Result<NewDriver, Fault> {
             ("IsHidden", value) => new.fields.is_hidden = value == Value::Boolean(true),
             ("IsUserDefined", value) => new.fields.is_user_defined = value == Value::Boolean(true),
             ("PermittedUses", value) => new.fields.permitted_uses = number(&value),
-            _ => return Err(Fault::NotSupported { what: format!("storing {name}") }),
+            _ => return Err(Fault::ReadOnly { property: name }),
         }
     }
     for (property, text) in
@@ -175,7 +178,7 @@ fn driver_change(instance: Instance) -> Result<DriverChange, Fault> {
             ("IsUserDefined", Value::Boolean(truth)) => change.is_user_defined = Some(truth),
             ("PermittedUses", value @ Value::Integer(_)) => change.permitted_uses = Some(number(&value)),
             ("SDMPackageXML" | "ContentSourcePath", _) => return Err(Fault::IllegalNull { property: name }),
-            _ => return Err(Fault::NotSupported { what: format!("changing {name} of a driver") }),
+            _ => return Err(Fault::ReadOnly { property: name }),
         }
     }
     Ok(change)

@@ -19,6 +19,10 @@ impl ClassHandler for DriverPackage {
         true
     }
 
+    fn derived(&self) -> &'static [&'static str] {
+        &["StoredPkgVersion"]
+    }
+
     fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
         Box::pin(async move {
             // The first snapshot is queued by the creation itself, so a refresh asked for with it is done.
@@ -151,8 +155,8 @@ fn split(instance: Instance) -> Result<Write, Fault> {
             ("RefreshSchedule", Value::Null) => {}
             ("RefreshSchedule", Value::Array(tokens)) if tokens.is_empty() => {}
             ("RefreshSchedule", _) => {
-                let what = "a scheduled refresh (RefreshSchedule)";
-                return Err(Fault::NotSupported { what: what.to_owned() });
+                let reason = "this version refreshes on no schedule; leave it empty".to_owned();
+                return Err(Fault::OutOfRange { property: name, reason });
             }
             ("PackageType", value) => {
                 let reason = format!("{value:?} is not allowed; a driver package has type 3");
@@ -173,7 +177,7 @@ fn field(name: &str, value: Value) -> Result<FieldValue, Fault> {
         Value::Integer(number) if u32::try_from(number).is_ok() => {
             FieldValue::Number(u32::try_from(number).expect("checked by the guard"))
         }
-        _ => return Err(Fault::NotSupported { what: format!("storing {name}") }),
+        _ => return Err(Fault::ReadOnly { property: name.to_owned() }),
     })
 }
 
