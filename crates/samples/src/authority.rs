@@ -22,6 +22,7 @@ const CODE_SIGNING: &str = "1.3.6.1.5.5.7.3.3";
 const KEY_IDENTIFIER: &str = "2.5.29.14";
 const AUTHORITY_KEY_IDENTIFIER: &str = "2.5.29.35";
 const BASIC_CONSTRAINTS: &str = "2.5.29.19";
+const NAME_CONSTRAINTS: &str = "2.5.29.30";
 const EXTENDED_KEY_USAGE: &str = "2.5.29.37";
 
 /// A key of the authority, 2048 bits of RSA.
@@ -42,6 +43,14 @@ pub(crate) enum Certificate {
     Expired,
     WebServer,
     Stamper,
+    /// Issues for web servers only.
+    WebIssuer,
+    /// For code, by the issuer for web servers.
+    CodeOfWebIssuer,
+    /// Issues within constraints on names.
+    BoundIssuer,
+    /// For code, by that issuer.
+    CodeOfBoundIssuer,
 }
 
 /// A PKCS#1 v1.5 signature over SHA-256.
@@ -63,6 +72,10 @@ pub(crate) fn certificate(which: Certificate) -> Vec<u8> {
         Certificate::Expired,
         Certificate::WebServer,
         Certificate::Stamper,
+        Certificate::WebIssuer,
+        Certificate::CodeOfWebIssuer,
+        Certificate::BoundIssuer,
+        Certificate::CodeOfBoundIssuer,
     ];
     MADE.get_or_init(|| all.into_iter().map(Certificate::make).collect())[which as usize].clone()
 }
@@ -97,15 +110,21 @@ impl Certificate {
     fn key(self) -> Key {
         match self {
             Self::Root => Key::Root,
-            Self::Issuer => Key::Issuer,
-            Self::HardwareLabs | Self::Expired | Self::WebServer => Key::Publisher,
+            Self::Issuer | Self::WebIssuer | Self::BoundIssuer => Key::Issuer,
+            Self::HardwareLabs
+            | Self::Expired
+            | Self::WebServer
+            | Self::CodeOfWebIssuer
+            | Self::CodeOfBoundIssuer => Key::Publisher,
             Self::Stamper => Key::Stamper,
         }
     }
 
-    fn issuer(self) -> Self {
+    pub(crate) fn issuer(self) -> Self {
         match self {
-            Self::Root | Self::Issuer | Self::Stamper => Self::Root,
+            Self::Root | Self::Issuer | Self::Stamper | Self::WebIssuer | Self::BoundIssuer => Self::Root,
+            Self::CodeOfWebIssuer => Self::WebIssuer,
+            Self::CodeOfBoundIssuer => Self::BoundIssuer,
             Self::HardwareLabs | Self::Expired | Self::WebServer => Self::Issuer,
         }
     }
@@ -118,6 +137,10 @@ impl Certificate {
             Self::Expired => "Sample Publisher of 2021",
             Self::WebServer => "www.example.test",
             Self::Stamper => "Sample Time-Stamp Service",
+            Self::WebIssuer => "Sample Web CA",
+            Self::CodeOfWebIssuer => "Sample Publisher by a Web CA",
+            Self::BoundIssuer => "Sample Constrained CA",
+            Self::CodeOfBoundIssuer => "Sample Publisher by a Constrained CA",
         }
     }
 
@@ -125,13 +148,13 @@ impl Certificate {
         4700 + self as u32
     }
 
-    /// Extended key usages; none for issuers.
+    /// Extended key usages; none for everything.
     fn usages(self) -> &'static [&'static str] {
         match self {
-            Self::Root | Self::Issuer => &[],
+            Self::Root | Self::Issuer | Self::BoundIssuer => &[],
             Self::HardwareLabs => &["1.3.6.1.4.1.311.10.3.5", CODE_SIGNING],
-            Self::Expired => &[CODE_SIGNING],
-            Self::WebServer => &["1.3.6.1.5.5.7.3.1"],
+            Self::Expired | Self::CodeOfWebIssuer | Self::CodeOfBoundIssuer => &[CODE_SIGNING],
+            Self::WebServer | Self::WebIssuer => &["1.3.6.1.5.5.7.3.1"],
             Self::Stamper => &["1.3.6.1.5.5.7.3.8"],
         }
     }
@@ -163,9 +186,15 @@ impl Certificate {
             extension(AUTHORITY_KEY_IDENTIFIER, false, &issuer_id),
         ];
         let usages: Vec<Vec<u8>> = self.usages().iter().map(|usage| oid(usage)).collect();
-        if usages.is_empty() {
+        if matches!(self, Self::Root | Self::Issuer | Self::WebIssuer | Self::BoundIssuer) {
             extensions.push(extension(BASIC_CONSTRAINTS, true, &sequence(&[boolean(true)])));
-        } else {
+        }
+        if self == Self::BoundIssuer {
+            // permittedSubtrees: a DNS name.
+            let subtree = sequence(&[tlv(0x82, b"example.test")]);
+            extensions.push(extension(NAME_CONSTRAINTS, true, &sequence(&[tlv(0xA0, &subtree)])));
+        }
+        if !usages.is_empty() {
             extensions.push(extension(EXTENDED_KEY_USAGE, self == Self::Stamper, &sequence(&usages)));
         }
         extensions

@@ -24,6 +24,10 @@ pub enum Signer {
     Expired,
     /// For web servers, not for code.
     WebServer,
+    /// For code, but by an issuer of certificates for web servers.
+    OfWebIssuer,
+    /// For code, but by an issuer under constraints on names.
+    OfBoundIssuer,
 }
 
 /// Who says when it was signed: at the time that the catalog gives as its own.
@@ -147,9 +151,11 @@ impl Catalog {
             Signer::HardwareLabs => Certificate::HardwareLabs,
             Signer::Expired => Certificate::Expired,
             Signer::WebServer => Certificate::WebServer,
+            Signer::OfWebIssuer => Certificate::CodeOfWebIssuer,
+            Signer::OfBoundIssuer => Certificate::CodeOfBoundIssuer,
         };
         let mut chain =
-            vec![authority::certificate(Certificate::Issuer), authority::certificate(certificate)];
+            vec![authority::certificate(certificate.issuer()), authority::certificate(certificate)];
         let text = tlv(0x80, &bmp(PROGRAM)[2..]);
         let program = attribute("1.3.6.1.4.1.311.2.1.12", sequence(&[explicit(0, &[text])]));
         // The signature covers the list's content without its tag and length.

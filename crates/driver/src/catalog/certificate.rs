@@ -26,7 +26,8 @@ pub(super) struct Certificate {
     pub(super) key: PublicKey,
     pub(super) not_before: Timestamp,
     pub(super) not_after: Timestamp,
-    /// `None`: it may not issue certificates. Else how many issuers may stand below it.
+    /// `None`: it may not issue certificates, or only under a critical condition that nobody here can check. Else how many
+    /// issuers may stand below it.
     pub(super) issues: Option<usize>,
     /// Extended key usages; `None`: everything.
     usages: Option<Vec<Vec<u8>>>,
@@ -83,6 +84,7 @@ impl Certificate {
 
     fn take_extensions(&mut self, parsed: &X509Certificate<'_>) {
         let mut may_sign_certificates = true;
+        let mut is_understood = true;
         for extension in parsed.extensions() {
             match extension.parsed_extension() {
                 ParsedExtension::BasicConstraints(constraints) if constraints.ca => {
@@ -95,10 +97,11 @@ impl Certificate {
                 ParsedExtension::AuthorityKeyIdentifier(id) => {
                     self.issuer_key_id = id.key_identifier.as_ref().map(|id| id.0.to_vec());
                 }
-                _ => {}
+                ParsedExtension::BasicConstraints(_) | ParsedExtension::CertificatePolicies(_) => {}
+                _ => is_understood &= !extension.critical,
             }
         }
-        if !may_sign_certificates {
+        if !may_sign_certificates || !is_understood {
             self.issues = None;
         }
     }

@@ -1,5 +1,6 @@
-//! From a signer's certificate to a configured root: names, keys, validity, the right to issue. Name constraints and
-//! policies play no part; no signer of drivers has been seen with either.
+//! From a signer's certificate to a configured root: names, keys, validity, the right to issue, and what for. Policies
+//! play no part. An issuer with a critical extension that is not understood here, such as name constraints, issues nothing;
+//! no signer of drivers has been seen with one.
 
 use jiff::Timestamp;
 
@@ -30,20 +31,25 @@ pub(super) struct Chain {
     pub(super) names: Vec<String>,
 }
 
-/// Looks for a way from `leaf` over certificates of `pool` to one of `roots`, all of it valid at `time`. How long a root
-/// itself is valid plays no part: configuring it says that it counts.
+/// Looks for a way from `leaf` over certificates of `pool` to one of `roots`, all of it valid at `time`, on which every
+/// issuer may issue for one of `usages` that the leaf has: the usages of issuers bound those below them. How long a root
+/// itself is valid and what it is for play no part: configuring it says that it counts.
 pub(super) fn chain(
     leaf: &Certificate,
     pool: &[&Certificate],
     roots: &[Certificate],
+    usages: &[&[u8]],
     time: Timestamp,
 ) -> Chain {
+    let own = bounded(leaf, usages);
+    // What the leaf itself is not for is told by who asks.
+    let usages = if own.is_empty() { usages } else { &own };
     let mut search = Search { pool, roots, time: Some(time), checks: 0, longest: Vec::new() };
-    if let Some(names) = search.from(leaf) {
+    if let Some(names) = search.path(leaf, usages).map(|path| names(&path)) {
         return Chain { end: End::Trusted, names };
     }
     let mut search = Search { time: None, checks: 0, longest: Vec::new(), ..search };
-    let Some(path) = search.path(leaf) else {
+    let Some(path) = search.path(leaf, usages) else {
         return Chain { end: End::UnknownRoot, names: search.longest };
     };
     let is_early =
@@ -62,17 +68,13 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn from(&mut self, leaf: &'a Certificate) -> Option<Vec<String>> {
-        self.path(leaf).map(|path| names(&path))
-    }
-
-    fn path(&mut self, leaf: &'a Certificate) -> Option<Vec<&'a Certificate>> {
+    fn path(&mut self, leaf: &'a Certificate, usages: &[&[u8]]) -> Option<Vec<&'a Certificate>> {
         let mut path = vec![leaf];
-        self.climb(&mut path).then_some(path)
+        self.climb(&mut path, usages).then_some(path)
     }
 
-    /// Extends `path` to a root. Its depth is bounded by the length of the chain.
-    fn climb(&mut self, path: &mut Vec<&'a Certificate>) -> bool {
+    /// Extends `path` to a root; `usages` are what it is for up to here. Its depth is bounded by the length of the chain.
+    fn climb(&mut self, path: &mut Vec<&'a Certificate>, usages: &[&[u8]]) -> bool {
         let current = path[path.len() - 1];
         if path.len() > self.longest.len() {
             self.longest = names(path);
@@ -91,11 +93,12 @@ impl<'a> Search<'a> {
         // The leaf does not count for a length constraint.
         let below = path.len() - 1;
         for issuer in pool {
-            let may_issue = issuer.issues.is_some_and(|most| below <= most);
+            let usages = bounded(issuer, usages);
+            let may_issue = issuer.issues.is_some_and(|most| below <= most) && !usages.is_empty();
             let is_new = !path.iter().any(|known| known.is_same_subject(issuer));
             if may_issue && is_new && self.has_issued(issuer, current) {
                 path.push(issuer);
-                if self.climb(path) {
+                if self.climb(path, &usages) {
                     return true;
                 }
                 path.pop();
@@ -111,6 +114,11 @@ impl<'a> Search<'a> {
         self.checks += 1;
         key::fits(&issuer.key, &below.algorithm, None, &below.signed_part, &below.signature) == Fit::Fits
     }
+}
+
+/// Those of `usages` that a certificate may be used for.
+fn bounded<'u>(certificate: &Certificate, usages: &[&'u [u8]]) -> Vec<&'u [u8]> {
+    usages.iter().copied().filter(|usage| certificate.allows(&[usage])).collect()
 }
 
 fn is_root(roots: &[Certificate], certificate: &Certificate) -> bool {

@@ -73,6 +73,6 @@ fn judge(
     if !certificate.names_usage(oid::EKU_TIME_STAMPING) {
         return None;
     }
-    let chain = chain::chain(certificate, pool, &trust.roots, when);
+    let chain = chain::chain(certificate, pool, &trust.roots, &[oid::EKU_TIME_STAMPING], when);
     Some(if chain.end == End::Trusted { Stamp::Trusted(when) } else { Stamp::Untrusted(when) })
 }

@@ -209,7 +209,7 @@ fn trust_signer(
     trust: &Trust,
     check: &mut SignatureCheck,
 ) {
-    let chain = chain::chain(certificate, pool, &trust.roots, when);
+    let chain = chain::chain(certificate, pool, &trust.roots, SIGNING_USAGES, when);
     check.chain = chain.names;
     let (code, text) = match chain.end {
         End::Trusted if certificate.allows(SIGNING_USAGES) => {
@@ -225,7 +225,7 @@ fn trust_signer(
             let last = check.chain.last().map_or("", String::as_str);
             (
                 "signer_unknown_root",
-                format!("the chain of the signer ends at '{last}', not at a configured root"),
+                format!("no issuer of code signers leads from '{last}' to a configured root"),
             )
         }
     };

@@ -92,6 +92,11 @@ fn the_signer_decides() {
     check(&labs, &early, SignerState::NotTrusted, &["timestamp_missing", "signer_not_yet_valid"]);
     let web = signed(Signer::WebServer);
     check(&web, &now, SignerState::NotTrusted, &["timestamp_missing", "signer_not_for_code"]);
+    // An issuer may issue no more than it may itself.
+    for signer in [Signer::OfWebIssuer, Signer::OfBoundIssuer] {
+        let found = ["timestamp_missing", "signer_unknown_root"];
+        check(&signed(signer), &now, SignerState::NotTrusted, &found);
+    }
     check(&sample(2).build(), &now, SignerState::NoSigner, &["no_signer"]);
 }
 
