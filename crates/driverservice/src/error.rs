@@ -164,3 +164,37 @@ impl IntoResponse for ServiceError {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_site_says_has_a_status_and_names_no_folder() {
+        let path = r"/srv/private/net".to_owned();
+        let reason = format!("{path} is not there");
+        for (error, expect, code) in [
+            (SiteError::DriverNotFound { ci_id: 16_777_217 }, 404, "driver_not_found"),
+            (SiteError::ContentNotFound { content_id: 1 }, 404, "content_not_found"),
+            (
+                SiteError::SourceUnusable { path: path.clone(), reason: reason.clone() },
+                409,
+                "source_unusable",
+            ),
+            (
+                SiteError::DriverSourceChanged { driver: "NIC".to_owned(), path, reason },
+                409,
+                "driver_source_changed",
+            ),
+            (SiteError::Busy { what: "many machines ask for drivers" }, 503, "busy"),
+            (SiteError::Stopped, 503, "stopped"),
+            (SiteError::NotInitialized, 500, "not_initialized"),
+        ] {
+            let error = ServiceError::Site(error);
+            assert_eq!((error.status().as_u16(), error.code()), (expect, code));
+            assert!(!error.message().contains("private"), "{}", error.message());
+            let asks_again = error.into_response().headers().contains_key(RETRY_AFTER);
+            assert_eq!(asks_again, expect == 503, "{code}");
+        }
+    }
+}
