@@ -22,6 +22,8 @@ pub const MODELS_VALUES_MAX: usize = 1 << 18;
 pub const DECORATION_BYTES_MAX: usize = 64;
 /// Entries of a section of a txtsetup.oem.
 pub const OEM_ENTRIES_MAX: usize = 256;
+/// Files and device ids that all components of a txtsetup.oem name together.
+pub const OEM_NAMES_MAX: usize = 4096;
 /// Bytes of one value after its strings are replaced, if that made it longer.
 pub const VALUE_BYTES_MAX: usize = 16 << 10;
 /// Bytes that replacing strings may add to all values of a file together.

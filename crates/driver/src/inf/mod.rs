@@ -36,6 +36,7 @@
 //! | `inf_string_unknown` | warning | `%name%` that no Strings section defines; it stays as it is |
 //! | `inf_findings_cut` | note | more findings than [`limits::FINDINGS_OF_A_CODE_MAX`] or [`limits::FINDINGS_MAX`]; the rest is not listed |
 //! | `version_missing`, `signature_missing`, `signature_unknown` | error | not a Windows INF file |
+//! | `oem_names_cut` | warning | a txtsetup.oem names more than [`limits::OEM_NAMES_MAX`] files and ids |
 //! | `class_missing`, `class_guid_missing`, `provider_missing`, `driver_ver_missing` | warning | the entry is missing or empty |
 //! | `class_long`, `provider_long` | warning | longer than Windows documents |
 //! | `class_guid_invalid`, `extension_id_invalid` | warning | not a GUID |

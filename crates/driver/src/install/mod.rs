@@ -25,6 +25,7 @@ use crate::Diagnostic;
 use crate::inf::{Architecture, Inf};
 
 pub use device::{EXCLUDE_IDS_MAX, InstallSection, choose, install_section};
+pub(crate) use path::clean;
 pub use section::DEPTH_MAX;
 
 /// What an INF installs on one architecture.

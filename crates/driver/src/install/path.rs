@@ -3,7 +3,7 @@
 /// Joins parts of a path as an INF writes them, with either separator, into one with `/`. Doubled separators, `.` and
 /// separators at the ends are dropped. `None` if it would leave the folder or cannot name a file: `..`, a drive or
 /// stream (`:`), a network name (`\\server\share`), NUL, more than [`PATH_BYTES_MAX`].
-pub(super) fn clean(parts: &[&str]) -> Option<String> {
+pub(crate) fn clean(parts: &[&str]) -> Option<String> {
     let mut path = String::new();
     for part in parts {
         if part.contains([':', '\0']) || is_network_name(part) {

@@ -1,5 +1,7 @@
 //! Dell's DriverPackCatalog, schema 2.3 as of 2018 and its successors, which add `Cryptography`.
 
+use std::sync::Arc;
+
 use roxmltree::Node;
 
 use super::value::{self, HashKind};
@@ -85,7 +87,7 @@ fn targets(node: Node<'_, '_>, kind: &PackKind, id: &str, findings: &mut Finding
         .flat_map(|node| children(node, "OperatingSystem"))
         .filter_map(|node| system(node, id, findings))
         .collect();
-    let mut models: Vec<PackModel> = children(node, "SupportedSystems")
+    let mut models: Vec<Arc<PackModel>> = children(node, "SupportedSystems")
         .flat_map(|node| children(node, "Brand"))
         .flat_map(|node| children(node, "Model"))
         .map(|node| model(node, id, findings))
@@ -95,7 +97,7 @@ fn targets(node: Node<'_, '_>, kind: &PackKind, id: &str, findings: &mut Finding
             findings.warn("pack_without_models", id, "it names no model");
             return Vec::new();
         }
-        models.push(PackModel::default());
+        models.push(Arc::default());
     }
     if systems.is_empty() {
         findings.warn("pack_without_os", id, "it names no operating system");
@@ -103,19 +105,19 @@ fn targets(node: Node<'_, '_>, kind: &PackKind, id: &str, findings: &mut Finding
     let pairs = models.iter().flat_map(|model| systems.iter().map(move |os| (model, os)));
     pairs
         .take_while(|_| findings.may_add_target(id))
-        .map(|(model, os)| PackTarget { model: model.clone(), os: os.clone() })
+        .map(|(model, os)| PackTarget { model: Arc::clone(model), os: os.clone() })
         .collect()
 }
 
-fn model(node: Node<'_, '_>, id: &str, findings: &mut Findings) -> PackModel {
+fn model(node: Node<'_, '_>, id: &str, findings: &mut Findings) -> Arc<PackModel> {
     let name = attribute(node, "name");
     let system_id = attribute(node, "systemID");
     if system_id.is_empty() {
         let text = format!("the model {} has no system id", value::short(&name));
         findings.warn("pack_model_without_id", id, &text);
-        return PackModel { name, system_ids: Vec::new() };
+        return PackModel::new(&name, Vec::new());
     }
-    PackModel { name, system_ids: vec![system_id] }
+    PackModel::new(&name, vec![system_id])
 }
 
 fn system(node: Node<'_, '_>, id: &str, findings: &mut Findings) -> Option<PackOs> {
@@ -125,7 +127,7 @@ fn system(node: Node<'_, '_>, id: &str, findings: &mut Findings) -> Option<PackO
         findings.warn("pack_os_unknown", id, &text);
         return None;
     };
-    Some(PackOs { name: os_name(&code), release: String::new(), or_later: false, architecture })
+    Some(PackOs::new(&os_name(&code), "", false, architecture))
 }
 
 /// `Windows11` -> `Windows 11`, `winpe10x` -> `Windows PE 10`, `Vista` -> `Windows Vista`.

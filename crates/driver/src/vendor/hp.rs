@@ -83,8 +83,8 @@ fn target(link: Node<'_, '_>, id: &str, findings: &mut Findings) -> Option<PackT
         return None;
     };
     let (os_name, release) = os(&os_text);
-    let os = PackOs { name: os_name, release, or_later: false, architecture };
-    Some(PackTarget { model: PackModel { name, system_ids }, os })
+    let os = PackOs::new(&os_name, &release, false, architecture);
+    Some(PackTarget { model: PackModel::new(&name, system_ids), os })
 }
 
 /// `Windows 11 64-bit, 24H2` -> `Windows 11`, `24H2`. Other editions keep their whole name.

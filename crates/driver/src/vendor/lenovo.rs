@@ -1,6 +1,7 @@
 //! Lenovo's catalogv2: models with their packs as addresses. The form of 2020 knows only Windows 10 and no hashes.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use roxmltree::Node;
 
@@ -32,7 +33,7 @@ pub(super) fn read(root: Node<'_, '_>) -> PackCatalog {
     }
 }
 
-fn read_model(node: Node<'_, '_>, findings: &mut Findings) -> PackModel {
+fn read_model(node: Node<'_, '_>, findings: &mut Findings) -> Arc<PackModel> {
     let name = node.attribute("name").unwrap_or_default().trim().to_owned();
     let types = node.children().filter(|child| child.tag_name().name() == "Types");
     let system_ids: Vec<String> = types
@@ -45,7 +46,7 @@ fn read_model(node: Node<'_, '_>, findings: &mut Findings) -> PackModel {
     if system_ids.is_empty() {
         findings.warn("pack_model_without_id", &value::short(&name), "the model has no machine type");
     }
-    PackModel { name, system_ids }
+    PackModel::new(&name, system_ids)
 }
 
 /// Many models name the same address: it is one pack.
@@ -56,7 +57,7 @@ struct Packs {
 }
 
 impl Packs {
-    fn add(&mut self, entry: Node<'_, '_>, kind: PackKind, model: &PackModel, findings: &mut Findings) {
+    fn add(&mut self, entry: Node<'_, '_>, kind: PackKind, model: &Arc<PackModel>, findings: &mut Findings) {
         let address = entry.text().unwrap_or_default().trim();
         let Some(url) = value::url(address, &value::short(&model.name), findings) else { return };
         let index = match self.by_url.get(&url) {
@@ -71,7 +72,7 @@ impl Packs {
         if !findings.may_add_target(&pack.id) {
             return;
         }
-        let target = PackTarget { model: model.clone(), os: system(entry, &pack.id, findings) };
+        let target = PackTarget { model: Arc::clone(model), os: system(entry, &pack.id, findings) };
         // An entry that is there twice stands twice in a row.
         if pack.targets.last() != Some(&target) {
             pack.targets.push(target);
@@ -115,5 +116,5 @@ fn system(entry: Node<'_, '_>, id: &str, findings: &mut Findings) -> PackOs {
         release => release,
     };
     // The list has no architecture: these machines are x64.
-    PackOs { name, release: release.to_owned(), or_later: false, architecture: Architecture::Amd64 }
+    PackOs::new(&name, release, false, Architecture::Amd64)
 }

@@ -16,6 +16,8 @@ pub use choice::{MachineModel, TargetOs};
 pub use json::{SurfaceSku, surface_skus};
 pub use offer::{Fit, Offer, packs_for};
 
+use std::sync::Arc;
+
 use crate::archive::{self, ArchiveError};
 use crate::inf::Architecture;
 use crate::{Diagnostic, DriverDate, Severity, XmlError, xml};
@@ -58,6 +60,10 @@ const DIAGNOSTICS_MAX: usize = 1000;
 /// Pairs of model and system in a whole catalog. HP has the most, 4205; a list of models times a list of systems in
 /// a forged one could have billions.
 const TARGETS_MAX: usize = 200_000;
+/// Ids of one model; real ones have at most about twenty.
+const SYSTEM_IDS_MAX: usize = 64;
+/// Characters of a model's or a system's name and of an id.
+const TEXT_CHARS_MAX: usize = 256;
 
 /// One vendor's list.
 #[derive(Debug, Clone, PartialEq)]
@@ -173,7 +179,7 @@ pub struct PackHashes {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackTarget {
     /// The model; without name and ids in a pack for all models.
-    pub model: PackModel,
+    pub model: Arc<PackModel>,
     /// The system.
     pub os: PackOs,
 }
@@ -201,6 +207,22 @@ pub struct PackOs {
     pub architecture: Architecture,
 }
 
+impl PackModel {
+    /// Cut to what a model can have: lists pair each model with each system.
+    fn new(name: &str, mut system_ids: Vec<String>) -> Arc<Self> {
+        system_ids.truncate(SYSTEM_IDS_MAX);
+        let system_ids = system_ids.iter().map(|id| value::cut(id)).collect();
+        Arc::new(Self { name: value::cut(name), system_ids })
+    }
+}
+
+impl PackOs {
+    /// Cut for the same reason.
+    fn new(name: &str, release: &str, or_later: bool, architecture: Architecture) -> Self {
+        Self { name: value::cut(name), release: value::cut(release), or_later, architecture }
+    }
+}
+
 impl Pack {
     /// The models, each once.
     #[must_use]
@@ -209,7 +231,7 @@ impl Pack {
         let mut seen = std::collections::HashSet::new();
         for PackTarget { model, .. } in &self.targets {
             if seen.insert((&model.name, &model.system_ids)) {
-                models.push(model);
+                models.push(&**model);
             }
         }
         models
@@ -283,7 +305,9 @@ impl Findings {
 
     fn add(&mut self, severity: Severity, code: &'static str, pack: &str, text: &str) {
         match self.kept.len() {
-            0..DIAGNOSTICS_MAX => self.kept.push(Diagnostic::new(severity, code, format!("{pack}: {text}"))),
+            0..DIAGNOSTICS_MAX => {
+                self.kept.push(Diagnostic::new(severity, code, format!("{}: {text}", value::cut(pack))))
+            }
             DIAGNOSTICS_MAX => self.kept.push(Diagnostic::new(
                 Severity::Warning,
                 "pack_findings_cut",

@@ -225,6 +225,20 @@ fn a_forged_catalog_cannot_multiply_itself() {
     let catalog = read(text.as_bytes()).unwrap();
     assert_eq!(catalog.packs[0].targets.len(), TARGETS_MAX);
     assert_eq!(codes(&catalog), ["pack_targets_cut"]);
+    let [first, .., last] = catalog.packs[0].targets.as_slice() else { panic!("there are targets") };
+    assert_eq!(first.model.name, "x");
+    assert!(Arc::ptr_eq(&first.model, &catalog.packs[0].targets[1].model), "systems share their model");
+    assert!(!Arc::ptr_eq(&first.model, &last.model));
+    // What each pair repeats is short.
+    let long = "v".repeat(100_000);
+    let types = "<Type>0001</Type>".repeat(20_000);
+    let entries = format!(r#"<SCCM os="win{long}" version="{long}">https://h/a.exe</SCCM>"#);
+    let text =
+        format!(r#"<ModelList><Model name="{long}"><Types>{types}</Types>{entries}</Model></ModelList>"#);
+    let catalog = read(text.as_bytes()).unwrap();
+    let PackTarget { model, os } = &catalog.packs[0].targets[0];
+    assert_eq!((model.name.len(), model.system_ids.len()), (TEXT_CHARS_MAX, SYSTEM_IDS_MAX));
+    assert_eq!((os.name.len(), os.release.len()), (TEXT_CHARS_MAX, TEXT_CHARS_MAX));
     let lost = "<DriverPackage/>".repeat(5000);
     let catalog = read(format!("<DriverPackManifest>{lost}</DriverPackManifest>").as_bytes()).unwrap();
     assert_eq!(catalog.diagnostics.len(), DIAGNOSTICS_MAX + 1);

@@ -1,6 +1,6 @@
 //! The values in catalogs: dates, hashes, addresses, releases. What is wrong becomes a finding and is left out.
 
-use super::{Findings, PackFormat, PackHashes};
+use super::{Findings, PackFormat, PackHashes, TEXT_CHARS_MAX};
 use crate::DriverDate;
 use crate::inf::Architecture;
 
@@ -156,6 +156,11 @@ pub(super) fn release_of_build(build: u32) -> Option<&'static str> {
         (26200, "25H2"),
     ];
     releases.iter().find(|(known, _)| *known == build).map(|(_, release)| *release)
+}
+
+/// A value from the catalog, as much of it as is kept.
+pub(super) fn cut(text: &str) -> String {
+    text.chars().take(TEXT_CHARS_MAX).collect()
 }
 
 /// A value from the catalog as it may stand in a message.

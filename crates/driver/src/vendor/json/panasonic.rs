@@ -1,5 +1,7 @@
 //! Panasonic's list: models with their packs.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::Text;
@@ -17,14 +19,8 @@ pub(super) fn read(list: PanasonicList) -> Result<PackCatalog, VendorError> {
     let mut packs = Vec::new();
     for entry in list.models {
         let (alias, product) = (entry.alias.one(), entry.product.one());
-        let model = PackModel {
-            name: alias.to_owned(),
-            system_ids: Some(product)
-                .filter(|product| !product.is_empty())
-                .map(str::to_owned)
-                .into_iter()
-                .collect(),
-        };
+        let system_ids = Some(product).filter(|product| !product.is_empty());
+        let model = PackModel::new(alias, system_ids.map(str::to_owned).into_iter().collect());
         if model.system_ids.is_empty() {
             findings.warn("pack_model_without_id", &value::short(alias), "the model has no product");
         }
@@ -41,7 +37,7 @@ pub(super) fn read(list: PanasonicList) -> Result<PackCatalog, VendorError> {
     })
 }
 
-fn panasonic_pack(entry: &PanasonicPack, model: &PackModel, findings: &mut Findings) -> Option<Pack> {
+fn panasonic_pack(entry: &PanasonicPack, model: &Arc<PackModel>, findings: &mut Findings) -> Option<Pack> {
     let url = value::url(entry.url.one(), &value::short(&model.name), findings)?;
     let id = value::file_name(&url).to_owned();
     let mut hashes = PackHashes::default();
@@ -54,17 +50,12 @@ fn panasonic_pack(entry: &PanasonicPack, model: &PackModel, findings: &mut Findi
             os.to_owned()
         }
     };
-    let os = PackOs {
-        name,
-        release: entry.os_release.one().to_owned(),
-        or_later: false,
-        architecture: crate::inf::Architecture::Amd64,
-    };
+    let os = PackOs::new(&name, entry.os_release.one(), false, crate::inf::Architecture::Amd64);
     Some(Pack {
         name: id.clone(),
         version: entry.version.one().to_owned(),
         kind: PackKind::Drivers,
-        targets: vec![PackTarget { model: model.clone(), os }],
+        targets: vec![PackTarget { model: Arc::clone(model), os }],
         format: value::format(&id),
         url,
         size_bytes: rounded_size(entry.size.one(), &id, findings),

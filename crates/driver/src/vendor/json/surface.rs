@@ -55,9 +55,8 @@ fn surface_pack(entry: SurfaceEntry, findings: &mut Findings) -> Option<Pack> {
     match value::architecture(entry.os_architecture.one()) {
         Some(architecture) => {
             let or_later = !release.is_empty();
-            let os =
-                PackOs { name: entry.operating_system.one().to_owned(), release, or_later, architecture };
-            let model = PackModel { name: entry.model.one().to_owned(), system_ids: entry.system_id.all() };
+            let os = PackOs::new(entry.operating_system.one(), &release, or_later, architecture);
+            let model = PackModel::new(entry.model.one(), entry.system_id.all());
             if model.system_ids.is_empty() {
                 findings.warn("pack_model_without_id", &id, "the model has no SystemSKU");
             }
