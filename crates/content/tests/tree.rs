@@ -37,7 +37,7 @@ fn copy(from: &Path, to: &Path, name: &str) -> Result<(), TreeError> {
     for file in &listing.files {
         staged.add_file(&file.path, file.modified, &mut tree.file(&file.path)?, &VoidMonitor)?;
     }
-    staged.sync()?;
+    root.sync()?;
     root.rename(&staging, name)
 }
 
@@ -64,6 +64,32 @@ fn a_copy_has_the_same_bytes_folders_and_times() {
         root.remove(&format!("{STAGING_PREFIX}net_0123")).unwrap();
         assert_eq!(root.staged().unwrap(), [""; 0]);
     }
+}
+
+#[test]
+fn two_folders_have_each_others_names_at_once() {
+    let to = tempfile::tempdir().unwrap();
+    put(to.path(), "net/a.inf", "old");
+    put(to.path(), ".haulier-staging-net.new/a.inf", "new");
+    let root = SourceRoot::open(to.path()).unwrap();
+    assert!(root.exchange(".haulier-staging-net.new", "net").unwrap());
+    assert_eq!(fs::read_to_string(to.path().join("net/a.inf")).unwrap(), "new");
+    assert_eq!(fs::read_to_string(to.path().join(".haulier-staging-net.new/a.inf")).unwrap(), "old");
+    let missing = root.exchange(".haulier-staging-none", "net").unwrap_err();
+    assert!(matches!(missing, TreeError::Unwritable { .. }), "{missing}");
+}
+
+#[test]
+fn those_who_probe_at_once_leave_each_other_alone() {
+    let to = tempfile::tempdir().unwrap();
+    put(to.path(), ".haulier-staging-probe", "another's");
+    let probe = || (0..50).all(|_| SourceRoot::open(to.path()).unwrap().probe().is_ok());
+    std::thread::scope(|scope| {
+        for other in [scope.spawn(probe), scope.spawn(probe)] {
+            assert!(other.join().unwrap());
+        }
+    });
+    assert_eq!(SourceRoot::open(to.path()).unwrap().staged().unwrap(), [".haulier-staging-probe"]);
 }
 
 #[test]

@@ -39,14 +39,15 @@ impl Site {
         let _lock = self.lock_data_folder()?;
         self.end_leases_of(self.server_id()).await?;
         self.end_import_leases_of(self.server_id()).await?;
+        let interrupted = self.end_holds_of(self.server_id()).await?;
         self.library().await?;
-        self.recover_contents().await?;
         let snapshots = (0..SNAPSHOTS_MAX).map(|_| self.take_snapshots(&cancel));
         let imports = (0..IMPORTS_MAX).map(|_| Box::pin(self.take_imports(&cancel)));
         tokio::join!(
             join_all(snapshots),
             join_all(imports),
             Box::pin(self.keep_house(&cancel)),
+            Box::pin(self.mend_contents(interrupted, &cancel)),
             self.watch(&cancel),
             self.keep_signs_of_life(&cancel),
             self.mend_suspects(&cancel)
@@ -91,6 +92,23 @@ impl Site {
                 if let Err(error) = done {
                     tracing::error!(error = error_chain(&error), "housekeeping");
                 }
+            }
+            self.pause(HOUSEKEEPING_INTERVAL, cancel).await;
+        }
+    }
+
+    /// Brings to their end what changes of packages' contents left half done: at once, and again as long as a source did
+    /// not answer.
+    async fn mend_contents(&self, mut interrupted: Vec<String>, cancel: &CancellationToken) {
+        while !cancel.is_cancelled() {
+            let recovering = self.recover_contents(std::mem::take(&mut interrupted));
+            let recovered = tokio::select! {
+                recovered = recovering => recovered,
+                // What is under way then is brought to its end at the next start.
+                () = cancel.cancelled() => return,
+            };
+            if let Err(error) = recovered {
+                tracing::error!(error = error_chain(&error), "package contents");
             }
             self.pause(HOUSEKEEPING_INTERVAL, cancel).await;
         }

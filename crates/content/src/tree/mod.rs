@@ -1,7 +1,7 @@
 //! Folders inside a package's source: read with every byte hashed, and put there whole or not at all.
 //!
-//! A subfolder is written under a name that begins with [`STAGING_PREFIX`], made durable, and then takes its own
-//! name in one step. A snapshot passes by whatever has such a name, so that it never sees half a subfolder, and
+//! A subfolder is written under a name that begins with [`STAGING_PREFIX`], made durable ([`SourceRoot::sync`], once
+//! for any number of them), and then takes its own name in one step. A snapshot passes by whatever has such a name, so that it never sees half a subfolder, and
 //! what a crash leaves behind is recognised by it.
 //!
 //! Everything goes by folder descriptors and refuses symbolic links. Blocking, for ever on a dead mount.

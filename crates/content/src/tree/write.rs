@@ -60,9 +60,9 @@ impl SourceRoot {
 
     /// Proves that files can be made, written and deleted here, by doing it.
     pub fn probe(&self) -> Result<(), TreeError> {
-        let name = format!("{STAGING_PREFIX}probe");
+        // A name of its own, so that two who look at once do not take each other's file away.
+        let name = format!("{STAGING_PREFIX}{}.probe", uuid::Uuid::new_v4());
         let failed = |error: Errno| TreeError::write(".", error);
-        self.remove(&name)?;
         let file = rustix::fs::openat(&self.fd, &*name, NEW_FILE, FILE_MODE).map_err(failed)?;
         let written = File::from(file).write_all(b"haulier").map_err(|error| TreeError::write(".", error));
         rustix::fs::unlinkat(&self.fd, &*name, AtFlags::empty()).map_err(failed)?;
@@ -92,6 +92,21 @@ impl SourceRoot {
             renamed => renamed.map_err(failed)?,
         }
         self.sync_names()
+    }
+
+    /// Lets two folders have each other's names in one step, durably. False, with nothing done, where the file system
+    /// cannot do that.
+    pub fn exchange(&self, one: &str, other: &str) -> Result<bool, TreeError> {
+        match rustix::fs::renameat_with(&self.fd, one, &self.fd, other, RenameFlags::EXCHANGE) {
+            Ok(()) => self.sync_names().map(|()| true),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
+            Err(error) => Err(TreeError::write(other, error)),
+        }
+    }
+
+    /// Makes everything durable that was written so far on the file system of the source.
+    pub fn sync(&self) -> Result<(), TreeError> {
+        rustix::fs::syncfs(&self.fd).map_err(|error| TreeError::write(".", error))
     }
 
     /// Deletes whatever has this name, with all that is in it. Nothing is no error.
@@ -153,11 +168,6 @@ impl Staged {
         })?;
         rustix::fs::futimens(&file, &times(modified)).map_err(failed)?;
         Ok(written)
-    }
-
-    /// Makes everything written so far durable.
-    pub fn sync(&self) -> Result<(), TreeError> {
-        rustix::fs::syncfs(&self.fd).map_err(|error| TreeError::write(".", error))
     }
 
     /// The open folder that the path is in; `None` for the top.

@@ -17,7 +17,9 @@ const HAULIER_VIEWS: &str = include_str!("../../migrations/shared/0003_haulier_v
 
 const DRIVER_VIEWS: &str = include_str!("../../migrations/shared/0005_driver_views.sql");
 
-const STEPS: [Step; 5] = [
+const PACKAGE_CONTENT: &str = include_str!("../../migrations/shared/0006_package_content.sql");
+
+const STEPS: [Step; 6] = [
     Step {
         version: 1,
         name: "base",
@@ -33,6 +35,7 @@ const STEPS: [Step; 5] = [
         postgres: include_str!("../../migrations/postgres/0004_drivers.sql"),
     },
     Step { version: 5, name: "driver views", sqlite: DRIVER_VIEWS, postgres: DRIVER_VIEWS },
+    Step { version: 6, name: "package content", sqlite: PACKAGE_CONTENT, postgres: PACKAGE_CONTENT },
 ];
 
 pub(super) fn sqlite() -> Migrator {

@@ -13,7 +13,7 @@ use crate::access::{Action, Actor};
 use crate::db::{Tx, counter};
 use crate::distribution::demand;
 use crate::error::{Result, SiteError};
-use crate::package_content::require_unlocked;
+use crate::package_content::{any_unsettled, is_held, require_unlocked};
 use crate::server::Site;
 use crate::status::{self, Message};
 
@@ -47,7 +47,8 @@ impl Site {
     /// that [`Site::validate_new_package_source`] found good moves the source there.
     ///
     /// Errors: as [`Site::create_package`], [`SiteError::PackageNotFound`], [`SiteError::EditionMismatch`],
-    /// [`SiteError::PackageLocked`].
+    /// [`SiteError::PackageLocked`], [`SiteError::Conflict`] if what was validated is not the newest any more,
+    /// [`SiteError::Busy`] if the source shall move while drivers are copied into it.
     pub async fn update_package(
         &self,
         actor: &Actor,
@@ -151,6 +152,12 @@ impl Site {
     ) -> Result<Vec<crate::distribution::DpId>> {
         let id = &before.package_id;
         let source_moved = fields.pkg_source_path != before.fields.pkg_source_path;
+        if source_moved {
+            if is_held(tx, id, now).await? {
+                return Err(SiteError::Busy { what: "the contents of this package are being changed" });
+            }
+            forget_validated(tx, id).await?;
+        }
         if fields.has_source() && (source_moved || !before.fields.has_source()) {
             if before.stored_version == 0 {
                 let update = Query::update()
@@ -169,6 +176,18 @@ impl Site {
     }
 }
 
+/// What was found out held for the source as it was.
+async fn forget_validated(tx: &mut Tx, package_id: &str) -> Result<()> {
+    let update = Query::update()
+        .table("package")
+        .value("validated_source", Option::<String>::None)
+        .value("validated_hash", Option::<String>::None)
+        .and_where(by_id(package_id))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
 /// Moves the source to where its files were found, when a client says so by setting the stored path to that place.
 async fn follow_validated_source(tx: &mut Tx, before: &Package, fields: &mut PackageFields) -> Result<()> {
     let says_so = fields.stored_pkg_path != before.fields.stored_pkg_path
@@ -177,16 +196,24 @@ async fn follow_validated_source(tx: &mut Tx, before: &Package, fields: &mut Pac
         return Ok(());
     }
     let select = Query::select()
-        .column("validated_source")
+        .columns(["validated_source", "validated_hash", "content_changed"])
         .from("package")
         .and_where(by_id(&before.package_id))
         .to_owned();
-    let validated: Option<String> = match tx.optional(&select).await? {
-        Some(row) => row.get("validated_source")?,
-        None => None,
-    };
-    if validated.as_ref() == Some(&fields.stored_pkg_path) {
-        fields.pkg_source_path.clone_from(&fields.stored_pkg_path);
+    let Some(row) = tx.optional(&select).await? else { return Ok(()) };
+    if row.get::<Option<String>>("validated_source")?.as_ref() != Some(&fields.stored_pkg_path) {
+        return Ok(());
     }
+    let validated: Option<String> = row.get("validated_hash")?;
+    let is_same = validated.is_some() && validated == before.content_hash;
+    if !is_same || row.flag("content_changed")? || any_unsettled(tx, &before.package_id).await? {
+        let reason = format!(
+            "the drivers or the stored version of package {} changed since `{}` was validated, or a change is not \
+             published yet; refresh the package, wait for the new version, and validate again",
+            before.package_id, fields.stored_pkg_path
+        );
+        return Err(SiteError::Conflict { reason });
+    }
+    fields.pkg_source_path.clone_from(&fields.stored_pkg_path);
     Ok(())
 }

@@ -9,8 +9,9 @@ use super::{ActionInProgress, by_id, require};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::distribution::demand;
+use crate::driver::delete::forget_content;
 use crate::error::Result;
-use crate::package_content::require_unlocked;
+use crate::package_content::{contents_of, require_unlocked};
 use crate::server::Site;
 use crate::status::{self, Message};
 
@@ -72,8 +73,13 @@ pub(crate) async fn finish(tx: &mut Tx, package_id: &str) -> Result<Vec<String>>
         .and_where(Expr::col("retained").eq(1i64))
         .to_owned();
     let rows = tx.all(&retained).await?;
+    let contents = contents_of(tx, package_id).await?;
     for table in ["package_version", "package"] {
         tx.execute(Query::delete().from_table(table).and_where(by_id(package_id))).await?;
+    }
+    // Of drivers that were deleted before; the package was the last that had them.
+    for content_id in contents {
+        forget_content(tx, content_id).await?;
     }
     rows.iter().map(|row| row.get("manifest_id")).collect()
 }

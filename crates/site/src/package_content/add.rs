@@ -1,11 +1,13 @@
 //! AddDriverContent: the drivers' folders, copied into subfolders of the package's source.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
+use content::ContentPath;
 use content::tree::{SourceRoot, TreeError};
 
-use super::files::{self, Origin, Place, StageError, own_fault};
-use super::hold::{Hold, finish, still};
+use super::files::{self, Origin, Place, StageError, Watch, own_fault};
+use super::hold::{Hold, Turn, finish, still};
 use super::rows::{self, Content, Held};
 use super::{distinct, to_its_end};
 use crate::access::{Action, Actor};
@@ -26,7 +28,8 @@ impl Site {
     /// queued then too, if the contents changed since the last one.
     ///
     /// Errors: [`SiteError::ContentNotFound`], [`SiteError::DriverSourceChanged`], [`SiteError::SourceUnusable`],
-    /// [`SiteError::SourceReadOnly`], [`SiteError::SourceFull`], [`SiteError::PackageLocked`], [`SiteError::Busy`].
+    /// [`SiteError::SourceReadOnly`], [`SiteError::SourceFull`], [`SiteError::PackageLocked`], [`SiteError::Busy`],
+    /// [`SiteError::Conflict`] if another package uses the package's source, or a folder above or below it.
     pub async fn add_driver_content(
         &self,
         actor: &Actor,
@@ -49,18 +52,16 @@ impl Site {
         paths: &BTreeMap<i64, Option<String>>,
         refresh: bool,
     ) -> Result<()> {
-        let hold = self.hold_recovered(package_id).await?;
-        let plan = match self.plan_adding(&hold, paths).await {
+        let hold = self.hold_recovered(package_id, Turn::Wait).await?;
+        let mut plan = match self.plan_adding(&hold, paths).await {
             Ok(plan) => plan,
             Err(error) => {
                 self.release_hold(hold).await;
                 return Err(error);
             }
         };
-        if let Err((error, is_clean)) = self.copy_contents(&hold, &plan, refresh).await {
-            if is_clean {
-                self.forget_adding(&hold, &plan).await;
-            }
+        if let Err((error, left)) = self.copy_contents(actor, &hold, &mut plan, refresh).await {
+            self.forget_adding(&hold, &plan, left).await;
             self.release_hold(hold).await;
             return Err(error);
         }
@@ -91,52 +92,67 @@ impl Site {
                 continue;
             }
             let sub_folder = free_name(&content, &held, &plan.new);
-            plan.new.push(New { content, sub_folder, path: path.clone() });
+            plan.new.push(New { content, sub_folder, path: path.clone(), was_there: false });
         }
         Ok(plan)
     }
 
-    /// Writes down what is about to come, copies it, and lets it take its names. On failure, whether nothing of it
-    /// is left.
-    async fn copy_contents(&self, hold: &Hold, plan: &Plan, refresh: bool) -> Result<(), (SiteError, bool)> {
+    /// Writes down what is about to come, copies it, and lets it take its names. On failure, what may be left of it.
+    async fn copy_contents(
+        &self,
+        actor: &Actor,
+        hold: &Hold,
+        plan: &mut Plan,
+        refresh: bool,
+    ) -> Result<(), (SiteError, Left)> {
         if plan.new.is_empty() {
             return Ok(());
         }
-        let own = self.own_place(hold).await.map_err(|error| (error, true))?;
-        self.begin_adding(hold, plan, refresh).await.map_err(|error| (error, true))?;
+        let own = self.own_place(hold).await.map_err(|error| (error, Left::Nothing))?;
+        self.begin_adding(hold, plan, (actor, refresh)).await.map_err(|error| (error, Left::Nothing))?;
         let mut places = Places::default();
-        for new in &plan.new {
-            if let Err(error) = self.stage_content(hold, &own, new, &mut places).await {
-                return Err((error, self.unstage(hold, &own, plan).await));
+        for new in &mut plan.new {
+            match self.stage_content(hold, &own, new, &mut places).await {
+                Ok(was_there) => new.was_there = was_there,
+                Err(error) => return Err((error, self.unstage(hold, &own, plan).await)),
             }
         }
-        let names: Vec<String> = plan.new.iter().map(|new| new.sub_folder.clone()).collect();
+        if let Err(error) = self.still_held(hold).await {
+            return Err((error, self.unstage(hold, &own, plan).await));
+        }
+        let named: Vec<Named> = plan.new.iter().map(|new| (new.sub_folder.clone(), new.was_there)).collect();
         let root = own.folder.clone();
-        let renamed = self.visit_held(Some(hold), &own, None, move |_| take_names(&root, &names)).await;
-        match renamed {
+        let work = move |watch: &Watch| take_names(&root, &named, watch);
+        match self.visit_held(Some(hold), &own, None, work).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err((own_fault(&own, &error), self.unstage(hold, &own, plan).await)),
-            Err(error) => Err((error, false)),
+            Ok(Err((error, true))) => Err((own_fault(&own, &error), self.unstage(hold, &own, plan).await)),
+            Ok(Err((error, false))) => Err((own_fault(&own, &error), Left::Names)),
+            Err(error) => Err((error, Left::Names)),
         }
     }
 
-    async fn begin_adding(&self, hold: &Hold, plan: &Plan, refresh: bool) -> Result<()> {
+    async fn still_held(&self, hold: &Hold) -> Result<()> {
+        let mut tx = self.db().write().await?;
+        still(&mut tx, hold).await.map(drop)
+    }
+
+    async fn begin_adding(&self, hold: &Hold, plan: &Plan, by: (&Actor, bool)) -> Result<()> {
         let mut tx = self.db().write().await?;
         still(&mut tx, hold).await?;
         for new in &plan.new {
-            rows::begin_adding(&mut tx, hold.package_id(), &new.content, &new.sub_folder, refresh).await?;
+            rows::begin_adding(&mut tx, hold.package_id(), &new.content, &new.sub_folder, by).await?;
         }
         tx.commit().await
     }
 
-    /// Copies one content to its staging name, from the first folder that has it.
-    async fn stage_content(&self, hold: &Hold, own: &Place, new: &New, places: &mut Places) -> Result<()> {
+    /// Copies one content to its staging name, from the first folder that has it. True if it has its own name already.
+    async fn stage_content(&self, hold: &Hold, own: &Place, new: &New, places: &mut Places) -> Result<bool> {
         let mut first_fault = None;
         for shown in new.candidates() {
             let fault = match places.find(self, &shown).await {
                 Ok(place) => match self.stage_from(hold, own, new, place).await? {
-                    None => return Ok(()),
-                    Some(fault) => fault,
+                    Ok(was_there) => return Ok(was_there),
+                    Err(fault) => fault,
                 },
                 Err(error) => SiteError::SourceUnusable { path: shown, reason: error.to_string() },
             };
@@ -146,62 +162,63 @@ impl Site {
         Err(first_fault.unwrap_or_else(lost))
     }
 
-    /// `Some` fault if another folder may still have it.
+    /// The inner fault if another folder may still have it.
     async fn stage_from(
         &self,
         hold: &Hold,
         own: &Place,
         new: &New,
         place: Place,
-    ) -> Result<Option<SiteError>> {
+    ) -> Result<Result<bool, SiteError>> {
         let path = place.shown.clone();
         let (root, hash) = (own.folder.clone(), new.content.content_hash.clone());
         let (name, origin) = (new.sub_folder.clone(), Origin::Folder(place.clone()));
         let folder = files::folder_path(&new.sub_folder)?;
-        let work = move |watch: &files::Watch| {
+        let work = move |watch: &Watch| {
             // A folder of that name with the same files was put there by hand, or by who died before it was written
             // down; with other files it is somebody else's.
             match files::compare(&root, &folder, &hash, watch).map_err(StageError::Target)? {
-                Some(true) => Ok(()),
+                Some(true) => Ok(true),
                 Some(false) => Err(StageError::Target(TreeError::Exists { name })),
-                None => files::stage(&root, &name, &hash, &origin, watch),
+                None => files::stage(&root, &name, &hash, &origin, watch).map(|()| false),
             }
         };
         match self.visit_held(Some(hold), own, Some(&place), work).await? {
-            Ok(()) => Ok(None),
+            Ok(was_there) => Ok(Ok(was_there)),
             Err(StageError::Target(error)) => Err(own_fault(own, &error)),
             Err(StageError::Origin(TreeError::Cancelled)) => Err(own_fault(own, &TreeError::Cancelled)),
             Err(StageError::Origin(error)) => {
-                Ok(Some(SiteError::SourceUnusable { path, reason: error.to_string() }))
+                Ok(Err(SiteError::SourceUnusable { path, reason: error.to_string() }))
             }
             Err(StageError::Different(reason)) => {
-                Ok(Some(SiteError::DriverSourceChanged { driver: new.content.name(), path, reason }))
+                Ok(Err(SiteError::DriverSourceChanged { driver: new.content.name(), path, reason }))
             }
         }
     }
 
-    /// Takes away what was copied. Whether it is gone.
-    async fn unstage(&self, hold: &Hold, own: &Place, plan: &Plan) -> bool {
+    /// Takes away what was copied and has no name yet.
+    async fn unstage(&self, hold: &Hold, own: &Place, plan: &Plan) -> Left {
         let root = own.folder.clone();
-        let names: Vec<String> = plan.new.iter().map(|new| new.sub_folder.clone()).collect();
+        let names: Vec<String> = plan.new.iter().map(|new| files::new_name(&new.sub_folder)).collect();
         let removed = self.visit_held(Some(hold), own, None, move |_| {
             let root = SourceRoot::open(&root)?;
-            let mut any_named = false;
-            for name in &names {
-                root.remove(&files::new_name(name))?;
-                any_named |=
-                    files::folder_path(name).is_ok_and(|path| root.has_folder(&path).unwrap_or(true));
-            }
-            Ok::<bool, TreeError>(!any_named)
+            names.iter().try_for_each(|name| root.remove(name))
         });
-        matches!(removed.await, Ok(Ok(true)))
+        if matches!(removed.await, Ok(Ok(()))) { Left::Nothing } else { Left::Copies }
     }
 
-    async fn forget_adding(&self, hold: &Hold, plan: &Plan) {
+    /// Forgets what the call does not add. What it may have left stays, for the next operation to bring to its end.
+    async fn forget_adding(&self, hold: &Hold, plan: &Plan, left: Left) {
         let forgotten = async {
             let mut tx = self.db().write().await?;
             still(&mut tx, hold).await?;
-            for new in &plan.new {
+            // A folder that was there before is nobody's doing: without a row it stays what it was.
+            let gone = plan.new.iter().filter(|new| match left {
+                Left::Nothing => true,
+                Left::Copies => new.was_there,
+                Left::Names => false,
+            });
+            for new in gone {
                 rows::delete(&mut tx, hold.package_id(), new.content.content_id).await?;
             }
             tx.commit().await
@@ -248,7 +265,22 @@ struct New {
     sub_folder: String,
     /// Where the caller says that it is.
     path: Option<String>,
+    /// Whether a folder with these files had its name before.
+    was_there: bool,
 }
+
+/// What an addition that failed may have left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// Copies that have no names yet.
+    Copies,
+    /// Copies, some with their names.
+    Names,
+}
+
+/// A subfolder's name, and whether it was there before.
+type Named = (String, bool);
 
 impl New {
     /// Where to look for it, each once.
@@ -306,16 +338,32 @@ fn free_name(content: &Content, held: &[Held], new: &[New]) -> String {
     name
 }
 
-/// Lets what was copied take its names. A folder that has its name already was compared before.
-fn take_names(root: &std::path::Path, names: &[String]) -> Result<(), TreeError> {
-    let root = SourceRoot::open(root)?;
-    for name in names {
-        match root.rename(&files::new_name(name), name) {
-            Err(TreeError::Unwritable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {}
-            renamed => renamed?,
+/// Lets what was copied take its names, once it is durable. On failure, whether nothing has its name.
+fn take_names(root: &Path, named: &[Named], watch: &Watch) -> Result<(), (TreeError, bool)> {
+    let root = SourceRoot::open(root).map_err(|error| (error, true))?;
+    root.sync().map_err(|error| (error, true))?;
+    let mut done: Vec<&String> = Vec::new();
+    for (name, was_there) in named {
+        // Whoever has the right now brings it to its end.
+        watch.check().map_err(|error| (error, done.is_empty()))?;
+        let taken =
+            if *was_there { still_there(&root, name) } else { root.rename(&files::new_name(name), name) };
+        match taken {
+            Ok(()) if *was_there => {}
+            Ok(()) => done.push(name),
+            Err(error) => {
+                let undone = done.iter().all(|name| root.rename(name, &files::new_name(name)).is_ok());
+                return Err((error, undone));
+            }
         }
     }
     Ok(())
+}
+
+/// A folder that was compared before may be gone since.
+fn still_there(root: &SourceRoot, name: &str) -> Result<(), TreeError> {
+    let is_there = ContentPath::new(name).is_ok_and(|path| root.has_folder(&path).unwrap_or(false));
+    if is_there { Ok(()) } else { Err(TreeError::Changing { path: name.to_owned() }) }
 }
 
 #[cfg(test)]

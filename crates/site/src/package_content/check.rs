@@ -1,9 +1,10 @@
 //! CheckSourceFolder: whether a folder can become the source of a driver package.
 
 use content::tree::SourceRoot;
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use crate::access::{Action, Actor};
+use crate::db::Row;
 use crate::error::Result;
 use crate::package::source::{SourcePath, is_unc};
 use crate::package::{ActionInProgress, fields};
@@ -55,18 +56,36 @@ impl Site {
     }
 
     async fn is_used(&self, source: &SourcePath) -> Result<bool> {
-        let select = Query::select()
-            .column("pkg_source_path")
-            .from("package")
-            .and_where(Expr::col("pkg_source_flag").eq(i64::from(fields::SOURCE_DIRECT)))
-            .and_where(Expr::col("action_in_progress").ne(i64::from(ActionInProgress::Delete.number())))
-            .to_owned();
-        for row in self.db().all(&select).await? {
+        let rows = self.db().all(&sources_in_use()).await?;
+        Ok(self.user_of(&rows, source, None)?.is_some())
+    }
+
+    /// The first package but `except` whose source is this folder, one above or one below it; `rows` are those of
+    /// [`sources_in_use`].
+    pub(super) fn user_of(
+        &self,
+        rows: &[Row],
+        source: &SourcePath,
+        except: Option<&str>,
+    ) -> Result<Option<String>> {
+        for row in rows {
+            let package_id: String = row.get("package_id")?;
             let used = SourcePath::parse(&row.get::<String>("pkg_source_path")?, &self.options().shares);
-            if used.is_ok_and(|used| used.overlaps(source)) {
-                return Ok(true);
+            if except != Some(package_id.as_str()) && used.is_ok_and(|used| used.overlaps(source)) {
+                return Ok(Some(package_id));
             }
         }
-        Ok(false)
+        Ok(None)
     }
+}
+
+/// Every package with a source.
+pub(super) fn sources_in_use() -> SelectStatement {
+    Query::select()
+        .columns(["package_id", "pkg_source_path"])
+        .from("package")
+        .and_where(Expr::col("pkg_source_flag").eq(i64::from(fields::SOURCE_DIRECT)))
+        .and_where(Expr::col("action_in_progress").ne(i64::from(ActionInProgress::Delete.number())))
+        .order_by("package_id", Order::Asc)
+        .to_owned()
 }

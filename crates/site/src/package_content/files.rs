@@ -30,6 +30,16 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Ends the work at its next step.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Asked before each change of a name: whoever was given up on has no right to the folder any more.
+    pub(super) fn check(&self) -> Result<(), TreeError> {
+        if self.cancelled() { Err(TreeError::Cancelled) } else { Ok(()) }
+    }
+
     /// Says that the other folder is used meanwhile.
     fn elsewhere<T>(&self, work: impl FnOnce() -> T) -> T {
         self.elsewhere.store(true, Ordering::Relaxed);
@@ -58,7 +68,7 @@ struct StopOnDrop(Arc<Watch>);
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        self.0.stop.store(true, Ordering::Relaxed);
+        self.0.stop();
     }
 }
 
@@ -153,7 +163,7 @@ impl Site {
                 match self.extend_hold(hold).await {
                     Ok(true) => {}
                     // The work ends at its next step and says so.
-                    Ok(false) => watch.stop.store(true, Ordering::Relaxed),
+                    Ok(false) => watch.stop(),
                     Err(error) => tracing::warn!(%error, "claim not extended"),
                 }
             }
@@ -203,8 +213,8 @@ pub(super) fn compare(
     }
 }
 
-/// Copies a content to its staging name in the package's source, makes it durable, and proves that it is what was
-/// imported. What fails leaves nothing, as far as the disk allows.
+/// Copies a content to its staging name in the package's source, and proves that it is what was imported. Whoever gives
+/// it its name makes it durable first. What fails leaves nothing, as far as the disk allows.
 pub(super) fn stage(
     root: &Path,
     sub_folder: &str,
@@ -249,7 +259,6 @@ fn copy(
             .map_err(|error| if error.is_write() { target(error) } else { StageError::Origin(error) })?;
         hashed.push(HashedFile { path: file.path.clone(), size, hash });
     }
-    staged.sync().map_err(target)?;
     Ok(hashed)
 }
 

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use sea_query::{Cond, Expr, ExprTrait, Query};
 use tokio::sync::OwnedMutexGuard;
 
+use super::check::sources_in_use;
 use super::owner::require_unlocked;
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
@@ -27,13 +29,33 @@ const WAITING_MAX: usize = 64;
 const BEING_CHANGED: &str = "the contents of this package are being changed";
 
 /// The packages whose contents are being changed by this process.
-#[derive(Debug, Default)]
-pub(crate) struct ContentWork(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+#[derive(Debug)]
+pub(crate) struct ContentWork {
+    turns: Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>,
+    /// Tells this process's claims from those of an earlier one of the same server.
+    process: uuid::Uuid,
+}
+
+impl Default for ContentWork {
+    fn default() -> Self {
+        Self { turns: Mutex::default(), process: uuid::Uuid::new_v4() }
+    }
+}
+
+/// What to do while somebody else changes the contents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Waits for the others of this process.
+    Wait,
+    /// Leaves it to them.
+    Skip,
+}
 
 impl ContentWork {
-    async fn enter(&self, package_id: &str) -> Result<OwnedMutexGuard<()>> {
+    async fn enter(&self, package_id: &str, turn: Turn) -> Result<OwnedMutexGuard<()>> {
+        let wanted = turn;
         let turn = {
-            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
             turns.retain(|_, turn| turn.strong_count() > 0);
             let turn = turns.get(package_id).and_then(Weak::upgrade).unwrap_or_default();
             turns.insert(package_id.to_owned(), Arc::downgrade(&turn));
@@ -42,7 +64,10 @@ impl ContentWork {
         if Arc::strong_count(&turn) > WAITING_MAX {
             return Err(SiteError::Busy { what: BEING_CHANGED });
         }
-        Ok(turn.lock_owned().await)
+        match wanted {
+            Turn::Wait => Ok(turn.lock_owned().await),
+            Turn::Skip => turn.try_lock_owned().map_err(|_| SiteError::Busy { what: BEING_CHANGED }),
+        }
     }
 }
 
@@ -72,12 +97,12 @@ impl Site {
     /// Waits for the right to change a package's contents.
     ///
     /// Errors: [`SiteError::PackageNotFound`], [`SiteError::PackageLocked`], [`SiteError::NoSource`],
-    /// [`SiteError::SourceUnusable`], [`SiteError::Busy`].
-    pub(super) async fn hold_contents(&self, package_id: &str) -> Result<Hold> {
+    /// [`SiteError::SourceUnusable`], [`SiteError::Conflict`] if another package uses the source, [`SiteError::Busy`].
+    pub(super) async fn hold_contents(&self, package_id: &str, turn: Turn) -> Result<Hold> {
         // Before anything is waited for, so that unknown ids take no place.
         self.package(package_id).await?;
-        let turn = self.content_work().enter(package_id).await?;
-        let token = format!("{}/{}", self.server_id(), uuid::Uuid::new_v4());
+        let turn = self.content_work().enter(package_id, turn).await?;
+        let token = format!("{}/{}/{}", self.server_id(), self.content_work().process, uuid::Uuid::new_v4());
         let mut tx = self.db().write().await?;
         let package = require(&mut tx, package_id).await?;
         require_unlocked(self, &package)?;
@@ -88,6 +113,7 @@ impl Site {
         let unusable = |reason: String| SiteError::SourceUnusable { path: shown.clone(), reason };
         let source =
             SourcePath::parse(shown, &self.options().shares).map_err(|error| unusable(error.to_string()))?;
+        self.refuse_shared(&mut tx, &package, &source).await?;
         let now = self.now();
         let end = now.checked_add(CLAIM).map_err(|_| SiteError::corrupt("the clock"))?;
         let free = Cond::any()
@@ -135,20 +161,48 @@ impl Site {
         }
     }
 
-    /// Ends the claims of an earlier process of this server. Returns the packages that it was at work on.
-    pub(super) async fn end_holds_of(&self, server_id: &str) -> Result<Vec<String>> {
+    /// Ends the claims of earlier processes of this server; calls are accepted before this is done, so not its own.
+    /// Returns the packages that they were at work on.
+    pub(crate) async fn end_holds_of(&self, server_id: &str) -> Result<Vec<String>> {
+        let own = format!("{server_id}/{}/%", self.content_work().process);
         let mut tx = self.db().write().await?;
         let update = Query::update()
             .table("package")
             .value("content_owner", Option::<String>::None)
             .value("content_owned_until", Option::<i64>::None)
             .and_where(Expr::col("content_owner").like(format!("{server_id}/%")))
+            .and_where(Expr::col("content_owner").not_like(own))
             .returning_col("package_id")
             .to_owned();
         let ended = tx.all(&update).await?.iter().map(|row| row.get("package_id")).collect();
         tx.commit().await?;
         ended
     }
+
+    /// Two packages in one folder would take each other's subfolders away. They may be published from there, but what
+    /// this site copies into a source needs that for itself.
+    async fn refuse_shared(&self, tx: &mut Tx, package: &Package, source: &SourcePath) -> Result<()> {
+        let rows = tx.all(&sources_in_use()).await?;
+        let Some(other) = self.user_of(&rows, source, Some(&package.package_id))? else { return Ok(()) };
+        let reason = format!(
+            "the source folder of package {} is also used by package {other}, itself or as a folder above or below; \
+             give one of them a folder of its own before its drivers are changed",
+            package.package_id
+        );
+        Err(SiteError::Conflict { reason })
+    }
+}
+
+/// Whether somebody holds the right to change the contents now, and so relies on the source to stay where it is.
+pub(crate) async fn is_held(tx: &mut Tx, package_id: &str, now: Timestamp) -> Result<bool> {
+    let held = Query::select()
+        .column("package_id")
+        .from("package")
+        .and_where(by_id(package_id))
+        .and_where(Expr::col("content_owner").is_not_null())
+        .and_where(Expr::col("content_owned_until").gte(now.as_microsecond()))
+        .to_owned();
+    Ok(tx.optional(&held).await?.is_some())
 }
 
 /// Proves inside a transaction that the right still holds and the source is the one that was looked at, and gives

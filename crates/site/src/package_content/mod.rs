@@ -24,10 +24,10 @@ pub(crate) mod tests;
 
 pub use check::{FOLDER_IN_USE, FOLDER_NOT_ACCESSIBLE, FOLDER_NOT_EMPTY, FOLDER_NOT_UNC};
 pub(crate) use files::{Place, StoredFile, Watch, content_hash};
-pub(crate) use hold::ContentWork;
+pub(crate) use hold::{ContentWork, is_held};
 pub(crate) use owner::require_unlocked;
 pub use rebuild::{RebuiltContent, RestoredFrom};
-pub(crate) use rows::{Content, settle};
+pub(crate) use rows::{Content, any_unsettled, contents_of, settle};
 pub(crate) use validate::COMPARISONS_MAX;
 
 use std::future::Future;

@@ -83,6 +83,9 @@ async fn give_to(tx: &mut Tx, actor: &Actor, package: &Package, code: &str, now:
         .table("package")
         .value("source_site", code)
         .value("edition", Expr::col("edition").add(1i64))
+        // A snapshot that is being taken is not published here any more.
+        .value("lease_owner", Option::<String>::None)
+        .value("lease_until", Option::<i64>::None)
         .and_where(by_id(&package.package_id))
         .to_owned();
     tx.execute(&update).await?;

@@ -7,8 +7,8 @@ use content::tree::{SourceRoot, TreeError};
 use content::{ContentPath, Manifest};
 
 use super::add::Places;
-use super::files::{self, Origin, Place, StageError, own_fault};
-use super::hold::{Hold, still};
+use super::files::{self, Origin, Place, StageError, Watch, own_fault};
+use super::hold::{Hold, Turn, still};
 use super::recover::clean;
 use super::rows::{self, Held, State};
 use super::to_its_end;
@@ -65,8 +65,8 @@ impl Site {
         package_id: &str,
         source_path: Option<&str>,
     ) -> Result<Vec<RebuiltContent>> {
-        let hold = self.hold_recovered(package_id).await?;
-        match self.replace_contents(&hold, source_path).await {
+        let hold = self.hold_recovered(package_id, Turn::Wait).await?;
+        match self.replace_contents(actor, &hold, source_path).await {
             Ok((own, rebuilt)) => {
                 if let Err(error) = self.finish_rebuilding(actor, &hold, &rebuilt).await {
                     self.release_hold(hold).await;
@@ -94,14 +94,20 @@ impl Site {
     }
 
     async fn clean_up(&self, hold: &Hold, own: &Place) {
-        let root = own.folder.clone();
-        if let Err(error) = self.visit_held(Some(hold), own, None, move |_| clean(&root)).await {
+        let cleaned = async {
+            let held = self.held_contents(hold.package_id()).await?;
+            let names: Vec<String> = held.into_iter().map(|held| held.sub_folder).collect();
+            let root = own.folder.clone();
+            self.visit_held(Some(hold), own, None, move |_| clean(&root, &names)).await
+        };
+        if let Err(error) = cleaned.await {
             tracing::warn!(%error, "leftovers stay in a package's source");
         }
     }
 
     async fn replace_contents(
         &self,
+        actor: &Actor,
         hold: &Hold,
         source_path: Option<&str>,
     ) -> Result<(Place, Vec<RebuiltContent>)> {
@@ -122,12 +128,14 @@ impl Site {
         let mut tx = self.db().write().await?;
         still(&mut tx, hold).await?;
         for content in &rebuilt {
-            rows::set_state(&mut tx, hold.package_id(), content.content_id, State::Replacing, true).await?;
+            rows::begin(&mut tx, hold.package_id(), content.content_id, State::Replacing, (actor, true))
+                .await?;
         }
         tx.commit().await?;
         let root = own.folder.clone();
         let names: Vec<String> = rebuilt.iter().map(|content| content.sub_folder.clone()).collect();
-        let swapped = self.visit_held(Some(hold), &own, None, move |_| swap_all(&root, &names)).await?;
+        let work = move |watch: &Watch| swap_all(&root, &names, watch);
+        let swapped = self.visit_held(Some(hold), &own, None, work).await?;
         swapped.map_err(|error| own_fault(&own, &error))?;
         Ok((own, rebuilt))
     }
@@ -195,7 +203,7 @@ impl Site {
             Origin::Folder(place) => Some(place.clone()),
             Origin::Library { .. } => None,
         };
-        let work = move |watch: &files::Watch| files::stage(&root, &name, &hash, &origin, watch);
+        let work = move |watch: &Watch| files::stage(&root, &name, &hash, &origin, watch);
         match self.visit_held(Some(hold), own, other.as_ref(), work).await? {
             Ok(()) => Ok(None),
             Err(StageError::Target(error)) => Err(own_fault(own, &error)),
@@ -210,7 +218,7 @@ impl Site {
         let package = still(&mut tx, hold).await?;
         let mut messages = Vec::with_capacity(rebuilt.len() + 1);
         for content in rebuilt {
-            rows::set_state(&mut tx, id, content.content_id, State::There, false).await?;
+            rows::set_there(&mut tx, id, content.content_id).await?;
             let from = match &content.from {
                 RestoredFrom::Folder(path) => path.clone(),
                 RestoredFrom::StoredVersion(version) => format!("version {version} in the content library"),
@@ -273,16 +281,22 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Lets new folders take the places of old ones. Between the two names of one, the row says how to go on.
-fn swap_all(root: &Path, names: &[String]) -> Result<(), TreeError> {
+/// Lets new folders take the places of old ones, once they are durable. Where that takes two steps, the row says how to
+/// go on between them.
+fn swap_all(root: &Path, names: &[String], watch: &Watch) -> Result<(), TreeError> {
     let root = SourceRoot::open(root)?;
+    root.sync()?;
     for name in names {
+        watch.check()?;
         let folder = ContentPath::new(name).map_err(|why| TreeError::Name {
             folder: ".".to_owned(),
             name: name.clone(),
             why,
         })?;
         if root.has_folder(&folder)? {
+            if root.exchange(&files::new_name(name), name)? {
+                continue;
+            }
             root.remove(&files::old_name(name))?;
             root.rename(name, &files::old_name(name))?;
         }

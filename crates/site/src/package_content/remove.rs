@@ -4,8 +4,8 @@ use std::path::Path;
 
 use content::tree::{SourceRoot, TreeError};
 
-use super::files::{self, Place, own_fault};
-use super::hold::{Hold, still};
+use super::files::{self, Place, Watch, own_fault};
+use super::hold::{Hold, Turn, still};
 use super::recover::clean;
 use super::rows::{self, Held, State};
 use super::{distinct, to_its_end};
@@ -41,10 +41,10 @@ impl Site {
         ids: &[i64],
         refresh: bool,
     ) -> Result<()> {
-        let hold = self.hold_recovered(package_id).await?;
+        let hold = self.hold_recovered(package_id, Turn::Wait).await?;
         let begun = async {
             let own = self.own_place(&hold).await?;
-            let gone = self.begin_removing(&hold, ids, refresh).await?;
+            let gone = self.begin_removing(actor, &hold, ids, refresh).await?;
             Ok((own, gone))
         };
         let (own, gone) = match begun.await {
@@ -58,20 +58,23 @@ impl Site {
             self.release_hold(hold).await;
             return Err(error);
         }
-        if let Err(error) = self.finish_removing(actor, &hold, &gone, refresh).await {
-            self.release_hold(hold).await;
-            return Err(error);
+        // As long as the rows say which files they are. What is left does no harm.
+        let (root, names) = (own.folder.clone(), names(&gone));
+        if let Err(error) = self.visit_held(Some(&hold), &own, None, move |_| clean(&root, &names)).await {
+            tracing::warn!(%error, "a removed content's files stay");
         }
-        // What is left does no harm and goes with the next operation.
-        let root = own.folder.clone();
-        if let Err(error) = self.visit_held(Some(&hold), &own, None, move |_| clean(&root)).await {
-            tracing::warn!(%error, "a removed content's files stay for now");
-        }
+        let finished = self.finish_removing(actor, &hold, &gone, refresh).await;
         self.release_hold(hold).await;
-        Ok(())
+        finished
     }
 
-    async fn begin_removing(&self, hold: &Hold, ids: &[i64], refresh: bool) -> Result<Vec<Held>> {
+    async fn begin_removing(
+        &self,
+        actor: &Actor,
+        hold: &Hold,
+        ids: &[i64],
+        refresh: bool,
+    ) -> Result<Vec<Held>> {
         let id = hold.package_id();
         let held = self.held_contents(id).await?;
         let mut gone = Vec::with_capacity(ids.len());
@@ -83,7 +86,7 @@ impl Site {
         let mut tx = self.db().write().await?;
         still(&mut tx, hold).await?;
         for held in &gone {
-            rows::set_state(&mut tx, id, held.content_id, State::Removing, refresh).await?;
+            rows::begin(&mut tx, id, held.content_id, State::Removing, (actor, refresh)).await?;
         }
         tx.commit().await?;
         Ok(gone)
@@ -91,9 +94,9 @@ impl Site {
 
     /// Gives the subfolders names that no snapshot sees: all of them or, if the disk refuses, none.
     async fn rename_away(&self, hold: &Hold, own: &Place, gone: &[Held]) -> Result<()> {
-        let root = own.folder.clone();
-        let names: Vec<String> = gone.iter().map(|held| held.sub_folder.clone()).collect();
-        let renamed = self.visit_held(Some(hold), own, None, move |_| rename_all(&root, &names)).await?;
+        let (root, names) = (own.folder.clone(), names(gone));
+        let work = move |watch: &Watch| rename_all(&root, &names, watch);
+        let renamed = self.visit_held(Some(hold), own, None, work).await?;
         let (error, undone) = match renamed {
             Ok(()) => return Ok(()),
             Err(failed) => failed,
@@ -103,7 +106,7 @@ impl Site {
                 let mut tx = self.db().write().await?;
                 still(&mut tx, hold).await?;
                 for held in gone {
-                    rows::set_state(&mut tx, hold.package_id(), held.content_id, State::There, false).await?;
+                    rows::set_there(&mut tx, hold.package_id(), held.content_id).await?;
                 }
                 tx.commit().await
             };
@@ -133,11 +136,17 @@ impl Site {
     }
 }
 
+fn names(held: &[Held]) -> Vec<String> {
+    held.iter().map(|held| held.sub_folder.clone()).collect()
+}
+
 /// On failure, whether everything has its name again.
-fn rename_all(root: &Path, names: &[String]) -> Result<(), (TreeError, bool)> {
+fn rename_all(root: &Path, names: &[String], watch: &Watch) -> Result<(), (TreeError, bool)> {
     let root = SourceRoot::open(root).map_err(|error| (error, true))?;
     let mut done: Vec<&String> = Vec::new();
     for name in names {
+        // Whoever has the right now brings it to its end.
+        watch.check().map_err(|error| (error, done.is_empty()))?;
         let away = rename_one(&root, name);
         match away {
             Ok(true) => done.push(name),

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use content::Entry;
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Cond, Expr, ExprTrait, Order, Query};
 
+use crate::access::Actor;
 use crate::db::{Row, Tx};
 use crate::driver::delete::forget_content;
 use crate::error::{Result, SiteError};
@@ -63,6 +64,8 @@ pub(super) struct Held {
     pub(super) sub_folder: String,
     pub(super) state: State,
     pub(super) refresh: bool,
+    /// Who began what is under way.
+    pub(super) actor: Option<String>,
 }
 
 /// A content that drivers have.
@@ -107,7 +110,15 @@ impl Site {
     /// The contents of a package, by id.
     pub(super) async fn held_contents(&self, package_id: &str) -> Result<Vec<Held>> {
         let select = Query::select()
-            .columns(["content_id", "content_hash", "content_unique_id", "sub_folder", "state", "refresh"])
+            .columns([
+                "content_id",
+                "content_hash",
+                "content_unique_id",
+                "sub_folder",
+                "state",
+                "refresh",
+                "actor",
+            ])
             .from("package_content")
             .and_where(by_id(package_id))
             .order_by("content_id", Order::Asc)
@@ -183,6 +194,19 @@ impl Site {
         Ok(Some(top.collect()))
     }
 
+    /// The subfolders of a package's contents that no version has yet.
+    pub(super) async fn unpublished(&self, package_id: &str) -> Result<Vec<(String, String)>> {
+        let select = Query::select()
+            .columns(["sub_folder", "content_hash"])
+            .from("package_content")
+            .and_where(by_id(package_id))
+            .and_where(Expr::col("published").eq(0i64))
+            .order_by("sub_folder", Order::Asc)
+            .to_owned();
+        let read = |row: &Row| Ok((row.get("sub_folder")?, row.get("content_hash")?));
+        self.db().all(&select).await?.iter().map(read).collect()
+    }
+
     /// The packages with contents that are half changed.
     pub(super) async fn packages_half_changed(&self) -> Result<Vec<String>> {
         let select = Query::select()
@@ -203,6 +227,7 @@ fn read_held(row: &Row) -> Result<Held> {
         sub_folder: row.get("sub_folder")?,
         state: State::from_number(row.get("state")?)?,
         refresh: row.flag("refresh")?,
+        actor: row.get("actor")?,
     })
 }
 
@@ -212,7 +237,7 @@ pub(super) async fn begin_adding(
     package_id: &str,
     content: &Content,
     sub_folder: &str,
-    refresh: bool,
+    (actor, refresh): (&Actor, bool),
 ) -> Result<()> {
     let insert = Query::insert()
         .into_table("package_content")
@@ -227,6 +252,7 @@ pub(super) async fn begin_adding(
             "min_package_version",
             "state",
             "refresh",
+            "actor",
         ])
         .values_panic([
             package_id.into(),
@@ -239,24 +265,40 @@ pub(super) async fn begin_adding(
             0i64.into(),
             State::Adding.number().into(),
             i64::from(refresh).into(),
+            actor.name.as_str().into(),
         ])
         .to_owned();
     tx.execute(&insert).await?;
     Ok(())
 }
 
-/// Sets how far a content is.
-pub(super) async fn set_state(
+/// Writes down what is about to be done with a content, for whom, and whether a refresh goes with it.
+pub(super) async fn begin(
     tx: &mut Tx,
     package_id: &str,
     content_id: i64,
     state: State,
-    refresh: bool,
+    (actor, refresh): (&Actor, bool),
 ) -> Result<()> {
     let update = Query::update()
         .table("package_content")
         .value("state", state.number())
         .value("refresh", i64::from(refresh))
+        .value("actor", actor.name.as_str())
+        .and_where(by_id(package_id))
+        .and_where(Expr::col("content_id").eq(content_id))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
+/// A content that was there before is there, and nothing is under way.
+pub(super) async fn set_there(tx: &mut Tx, package_id: &str, content_id: i64) -> Result<()> {
+    let update = Query::update()
+        .table("package_content")
+        .value("state", State::There.number())
+        .value("refresh", 0i64)
+        .value("actor", Option::<String>::None)
         .and_where(by_id(package_id))
         .and_where(Expr::col("content_id").eq(content_id))
         .to_owned();
@@ -277,6 +319,7 @@ pub(super) async fn set_added(
         .table("package_content")
         .value("state", State::There.number())
         .value("refresh", 0i64)
+        .value("actor", Option::<String>::None)
         .value("min_package_version", expected)
         .and_where(by_id(package_id))
         .and_where(Expr::col("content_id").eq(content_id))
@@ -295,18 +338,43 @@ pub(super) async fn delete(tx: &mut Tx, package_id: &str, content_id: i64) -> Re
     forget_content(tx, content_id).await
 }
 
-/// The package's contents changed: queues a refresh, or remembers that one is owed.
+/// The package's contents changed: queues a refresh, or remembers that one is owed. What was found out about a new source
+/// holds no longer.
 pub(super) async fn changed(tx: &mut Tx, package_id: &str, refresh: bool, now: Timestamp) -> Result<()> {
-    if refresh {
-        return refresh::request(tx, package_id, now).await;
-    }
     let update = Query::update()
         .table("package")
         .value("content_changed", 1i64)
+        .value("validated_hash", Option::<String>::None)
         .and_where(by_id(package_id))
         .to_owned();
     tx.execute(&update).await?;
+    if refresh {
+        refresh::request(tx, package_id, now).await?;
+    }
     Ok(())
+}
+
+/// Whether a content is half changed, or no version has it yet.
+pub(crate) async fn any_unsettled(tx: &mut Tx, package_id: &str) -> Result<bool> {
+    let select = Query::select()
+        .column("content_id")
+        .from("package_content")
+        .and_where(by_id(package_id))
+        .cond_where(
+            Cond::any()
+                .add(Expr::col("state").ne(State::There.number()))
+                .add(Expr::col("published").eq(0i64)),
+        )
+        .limit(1)
+        .to_owned();
+    Ok(tx.optional(&select).await?.is_some())
+}
+
+/// The contents of a package that goes.
+pub(crate) async fn contents_of(tx: &mut Tx, package_id: &str) -> Result<Vec<i64>> {
+    let select =
+        Query::select().column("content_id").from("package_content").and_where(by_id(package_id)).to_owned();
+    tx.all(&select).await?.iter().map(|row| row.get("content_id")).collect()
 }
 
 /// Whether the contents changed since a refresh was last asked for.

@@ -1,10 +1,11 @@
 //! Whether files are where they should be: a new source of a whole package, and one content of one.
 
 use std::future::pending;
+use std::path::Path;
 use std::sync::Arc;
 
 use content::tree::{Tree, TreeError};
-use content::{FileEntry, Manifest};
+use content::{ContentPath, FileEntry, Manifest};
 use sea_query::Query;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -15,7 +16,7 @@ use crate::library::{blocking, library_failed, manifest_id};
 use crate::package::source::SourcePath;
 use crate::package::{by_id, require};
 use crate::server::Site;
-use crate::snapshot::claim::manifest_of;
+use crate::snapshot::claim::select_manifest;
 use crate::status::{self, Message};
 
 use super::owner::require_unlocked;
@@ -26,8 +27,9 @@ pub(crate) const COMPARISONS_MAX: usize = 4;
 const DIFFERENCES_MAX: usize = 5;
 
 impl Site {
-    /// Looks whether a folder holds every file of the package's stored version with the same SHA-256. More files are no
-    /// fault. If it does, a later change of `StoredPkgPath` to this path moves the package's source there.
+    /// Looks whether a folder holds every file of the package's stored version with the same SHA-256, and every content
+    /// that was added since. More files are no fault. If it does, a later change of `StoredPkgPath` to this path moves the
+    /// package's source there, unless the contents or the stored version changed in between.
     ///
     /// Errors: [`SiteError::SourceDiffers`] with the first differences, [`SiteError::SourceUnusable`],
     /// [`SiteError::Conflict`] if no version is stored yet, [`SiteError::PackageLocked`], [`SiteError::Busy`].
@@ -44,9 +46,10 @@ impl Site {
         let unusable = |reason: String| SiteError::SourceUnusable { path: path.to_owned(), reason };
         let place = self.place(path).await.map_err(|error| unusable(error.to_string()))?;
         let manifest = self.stored_manifest(package_id, package.stored_version).await?;
+        let unpublished = self.unpublished(package_id).await?;
         let compared = self.visit_held(None, &place, None, {
             let folder = place.folder.clone();
-            move |watch| differences(&Tree::open(&folder)?, &manifest, watch)
+            move |watch| differences(&folder, &manifest, &unpublished, watch)
         });
         let found = compared.await?.map_err(|error| unusable(error.to_string()))?;
         if let Some(differences) = found {
@@ -54,10 +57,15 @@ impl Site {
             return Err(SiteError::SourceDiffers { package_id, path, differences });
         }
         let mut tx = self.db().write().await?;
-        let package = require(&mut tx, package_id).await?;
+        let now_stored = require(&mut tx, package_id).await?;
+        if now_stored.content_hash != package.content_hash {
+            let reason = format!("package {package_id} got a new version meanwhile; repeat the call");
+            return Err(SiteError::Conflict { reason });
+        }
         let update = Query::update()
             .table("package")
             .value("validated_source", path)
+            .value("validated_hash", package.content_hash)
             .and_where(by_id(package_id))
             .to_owned();
         tx.execute(&update).await?;
@@ -97,9 +105,8 @@ impl Site {
 
     /// The manifest of a stored version.
     pub(crate) async fn stored_manifest(&self, package_id: &str, version: u32) -> Result<Arc<Manifest>> {
-        let mut tx = self.db().write().await?;
-        let id = manifest_of(&mut tx, package_id, version).await?;
-        drop(tx);
+        let row = self.db().optional(&select_manifest(package_id, version)).await?;
+        let id: Option<String> = row.map(|row| row.get("manifest_id")).transpose()?;
         let none = || SiteError::Conflict {
             reason: format!("package {package_id} has no stored version yet; refresh it first"),
         };
@@ -109,16 +116,33 @@ impl Site {
     }
 }
 
-/// The first files that are not there as the version has them; `None` if all are.
-fn differences(tree: &Tree, manifest: &Manifest, watch: &Watch) -> Result<Option<String>, TreeError> {
+/// The first files and contents that are not there as the version, or else their rows, have them; `None` if all are.
+fn differences(
+    folder: &Path,
+    manifest: &Manifest,
+    unpublished: &[(String, String)],
+    watch: &Watch,
+) -> Result<Option<String>, TreeError> {
+    let tree = Tree::open(folder)?;
+    let files = manifest.files().map(|file| (file.path.to_string(), difference(&tree, file, watch)));
+    let contents = unpublished.iter().map(|(name, hash)| {
+        let compared =
+            ContentPath::new(name).ok().map_or(Ok(None), |path| files::compare(folder, &path, hash, watch));
+        let what = compared.map(|same| match same {
+            Some(true) => None,
+            Some(false) => Some("has other files"),
+            None => Some("is missing"),
+        });
+        (name.clone(), what)
+    });
     let mut found = Vec::new();
-    for file in manifest.files() {
-        let Some(what) = difference(tree, file, watch)? else { continue };
+    for (path, what) in files.chain(contents) {
+        let Some(what) = what? else { continue };
         if found.len() == DIFFERENCES_MAX {
             found.push("and more".to_owned());
             break;
         }
-        found.push(format!("`{}` {what}", file.path));
+        found.push(format!("`{path}` {what}"));
     }
     Ok((!found.is_empty()).then(|| found.join(", ")))
 }

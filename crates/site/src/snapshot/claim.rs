@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sea_query::{Cond, Expr, ExprTrait, Order, Query};
+use sea_query::{Cond, Expr, ExprTrait, Order, Query, SelectStatement};
 
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
@@ -45,7 +45,7 @@ impl Site {
         let due = Query::select()
             .column("package_id")
             .from("package")
-            .cond_where(is_due(now))
+            .cond_where(is_due(now, &self.identity().site_code))
             .order_by("priority", Order::Asc)
             .order_by("refresh_since", Order::Asc)
             .order_by("package_id", Order::Asc)
@@ -145,12 +145,14 @@ fn answered_by_claim() -> Expr {
     Expr::case(fresh, Expr::col("refresh_done").add(1i64)).finally(Expr::col("refresh_requested")).into()
 }
 
-fn is_due(now: Timestamp) -> Cond {
+fn is_due(now: Timestamp, own_site: &str) -> Cond {
     let now = now.as_microsecond();
     Cond::all()
         .add(Expr::col("refresh_requested").gt(Expr::col("refresh_done")))
         .add(Expr::col("pkg_source_flag").eq(i64::from(SOURCE_DIRECT)))
         .add(Expr::col("action_in_progress").ne(i64::from(ActionInProgress::Delete.number())))
+        // What was given to another site meanwhile waits until it is given back.
+        .add(Expr::col("source_site").eq(own_site))
         .add(Cond::any().add(Expr::col("lease_owner").is_null()).add(Expr::col("lease_until").lt(now)))
         .add(
             Cond::any()
@@ -164,13 +166,18 @@ pub(crate) fn lease_end(now: Timestamp) -> Result<i64> {
     Ok(end.as_microsecond())
 }
 
-pub(crate) async fn manifest_of(tx: &mut Tx, package_id: &str, version: u32) -> Result<Option<String>> {
-    let select = Query::select()
+async fn manifest_of(tx: &mut Tx, package_id: &str, version: u32) -> Result<Option<String>> {
+    let row = tx.optional(&select_manifest(package_id, version)).await?;
+    row.map(|row| row.get("manifest_id")).transpose()
+}
+
+/// The manifest of a version whose content is kept.
+pub(crate) fn select_manifest(package_id: &str, version: u32) -> SelectStatement {
+    Query::select()
         .column("manifest_id")
         .from("package_version")
         .and_where(by_id(package_id))
         .and_where(Expr::col("version").eq(i64::from(version)))
         .and_where(Expr::col("retained").eq(1i64))
-        .to_owned();
-    tx.optional(&select).await?.map(|row| row.get("manifest_id")).transpose()
+        .to_owned()
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::claim::{Claim, HEARTBEAT};
 use super::failure::Failure;
 use super::publish::{Outcome, Taken};
-use crate::error::Result;
+use crate::error::{Result, SiteError};
 use crate::library::{error_chain, library_failed, manifest_id};
 use crate::package::source::{SourcePath, SourcePathError};
 use crate::server::Site;
@@ -115,6 +115,13 @@ impl Site {
             Ok(folder) => folder,
             Err(error) => return Ok(watch.failed(&error)),
         };
+        let settled = tokio::select! {
+            settled = Box::pin(self.settle_before_snapshot(&claim.package_id)) => settled,
+            () = watch.give_up.cancelled() => return Ok(watch.failed(&SourcePathError::NoAnswer)),
+        };
+        if let Err(error) = settled {
+            return Ok(Reading::Failed(unsettled(&error)));
+        }
         let previous = claim.previous_manifest.as_deref().map(manifest_id).transpose()?;
         let library = self.library().await?;
         let reader = Arc::clone(watch);
@@ -134,6 +141,10 @@ impl Site {
     }
 
     async fn publish_or_release(&self, claim: &Claim, taken: &Taken) -> Result<()> {
+        if let Err(error) = self.refuse_replacing(&claim.package_id).await {
+            self.release(std::slice::from_ref(&taken.manifest)).await;
+            return self.record_failure(claim, &unsettled(&error)).await;
+        }
         let folders = self.content_folders(&claim.package_id, &taken.manifest).await?;
         let published = self.publish(claim, taken, folders.as_ref()).await;
         match &published {
@@ -210,6 +221,18 @@ fn take(library: &Library, request: &SnapshotRequest<'_>, watch: &Watch) -> Resu
 
 fn unusable(error: &SourcePathError) -> Failure {
     Failure { code: "source_unusable".to_owned(), message: error.to_string(), source: true }
+}
+
+/// The package's drivers are half changed, so that its source is not what it should be.
+fn unsettled(error: &SiteError) -> Failure {
+    let (code, source) = match error {
+        SiteError::ContentLost { .. }
+        | SiteError::SourceUnusable { .. }
+        | SiteError::SourceReadOnly { .. }
+        | SiteError::SourceFull { .. } => (error.code(), true),
+        _ => ("source_busy", false),
+    };
+    Failure { code: code.to_owned(), message: error.to_string(), source }
 }
 
 fn failure(error: &SnapshotError) -> Failure {

@@ -261,7 +261,8 @@ on_both! {
         stage.site.start_import(&admin(), ImportRequest { categories: vec![net], ..import }).await.unwrap();
         stage.site.run_due_imports().await.unwrap();
         let held = "VALUES ('PS100001', 16777217, 'hash', 'unique', 'folder', 1, 1, 1, 0, 0)";
-        stage.raw_sql(format!("INSERT INTO package_content {held}")).await;
+        stage.raw_sql(format!("INSERT INTO package_content (package_id, content_id, content_hash, content_unique_id, sub_folder, \
+            content_version, published, min_package_version, state, refresh) {held}")).await;
         for view in views::ALL {
             let sql = if stage.is_postgres() {
                 format!("SELECT column_name::text FROM information_schema.columns WHERE table_name = '{}'", view.name)

@@ -5,6 +5,7 @@ use std::sync::mpsc;
 
 use super::*;
 use crate::package::source::SourcePath;
+use crate::package_content::hold::Turn;
 use crate::stage::{code, with_source};
 use crate::{Actor, PackageChange, Role, SiteError};
 
@@ -222,6 +223,75 @@ on_both! {
         assert_eq!(tree(&stage.source("dead", &[])), copied(&one, "one"));
     }
 
+    async fn a_folder_that_was_there_is_not_added_by_a_call_that_failed(stage: &Stage) {
+        let (one, two, three) = (driver(stage, "one").await, driver(stage, "two").await, driver(stage, "three").await);
+        let package = empty_package(stage, "pkg").await;
+        let id = package.package_id.as_str();
+        let root = stage.source("pkg", &[]);
+        // By hand, the same files; and in the other's place somebody else's.
+        let by_hand = copied(&one, "one")[0].clone();
+        write_driver(stage, &format!("pkg/{by_hand}"), "one", r"PCI\VEN_8086&DEV_one");
+        write(&root.join(&copied(&three, "three")[0]).join("mine.txt"), "mine");
+        let ids = [one.content_id, two.content_id, three.content_id];
+        assert_eq!(code(stage.site.add_driver_content(&admin(), id, &ids, &[], true).await), "source_unusable");
+        assert_eq!(stage.site.held_contents(id).await.unwrap(), []);
+        stage.site.recover_contents(vec![id.to_owned()]).await.unwrap();
+        assert_eq!(contents(stage, &package).await, []);
+        assert!(root.join(&by_hand).join("one.sys").exists(), "it is not ours to delete");
+        assert!(!root.join(&copied(&two, "two")[0]).exists());
+        add(stage, &package, &[&one, &two], false).await;
+        assert_eq!(contents(stage, &package).await.len(), 2);
+    }
+
+    async fn whoever_was_given_up_on_renames_nothing(stage: &Stage) {
+        let one = driver(stage, "one").await;
+        let package = empty_package(stage, "pkg").await;
+        let (id, root) = (package.package_id.as_str(), stage.source("pkg", &[]));
+        let source = SourcePath::parse(r"\\srv\src\pkg", &stage.options.shares).unwrap();
+        // Looked at and cleaned, found again, copied into; then it hangs before the names are taken.
+        let (hung, gate) = mpsc::channel::<()>();
+        {
+            let mut gates = stage.site.sources().gates.lock().unwrap();
+            gates.extend((0..4).map(|_| (source.clone(), mpsc::channel().1)));
+            gates.push((source.clone(), gate));
+        }
+        let adding = async {
+            stage.site.add_driver_content(&admin(), id, &[one.content_id], &[], true).await.unwrap_err()
+        };
+        let advancing = async {
+            while !stage.site.sources().gates.lock().unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            while !stage.site.sources().any_left() {
+                stage.clock.advance(crate::package_content::hold::HEARTBEAT);
+                tokio::task::yield_now().await;
+            }
+        };
+        let (error, ()) = tokio::join!(adding, advancing);
+        assert_eq!(error.code(), "source_unusable");
+        let staged = crate::package_content::files::new_name(&copied(&one, "one")[0]);
+        assert!(root.join(&staged).exists(), "it hung where it should");
+        drop(hung);
+        while stage.site.sources().any_running() {
+            std::thread::yield_now();
+        }
+        assert!(root.join(&staged).exists() && !root.join(&copied(&one, "one")[0]).exists(), "{:?}", tree(&root));
+        add(stage, &package, &[&one], false).await;
+        assert_eq!(tree(&root), copied(&one, "one"));
+    }
+
+    async fn a_start_ends_the_claims_of_others_only(stage: &Stage) {
+        let (a, b) = (empty_package(stage, "a").await, empty_package(stage, "b").await);
+        let dead = stage.reopen().await;
+        let left = dead.hold_contents(&a.package_id, Turn::Wait).await.unwrap();
+        let own = stage.site.hold_contents(&b.package_id, Turn::Wait).await.unwrap();
+        let ended = stage.site.end_holds_of(stage.site.server_id()).await.unwrap();
+        assert_eq!(ended, std::slice::from_ref(&a.package_id));
+        assert!(!dead.extend_hold(&left).await.unwrap());
+        assert!(stage.site.extend_hold(&own).await.unwrap(), "accepted before the start was through");
+        dead.close().await;
+    }
+
     async fn one_operation_at_a_time(stage: &Stage) {
         let (one, two) = (driver(stage, "one").await, driver(stage, "two").await);
         let package = empty_package(stage, "pkg").await;
@@ -235,7 +305,7 @@ on_both! {
         second.unwrap();
         assert_eq!(contents(stage, &package).await.len(), 2);
         // Another server is at work: it is waited for by repeating the call, not by taking its place.
-        let hold = stage.site.hold_contents(id).await.unwrap();
+        let hold = stage.site.hold_contents(id, Turn::Wait).await.unwrap();
         let other = stage.reopen().await;
         let busy = other.remove_driver_content(&admin, id, std::slice::from_ref(&one.content_id), true).await;
         assert_eq!(code(busy), "busy");
