@@ -105,14 +105,12 @@ impl<'a> Rounds<'a> {
 fn rank(known: &[Known], devices: Vec<DeviceIds>, os: &Os) -> Result<Vec<Ranked>> {
     let candidates: Vec<Candidate<'_>> = known.iter().map(Known::candidate).collect();
     let ranking = Ranking::new(&candidates, os);
-    let mut left = MEETINGS_MAX;
+    if devices.iter().map(|ids| ranking.meetings(ids)).sum::<usize>() > MEETINGS_MAX {
+        let reason = "the catalog has too many models with these ids; ask for fewer devices";
+        return Err(SiteError::invalid("Devices", reason.to_owned()));
+    }
     let mut ranked = Vec::with_capacity(devices.len());
     for ids in devices {
-        let too_many = || {
-            let reason = "the catalog has too many models with these ids; ask for fewer devices";
-            SiteError::invalid("Devices", reason.to_owned())
-        };
-        left = left.checked_sub(ranking.meetings(&ids)).ok_or_else(too_many)?;
         let best = ranking.best(&ids);
         let adds = best.all().flat_map(|choice| candidates[choice.candidate].component_ids.to_vec());
         let adds = adds.collect();

@@ -262,6 +262,17 @@ on_both! {
         assert_eq!(report.packages[&package.package_id].urls.len(), 100);
     }
 
+    async fn a_catalog_full_of_one_id_stops_no_processor(stage: &Stage) {
+        let id = r"PCI\VEN_8086&DEV_0001";
+        let line = format!("%Device%=Install,{id}\n");
+        let text = inf("many", id, "01/02/2025,1.0").replace(&line, &line.repeat(5_000));
+        let many = catalog(stage, "many", &text, true).await;
+        let request = |count| MatchRequest { os: windows_11(), devices: vec![ids(&[id], &[]); count] };
+        let refused = stage.site.match_drivers(&admin(), request(1_001)).await.unwrap_err();
+        assert!(refused.to_string().contains("ask for fewer devices"), "{refused}");
+        assert_eq!(stage.site.match_drivers(&admin(), request(10)).await.unwrap().ci_ids(), [many]);
+    }
+
     async fn limits_have_names(stage: &Stage) {
         let long = "x".repeat(513);
         let many: Vec<String> = (0..30_000).map(|number| number.to_string()).collect();
