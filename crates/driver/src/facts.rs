@@ -113,7 +113,8 @@ pub enum SignatureState {
     SignerNotTrusted,
     /// The catalog is intact, but the INF's hash is not in it.
     InfNotCovered,
-    /// The catalog is intact, but a payload file that is there has a hash that is not in it.
+    /// The catalog is intact, but a payload file that is there has a hash that is not in it, or is packed into a file that
+    /// is not in it.
     PayloadNotCovered,
     /// The catalog's signature does not fit its bytes.
     Broken,

@@ -19,6 +19,7 @@
 //! | `inf_line_ends_changed` | warning | the same, and with the line ends that it was signed with, it would |
 //! | `payload_missing` | warning | a file that the INF names is not there |
 //! | `payload_not_covered` | warning | a file is not the one that was signed |
+//! | `payload_unverified` | warning | files are compressed or in a cabinet that the catalog does not list: they are not compared |
 //! | `payload_lfs_pointer` | warning | a Git LFS pointer stands in a file's place |
 //! | `cabinet_unreadable` | warning | a cabinet that may hold files cannot be read |
 //! | `copied_inf_invalid` | warning | an INF that another one copies is beyond a limit or no Windows INF; it is followed no further |

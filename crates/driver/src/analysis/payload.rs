@@ -7,8 +7,8 @@ use super::locate::{Cabinets, Place, locate};
 use super::models::install_sections;
 use super::{AnalysisError, Folder, OpenInf, folder::has_extension, is_error};
 use crate::catalog::Trust;
-use crate::inf::Architecture;
-use crate::install::{Plan, Service, SourceFile, plan};
+use crate::inf::{Architecture, Inf};
+use crate::install::{Plan, Service, SourceFile, layout_files, plan};
 use crate::{Diagnostic, PayloadFile, Severity};
 
 /// INF files that are followed because others copy them.
@@ -90,12 +90,12 @@ impl Collector<'_> {
         for (path, present) in inf.catalogs.paths() {
             self.hold(path.to_owned(), only, present, None, depth);
         }
-        let mut copied = Vec::new();
+        let (layouts, mut copied) = (self.layouts(inf)?, Vec::new());
         for (architecture, sections) in sections {
             if only.is_some_and(|only| only != architecture) {
                 continue;
             }
-            let plan = plan(&inf.inf, architecture, sections.iter().map(String::as_str));
+            let plan = plan(&inf.inf, &layouts, architecture, sections.iter().map(String::as_str));
             for file in &plan.files {
                 self.file(inf, file, architecture, depth)?;
             }
@@ -109,6 +109,15 @@ impl Collector<'_> {
             self.copied(inf, &path, architecture, depth)?;
         }
         Ok(())
+    }
+
+    /// The INF files in its folder that say where its files lie.
+    fn layouts(&self, inf: &OpenInf) -> Result<Vec<Inf>, AnalysisError> {
+        let paths = layout_files(&inf.inf).into_iter().map(|path| format!("{}{path}", inf.beside));
+        let there = paths.filter_map(|path| self.folder.lookup(&path).map(str::to_owned));
+        let read = there.map(|path| Ok(Inf::parse(&self.folder.read(&path)?)));
+        let usable = |inf: &Inf| !inf.diagnostics().iter().any(is_error);
+        read.filter(|inf| inf.as_ref().map_or(true, usable)).collect()
     }
 
     /// What the INF itself, not one that it copies, installs besides files.
@@ -138,11 +147,11 @@ impl Collector<'_> {
         match locate(self.folder, &inf.beside, file, &mut self.cabinets)? {
             Place::Plain(path) => self.plain(inf, path, architecture, depth)?,
             Place::Compressed(path) => {
-                let covered = self.listed(inf, &path, architecture)?.filter(|listed| *listed);
+                let covered = self.packed(inf, &path, architecture, depth)?;
                 self.hold(path, Some(architecture), true, covered, depth);
             }
             Place::InCabinet(path) => {
-                let covered = self.listed(inf, &path, architecture)?.filter(|listed| *listed);
+                let covered = self.packed(inf, &path, architecture, depth)?;
                 self.hold(path, Some(architecture), true, covered, depth);
                 self.hold(written, Some(architecture), true, covered, depth);
             }
@@ -156,6 +165,27 @@ impl Collector<'_> {
             self.find("cabinet_unreadable", "the cabinet cannot be read".to_owned(), &path);
         }
         Ok(())
+    }
+
+    /// Whether what files are packed into is listed itself. If not, nobody knows whether they are those that were signed,
+    /// and what nobody knows proves nothing.
+    fn packed(
+        &mut self,
+        inf: &OpenInf,
+        path: &str,
+        architecture: Architecture,
+        depth: usize,
+    ) -> Result<Option<bool>, AnalysisError> {
+        let listed = self.listed(inf, path, architecture)?;
+        if listed == Some(false) {
+            if depth == 0 {
+                self.differs.insert(architecture);
+            }
+            let text = "the driver's catalog does not list this file, and what is packed into it is not compared; \
+                        unpack it (expand.exe), so that its files can be";
+            self.find("payload_unverified", text.to_owned(), path);
+        }
+        Ok(listed.filter(|listed| *listed))
     }
 
     /// A file that lies there as it is.

@@ -13,7 +13,7 @@
 //! | `feature_score_invalid` | warning | not a hexadecimal byte; counts as FF |
 //! | `source_entry_missing` | note | a copied file without a SourceDisksFiles line is looked for beside the INF |
 //! | `source_disk_missing` | warning | a SourceDisksFiles line with a disk that SourceDisksNames does not know |
-//! | `layout_elsewhere` | note | `LayoutFile`: files that only the INF files of Windows can locate are left out |
+//! | `layout_elsewhere` | note | `LayoutFile`: files that only the INF files of Windows can locate count only where they lie beside the INF |
 //! | `name_refused` | warning | a file name that leaves the folder, or that no file can have |
 
 mod device;
@@ -76,14 +76,32 @@ impl Service {
 }
 
 /// What the install sections of these names, as models lines give them, install on an architecture, together with what
-/// the INF installs besides its devices (its class, its interfaces, `DefaultInstall`).
+/// the INF installs besides its devices (its class, its interfaces, `DefaultInstall`). `layouts` are those of its
+/// [`layout_files`] that lie beside it.
 #[must_use]
-pub fn plan<'n>(inf: &Inf, architecture: Architecture, sections: impl IntoIterator<Item = &'n str>) -> Plan {
-    let mut walk = section::Walk::new(inf, architecture);
+pub fn plan<'n>(
+    inf: &Inf,
+    layouts: &[Inf],
+    architecture: Architecture,
+    sections: impl IntoIterator<Item = &'n str>,
+) -> Plan {
+    let mut walk = section::Walk::new(inf, layouts, architecture);
     for name in sections {
         walk.install(name);
     }
     walk.finish()
+}
+
+/// INF files that a `LayoutFile` names; real ones name one or two.
+const LAYOUT_FILES_MAX: usize = 4;
+
+/// The INF files that say where files lie which this one has no line for (`LayoutFile`), relative to its folder. Most of
+/// them are those of Windows.
+#[must_use]
+pub fn layout_files(inf: &Inf) -> Vec<String> {
+    let entry = inf.section("version").and_then(|version| version.entry("layoutfile"));
+    let names = entry.into_iter().flat_map(|entry| entry.values().take(LAYOUT_FILES_MAX));
+    names.filter_map(|name| clean(&[&name])).collect()
 }
 
 /// A number as INF files write them: decimal, or hexadecimal after `0x`.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use super::source::{NoPlace, Sources};
+use super::source::{LAYOUT_ELSEWHERE, Sources};
 use super::{Plan, Service, choose, number, path};
 use crate::inf::{Architecture, Entry, Inf, Section};
 use crate::{Diagnostic, Severity};
@@ -49,11 +49,11 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(inf: &'a Inf, architecture: Architecture) -> Self {
+    pub(super) fn new(inf: &'a Inf, layouts: &[Inf], architecture: Architecture) -> Self {
         let mut walk = Self {
             inf,
             architecture,
-            sources: Sources::read(inf, architecture),
+            sources: Sources::read(inf, layouts, architecture),
             plan: Plan::default(),
             walked: HashSet::new(),
             active: Vec::new(),
@@ -234,29 +234,26 @@ impl<'a> Walk<'a> {
             return;
         }
         let mut findings = Vec::new();
-        match self.sources.locate(name, optional, line, &mut findings) {
-            Ok(file) => match self.files.get(&file.path.to_lowercase()) {
-                Some(&known) => self.plan.files[known].optional &= optional,
-                None => {
-                    let name = file.path.rsplit('/').next().unwrap_or_default().to_lowercase();
-                    self.seen.insert(("file", name));
-                    if self.plan.diagnostics.len() < FINDINGS_MAX {
-                        self.plan.diagnostics.append(&mut findings);
-                    }
-                    self.files.insert(file.path.to_lowercase(), self.plan.files.len());
-                    self.plan.files.push(file);
-                }
-            },
-            Err(NoPlace::Refused) if optional => {}
-            Err(NoPlace::Refused) => self.refuse(name, line),
-            Err(NoPlace::Elsewhere) if self.has_told_layout => {}
-            Err(NoPlace::Elsewhere) => {
-                self.has_told_layout = true;
-                let text =
-                    format!("where {name} lies is said by an INF file of Windows; such files are left out");
-                self.find(Severity::Note, "layout_elsewhere", line, text);
+        let Some(file) = self.sources.locate(name, optional, line, &mut findings) else {
+            if !optional {
+                self.refuse(name, line);
             }
+            return;
+        };
+        if let Some(&known) = self.files.get(&file.path.to_lowercase()) {
+            self.plan.files[known].optional &= file.optional;
+            return;
         }
+        findings.retain(|finding| {
+            finding.code != LAYOUT_ELSEWHERE || !std::mem::replace(&mut self.has_told_layout, true)
+        });
+        if self.plan.diagnostics.len() < FINDINGS_MAX {
+            self.plan.diagnostics.append(&mut findings);
+        }
+        let name = file.path.rsplit('/').next().unwrap_or_default().to_lowercase();
+        self.seen.insert(("file", name));
+        self.files.insert(file.path.to_lowercase(), self.plan.files.len());
+        self.plan.files.push(file);
     }
 
     fn refuse(&mut self, name: &str, line: u32) {

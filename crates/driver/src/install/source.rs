@@ -10,6 +10,9 @@ use crate::{Diagnostic, Severity};
 /// Flag of SourceDisksNames: the second field is a cabinet, not a tag file.
 const FLAG_CABINET: u32 = 0x10;
 
+/// The code of what is told once.
+pub(super) const LAYOUT_ELSEWHERE: &str = "layout_elsewhere";
+
 /// The tables of one architecture. What stands under the architecture's own section counts before what is for all.
 #[derive(Debug)]
 pub(super) struct Sources {
@@ -31,20 +34,13 @@ struct Disk {
     cabinet: Option<String>,
 }
 
-/// Why a file has no place.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum NoPlace {
-    /// It leaves the folder.
-    Refused,
-    /// Another INF says where it lies.
-    Elsewhere,
-}
-
 impl Sources {
-    pub(super) fn read(inf: &Inf, architecture: Architecture) -> Self {
+    /// The tables of an INF, and behind them those of the INF files of its `LayoutFile` that lie in its folder.
+    pub(super) fn read(inf: &Inf, layouts: &[Inf], architecture: Architecture) -> Self {
         let sections = |base: &str| {
-            let own = inf.section(&format!("{base}.{}", architecture.name()));
-            own.into_iter().chain(inf.section(base))
+            let (own, any) = (format!("{base}.{}", architecture.name()), base.to_owned());
+            let infs = std::iter::once(inf).chain(layouts);
+            infs.flat_map(move |inf| inf.section(&own).into_iter().chain(inf.section(&any)))
         };
         let mut files = HashMap::new();
         for entry in sections("sourcedisksfiles").flat_map(Section::entries) {
@@ -67,21 +63,24 @@ impl Sources {
         Self { files, disks, has_layout_file }
     }
 
-    /// Where the file of a name lies; the name may hold a path of its own.
+    /// Where the file of a name lies; the name may hold a path of its own. `None` if it would leave the folder.
     pub(super) fn locate(
         &self,
         name: &str,
         optional: bool,
         line: u32,
         findings: &mut Vec<Diagnostic>,
-    ) -> Result<SourceFile, NoPlace> {
-        let found = |path: Option<String>, cabinet| match path {
-            Some(path) => Ok(SourceFile { path, cabinet, optional, line }),
-            None => Err(NoPlace::Refused),
-        };
+    ) -> Option<SourceFile> {
+        let found =
+            |path: Option<String>, cabinet| path.map(|path| SourceFile { path, cabinet, optional, line });
         let Some(listed) = self.files.get(&name.to_lowercase()) else {
             if self.has_layout_file {
-                return Err(NoPlace::Elsewhere);
+                // Windows has it, unless it lies beside the INF all the same.
+                let text = format!(
+                    "where {name} lies is said by an INF file of Windows; such files count only beside the INF"
+                );
+                findings.push(Diagnostic::new(Severity::Note, LAYOUT_ELSEWHERE, text).at(line.max(1), 1));
+                return clean(&[name]).map(|path| SourceFile { path, cabinet: None, optional: true, line });
             }
             if !optional {
                 let text = format!("{name} has no line in SourceDisksFiles; it is looked for beside the INF");

@@ -101,6 +101,32 @@ fn each_verdict_has_its_finding() {
     check(|rig| resign(rig, &two), SignatureState::Trusted, &["catalog_missing"]);
 }
 
+/// What is packed is not compared: it proves nothing, unless the catalog lists the package itself.
+#[test]
+fn packed_files_are_not_taken_for_signed() {
+    let check = |packed: &str, content: &[u8], text: &str| {
+        let rig = Rig::signed(text);
+        std::fs::remove_file(rig.path().join("net.sys")).unwrap();
+        rig.write(packed, content);
+        let driver = rig.analyze("net.inf").unwrap();
+        assert_eq!(driver.signature.state, SignatureState::PayloadNotCovered, "{packed}");
+        assert_eq!(codes(&driver.diagnostics), ["payload_unverified"], "{packed}");
+        rig.sign("net.cat", &["net.inf", packed]);
+        let driver = rig.analyze("net.inf").unwrap();
+        assert_eq!(driver.signature.state, SignatureState::Trusted, "{packed}");
+        assert_eq!(codes(&driver.diagnostics), [""; 0], "{packed}");
+    };
+    check("net.sy_", b"whatever", &inf(""));
+    let mut builder = cab::CabinetBuilder::new();
+    builder.add_folder(cab::CompressionType::None).add_file("net.sys");
+    let mut writer = builder.build(std::io::Cursor::new(Vec::new())).unwrap();
+    while let Some(mut file) = writer.next_file().unwrap() {
+        std::io::Write::write_all(&mut file, b"whatever").unwrap();
+    }
+    let cabinet = writer.finish().unwrap().into_inner();
+    check("data.cab", &cabinet, &inf("").replace("1=disk", "1=disk,data.cab"));
+}
+
 /// Each architecture is judged by its own catalog; the worst verdict is the driver's.
 #[test]
 fn each_architecture_has_its_own_catalog() {

@@ -287,13 +287,26 @@ fn files_of_windows_are_left_out() {
     let rest = "[Version]\nLayoutFile=layout.inf\n[I]\nCopyFiles=@usbser.sys,@own.sys\n[SourceDisksNames]\n1=d\n\
                 [SourceDisksFiles]\nown.sys=1\n";
     check(rest, &["own.sys"], &["own.sys:amd64"], &["layout_elsewhere"]);
+    // What lies beside the INF belongs to it all the same.
+    let both = ["own.sys:amd64", "usbser.sys:amd64"];
+    check(rest, &["own.sys", "usbser.sys"], &both, &["layout_elsewhere"]);
+    // A layout that lies there is read.
+    let rig =
+        Rig::new(&[("d.inf", text("NTamd64", rest).as_bytes()), ("sub/usbser.sys", b"1"), ("own.sys", b"2")]);
+    rig.write(
+        "LAYOUT.INF",
+        b"[SourceDisksNames]\n1=d\n2=d,,,sub\n[SourceDisksFiles]\nusbser.sys=2\nown.sys=2\n",
+    );
+    let driver = rig.analyze("d.inf").unwrap();
+    assert_eq!(payload(&driver), ["d.inf", "own.sys:amd64", "sub/usbser.sys:amd64"]);
+    assert_eq!(codes(&driver.diagnostics), ["no_catalog"]);
 }
 
 #[test]
 fn services_are_read() {
     let text = "[I.Services]\nAddService=one,%Flags%,One\nAddService=,2\nAddService=gone,0x2,Gone\n\
                 [One]\nStartType=0x3\nLoadOrderGroup=SCSI Miniport\n[Strings]\nFlags=0x00000002\n";
-    let plan = plan(&Inf::parse(format!("[I]\n{text}").as_bytes()), Architecture::Amd64, ["I"]);
+    let plan = plan(&Inf::parse(format!("[I]\n{text}").as_bytes()), &[], Architecture::Amd64, ["I"]);
     let service =
         |name: &str, start_type| Service { name: name.to_owned(), start_type, is_function_driver: true };
     assert_eq!(plan.services, [service("one", Some(3)), service("", None), service("gone", None)]);
