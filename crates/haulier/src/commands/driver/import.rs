@@ -1,7 +1,8 @@
 //! `haulier driver import`: starts an import at the site, shows how far it is, and reports what became of each
 //! driver.
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -209,41 +210,54 @@ fn report(job: &Value, items: &[Value], format: Format) {
         rows::number(job, "Files"),
         output::bytes(rows::number(job, "BytesRead")),
     ));
-    let telling: Vec<&Value> = items.iter().filter(|item| tells_something(item)).collect();
-    if telling.is_empty() {
+    refused(items);
+    findings(items);
+}
+
+/// The files that were not imported, and why.
+fn refused(items: &[Value]) {
+    let refused: Vec<&Value> = items.iter().filter(|item| rows::number(item, "CI_ID") == 0).collect();
+    if refused.is_empty() {
         return;
     }
-    let mut table = Table::new(&["OUTCOME", "DRIVER", "FILE", "WHY"]);
-    for item in telling.iter().take(REPORT_LINES) {
-        table.row([
-            rows::text(item, "Outcome"),
-            rows::text(item, "CI_ID"),
-            rows::text(item, "Path"),
-            why(item),
-        ]);
+    let mut table = Table::new(&["OUTCOME", "FILE", "WHY"]);
+    for item in refused.iter().take(REPORT_LINES) {
+        table.row(["Outcome", "Path", "Reason"].map(|name| rows::text(item, name)));
     }
+    output::line("");
     table.print();
-    if telling.len() > REPORT_LINES {
-        output::line(format_args!("... and {} more; --json has them all", telling.len() - REPORT_LINES));
+    if refused.len() > REPORT_LINES {
+        output::line(format_args!("... and {} more; --json has them all", refused.len() - REPORT_LINES));
     }
 }
 
-/// Whether somebody should look at an item: it was not imported, or something is wrong with it.
-fn tells_something(item: &Value) -> bool {
-    rows::text(item, "Outcome") != "imported" || !rows::texts(item, "Diagnostics").is_empty()
+/// What was odd about drivers that are in the catalog now: how many have it, and one of them.
+fn findings(items: &[Value]) {
+    let mut found: BTreeMap<&str, (BTreeSet<u64>, &str)> = BTreeMap::new();
+    for item in items {
+        let driver = rows::number(item, "CI_ID");
+        for finding in rows::texts(item, "Diagnostics").into_iter().filter(|_| driver != 0) {
+            let Some(code) = code_of(finding) else { continue };
+            found.entry(code).or_insert_with(|| (BTreeSet::new(), finding)).0.insert(driver);
+        }
+    }
+    if found.is_empty() {
+        return;
+    }
+    let mut found: Vec<_> = found.into_values().collect();
+    found.sort_by_key(|(drivers, _)| Reverse(drivers.len()));
+    let mut table = Table::new(&[">DRIVERS", "FOR EXAMPLE", "FINDING"]);
+    for (drivers, example) in &found {
+        let first = drivers.first().map(u64::to_string).unwrap_or_default();
+        table.row([drivers.len().to_string(), first, (*example).to_owned()]);
+    }
+    output::line("\nFindings; `haulier driver show` has all of a driver:");
+    table.print();
 }
 
-/// The reason, or the first finding.
-fn why(item: &Value) -> String {
-    let reason = rows::text(item, "Reason");
-    if !reason.is_empty() {
-        return reason;
-    }
-    match rows::texts(item, "Diagnostics").as_slice() {
-        [] => String::new(),
-        [only] => (*only).to_owned(),
-        [first, more @ ..] => format!("{first} (and {} more)", more.len()),
-    }
+/// The code at the end of a finding's text; a line that tells of more findings has none.
+fn code_of(finding: &str) -> Option<&str> {
+    finding.strip_suffix(')')?.rsplit_once(" (").map(|(_, code)| code)
 }
 
 #[cfg(test)]
@@ -251,14 +265,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_item_says_why_in_one_line() {
-        for (item, expect) in [
-            (json!({ "Reason": "no such file", "Diagnostics": ["x"] }), "no such file"),
-            (json!({ "Reason": "", "Diagnostics": ["a (b)"] }), "a (b)"),
-            (json!({ "Reason": null, "Diagnostics": ["a", "b", "c"] }), "a (and 2 more)"),
-            (json!({ "Reason": null, "Diagnostics": [] }), ""),
-        ] {
-            assert_eq!(why(&item), expect);
+    fn findings_are_counted_by_their_codes() {
+        for (finding, expect) in
+            [("a.inf:1:2: odd (really) odd (inf_odd)", "inf_odd"), ("no code", "no code"), ("", "")]
+        {
+            assert_eq!(code_of(finding), expect);
         }
     }
 }
