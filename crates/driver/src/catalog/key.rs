@@ -141,6 +141,23 @@ fn verification(scheme: Scheme, hash: Hash, key: &PublicKey) -> Option<&'static 
     })
 }
 
+/// Whether `signature` is over the SHA-1 hash of `message` alone, without the DigestInfo that says so.
+///
+/// VeriSign's time-stamping service signed like that for years, Windows takes it, and most catalogs of that time carry
+/// such a stamp.
+pub(super) fn fits_bare_sha1(
+    key: &PublicKey,
+    algorithm: &Algorithm,
+    message: &[u8],
+    signature: &[u8],
+) -> bool {
+    if algorithm.oid != oid::RSA {
+        return false;
+    }
+    let Ok(key) = RsaPublicKey::from_pkcs1_der(&key.bytes) else { return false };
+    key.verify(Pkcs1v15Sign::new_unprefixed(), &Hash::Sha1.over(message), signature).is_ok()
+}
+
 fn md5_fits(key: &PublicKey, message: &[u8], signature: &[u8]) -> Fit {
     let Ok(key) = RsaPublicKey::from_pkcs1_der(&key.bytes) else { return Fit::Unsupported };
     let scheme = Pkcs1v15Sign { hash_len: Some(16), prefix: MD5_DIGEST_INFO.into() };
@@ -171,6 +188,13 @@ mod tests {
     const BY_SHA1: &str = "b80b6cd279d95fe08c8ceda80c2ab5f464b4d68772296a649e641adc47f24d263738fd0664bd136de3a4fd976829eac7\
          94a70327e74c3a30bb250ae31f9b8a7318395dfc194ac3e103827b15fea29aa33ec8f0fdb3ef114f94d2c24f3b04ddca\
          82a86299fe218c6827679fa347713ad7ce23890be330ae1bc2bb9bceaea12b8f";
+    /// A key of 1024 bits and its signature over the bare SHA-1 hash of the message, made with OpenSSL.
+    const BARE_KEY: &str = "30818902818100ba4dd2baaab3ba05400f590e384d0794f71d9f796905064027631b3f99634aebd41fd0192ff9b7df0c\
+         60d400ab2d82cc32cede6f7bd307be359c1c1ff30ce53598b4e2878cecd6fccbd784174923559dd93f20d7851e362dd8\
+         833921223f30472cdc6abd4b2844e9c2ad9cb799a775c792297e6a6b5d5e3a55a7194d9f75f7290203010001";
+    const BY_BARE_SHA1: &str = "954df363b9edd2ac98b31e2dd200562cd232e16cab99ff018a642524195491fdd9c3884030f4176a8b862d393b12163b\
+         7512c1f8e4fc559b85cf1b46cebafd0d3220e8054c402cf4bbaffcc8f36d489ac9ab4bce55f947d61bbec81abdcac9cc\
+         5d14252d36e84a2c04d4918e59dba3b268ccf8dfc6342d02c56772595e1dcb69";
     /// RSASSA-PSS-params with SHA-256 for the hash and its mask, 32 bytes of salt.
     const PSS_SHA256: &str = "3034a00f300d06096086480165030402010500a11c301a06092a864886f70d010108300d0609608648016503\
          0402010500a203020120";
@@ -181,6 +205,19 @@ mod tests {
 
     fn algorithm(oid: &[u8], parameters: &[u8]) -> Algorithm {
         Algorithm { oid: oid.to_vec(), parameters: parameters.to_vec() }
+    }
+
+    #[test]
+    fn a_bare_hash_is_told_from_one_that_is_named() {
+        let rsa = algorithm(oid::RSA, &[]);
+        let bare = key(oid::RSA, &[], &hex::decode(BARE_KEY).unwrap());
+        let signature = hex::decode(BY_BARE_SHA1).unwrap();
+        assert!(fits_bare_sha1(&bare, &rsa, MESSAGE, &signature));
+        assert!(!fits_bare_sha1(&bare, &rsa, b"another list", &signature));
+        assert!(!fits_bare_sha1(&bare, &algorithm(oid::RSA_SHA1, &[]), MESSAGE, &signature));
+        assert_eq!(fits(&bare, &rsa, Some(Hash::Sha1), MESSAGE, &signature), Fit::Differs);
+        let named = key(oid::RSA, &[], &hex::decode(OLD_KEY).unwrap());
+        assert!(!fits_bare_sha1(&named, &rsa, MESSAGE, &hex::decode(BY_SHA1).unwrap()));
     }
 
     /// The signature fits its message, and neither another message nor another signature.

@@ -7,7 +7,7 @@ use super::chain::{self, End};
 use super::cms::{self, Algorithm, SignedData, Signer};
 use super::der::{self, Reader};
 use super::key::Hash;
-use super::verify;
+use super::verify::{self, Form};
 use super::{Trust, oid, time};
 
 /// What the time stamp of a signature says.
@@ -38,7 +38,7 @@ fn countersignature(content: &[u8], signer: &Signer, data: &SignedData, trust: &
     let counter = Signer::parse(content).ok()?;
     let when = time::timestamp(cms::attribute(&counter.signed_attributes, oid::SIGNING_TIME)?)?;
     let pool: Vec<&Certificate> = data.certificates.iter().collect();
-    judge(&counter, oid::DATA, &signer.signature, &pool, when, trust)
+    judge(&counter, oid::DATA, &signer.signature, &pool, Form::BareToo, when, trust)
 }
 
 /// An RFC 3161 token: signed data around a TSTInfo that names the signature's hash.
@@ -58,7 +58,15 @@ fn token_stamp(token: &[u8], signer: &Signer, data: &SignedData, trust: &Trust) 
     info.expect(der::INTEGER).ok()?; // its serial number
     let when = time::timestamp(info.any().ok()?)?;
     let pool: Vec<&Certificate> = stamped.certificates.iter().chain(&data.certificates).collect();
-    judge(stamped.signers.first()?, oid::TIME_STAMP_INFO, &stamped.content, &pool, when, trust)
+    judge(
+        stamped.signers.first()?,
+        oid::TIME_STAMP_INFO,
+        &stamped.content,
+        &pool,
+        Form::Standard,
+        when,
+        trust,
+    )
 }
 
 fn judge(
@@ -66,10 +74,11 @@ fn judge(
     kind: &[u8],
     content: &[u8],
     pool: &[&Certificate],
+    form: Form,
     when: Timestamp,
     trust: &Trust,
 ) -> Option<Stamp> {
-    let certificate = verify::proven_by(signer, kind, content, pool).ok()?;
+    let certificate = verify::proven_by(signer, kind, content, pool, form).ok()?;
     if !certificate.names_usage(oid::EKU_TIME_STAMPING) {
         return None;
     }

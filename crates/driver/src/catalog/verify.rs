@@ -109,7 +109,7 @@ fn check(signer: &Signer, data: &SignedData, trust: &Trust) -> SignatureCheck {
         check.signer.clone_from(&named.name);
     }
     check.program = program_name(&signer.signed_attributes).unwrap_or_default();
-    let certificate = match proven_by(signer, &data.content_type, &data.content, &pool) {
+    let certificate = match proven_by(signer, &data.content_type, &data.content, &pool, Form::Standard) {
         Ok(certificate) => certificate,
         Err(fault) => {
             report_fault(fault, data, &mut check);
@@ -130,12 +130,22 @@ fn check(signer: &Signer, data: &SignedData, trust: &Trust) -> SignatureCheck {
     check
 }
 
+/// How a signature may name its hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As the standard says.
+    Standard,
+    /// Also as a bare SHA-1 hash ([`key::fits_bare_sha1`]).
+    BareToo,
+}
+
 /// The certificate of `pool` whose key made the signature over `content`, which was signed as this `kind` of content.
 pub(super) fn proven_by<'a>(
     signer: &Signer,
     kind: &[u8],
     content: &[u8],
     pool: &[&'a Certificate],
+    form: Form,
 ) -> Result<&'a Certificate, Fault> {
     let hash = Hash::of(&signer.digest).ok_or(Fault::Unsupported)?;
     let mut messages = vec![content.to_vec()];
@@ -154,6 +164,18 @@ pub(super) fn proven_by<'a>(
         for message in &messages {
             match key::fits(&certificate.key, &signer.algorithm, Some(hash), message, &signer.signature) {
                 Fit::Fits => return Ok(certificate),
+                Fit::Differs
+                    if form == Form::BareToo
+                        && hash == Hash::Sha1
+                        && key::fits_bare_sha1(
+                            &certificate.key,
+                            &signer.algorithm,
+                            message,
+                            &signer.signature,
+                        ) =>
+                {
+                    return Ok(certificate);
+                }
                 Fit::Differs => fault = Fault::SignatureDiffers,
                 Fit::Unsupported => fault = Fault::Unsupported,
             }

@@ -27,6 +27,9 @@ fn windows_roots(test: &str) -> Option<PathBuf> {
     Some(PathBuf::from(String::from_utf8(output.stdout).unwrap().trim()))
 }
 
+/// Their time stamps sign a bare SHA-1 hash. Windows takes that; OpenSSL, on which the oracle stands, does not.
+const BARE_STAMPS: &str = "vboxusb-two-infs";
+
 fn has_osslsigncode(test: &str) -> bool {
     let found = Command::new("osslsigncode").arg("--version").output().is_ok();
     if !found {
@@ -56,7 +59,16 @@ fn compare(path: &Path, catalog: &Catalog, roots: &Path, trust: &Trust) -> Signe
     let check = catalog.verify(trust);
     let expect = oracle(path, roots);
     let own = (check.state != SignerState::NoSigner).then_some(check.is_trusted());
-    assert_eq!(own, expect, "{}: {check:#?}", path.display());
+    if path.to_string_lossy().contains(BARE_STAMPS) {
+        assert_eq!(
+            (own, expect),
+            (Some(true), Some(false)),
+            "{}: the oracle has learned it?",
+            path.display()
+        );
+    } else {
+        assert_eq!(own, expect, "{}: {check:#?}", path.display());
+    }
     check.state
 }
 
