@@ -82,12 +82,9 @@ impl Parser {
 
     fn term(&mut self) -> Result<Expr, FilterError> {
         self.count_term()?;
-        if let (Kind::Word(word), Kind::Open) = (self.peek().clone(), self.peek_second()) {
-            let function = word.to_ascii_lowercase();
-            if let "contains" | "startswith" | "endswith" = function.as_str() {
-                let matched = self.text_match(&function)?;
-                return self.compared_with_truth(matched);
-            }
+        if let Some(function) = self.text_function() {
+            let matched = self.text_match(&function, None)?;
+            return self.compared_with_truth(matched);
         }
         let left = self.operand()?;
         if let (Operand::Property(property), true) = (&left, self.eat(&Kind::Slash)) {
@@ -125,11 +122,28 @@ impl Parser {
         })
     }
 
+    /// The function that comes next, if it is one that matches text.
+    fn text_function(&self) -> Option<String> {
+        match (self.peek(), self.peek_second()) {
+            (Kind::Word(word), Kind::Open) => Some(word.to_ascii_lowercase())
+                .filter(|function| matches!(function.as_str(), "contains" | "startswith" | "endswith")),
+            _ => None,
+        }
+    }
+
     /// `contains(Name,'x')` and its like; comparisons never regard case, so `tolower` around the name is dropped.
-    fn text_match(&mut self, function: &str) -> Result<Expr, FilterError> {
+    /// Inside `any(...)` only its item, given with the list that it stands for, can be matched.
+    fn text_match(&mut self, function: &str, item: Option<(&str, &str)>) -> Result<Expr, FilterError> {
         self.next += 2;
-        let Operand::Property(property) = self.operand()? else {
+        let Operand::Property(named) = self.operand()? else {
             return Err(self.error("the first argument must be a property"));
+        };
+        let property = match item {
+            None => named,
+            Some((item, list)) if named == item => list.to_owned(),
+            Some((item, _)) => {
+                return Err(self.error(format!("inside any(...) only {item} is compared with a value")));
+            }
         };
         self.expect(&Kind::Comma)?;
         let Operand::Value(Value::String(text)) = self.operand()? else {
@@ -143,7 +157,7 @@ impl Parser {
         })
     }
 
-    /// `any(item: item eq 'x')`, also with several comparisons joined by `or`.
+    /// `any(item: item eq 'x')` or `any(item: contains(item,'x'))`, also with several of them joined by `or`.
     fn lambda(&mut self, property: &str) -> Result<Expr, FilterError> {
         if !self.eat_word("any") {
             return Err(self.error("only any(...) is supported on arrays"));
@@ -164,6 +178,9 @@ impl Parser {
     }
 
     fn element(&mut self, property: &str, item: &str) -> Result<Expr, FilterError> {
+        if let Some(function) = self.text_function() {
+            return self.text_match(&function, Some((item, property)));
+        }
         let Operand::Property(left) = self.operand()? else {
             return Err(self.error(format!("{item} is expected here")));
         };

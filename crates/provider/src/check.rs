@@ -93,10 +93,11 @@ fn operand(property: &Property, value: Value) -> Result<Value, Fault> {
     property.kind.fit(value).map_err(|mismatch| invalid_query(format!("{}: {mismatch}", property.name)))
 }
 
+/// An array of texts is matched where one of its elements is.
 fn text(class: &ClassInfo, name: &str) -> Result<String, Fault> {
     let property = searchable(class, name)?;
     match property.kind {
-        CimType::String if !property.array => Ok(property.name.clone()),
+        CimType::String => Ok(property.name.clone()),
         _ => Err(invalid_query(format!("{} is no text", property.name))),
     }
 }

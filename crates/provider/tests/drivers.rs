@@ -100,6 +100,13 @@ async fn lists_are_asked_for_any_of_their_elements() {
         ("LocalizedCategoryInstanceNames = 'net, WIRED' AND DriverClass = 'net'", 1),
         ("NOT LocalizedCategoryInstanceNames = 'net'", 1),
         ("SecuredScopeNames = 'Default' AND CI_ID = '16777217'", 1),
+        ("LocalizedCategoryInstanceNames LIKE 'NET%'", 1),
+        ("LocalizedCategoryInstanceNames LIKE '%wired'", 1),
+        ("LocalizedCategoryInstanceNames LIKE '%t, w%'", 1),
+        ("LocalizedCategoryInstanceNames LIKE 'wired%'", 0),
+        ("LocalizedCategoryInstanceNames NOT LIKE 'net%'", 0),
+        ("SecuredScopeNames LIKE 'def%' AND LocalizedCategoryInstanceNames LIKE '%'", 1),
+        ("SecuredScopeNames LIKE 'x%'", 0),
     ] {
         for class in ["SMS_Driver", "SMS_ConfigurationItemBaseClass"] {
             assert_eq!(
@@ -109,4 +116,8 @@ async fn lists_are_asked_for_any_of_their_elements() {
             );
         }
     }
+    // What a pattern with a gap says of one element cannot be asked of a list.
+    let gap = wql::parse("SELECT * FROM SMS_Driver WHERE LocalizedCategoryInstanceNames LIKE 'n%d'").unwrap();
+    let refused = world.provider.query(&Actor::local(), gap).await.unwrap_err();
+    assert_eq!(refused.hresult(), 0x8004_1017, "{refused}");
 }

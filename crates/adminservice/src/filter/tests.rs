@@ -45,6 +45,11 @@ fn every_form_of_the_grammar_is_read() {
     check("toupper(Name) eq 'X'", eq("Name", "X"));
     check("Names/any(item: item eq 'x')", any("x"));
     check("Names/any(i:i eq 'x' or i eq 'y') eq true", Expr::Or(vec![any("x"), any("y")]));
+    check("Names/any(i: contains(i,'x'))", contains("Names", "x"));
+    check(
+        "Names/any(i: i eq 'x' or contains(tolower(i),'y'))",
+        Expr::Or(vec![any("x"), contains("Names", "y")]),
+    );
     check("a in ('x', 'y')", Expr::In { property: "a".to_owned(), values: vec!["x".into(), "y".into()] });
     check("IsPXE and a eq 1", Expr::And(vec![eq("IsPXE", true), eq("a", 1)]));
     check("IsPXE", eq("IsPXE", true));
@@ -78,6 +83,7 @@ fn what_is_no_filter_is_refused_with_its_place() {
         ("Names/all(i: i eq 'x')", 7),
         ("Names/any(i: j eq 'x')", 22),
         ("Names/any(i: i eq 'x' and i eq 'y')", 23),
+        ("Names/any(i: contains(j,'x'))", 24),
         ("a gt null", 10),
         ("a eq 12x", 6),
         ("a in ()", 7),

@@ -49,6 +49,14 @@ async fn categories_label_drivers() {
         ("CategoryInstance_UniqueIDs/any(c: c eq 'DriverCategories:Laptops-0f1e2d3c')", 1),
         ("not LocalizedCategoryInstanceNames/any(item: item eq 'Laptops')", 0),
         ("SecuredScopeNames/any(s: s eq 'Default')", 1),
+        ("contains(LocalizedCategoryInstanceNames,'APTO')", 1),
+        ("startswith(LocalizedCategoryInstanceNames,'lap')", 1),
+        ("startswith(LocalizedCategoryInstanceNames,'tops')", 0),
+        ("endswith(LocalizedCategoryInstanceNames,'tops')", 1),
+        ("LocalizedCategoryInstanceNames/any(c: contains(c,'apto'))", 1),
+        ("LocalizedCategoryInstanceNames/any(c: startswith(c,'tops') or endswith(tolower(c),'tops'))", 1),
+        ("not LocalizedCategoryInstanceNames/any(c: startswith(c,'Lap'))", 0),
+        ("contains(SecuredScopeNames,'fault')", 1),
     ] {
         assert_eq!(any(condition).await, count, "{condition}");
     }
