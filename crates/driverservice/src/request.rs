@@ -2,7 +2,7 @@
 
 use driver::devices::{self, DEVICE_IDS_MAX, DEVICES_MAX, ID_CHARS_MAX};
 use driver::inf::Architecture;
-use driver::platform::Os;
+use driver::platform::{Os, OsError};
 use driver::rank::DeviceIds;
 use driver::vendor::choice::{MachineModel, TargetOs};
 use serde::Deserialize;
@@ -166,35 +166,20 @@ fn device(body: DeviceBody) -> Result<DeviceIds, ServiceError> {
 }
 
 fn os(version: &str, architecture: &str, product_type: u8, suite_mask: u32) -> Result<Os, ServiceError> {
-    let wrong = || ServiceError::InvalidValue {
-        name: "os",
-        reason: format!("{version:?} is no version with a build, such as 10.0.22631"),
-    };
-    let mut parts = version.split('.');
-    let mut part = || parts.next().and_then(|part| part.parse::<u32>().ok()).ok_or_else(wrong);
-    let (major, minor, build) = (part()?, part()?, part()?);
-    let small = |number: u32| u16::try_from(number).map_err(|_| wrong());
-    Ok(Os {
-        architecture: named_architecture(architecture)?,
-        major: small(major)?,
-        minor: small(minor)?,
-        build,
-        product_type,
-        suite_mask,
-    })
+    Os::parse(version, architecture, product_type, suite_mask).map_err(wrong_os)
 }
 
-/// Architectures by the names of Windows, of INF files and of processors.
 fn named_architecture(name: &str) -> Result<Architecture, ServiceError> {
-    Ok(match name.to_ascii_lowercase().as_str() {
-        "x64" | "amd64" | "x86_64" | "x86-64" | "64-bit" => Architecture::Amd64,
-        "x86" | "i386" | "32-bit" => Architecture::X86,
-        "arm64" | "aarch64" => Architecture::Arm64,
-        _ => {
-            let reason = format!("{name:?} is none of x64, x86 and arm64");
-            return Err(ServiceError::InvalidValue { name: "architecture", reason });
-        }
-    })
+    Architecture::by_name(name).ok_or_else(|| wrong_os(OsError::Architecture { name: name.to_owned() }))
+}
+
+fn wrong_os(error: OsError) -> ServiceError {
+    let name = match error {
+        OsError::Version { .. } => "os",
+        OsError::Architecture { .. } => "architecture",
+        OsError::ProductType { .. } => "product_type",
+    };
+    ServiceError::InvalidValue { name, reason: error.to_string() }
 }
 
 #[cfg(test)]

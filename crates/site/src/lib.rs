@@ -63,8 +63,8 @@ pub use distribution::status::{DistributionFault, DistributionStatus};
 pub use error::{Result, SiteError};
 pub use matching::{
     Architecture, ChosenPackage, ContentPlace, DeviceIds, DeviceMatch, DownloadEntry, DriverDownload,
-    MachineModel, MatchReport, MatchRequest, MatchedDriver, ModelRequest, OfferedPackage, Os, PackageChoice,
-    PackageVerdict, TargetOs,
+    MachineModel, MatchReport, MatchRequest, MatchedDriver, ModelRequest, OfferedPackage, Os, OsError,
+    PackageChoice, PackageVerdict, TargetOs,
 };
 pub use package::fields::{FieldValue, NewPackage, PackageChange, PackageFields};
 pub use package::{ActionInProgress, Package, PackageVersion, SourceFault};

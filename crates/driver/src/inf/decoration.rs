@@ -38,6 +38,18 @@ impl Architecture {
     pub fn parse(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|own| own.name().eq_ignore_ascii_case(name))
     }
+
+    /// The architecture of a system by any name that Windows, its tools, processors and INF files have for it, in any
+    /// case. `None` for those that no installed Windows of today has.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        match name.trim().to_ascii_lowercase().as_str() {
+            "x64" | "amd64" | "x86_64" | "x86-64" | "64-bit" => Some(Self::Amd64),
+            "x86" | "i386" | "32-bit" => Some(Self::X86),
+            "arm64" | "aarch64" => Some(Self::Arm64),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Architecture {

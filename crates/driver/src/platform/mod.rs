@@ -32,6 +32,66 @@ pub struct Os {
     pub suite_mask: u32,
 }
 
+/// Why what a machine says of its system was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OsError {
+    /// No version, or one without a build.
+    #[error("{version:?} is no version with a build, such as 10.0.22631")]
+    Version {
+        /// As given.
+        version: String,
+    },
+    /// No architecture of Windows.
+    #[error("{name:?} is none of x64, x86 and arm64")]
+    Architecture {
+        /// As given.
+        name: String,
+    },
+    /// No product type.
+    #[error("{number} is no product type: 1 workstation, 2 domain controller, 3 server")]
+    ProductType {
+        /// As given.
+        number: u8,
+    },
+}
+
+impl OsError {
+    /// A stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Version { .. } => "os_version",
+            Self::Architecture { .. } => "os_architecture",
+            Self::ProductType { .. } => "os_product_type",
+        }
+    }
+}
+
+impl Os {
+    /// A system as machines describe theirs: a version with its build, which a revision may follow
+    /// (`10.0.22631.4317`), and an architecture as of [`Architecture::by_name`].
+    pub fn parse(
+        version: &str,
+        architecture: &str,
+        product_type: u8,
+        suite_mask: u32,
+    ) -> Result<Self, OsError> {
+        let wrong = || OsError::Version { version: version.to_owned() };
+        let numbers: Option<Vec<u32>> = version.trim().split('.').map(|part| part.parse().ok()).collect();
+        let (major, minor, build) = match numbers.as_deref() {
+            Some(&[major, minor, build] | &[major, minor, build, _]) => (major, minor, build),
+            _ => return Err(wrong()),
+        };
+        let small = |number: u32| u16::try_from(number).map_err(|_| wrong());
+        if !(1..=3).contains(&product_type) {
+            return Err(OsError::ProductType { number: product_type });
+        }
+        let unknown = || OsError::Architecture { name: architecture.to_owned() };
+        let architecture = Architecture::by_name(architecture).ok_or_else(unknown)?;
+        Ok(Self { architecture, major: small(major)?, minor: small(minor)?, build, product_type, suite_mask })
+    }
+}
+
 /// One row of SMS_SupportedPlatforms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Platform {
@@ -134,6 +194,56 @@ pub fn supported(models: &[ModelsFacts]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::Device;
+
+    #[test]
+    fn systems_are_read_as_machines_describe_them() {
+        let check = |version: &str, architecture: &str, product: u8, expect: Result<[u32; 3], &str>| {
+            let got = Os::parse(version, architecture, product, 0x100);
+            let got = got.map(|os| {
+                assert_eq!((os.product_type, os.suite_mask), (product, 0x100));
+                [os.major.into(), os.minor.into(), os.build]
+            });
+            assert_eq!(
+                got.as_ref().map_err(OsError::code),
+                expect.as_ref().map_err(|code| *code),
+                "{version}"
+            );
+        };
+        check("10.0.22631", "x64", 1, Ok([10, 0, 22631]));
+        check(" 10.0.22631.4317 ", "AMD64", 3, Ok([10, 0, 22631]));
+        check("6.1.7601", "x86", 2, Ok([6, 1, 7601]));
+        for version in [
+            "",
+            "10",
+            "10.0",
+            "10.0.x",
+            "10.0.22631.x",
+            "10.0.22631.1.1",
+            "10..1",
+            "-1.0.1",
+            "70000.0.1",
+            "10.0.99999999999",
+        ] {
+            check(version, "x64", 1, Err("os_version"));
+        }
+        check("10.0.1", "vax", 1, Err("os_architecture"));
+        check("10.0.1", "x64", 0, Err("os_product_type"));
+        check("10.0.1", "x64", 4, Err("os_product_type"));
+    }
+
+    #[test]
+    fn an_architecture_has_many_names() {
+        for (expect, names) in [
+            (Some(Architecture::Amd64), ["x64", "AMD64", "x86_64", "x86-64", "64-bit"].as_slice()),
+            (Some(Architecture::X86), &["x86", "I386", "32-bit"]),
+            (Some(Architecture::Arm64), &["ARM64", "aarch64"]),
+            (None, &["", "ia64", "arm", "mips"]),
+        ] {
+            for name in names {
+                assert_eq!(Architecture::by_name(name), expect, "{name}");
+            }
+        }
+    }
 
     fn device() -> Device {
         Device {

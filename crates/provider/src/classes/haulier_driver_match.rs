@@ -1,7 +1,7 @@
 use cim::{Instance, Value};
 use site::{
     Architecture, ContentPlace, DeviceIds, DeviceMatch, MachineModel, MatchRequest, MatchedDriver,
-    ModelRequest, OfferedPackage, Os, PackageChoice, PackageVerdict, TargetOs,
+    ModelRequest, OfferedPackage, Os, OsError, PackageChoice, PackageVerdict, TargetOs,
 };
 
 use crate::error::Fault;
@@ -48,37 +48,15 @@ fn machine(invocation: &Invocation<'_>) -> Result<MatchRequest, Fault> {
 fn system(method: &str, os: &Instance) -> Result<Os, Fault> {
     let text = |name: &str| os.get(name).and_then(Value::as_str).unwrap_or("");
     let number = |name: &str| os.get(name).and_then(Value::as_integer);
-    let version = text("Version");
-    let [major, minor, build] = three_numbers(version).ok_or_else(|| {
-        wrong(method, format!("{version:?} is no version with a build, such as 10.0.22631"))
-    })?;
-    let small = |number: u32| {
-        u16::try_from(number).map_err(|_| wrong(method, format!("{version:?} is no version of Windows")))
-    };
-    Ok(Os {
-        architecture: architecture(method, text("Architecture"))?,
-        major: small(major)?,
-        minor: small(minor)?,
-        build,
-        product_type: number("ProductType").and_then(|number| u8::try_from(number).ok()).unwrap_or(1),
-        suite_mask: number("SuiteMask").and_then(|number| u32::try_from(number).ok()).unwrap_or(0),
-    })
+    let product_type = number("ProductType").and_then(|number| u8::try_from(number).ok()).unwrap_or(1);
+    let suite_mask = number("SuiteMask").and_then(|number| u32::try_from(number).ok()).unwrap_or(0);
+    Os::parse(text("Version"), text("Architecture"), product_type, suite_mask)
+        .map_err(|error| wrong(method, error.to_string()))
 }
 
-/// A fourth number, the revision, may follow.
-fn three_numbers(version: &str) -> Option<[u32; 3]> {
-    let numbers: Vec<u32> = version.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
-    match numbers.as_slice() {
-        [major, minor, build] | [major, minor, build, _] => Some([*major, *minor, *build]),
-        _ => None,
-    }
-}
-
-/// By the names of Windows and of INF files.
 fn architecture(method: &str, name: &str) -> Result<Architecture, Fault> {
-    let inf_name = if name.eq_ignore_ascii_case("x64") { "amd64" } else { name };
-    let known = Architecture::parse(inf_name);
-    known.ok_or_else(|| wrong(method, format!("Architecture {name:?} is none of x64, x86 and arm64")))
+    let unknown = || OsError::Architecture { name: name.to_owned() };
+    Architecture::by_name(name).ok_or_else(|| wrong(method, unknown().to_string()))
 }
 
 fn wrong(method: &str, reason: String) -> Fault {
@@ -188,34 +166,5 @@ fn texts(object: &Instance, name: &str) -> Vec<String> {
             elements.iter().filter_map(|element| element.as_str().map(str::to_owned)).collect()
         }
         _ => Vec::new(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_have_a_build() {
-        let check = |text: &str, expect: Option<[u32; 3]>| assert_eq!(three_numbers(text), expect, "{text}");
-        check("10.0.22631", Some([10, 0, 22631]));
-        check("10.0.22631.4317", Some([10, 0, 22631]));
-        check("6.1.7601", Some([6, 1, 7601]));
-        for text in ["", "10", "10.0", "10.0.x", "10.0.22631.1.1", "10..1", "-1.0.1", "10.0.99999999999"] {
-            check(text, None);
-        }
-    }
-
-    #[test]
-    fn architectures_have_two_names() {
-        let check = |name: &str, expect: Option<Architecture>| {
-            assert_eq!(architecture("Match", name).ok(), expect, "{name}");
-        };
-        check("x64", Some(Architecture::Amd64));
-        check("AMD64", Some(Architecture::Amd64));
-        check("X86", Some(Architecture::X86));
-        check("arm64", Some(Architecture::Arm64));
-        check("", None);
-        check("mips", None);
     }
 }

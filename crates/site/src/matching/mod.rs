@@ -22,7 +22,7 @@ pub(crate) use ranking::Matching;
 
 // What requests are made of.
 pub use ::driver::inf::Architecture;
-pub use ::driver::platform::Os;
+pub use ::driver::platform::{Os, OsError};
 pub use ::driver::rank::DeviceIds;
 pub use ::driver::vendor::choice::{MachineModel, TargetOs};
 
