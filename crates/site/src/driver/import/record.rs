@@ -134,8 +134,15 @@ impl Site {
         let ci_id = known.map(|(id, _)| *id);
         // Of two INF files in one batch that are the same driver, the first one is the driver.
         let is_new = known.is_some_and(|(_, path)| path.as_ref() == Some(&item.path));
+        let named = !claim.categories.is_empty();
         let (outcome, error_code, reason) = match claim.duplicates {
             _ if is_new => (Outcome::Imported, 0, ""),
+            Duplicates::AppendCategories if !named => {
+                (Outcome::AlreadyImported, 183, "the driver is there already")
+            }
+            Duplicates::OverwriteCategories if !named => {
+                (Outcome::AlreadyImported, 183, "the driver that is there has no categories now")
+            }
             Duplicates::AppendCategories => {
                 (Outcome::AlreadyImported, 183, "the categories were added to the driver that is there")
             }
