@@ -81,6 +81,34 @@ async fn an_import_is_cancelled_once_and_only_by_who_may() {
     assert_eq!(missing.status, 404, "{}", missing.body);
 }
 
+/// Nothing is fetched that could not be proved.
+#[tokio::test]
+async fn a_pack_needs_a_hash_before_anything_is_fetched() {
+    let service = Service::start().await;
+    let pack = |hashes: Json| {
+        let mut pack = json!({ "Location": "http://example.test/a.cab", "SizeBytes": 5 });
+        pack.as_object_mut().unwrap().extend(hashes.as_object().unwrap().clone());
+        json!({ "Packs": [pack] })
+    };
+    for hashes in [json!({}), json!({ "SHA256": "" }), json!({ "MD5": null }), json!({ "SHA1": "12" })] {
+        let body = pack(hashes);
+        let answer = service.send("POST", &format!("{IMPORTS}.Start"), &body.to_string()).await;
+        assert_eq!(
+            (answer.status, answer.fault("ParameterInfo")),
+            (400, json!("Packs")),
+            "{body}: {}",
+            answer.body
+        );
+    }
+    assert_eq!(service.get(&format!("{IMPORTS}/$count")).await.body, "0");
+
+    let id = start(&service, &pack(json!({ "MD5": "0".repeat(32) }))).await;
+    service.site.run_due_imports().await.unwrap();
+    let import = service.get(&format!("{IMPORTS}({id})")).await.first();
+    let fault = import["FaultText"].as_str().unwrap();
+    assert!(import["StateName"] == "failed" && fault.contains("no server answers"), "{import}");
+}
+
 #[tokio::test]
 async fn mistakes_in_a_request_for_an_import_are_refused() {
     let service = Service::start().await;
@@ -90,7 +118,6 @@ async fn mistakes_in_a_request_for_an_import_are_refused() {
         (json!({ "Sources": ["relative"] }), 400),
         (json!({ "Sources": [unc("lib")], "Duplicates": "perhaps" }), 400),
         (json!({ "Sources": [unc("lib")], "Categories": ["DriverCategories:none"] }), 404),
-        (json!({ "Packs": [{ "Location": "http://example.test/a.cab" }] }), 400),
         (json!({ "Packs": [{ "Uri": "http://example.test/a.cab" }] }), 400),
         (json!({ "Packs": ["http://example.test/a.cab"] }), 400),
     ] {

@@ -55,7 +55,10 @@ async fn each_device_gets_its_driver_and_where_it_is() {
     }
     assert_eq!(best["Places"][0]["PackageID"], package);
     let offered = &answer.json()["Packages"];
-    assert_eq!((&offered[0]["PackageID"], &offered[0]["Name"], &offered[1]), (&package, &json!("Drivers"), &json!(null)));
+    assert_eq!(
+        (&offered[0]["PackageID"], &offered[0]["Name"], &offered[1]),
+        (&package, &json!("Drivers"), &json!(null))
+    );
     assert!(!best["Reasons"].as_array().unwrap().is_empty(), "{best}");
     assert_eq!((&matches[0]["CompatibleID"], &matches[1]["Best"]), (&json!([r"PCI\CC_0200"]), &json!(null)));
     assert_eq!(answer.json()["Components"], json!([]));

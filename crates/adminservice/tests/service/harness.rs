@@ -1,6 +1,7 @@
 //! A real site with two distribution points and a package, behind a real listener.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use adminservice::{ListLimits, router_with};
@@ -11,7 +12,7 @@ use clock::{ManualClock, SharedClock};
 use net::{Limits, Listener, ListenerOptions};
 use provider::Provider;
 use serde_json::Value as Json;
-use site::{Actor, NewPackage, Role, Site, SiteOptions};
+use site::{Actor, FetchError, NewPackage, PackFetcher, PackFile, Role, Site, SiteOptions};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -83,6 +84,7 @@ impl Service {
             site_code: "PS1".to_owned(),
             site_name: "Test site".to_owned(),
             server_name: Some(HOST.to_owned()),
+            pack_fetcher: Some(Arc::new(NoServer)),
             shares: [("\\\\srv.example.test\\src".to_owned(), source)].into(),
             ..SiteOptions::default()
         };
@@ -156,6 +158,20 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         self.stop.cancel();
+    }
+}
+
+/// Other servers, none of which answers.
+#[derive(Debug)]
+struct NoServer;
+
+impl PackFetcher for NoServer {
+    fn fetch<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a mut PackFile,
+    ) -> Pin<Box<dyn Future<Output = Result<(), FetchError>> + Send + 'a>> {
+        Box::pin(async { Err(FetchError::Failed("no server answers".to_owned())) })
     }
 }
 

@@ -201,8 +201,9 @@ on_both! {
         let site = &stage.site;
         let many: Vec<String> = (0..1001).map(|number| unc(&number.to_string())).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let md5 = PackHashes { md5: Some("0".repeat(32)), ..PackHashes::default() };
         let url = |url: &str| ImportRequest {
-            sources: vec![ImportSource::Pack { location: url.to_owned(), size_bytes: None, hashes: PackHashes::default() }],
+            sources: vec![ImportSource::Pack { location: url.to_owned(), size_bytes: None, hashes: md5.clone() }],
             ..ImportRequest::default()
         };
         for bad in [request(&[]), request(&many), request(&["relative"]), request(&["/a\nb"]), url("https://example.test/a.cab")] {
@@ -261,13 +262,13 @@ on_both! {
         let site = Site::open(&options, stage.clock.clone()).await.unwrap();
         let wrong = "0".repeat(64);
         for (name, size_bytes, hash, expect) in [
-            ("missing", None, None, "404"),
-            ("small", Some(size - 1), None, "more than"),
-            ("large", Some(size + 1), None, "and not"),
-            ("wrong", Some(size), Some(&wrong), "SHA-256"),
-            ("good", Some(size), Some(&sha256), ""),
+            ("missing", None, &sha256, "404"),
+            ("small", Some(size - 1), &sha256, "more than"),
+            ("large", Some(size + 1), &sha256, "and not"),
+            ("wrong", Some(size), &wrong, "SHA-256"),
+            ("good", Some(size), &sha256, ""),
         ] {
-            let hashes = PackHashes { sha256: hash.cloned(), ..PackHashes::default() };
+            let hashes = PackHashes { sha256: Some(hash.clone()), ..PackHashes::default() };
             let source = ImportSource::Pack { location: format!("https://example.test/{name}.zip"), size_bytes, hashes };
             let request = ImportRequest { sources: vec![source], ..ImportRequest::default() };
             let id = site.start_import(&admin(), request).await.unwrap();

@@ -16,6 +16,9 @@ use crate::status::{self, Message};
 const SOURCES_MAX: usize = 1_000;
 /// Characters of a source's path or address.
 const SOURCE_CHARS_MAX: usize = 2_048;
+/// The parameters of a request that name paths, and packs.
+const SOURCES: &str = "Sources";
+const PACKS: &str = "Packs";
 /// Imports that wait or run at once.
 const OPEN_MAX: u64 = 1_000;
 
@@ -44,7 +47,7 @@ pub enum ImportSource {
         location: String,
         /// Its size, if known; another size is refused.
         size_bytes: Option<u64>,
-        /// Its hashes as far as known, lower hex; each must be right.
+        /// Its hashes as far as known, one at least, lower hex; each must be right.
         hashes: PackHashes,
     },
 }
@@ -201,38 +204,41 @@ impl Site {
         row.map_or(Err(SiteError::ImportNotFound { import_id }), |row| ImportProgress::read(&row))
     }
 
-    fn check_path(&self, path: &str) -> Result<()> {
+    fn check_path(&self, property: &'static str, path: &str) -> Result<()> {
         let parsed = SourcePath::parse(path, &self.options().shares);
-        parsed.map(drop).map_err(|error| SiteError::invalid("Sources", format!("{path}: {error}")))
+        parsed.map(drop).map_err(|error| SiteError::invalid(property, format!("{path}: {error}")))
     }
 
     fn check_location(&self, location: &str) -> Result<()> {
-        let refuse = |reason: String| Err(SiteError::invalid("Sources", reason));
+        let refuse = |reason: String| Err(SiteError::invalid(PACKS, reason));
         match is_address(location) {
             true if self.options().pack_fetcher.is_none() => {
                 refuse("this site fetches nothing from other servers".to_owned())
             }
             true => Ok(()),
             false if location.contains("://") => refuse(format!("{location} is no http or https address")),
-            false => self.check_path(location),
+            false => self.check_path(PACKS, location),
         }
     }
 
     fn check_sources(&self, sources: &[ImportSource]) -> Result<()> {
-        let refuse = |reason: String| Err(SiteError::invalid("Sources", reason));
         if sources.is_empty() || sources.len() > SOURCES_MAX {
-            return refuse(format!("1 to {SOURCES_MAX} sources are needed"));
+            return Err(SiteError::invalid(SOURCES, format!("1 to {SOURCES_MAX} sources are needed")));
         }
         for source in sources {
-            let name = source.name();
+            let (name, property) = match source {
+                ImportSource::Path(path) => (path, SOURCES),
+                ImportSource::Pack { location, .. } => (location, PACKS),
+            };
             if name.chars().count() > SOURCE_CHARS_MAX || name.chars().any(char::is_control) {
-                return refuse(format!("a source has at most {SOURCE_CHARS_MAX} plain characters"));
+                let reason = format!("a source has at most {SOURCE_CHARS_MAX} plain characters");
+                return Err(SiteError::invalid(property, reason));
             }
             match source {
-                ImportSource::Path(path) => self.check_path(path)?,
+                ImportSource::Path(path) => self.check_path(SOURCES, path)?,
                 ImportSource::Pack { location, hashes, .. } => {
-                    self.check_location(location)?;
                     check_hashes(location, hashes)?;
+                    self.check_location(location)?;
                 }
             }
         }
@@ -245,16 +251,19 @@ pub(super) fn is_address(location: &str) -> bool {
     location.starts_with("https://") || location.starts_with("http://")
 }
 
+/// One hash at least: what comes from elsewhere is never used unproved.
 fn check_hashes(location: &str, hashes: &PackHashes) -> Result<()> {
-    let is_hex = |hash: &Option<String>, bytes: usize| {
-        hash.as_ref()
-            .is_none_or(|hash| hash.len() == 2 * bytes && hash.bytes().all(|b| b.is_ascii_hexdigit()))
-    };
-    if is_hex(&hashes.sha256, 32) && is_hex(&hashes.sha1, 20) && is_hex(&hashes.md5, 16) {
+    let stated = [(&hashes.sha256, 32), (&hashes.sha1, 20), (&hashes.md5, 16)];
+    let mut stated = stated.into_iter().filter_map(|(hash, bytes)| Some((hash.as_deref()?, bytes))).peekable();
+    if stated.peek().is_none() {
+        let reason = format!("{location} has no hash; its SHA256, SHA1 or MD5 is needed to prove it");
+        return Err(SiteError::invalid(PACKS, reason));
+    }
+    if stated.all(|(hash, bytes)| hash.len() == 2 * bytes && hash.bytes().all(|b| b.is_ascii_hexdigit())) {
         return Ok(());
     }
     let reason = format!("a hash of {location} is not as long as its kind, in hexadecimal digits");
-    Err(SiteError::invalid("Sources", reason))
+    Err(SiteError::invalid(PACKS, reason))
 }
 
 async fn refuse_beyond_limit(tx: &mut Tx) -> Result<()> {
