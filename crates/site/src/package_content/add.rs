@@ -378,6 +378,23 @@ mod tests {
     }
 
     #[test]
+    fn a_copy_that_somebody_took_away_is_no_addition() {
+        let folder = tempfile::tempdir().unwrap();
+        let named = ["a", "b"].map(|name| (name.to_owned(), false));
+        let staged = |name: &str| folder.path().join(files::new_name(name));
+        std::fs::create_dir(staged("a")).unwrap();
+        let failed = take_names(folder.path(), &named, &Watch::default()).unwrap_err();
+        assert!(matches!(failed, (TreeError::Unwritable { .. }, true)), "{failed:?}");
+        assert!(staged("a").exists() && !folder.path().join("a").exists(), "the other is taken back");
+        let found = [("a".to_owned(), false), ("b".to_owned(), true)];
+        let failed = take_names(folder.path(), &found, &Watch::default()).unwrap_err();
+        assert!(matches!(failed, (TreeError::Changing { .. }, true)), "{failed:?}");
+        std::fs::create_dir(staged("b")).unwrap();
+        take_names(folder.path(), &named, &Watch::default()).unwrap();
+        assert!(folder.path().join("a").exists() && folder.path().join("b").exists());
+    }
+
+    #[test]
     fn one_path_serves_all_and_more_go_by_place() {
         check(&[1], &[], Ok(&[(1, None)]));
         check(&[2, 1, 2], &["a"], Ok(&[(1, Some("a")), (2, Some("a"))]));
