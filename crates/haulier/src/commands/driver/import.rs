@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn findings_are_counted_by_their_codes() {
         for (finding, expect) in
-            [("a.inf:1:2: odd (really) odd (inf_odd)", "inf_odd"), ("no code", "no code"), ("", "")]
+            [("a.inf:1:2: odd (really) odd (inf_odd)", Some("inf_odd")), ("and 3 more", None), ("", None)]
         {
             assert_eq!(code_of(finding), expect);
         }
