@@ -198,10 +198,15 @@ async fn several_drivers_of_one_folder_share_its_content() {
     let models = service.get(&models).await.rows();
     let seen = ["ModelManufacture", "ModelName"].map(|name| models[0][name].clone());
     assert_eq!(seen, [json!("Example Networks"), json!("Example Gigabit Adapter")]);
-    // One that is refused refuses all.
-    let mixed = json!({ "DriverPath": unc("net"), "INFFiles": ["net.inf", "missing.inf"] }).to_string();
-    let refused = service.send("POST", &format!("{DRIVERS}.CreateFromINFs"), &mixed).await;
-    assert!(refused.status == 409 || refused.status == 400, "{}", refused.body);
+    // One that is refused refuses all, and the first one says why.
+    for (infs, status, code) in
+        [(["net.inf", "missing.inf"], 409, 183), (["missing.inf", "net.inf"], 400, 2)]
+    {
+        let mixed = json!({ "DriverPath": unc("net"), "INFFiles": infs }).to_string();
+        let refused = service.send("POST", &format!("{DRIVERS}.CreateFromINFs"), &mixed).await;
+        let seen = (refused.status, refused.fault("ErrorCode"));
+        assert_eq!(seen, (status, json!(code)), "{infs:?}: {}", refused.body);
+    }
 }
 
 #[tokio::test]

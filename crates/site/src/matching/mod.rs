@@ -28,6 +28,7 @@ pub use ::driver::vendor::choice::{MachineModel, TargetOs};
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ::driver::devices::{DEVICE_IDS_MAX, DEVICES_MAX, ID_CHARS_MAX};
 use ::driver::rank::device_of_component;
 
 use crate::access::Actor;
@@ -35,12 +36,8 @@ use crate::error::{Result, SiteError};
 use crate::server::Site;
 use ranking::{Ranked, Rounds};
 
-/// Devices of one machine.
-const DEVICES_MAX: usize = 1024;
 /// Hardware and compatible ids of all of them.
 const IDS_MAX: usize = 20_000;
-/// Characters of an id; Windows takes 200.
-const ID_CHARS_MAX: usize = 512;
 /// How often components may add components.
 const COMPONENT_ROUNDS_MAX: usize = 8;
 /// Components of one machine; more are not looked for.
@@ -180,6 +177,9 @@ fn check(request: &MatchRequest) -> Result<()> {
     }
     if request.devices.iter().map(|ids| all_ids(ids).count()).sum::<usize>() > IDS_MAX {
         return invalid(format!("at most {IDS_MAX} ids are allowed"));
+    }
+    if request.devices.iter().any(|ids| all_ids(ids).count() > DEVICE_IDS_MAX) {
+        return invalid(format!("a device has at most {DEVICE_IDS_MAX} ids"));
     }
     let bad = |id: &str| id.chars().count() > ID_CHARS_MAX || id.contains('\0');
     if request.devices.iter().flat_map(all_ids).any(bad) {
