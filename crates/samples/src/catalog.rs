@@ -90,6 +90,14 @@ impl Catalog {
         self
     }
 
+    /// Lists a file in a catalog of version 2 by SHA-1 alone, which the version does not forbid.
+    #[must_use]
+    pub fn file_by_sha1(mut self, name: &str, content: &[u8]) -> Self {
+        let [by_sha1, _] = MemberFile::new(content).version_2(name);
+        self.members.push(by_sha1);
+        self
+    }
+
     /// Lists a hardware id.
     #[must_use]
     pub fn hardware_id(mut self, id: &str) -> Self {

@@ -91,7 +91,8 @@ impl Folder {
         let held = Root::open(root).map_err(unreadable)?;
         let (mut files, mut diagnostics) = walk::walk(root, &held, limits)?;
         files.sort_unstable_by(|a, b| (a.folded(), &a.path).cmp(&(b.folded(), &b.path)));
-        for pair in files.windows(2).filter(|pair| pair[0].folded() == pair[1].folded()) {
+        let twice = files.windows(2).filter(|pair| pair[0].folded() == pair[1].folded());
+        for pair in twice.take(walk::FINDINGS_MAX) {
             let text = format!("differs from {} only by case; on Windows they are one file", pair[0].path);
             diagnostics.push(Diagnostic::new(Severity::Warning, "name_twice", text).in_file(&*pair[1].path));
         }
@@ -282,12 +283,7 @@ impl Folder {
         let wanted = catalogs.fold(above, |wanted, path| {
             let bytes = own.as_ref().and_then(|own| own.read(path).ok());
             let catalog = bytes.and_then(|bytes| Catalog::parse(&bytes).ok());
-            // Version 2 lists each file by both algorithms, so the better one is enough.
-            let listed = catalog.map(|catalog| match catalog.version() {
-                2 => Wanted::SHA256,
-                _ => catalog.wanted(),
-            });
-            listed.map_or(wanted, |listed| wanted | listed)
+            catalog.map_or(wanted, |catalog| wanted | catalog.wanted())
         });
         lock(&self.tree.wanted).insert(key, wanted);
         wanted

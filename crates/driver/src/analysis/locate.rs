@@ -1,7 +1,7 @@
 //! Finding a driver's file in its folder: as it is, compressed, or in a cabinet.
 
 use std::collections::{HashMap, HashSet};
-use std::io::Read as _;
+use std::io::{BufReader, Read as _};
 
 use super::{AnalysisError, Folder};
 use crate::install::SourceFile;
@@ -73,7 +73,7 @@ fn names(folder: &Folder, path: &str) -> Result<Option<HashSet<String>>, Analysi
     if file.read_exact(&mut magic).is_err() || magic != *b"MSCF" {
         return Ok(None);
     }
-    let Ok(cabinet) = cab::Cabinet::new(folder.open_at(path)?) else { return Ok(None) };
+    let Ok(cabinet) = cab::Cabinet::new(BufReader::new(folder.open_at(path)?)) else { return Ok(None) };
     let files = cabinet.folder_entries().flat_map(cab::FolderEntry::file_entries);
     let last = |name: &str| name.rsplit(['\\', '/']).next().unwrap_or_default().to_lowercase();
     Ok(Some(files.map(|file| last(file.name())).collect()))

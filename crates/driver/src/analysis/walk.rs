@@ -6,10 +6,11 @@ use std::path::Path;
 use super::beneath::Root;
 use super::folder::FileEntry;
 use super::{FolderError, FolderLimits};
+use crate::archive::component_flaw;
 use crate::{Diagnostic, Severity};
 
 /// Findings about one folder; a broken share may have one for each name.
-const FINDINGS_MAX: usize = 200;
+pub(super) const FINDINGS_MAX: usize = 200;
 
 /// All regular files below `root`, in no order.
 pub(super) fn walk(
@@ -94,17 +95,8 @@ impl Walk<'_> {
     }
 }
 
-/// Device names, which no file on Windows may have, whatever its extension.
-const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
-
 fn is_windows_name(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or_default().to_ascii_lowercase();
-    let numbered = ["com", "lpt"].iter().any(|port| {
-        let number = stem.strip_prefix(port).unwrap_or_default();
-        number.len() == 1 && number.bytes().all(|digit| digit.is_ascii_digit() && digit != b'0')
-    });
-    let odd = |c: char| c.is_control() || "<>:\"\\|?*".contains(c);
-    !(name.contains(odd) || name.ends_with(['.', ' ']) || numbered || DEVICES.contains(&stem.as_str()))
+    !name.contains('\\') && component_flaw(name).is_none()
 }
 
 #[cfg(test)]
@@ -113,14 +105,13 @@ mod tests {
 
     #[test]
     fn names_of_windows() {
-        for name in
-            ["a.sys", "console.inf", "com10.txt", "com.txt", ".hidden", "Größe.inf", "lpt0.x", "a b.c"]
-        {
+        for name in ["a.sys", "console.inf", "com10.txt", "com.txt", ".hidden", "Größe.inf", "a b.c"] {
             assert!(is_windows_name(name), "{name}");
         }
-        for name in
-            ["CON", "nul.inf", "Com1.txt", "lpt9", "a:b", "a\\b", "end.", "end ", "a\nb", "what?", "*"]
-        {
+        for name in [
+            "CON", "nul.inf", "lpt0.x", "conin$", "com¹", "nul .txt", "Com1.txt", "lpt9", "a:b", "a\\b",
+            "end.", "end ", "a\nb", "what?", "*",
+        ] {
             assert!(!is_windows_name(name), "{name}");
         }
     }

@@ -21,6 +21,7 @@ use std::path::Path;
 pub use error::ArchiveError;
 pub(crate) use format::is_cabinet;
 pub use format::{ArchiveFormat, ForeignFormat};
+pub(crate) use name::component_flaw;
 pub use zip_writer::{ZipWriteError, ZipWriter};
 
 use output::{Budget, Output};

@@ -52,7 +52,8 @@ pub(super) fn shown(name: &str) -> String {
 /// What Linux and Windows file systems allow in one component.
 const COMPONENT_BYTES_MAX: usize = 255;
 
-fn component_flaw(component: &str) -> Option<&'static str> {
+/// Why Windows could not hold a file of this name.
+pub(crate) fn component_flaw(component: &str) -> Option<&'static str> {
     if component == ".." {
         return Some("it leads out of the folder");
     }

@@ -166,5 +166,24 @@ fn display_name(subject: &X509Name<'_>) -> String {
         String::from_utf8_lossy(value.data).into_owned()
     };
     let common_name = subject.iter_common_name().last().map(|name| text(name.attr_value()));
-    common_name.unwrap_or_else(|| subject.to_string())
+    for_people(&common_name.unwrap_or_else(|| subject.to_string()))
+}
+
+/// Characters of a name; X.520 has at most 64.
+const NAME_CHARS_MAX: usize = 256;
+
+/// A name that its owner wrote, as it may be stored and shown.
+pub(super) fn for_people(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_short_and_of_one_line() {
+        assert_eq!(for_people("Größe & Söhne\r\n\u{1b}[31m\0"), "Größe & Söhne[31m");
+        assert_eq!(for_people(&"ö".repeat(1 << 20)).chars().count(), NAME_CHARS_MAX);
+    }
 }

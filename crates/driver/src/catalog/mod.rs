@@ -161,16 +161,15 @@ impl Catalog {
         &self.diagnostics
     }
 
-    /// Which hashes of a file must be known for [`Catalog::lists`] to give an answer.
+    /// Which hashes of a file must be known for [`Catalog::lists`] to give an answer. Version 2 lists each file by both
+    /// algorithms, so that the better one is enough; a list with more members by SHA-1 does not.
     #[must_use]
     pub fn wanted(&self) -> Wanted {
-        self.members.iter().fold(Wanted::CONTENT, |wanted, member| {
-            wanted
-                | match member.hash {
-                    MemberHash::Sha1(_) => Wanted::SHA1,
-                    MemberHash::Sha256(_) => Wanted::SHA256,
-                }
-        })
+        let by_sha1 = self.members.iter().filter(|own| matches!(own.hash, MemberHash::Sha1(_))).count();
+        let by_sha256 = self.members.len() - by_sha1;
+        let wanted = if by_sha256 > 0 { Wanted::SHA256 } else { Wanted::CONTENT };
+        let is_enough = self.version == 2 && by_sha256 >= by_sha1;
+        if by_sha1 == 0 || is_enough { wanted } else { wanted | Wanted::SHA1 }
     }
 
     /// Whether a member has this hash.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::certificate::Certificate;
+use super::certificate::{Certificate, for_people};
 use super::chain::{self, End};
 use super::cms::{self, SignedData, Signer};
 use super::der::{self, Reader};
@@ -108,7 +108,7 @@ fn check(signer: &Signer, data: &SignedData, trust: &Trust) -> SignatureCheck {
     if let Some(named) = pool.iter().find(|certificate| certificate.is(&signer.id)) {
         check.signer.clone_from(&named.name);
     }
-    check.program = program_name(&signer.signed_attributes).unwrap_or_default();
+    check.program = for_people(&program_name(&signer.signed_attributes).unwrap_or_default());
     let certificate = match proven_by(signer, &data.content_type, &data.content, &pool, Form::Standard) {
         Ok(certificate) => certificate,
         Err(fault) => {

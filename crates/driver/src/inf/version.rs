@@ -1,7 +1,7 @@
 //! `[Version]`: what kind of file it is, whose, and which catalogs vouch for it.
 
 use super::driver_ver::DriverVer;
-use super::limits::{CLASS_CHARS, DESCRIPTION_CHARS};
+use super::limits::{CLASS_CHARS, DESCRIPTION_CHARS, FINDINGS_OF_A_CODE_MAX};
 use super::value::is_guid;
 use super::{Architecture, Entry, Inf, Section};
 use crate::{Diagnostic, Severity};
@@ -156,6 +156,9 @@ fn catalogs(section: Section<'_>, findings: &mut Vec<Diagnostic>) -> Vec<Catalog
         let Some(platform) = catalog_platform(&key) else { continue };
         let (file, place) = (entry.value(0), entry.place());
         let mut add = |severity, code, text: String| {
+            if findings.iter().filter(|own| own.code == code).count() == FINDINGS_OF_A_CODE_MAX {
+                return;
+            }
             findings.push(Diagnostic::new(severity, code, text).at(place.line, place.column));
         };
         let Some(platform) = platform else {

@@ -225,7 +225,8 @@ impl<'a> Walk<'a> {
         let name = inside.rsplit(['\\', '/']).next().unwrap_or_default();
         let known = self.seen.contains(&("file", name.to_lowercase()));
         if !known && inside.len() != value.len() {
-            self.file(name, false, line);
+            // Without a line of its own it lies where it is run from.
+            self.file(if self.sources.lists(name) { name } else { inside }, false, line);
         }
     }
 

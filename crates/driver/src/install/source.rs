@@ -63,6 +63,11 @@ impl Sources {
         Self { files, disks, has_layout_file }
     }
 
+    /// Whether a file has a line in SourceDisksFiles.
+    pub(super) fn lists(&self, name: &str) -> bool {
+        self.files.contains_key(&name.to_lowercase())
+    }
+
     /// Where the file of a name lies; the name may hold a path of its own. `None` if it would leave the folder.
     pub(super) fn locate(
         &self,

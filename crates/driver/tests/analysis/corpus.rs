@@ -196,6 +196,5 @@ fn corpus_every_inf_comes_to_an_end() {
             }
         }
     }
-    assert!(outcomes[&0] > 200 && outcomes[&13] > 20 && outcomes[&1633] > 50, "{outcomes:?}");
-    assert_eq!(outcomes.len(), 3, "{outcomes:?}");
+    assert_eq!(outcomes, [(0, 266), (13, 40), (1633, 127)].into());
 }

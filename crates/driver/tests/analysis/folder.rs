@@ -57,6 +57,14 @@ fn what_windows_cannot_hold_is_told() {
     assert_eq!((finding.code, finding.file.as_str()), ("name_not_windows", "aux"));
 }
 
+/// A share where every name is there twice says so a bounded number of times.
+#[test]
+fn findings_about_names_are_counted() {
+    let rig = Rig::new(&[]);
+    (0..300).for_each(|n| ["a", "A"].iter().for_each(|name| rig.write(&format!("{name}{n}"), b"")));
+    assert_eq!(rig.folder().diagnostics().len(), 200);
+}
+
 #[test]
 fn a_link_that_takes_a_files_place_is_not_followed() {
     let rig = Rig::new(&[("a.txt", b"1")]);

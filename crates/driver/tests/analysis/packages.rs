@@ -101,6 +101,17 @@ fn each_verdict_has_its_finding() {
     check(|rig| resign(rig, &two), SignatureState::Trusted, &["catalog_missing"]);
 }
 
+#[test]
+fn a_new_catalog_may_list_by_the_old_hash() {
+    let rig = Rig::signed(&inf(""));
+    let catalog =
+        Catalog::new(2).file_by_sha1("net.inf", inf("").as_bytes()).file_by_sha1("net.sys", b"net driver");
+    rig.write("net.cat", &catalog.signed(Signer::HardwareLabs).build());
+    let driver = rig.analyze("net.inf").unwrap();
+    assert_eq!(driver.signature.state, SignatureState::Trusted);
+    assert_eq!(payload(&driver), ["net.cat", "net.inf+", "net.sys:amd64+"]);
+}
+
 /// What is packed is not compared: it proves nothing, unless the catalog lists the package itself.
 #[test]
 fn packed_files_are_not_taken_for_signed() {

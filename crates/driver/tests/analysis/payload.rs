@@ -142,6 +142,9 @@ fn sections_that_belong_to_the_install_section_are_followed() {
         ],
         &[],
     );
+    let software =
+        "[I]\nX=1\n[I.Software]\nAddSoftware=App,,Soft\n[Soft]\nSoftwareBinary=%13%\\app\\run.exe\n";
+    check(software, &["app/run.exe"], &["app/run.exe:amd64"], &["source_entry_missing"]);
     let rig = Rig::new(&[("d.inf", text("NTamd64", rest).as_bytes())]);
     assert_eq!(rig.analyze("d.inf").unwrap().component_ids, ["V1&P1", "V1&P2"]);
 }

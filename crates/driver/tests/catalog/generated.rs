@@ -43,7 +43,7 @@ fn both_versions_tell_what_they_list() {
         assert!(catalog.members().iter().all(|member| member.kind == Some(Kind::Flat)));
         assert_eq!(catalog.attribute("hwid1"), Some("pci\\ven_8010&dev_0001"));
         assert_eq!(catalog.attribute("OS"), Some("_v100_X64"));
-        assert_eq!(catalog.wanted(), if version == 1 { Wanted::SHA1 } else { Wanted::ALL });
+        assert_eq!(catalog.wanted(), if version == 1 { Wanted::SHA1 } else { Wanted::SHA256 });
         assert!(catalog.lists(&file) && catalog.diagnostics().is_empty());
         assert!(catalog.has(MemberHash::Sha1(file.sha1.unwrap())));
         assert!(!catalog.lists(&digest::read(&INF[1..], Wanted::ALL).unwrap()));

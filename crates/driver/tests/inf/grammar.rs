@@ -170,6 +170,17 @@ fn catalogs_are_chosen_by_architecture() {
 }
 
 #[test]
+fn findings_about_catalogs_are_counted() {
+    let lines: String =
+        (0..100).map(|n| format!("CatalogFile.x{n}=a.cat\nCatalogFile.nt=a/{n}.cat\n")).collect();
+    let text = format!("[Version]\nSignature=\"$Windows NT$\"\n{lines}");
+    let (_, findings) = Version::read(&Inf::parse(text.as_bytes()));
+    for code in ["catalog_platform_unknown", "catalog_name_invalid"] {
+        assert_eq!(findings.iter().filter(|own| own.code == code).count(), 20, "{code}");
+    }
+}
+
+#[test]
 fn the_other_entries_of_a_version_are_read() {
     let text = "[Version]\nPnpLockdown=1\nBootCritical=0x1\nClassVer=%c%\n[Strings]\nc=4.0\n";
     let (version, _) = Version::read(&Inf::parse(text.as_bytes()));

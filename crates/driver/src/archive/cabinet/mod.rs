@@ -102,7 +102,8 @@ impl Directory {
         buffer: &mut [u8],
         sink: &mut impl Sink,
     ) -> Result<(), ArchiveError> {
-        let files = self.files.iter().filter(|file| usize::from(file.folder) == index);
+        let start = self.files.partition_point(|file| usize::from(file.folder) < index);
+        let files = self.files[start..].iter().take_while(|file| usize::from(file.folder) == index);
         let mut files = files.peekable();
         if files.peek().is_none() {
             return Ok(());
