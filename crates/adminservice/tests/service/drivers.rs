@@ -199,8 +199,7 @@ async fn several_drivers_of_one_folder_share_its_content() {
     let seen = ["ModelManufacture", "ModelName"].map(|name| models[0][name].clone());
     assert_eq!(seen, [json!("Example Networks"), json!("Example Gigabit Adapter")]);
     // One that is refused refuses all, and the first one says why.
-    for (infs, status, code) in
-        [(["net.inf", "missing.inf"], 409, 183), (["missing.inf", "net.inf"], 400, 2)]
+    for (infs, status, code) in [(["net.inf", "missing.inf"], 409, 183), (["missing.inf", "net.inf"], 400, 2)]
     {
         let mixed = json!({ "DriverPath": unc("net"), "INFFiles": infs }).to_string();
         let refused = service.send("POST", &format!("{DRIVERS}.CreateFromINFs"), &mixed).await;

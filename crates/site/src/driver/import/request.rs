@@ -254,7 +254,8 @@ pub(super) fn is_address(location: &str) -> bool {
 /// One hash at least: what comes from elsewhere is never used unproved.
 fn check_hashes(location: &str, hashes: &PackHashes) -> Result<()> {
     let stated = [(&hashes.sha256, 32), (&hashes.sha1, 20), (&hashes.md5, 16)];
-    let mut stated = stated.into_iter().filter_map(|(hash, bytes)| Some((hash.as_deref()?, bytes))).peekable();
+    let mut stated =
+        stated.into_iter().filter_map(|(hash, bytes)| Some((hash.as_deref()?, bytes))).peekable();
     if stated.peek().is_none() {
         let reason = format!("{location} has no hash; its SHA256, SHA1 or MD5 is needed to prove it");
         return Err(SiteError::invalid(PACKS, reason));
