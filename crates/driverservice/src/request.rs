@@ -166,14 +166,14 @@ fn device(body: DeviceBody) -> Result<DeviceIds, ServiceError> {
 }
 
 fn os(version: &str, architecture: &str, product_type: u8, suite_mask: u32) -> Result<Os, ServiceError> {
-    Os::parse(version, architecture, product_type, suite_mask).map_err(wrong_os)
+    Os::parse(version, architecture, product_type, suite_mask).map_err(|error| wrong_os(&error))
 }
 
 fn named_architecture(name: &str) -> Result<Architecture, ServiceError> {
-    Architecture::by_name(name).ok_or_else(|| wrong_os(OsError::Architecture { name: name.to_owned() }))
+    Architecture::by_name(name).ok_or_else(|| wrong_os(&OsError::Architecture { name: name.to_owned() }))
 }
 
-fn wrong_os(error: OsError) -> ServiceError {
+fn wrong_os(error: &OsError) -> ServiceError {
     let name = match error {
         OsError::Version { .. } => "os",
         OsError::Architecture { .. } => "architecture",
