@@ -5,7 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use sea_query::{Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
+use jiff::Timestamp;
+use sea_query::{
+    CaseStatement, Expr, ExprTrait, JoinType, OnConflict, Order, Query, SelectStatement, UpdateStatement,
+};
 
 use super::localized::{self, LOCALE_DEFAULT, LocalizedName};
 use crate::access::{Action, Actor};
@@ -136,7 +139,7 @@ impl Site {
             .to_owned();
         tx.execute(&update).await?;
         let drivers = drivers_of(&mut tx, category_id).await?;
-        show(&mut tx, &drivers).await?;
+        show(&mut tx, &drivers, Some(ChangedBy { name: &actor.name, at: self.now() })).await?;
         status::add(&mut tx, self.now(), Message::category_changed(actor, &name.name, "renamed")).await?;
         let category = require(&mut tx, category_id).await?;
         tx.commit().await?;
@@ -153,7 +156,7 @@ impl Site {
         let drivers = drivers_of(&mut tx, category_id).await?;
         tx.execute(Query::delete().from_table("driver_category").and_where(by_id(category_id))).await?;
         tx.execute(Query::delete().from_table("category").and_where(by_id(category_id))).await?;
-        show(&mut tx, &drivers).await?;
+        show(&mut tx, &drivers, Some(ChangedBy { name: &actor.name, at: self.now() })).await?;
         status::add(&mut tx, self.now(), Message::category_changed(actor, &category.name, "deleted")).await?;
         tx.commit().await
     }
@@ -200,51 +203,116 @@ async fn found(tx: &mut Tx, unique_ids: &[String]) -> Result<(Option<String>, Ve
     Ok((missing, ids))
 }
 
+/// Who changes drivers, and when. Without, nobody can have read them yet, or the caller counts the edition.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ChangedBy<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) at: Timestamp,
+}
+
 /// Adds categories to drivers; those that a driver has already stay.
-pub(crate) async fn assign(tx: &mut Tx, drivers: &[i64], categories: &[i64]) -> Result<()> {
-    for &ci_id in drivers {
-        for &category_id in categories {
-            let insert = Query::insert()
-                .into_table("driver_category")
-                .columns(["ci_id", "category_id"])
-                .values_panic([ci_id.into(), category_id.into()])
-                .on_conflict(sea_query::OnConflict::columns(["ci_id", "category_id"]).do_nothing().to_owned())
-                .to_owned();
-            tx.execute(&insert).await?;
+pub(crate) async fn assign(
+    tx: &mut Tx,
+    drivers: &[i64],
+    categories: &[i64],
+    by: Option<ChangedBy<'_>>,
+) -> Result<()> {
+    let pairs = drivers.iter().flat_map(|&ci_id| categories.iter().map(move |&category| [ci_id, category]));
+    let pairs: Vec<[i64; 2]> = pairs.collect();
+    for pairs in pairs.chunks(DRIVERS_AT_ONCE_MAX) {
+        let mut insert = Query::insert();
+        insert.into_table("driver_category").columns(["ci_id", "category_id"]);
+        for pair in pairs {
+            insert.values_panic(pair.map(Expr::val));
         }
+        insert.on_conflict(OnConflict::columns(["ci_id", "category_id"]).do_nothing().to_owned());
+        tx.execute(&insert).await?;
     }
-    show(tx, drivers).await
+    show(tx, drivers, by).await
 }
 
 /// Gives drivers exactly these categories.
-pub(crate) async fn replace(tx: &mut Tx, drivers: &[i64], categories: &[i64]) -> Result<()> {
+pub(crate) async fn replace(
+    tx: &mut Tx,
+    drivers: &[i64],
+    categories: &[i64],
+    by: Option<ChangedBy<'_>>,
+) -> Result<()> {
     for drivers in drivers.chunks(DRIVERS_AT_ONCE_MAX) {
         let theirs = Expr::col("ci_id").is_in(drivers.iter().copied());
         tx.execute(Query::delete().from_table("driver_category").and_where(theirs)).await?;
     }
-    assign(tx, drivers, categories).await
+    assign(tx, drivers, categories, by).await
 }
 
-/// Writes beside each driver what its categories are now.
-async fn show(tx: &mut Tx, drivers: &[i64]) -> Result<()> {
+/// Writes beside each driver what its categories are now, in few statements.
+///
+/// Where the list of categories changes, the driver has a new edition: a client that read the old list must not
+/// write it back.
+async fn show(tx: &mut Tx, drivers: &[i64], by: Option<ChangedBy<'_>>) -> Result<()> {
     for drivers in drivers.chunks(DRIVERS_AT_ONCE_MAX) {
-        let mut shown: BTreeMap<i64, (Vec<String>, Vec<String>)> =
-            drivers.iter().map(|&ci_id| (ci_id, Default::default())).collect();
+        let mut lists: BTreeMap<i64, (Vec<String>, Vec<String>)> = BTreeMap::new();
         for row in tx.all(&assigned(drivers)).await? {
-            let (ids, names) = shown.entry(row.get("ci_id")?).or_default();
+            let (ids, names) = lists.entry(row.get("ci_id")?).or_default();
             ids.push(row.get("unique_id")?);
             names.push(row.get("name")?);
         }
-        for (ci_id, (ids, names)) in shown {
-            let update = Query::update()
-                .table("driver")
-                .value("category_unique_ids", stored_list(ids))
-                .value("category_names", stored_list(names))
-                .and_where(Expr::col("ci_id").eq(ci_id))
-                .to_owned();
-            tx.execute(&update).await?;
+        // Many drivers have the same categories.
+        let (mut ids_shown, mut names_shown) = (Shown::new(), Shown::new());
+        for row in tx.all(&shown(drivers)).await? {
+            let ci_id: i64 = row.get("ci_id")?;
+            let (ids, names) = lists.remove(&ci_id).unwrap_or_default();
+            let (ids, names) = (stored_list(ids), stored_list(names));
+            if ids != row.get::<String>("category_unique_ids")? {
+                ids_shown.entry(ids).or_default().push(ci_id);
+            }
+            if names != row.get::<String>("category_names")? {
+                names_shown.entry(names).or_default().push(ci_id);
+            }
         }
+        let mut update = Query::update();
+        if let Some(by) = by {
+            update
+                .value("edition", Expr::col("edition").add(1i64))
+                .value("modified_by", by.name)
+                .value("modified_at", by.at.as_microsecond());
+        }
+        write_shown(tx, update, "category_unique_ids", ids_shown).await?;
+        write_shown(tx, Query::update(), "category_names", names_shown).await?;
     }
+    Ok(())
+}
+
+/// Drivers by what they show.
+type Shown = BTreeMap<String, Vec<i64>>;
+
+fn shown(drivers: &[i64]) -> SelectStatement {
+    Query::select()
+        .columns(["ci_id", "category_unique_ids", "category_names"])
+        .from("driver")
+        .and_where(Expr::col("ci_id").is_in(drivers.iter().copied()))
+        .to_owned()
+}
+
+async fn write_shown(
+    tx: &mut Tx,
+    mut update: UpdateStatement,
+    column: &'static str,
+    shown: Shown,
+) -> Result<()> {
+    let drivers: Vec<i64> = shown.values().flatten().copied().collect();
+    if drivers.is_empty() {
+        return Ok(());
+    }
+    let mut case = CaseStatement::new();
+    for (text, drivers) in shown {
+        case = case.case(Expr::col("ci_id").is_in(drivers), text);
+    }
+    update
+        .table("driver")
+        .value(column, case.finally(Expr::col(column)))
+        .and_where(Expr::col("ci_id").is_in(drivers));
+    tx.execute(&update).await?;
     Ok(())
 }
 
@@ -331,4 +399,76 @@ fn checked_name(names: &[LocalizedName]) -> Result<LocalizedName> {
     let name = localized::shown(names).filter(|name| !name.name.trim().is_empty()).cloned();
     let needed = format!("a name is needed, best with LocaleID {LOCALE_DEFAULT}");
     name.ok_or_else(|| SiteError::invalid("LocalizedInformation", needed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::import::{Duplicates, ImportRequest, ImportSource};
+    use crate::inf::{driver_folder, unc};
+    use crate::stage::{Stage, admin};
+
+    fn new(name: &str) -> NewCategory {
+        let localized = vec![LocalizedName { locale_id: LOCALE_DEFAULT, name: name.to_owned() }];
+        NewCategory { localized, ..NewCategory::default() }
+    }
+
+    async fn import(stage: &Stage, categories: &[&Category], duplicates: Duplicates) {
+        let categories = categories.iter().map(|category| category.unique_id.clone()).collect();
+        let sources = vec![ImportSource::Path(unc("pack"))];
+        let request = ImportRequest { sources, categories, duplicates, ..ImportRequest::default() };
+        stage.site.start_import(&admin(), request).await.unwrap();
+        stage.site.run_due_imports().await.unwrap();
+    }
+
+    on_both! {
+        async fn another_list_of_categories_is_another_edition(stage: &Stage) {
+            for number in 0..3 {
+                driver_folder(stage, &format!("pack/{number}"), &format!("VEN_{number}"));
+            }
+            let net = stage.site.create_category(&admin(), new("Net")).await.unwrap();
+            let lab = stage.site.create_category(&admin(), new("Lab")).await.unwrap();
+            let check = async |edition: u32, names: &str| {
+                let select = Query::select().columns(["edition", "category_names", "category_unique_ids"]).from("driver").to_owned();
+                let drivers = stage.site.db().all(&select).await.unwrap();
+                assert_eq!(drivers.len(), 3);
+                for driver in drivers {
+                    let shown: String = driver.get("category_names").unwrap();
+                    assert_eq!((driver.unsigned("edition").unwrap(), shown.as_str()), (edition, names));
+                    let ids: String = driver.get("category_unique_ids").unwrap();
+                    assert_eq!(ids.lines().count(), names.lines().count());
+                }
+            };
+            import(stage, &[&net], Duplicates::AppendCategories).await;
+            check(1, &stored_list(["Net"])).await;
+            import(stage, &[&net], Duplicates::AppendCategories).await;
+            check(1, &stored_list(["Net"])).await;
+            import(stage, &[&lab], Duplicates::AppendCategories).await;
+            check(2, &stored_list(["Net", "Lab"])).await;
+            import(stage, &[&lab], Duplicates::OverwriteCategories).await;
+            check(3, &stored_list(["Lab"])).await;
+            let change = CategoryChange { localized: Some(new("Bench").localized) };
+            stage.site.update_category(&admin(), lab.category_id, change).await.unwrap();
+            check(3, &stored_list(["Bench"])).await;
+            stage.site.delete_category(&admin(), lab.category_id).await.unwrap();
+            check(4, "").await;
+        }
+
+        async fn drivers_of_many_lists_show_each_its_own(stage: &Stage) {
+            driver_folder(stage, "pack/1", "VEN_1");
+            driver_folder(stage, "pack/2", "VEN_2");
+            import(stage, &[], Duplicates::Skip).await;
+            let net = stage.site.create_category(&admin(), new("Net")).await.unwrap();
+            let lab = stage.site.create_category(&admin(), new("Lab")).await.unwrap();
+            let mut tx = stage.site.db().write().await.unwrap();
+            let [first, second] = [16_777_217, 16_777_218];
+            assign(&mut tx, &[second], &[lab.category_id], None).await.unwrap();
+            assign(&mut tx, &[first, second], &[net.category_id], None).await.unwrap();
+            tx.commit().await.unwrap();
+            let lists = [first, second].map(|ci_id| async move { stage.site.driver(ci_id).await.unwrap().categories });
+            let [one, two] = lists;
+            assert_eq!(one.await, std::slice::from_ref(&net.unique_id));
+            assert_eq!(two.await, [net.unique_id, lab.unique_id]);
+        }
+    }
 }

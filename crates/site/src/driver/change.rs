@@ -67,7 +67,8 @@ impl Site {
             definition.store(&mut tx, ci_id).await?;
         }
         if let Some(categories) = categories {
-            category::replace(&mut tx, &[ci_id], &categories).await?;
+            // The edition is counted with the rest of the change.
+            category::replace(&mut tx, &[ci_id], &categories, None).await?;
         }
         let driver = require(&mut tx, ci_id).await?;
         if driver == before {

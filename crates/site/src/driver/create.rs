@@ -75,7 +75,7 @@ impl Site {
             return Err(SiteError::DriverAlreadyImported { inf: given.inf_file, unique_id });
         }
         let ids = store::insert(&mut tx, self, &actor.name, now, &[entry]).await?;
-        category::assign(&mut tx, &ids, &categories).await?;
+        category::assign(&mut tx, &ids, &categories, None).await?;
         let driver = require(&mut tx, ids[0]).await?;
         let message = Message::driver_created(actor, &driver.unique_id, &driver.display_name);
         status::add(&mut tx, now, message).await?;

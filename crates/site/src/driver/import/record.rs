@@ -9,7 +9,7 @@ use super::claim::{Claim, held, is_held};
 use super::read::{Item, Outcome, Refusal, Verdict};
 use super::request::{Duplicates, ImportState, by_id, progress};
 use crate::db::Tx;
-use crate::driver::category;
+use crate::driver::category::{self, ChangedBy};
 use crate::driver::create::DriverFields;
 use crate::driver::store::{self, Entry, lines, write_rows};
 use crate::error::{Result, SiteError};
@@ -31,7 +31,7 @@ impl Site {
     /// A driver that the database refuses is written down as such, and the others are imported all the same.
     pub(super) async fn record(&self, claim: &Claim, source: usize, mut items: Vec<Item>) -> Result<bool> {
         match self.write_batch(claim, source, &items).await {
-            Err(SiteError::Database(error)) => {
+            Err(SiteError::Database(error)) if is_refusal(&*error) => {
                 tracing::warn!(%error, "a batch of drivers is written one by one")
             }
             done => return done,
@@ -39,7 +39,7 @@ impl Site {
         for item in &mut items {
             let one = std::slice::from_ref(&*item);
             let held = match self.write_batch(claim, source, one).await {
-                Err(SiteError::Database(error)) => {
+                Err(SiteError::Database(error)) if is_refusal(&*error) => {
                     tracing::error!(%error, path = item.path, "driver not stored");
                     let reason = "the site cannot store it; the site's log says why".to_owned();
                     let refusal =
@@ -106,14 +106,15 @@ impl Site {
         let ids = store::insert(tx, self, &claim.requested_by, self.now(), &entries).await?;
         let categories = category::existing_ids(tx, &claim.categories).await?;
         if !categories.is_empty() {
-            category::assign(tx, &ids, &categories).await?;
+            category::assign(tx, &ids, &categories, None).await?;
         }
+        let by = Some(ChangedBy { name: &claim.requested_by, at: self.now() });
         let known: Vec<i64> = existing.values().copied().collect();
         match claim.duplicates {
             Duplicates::AppendCategories if !categories.is_empty() => {
-                category::assign(tx, &known, &categories).await?;
+                category::assign(tx, &known, &categories, by).await?;
             }
-            Duplicates::OverwriteCategories => category::replace(tx, &known, &categories).await?,
+            Duplicates::OverwriteCategories => category::replace(tx, &known, &categories, by).await?,
             _ => {}
         }
         let imported = new
@@ -221,6 +222,23 @@ impl Site {
         };
         status::add(&mut tx, now, message).await?;
         tx.commit().await
+    }
+}
+
+/// Whether the database refuses these rows, now and for ever: PostgreSQL's classes of data exceptions, violated
+/// constraints and exceeded limits, SQLite's primary codes of the same. Anything else is the database's own trouble,
+/// and the import goes on where it stood when its lease ends.
+fn is_refusal(error: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
+    const POSTGRES_CLASSES: [&str; 3] = ["22", "23", "54"];
+    /// SQLITE_TOOBIG, SQLITE_CONSTRAINT, SQLITE_MISMATCH.
+    const SQLITE_CODES: [u32; 3] = [18, 19, 20];
+    let Some(error) = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error) else {
+        return false;
+    };
+    let code = error.code().unwrap_or_default();
+    match error.try_downcast_ref::<sqlx::sqlite::SqliteError>() {
+        Some(_) => code.parse::<u32>().is_ok_and(|code| SQLITE_CODES.contains(&(code & 0xFF))),
+        None => code.get(..2).is_some_and(|class| POSTGRES_CLASSES.contains(&class)),
     }
 }
 

@@ -343,6 +343,7 @@ mod tests {
 
     use super::*;
     use crate::driver::import::{ImportProgress, ImportRequest, ImportState};
+    use crate::error::SiteError;
     use crate::inf::{driver_folder, unc};
     use crate::snapshot::claim::LEASE;
     use crate::stage::{Stage, admin};
@@ -496,6 +497,20 @@ mod tests {
             stage.site.run_due_imports().await.unwrap();
             let done = progress(stage, id).await;
             assert_eq!((done.state, done.infs_done, done.imported, done.failed), (ImportState::Done, 3, 1, 2));
+        }
+
+        async fn a_database_in_trouble_spoils_no_driver(stage: &Stage) {
+            let id = start(stage, &["one"]).await;
+            stage.raw_sql("ALTER TABLE driver_device RENAME TO elsewhere".to_owned()).await;
+            let failed = stage.site.run_due_imports().await;
+            assert!(matches!(failed, Err(SiteError::Database(_))), "{failed:?}");
+            let open = progress(stage, id).await;
+            assert_eq!((open.state, open.infs_done, open.failed), (ImportState::Running, 0, 0));
+            stage.raw_sql("ALTER TABLE elsewhere RENAME TO driver_device".to_owned()).await;
+            stage.clock.advance(LEASE + Duration::from_secs(1));
+            assert_eq!(stage.site.run_due_imports().await.unwrap(), 1);
+            let done = progress(stage, id).await;
+            assert_eq!((done.state, done.imported, done.failed), (ImportState::Done, 1, 0));
         }
 
         async fn many_drivers_take_few_transactions(stage: &Stage) {
