@@ -230,7 +230,6 @@ pub(crate) fn version_number(version: DriverVersion) -> i64 {
 }
 
 /// The version that [`version_number`] was made of.
-#[allow(dead_code, reason = "matching compares versions")]
 pub(crate) fn version_of(number: i64) -> DriverVersion {
     let part = |shift: u32| (number.cast_unsigned() >> shift & 0xFFFF) as u16;
     DriverVersion([part(48), part(32), part(16), part(0)])

@@ -5,10 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Func, LikeExpr, Order, Query};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
-use super::place::unpacked_share;
-use super::request::ImportState;
+use super::request::{ImportState, by_id};
 use crate::error::{Result, SiteError};
 use crate::library::blocking;
 use crate::server::Site;
@@ -17,8 +16,10 @@ use crate::server::Site;
 const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// Ended imports that are remembered; beyond it the oldest go earlier. Each may have 250,000 items.
 const KEPT_MAX: u64 = 200;
-/// Imports that are forgotten in one transaction, since each may have many items.
-const FORGOTTEN_AT_ONCE_MAX: u64 = 4;
+/// Items that are deleted in one transaction, so that nobody waits long for the one writer.
+const ITEMS_AT_ONCE_MAX: i64 = 5_000;
+/// Drivers that are asked for their paths in one statement.
+const DRIVERS_AT_ONCE_MAX: u64 = 5_000;
 
 impl Site {
     /// Forgets imports that ended long ago, and those beyond the number that is kept.
@@ -33,29 +34,52 @@ impl Site {
             .limit(1)
             .offset(KEPT_MAX)
             .to_owned();
-        loop {
-            let mut tx = self.db().write().await?;
-            let beyond: Option<i64> =
-                tx.optional(&beyond).await?.map(|row| row.get("import_id")).transpose()?;
-            let old = Expr::col("finished_at").lt(oldest.as_microsecond());
-            let due = Query::select()
-                .column("import_id")
-                .from("driver_import")
-                .and_where(ended.clone().and(old.or(Expr::col("import_id").lte(beyond.unwrap_or(0)))))
-                .order_by("import_id", Order::Asc)
-                .limit(FORGOTTEN_AT_ONCE_MAX)
-                .to_owned();
-            let due = tx.all(&due).await?;
-            if due.is_empty() {
-                return Ok(());
-            }
-            let due = due.iter().map(|row| row.get("import_id")).collect::<Result<Vec<i64>>>()?;
-            for table in ["driver_import_item", "driver_import"] {
-                let theirs = Expr::col("import_id").is_in(due.iter().copied());
-                tx.execute(Query::delete().from_table(table).and_where(theirs)).await?;
-            }
-            tx.commit().await?;
+        while let Some(import_id) = self.forgettable(&beyond, &ended, oldest).await? {
+            while self.forget_items(import_id).await? {}
         }
+        Ok(())
+    }
+
+    /// The oldest import that may be forgotten.
+    async fn forgettable(
+        &self,
+        beyond: &SelectStatement,
+        ended: &Expr,
+        oldest: Timestamp,
+    ) -> Result<Option<i64>> {
+        let beyond: Option<i64> =
+            self.db().optional(beyond).await?.map(|row| row.get("import_id")).transpose()?;
+        let old = Expr::col("finished_at").lt(oldest.as_microsecond());
+        let due = Query::select()
+            .column("import_id")
+            .from("driver_import")
+            .and_where(ended.clone().and(old.or(Expr::col("import_id").lte(beyond.unwrap_or(0)))))
+            .order_by("import_id", Order::Asc)
+            .limit(1)
+            .to_owned();
+        self.db().optional(&due).await?.map(|row| row.get("import_id")).transpose()
+    }
+
+    /// Deletes some items of an import, or the import if it has none. Returns whether it is still there.
+    async fn forget_items(&self, import_id: i64) -> Result<bool> {
+        let mut tx = self.db().write().await?;
+        let first = Query::select()
+            .expr_as(Expr::col("item").min(), "first")
+            .from("driver_import_item")
+            .and_where(by_id(import_id))
+            .to_owned();
+        let first: Option<i64> = tx.optional(&first).await?.map_or(Ok(None), |row| row.get("first"))?;
+        let mut delete = Query::delete();
+        match first {
+            Some(first) => delete
+                .from_table("driver_import_item")
+                .and_where(by_id(import_id))
+                .and_where(Expr::col("item").lt(first.saturating_add(ITEMS_AT_ONCE_MAX))),
+            None => delete.from_table("driver_import").and_where(by_id(import_id)),
+        };
+        tx.execute(&delete).await?;
+        tx.commit().await?;
+        Ok(first.is_some())
     }
 
     /// Deletes what archives were unpacked into, where no driver is any more. While an import runs, nothing is.
@@ -75,33 +99,44 @@ impl Site {
                 }
                 let removed =
                     if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-                removed.map_err(SiteError::io(&path))?;
-                tracing::info!(archive = name, "unpacked archive removed");
+                match removed {
+                    Ok(()) => tracing::info!(archive = name, "unpacked archive removed"),
+                    // It must not keep the others; the next time tries again.
+                    Err(error) => tracing::warn!(%error, archive = name, "unpacked archive not removed"),
+                }
             }
             Ok(())
         })
         .await
     }
 
-    /// The names of the folders that drivers lie in, in lower case.
+    /// The parts of the paths of all drivers that may be names of archives, in lower case.
+    ///
+    /// Clients write these paths and may spell them in many ways, through any share or as a local path; the name, a
+    /// SHA-256, stands in each of them and nowhere else by chance.
     async fn needed_archives(&self) -> Result<HashSet<String>> {
-        let share = format!("{}\\", unpacked_share(&self.identity().server_name)).to_lowercase();
-        let escaped = share.replace('\\', r"\\").replace('_', r"\_");
-        let within = LikeExpr::new(format!("{escaped}%")).escape('\\');
-        let select = Query::select()
-            .distinct()
-            .column("content_source_path")
-            .from("driver")
-            .and_where(Expr::from(Func::lower(Expr::col("content_source_path"))).like(within))
-            .to_owned();
-        let mut names = HashSet::new();
-        for row in self.db().all(&select).await? {
-            let path = row.get::<String>("content_source_path")?.to_lowercase();
-            let name = path.get(share.len()..).and_then(|rest| rest.split(['\\', '/']).next());
-            names.extend(name.map(str::to_owned));
+        let (mut names, mut last) = (HashSet::new(), 0i64);
+        loop {
+            let select = Query::select()
+                .columns(["ci_id", "content_source_path"])
+                .from("driver")
+                .and_where(Expr::col("ci_id").gt(last))
+                .order_by("ci_id", Order::Asc)
+                .limit(DRIVERS_AT_ONCE_MAX)
+                .to_owned();
+            let rows = self.db().all(&select).await?;
+            let Some(end) = rows.last() else { return Ok(names) };
+            last = end.get("ci_id")?;
+            for row in rows {
+                let path = row.get::<String>("content_source_path")?.to_lowercase();
+                names.extend(path.split(['\\', '/']).filter(|part| is_sha256(part)).map(str::to_owned));
+            }
         }
-        Ok(names)
     }
+}
+
+fn is_sha256(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 #[cfg(test)]
@@ -144,6 +179,24 @@ mod tests {
             assert_eq!(driver.inf_file, "nic.inf");
         }
 
+        async fn an_import_is_forgotten_in_small_steps(stage: &Stage) {
+            let id = import(stage, &driver_folder(stage, "a", "VEN_1")).await;
+            stage.site.run_due_imports().await.unwrap();
+            let columns = "import_id, item, source_index, path, outcome, error_code, reason, diagnostics";
+            let count = 2 * ITEMS_AT_ONCE_MAX + 1;
+            let items = format!(
+                "INSERT INTO driver_import_item ({columns}) WITH RECURSIVE n(item) AS
+                 (SELECT 2 UNION ALL SELECT item + 1 FROM n WHERE item < {count})
+                 SELECT {id}, item, 0, 'x' || item, 0, 0, '', '' FROM n"
+            );
+            stage.raw_sql(items).await;
+            let mut steps = 0;
+            while stage.site.forget_items(id).await.unwrap() {
+                steps += 1;
+            }
+            assert_eq!((steps, ids(stage).await.len()), (3, 0));
+        }
+
         async fn imports_beyond_the_limit_are_forgotten(stage: &Stage) {
             let missing = r"\\srv\src\missing";
             for _ in 0..KEPT_MAX + 3 {
@@ -173,8 +226,20 @@ mod tests {
             stage.site.forget_unpacked().await.unwrap();
             assert!(gone.is_dir(), "not while an import runs");
             drop(importing);
-            stage.site.forget_unpacked().await.unwrap();
-            assert_eq!(std::fs::read_dir(&unpacked).unwrap().count(), 1);
+            // However a client has spelled the path.
+            let local = format!("{}/./{hash}", unpacked.display()).replace("/./", "//");
+            for path in [
+                format!(r"\\SRV.example.test\haulierdrivers$\{hash}"),
+                format!(r"//srv.example.test/HAULIERDrivers$//{}", hash.to_uppercase()),
+                local,
+            ] {
+                let moved = Query::update().table("driver").value("content_source_path", path.as_str()).to_owned();
+                let mut tx = stage.site.db().write().await.unwrap();
+                assert_eq!(tx.execute(&moved).await.unwrap(), 1);
+                tx.commit().await.unwrap();
+                stage.site.forget_unpacked().await.unwrap();
+                assert_eq!(std::fs::read_dir(&unpacked).unwrap().count(), 1, "{path}");
+            }
             stage.site.delete_driver(&admin(), 16_777_217).await.unwrap();
             stage.site.forget_unpacked().await.unwrap();
             assert_eq!(std::fs::read_dir(&unpacked).unwrap().count(), 0);
