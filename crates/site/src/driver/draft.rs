@@ -2,25 +2,27 @@
 //!
 //! Nothing is stored. What was read is remembered for a while, so that the put need not read the folder again.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::driver::DriverFacts;
 
 use super::folder::{self, Examination, Wanted};
+use super::store;
 use crate::access::{Action, Actor};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
 
-/// Drafts that are remembered.
-const DRAFTS_MAX: usize = 256;
+/// Drafts that are remembered: those of one call at least, since the client puts them one by one.
+const DRAFTS_MAX: usize = 1_024;
 /// Memory of all of them, as estimated.
 const DRAFTS_BYTES_MAX: usize = 64 << 20;
 /// How long a draft is remembered: a client puts it at once, and the folder may change.
 const DRAFT_LIFE: Duration = Duration::from_secs(10 * 60);
 /// INF files of one call.
 const INFS_MAX: usize = 1_000;
+const _: () = assert!(INFS_MAX <= DRAFTS_MAX);
 
 /// A driver as it would enter the catalog.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,11 +62,8 @@ impl Site {
             return Err(SiteError::invalid("INFFiles", format!("1 to {INFS_MAX} INF files are needed")));
         }
         let examined = self.examine(driver_path, Wanted::Infs(infs.to_vec())).await?;
-        let mut drafts = Vec::with_capacity(examined.len());
-        for examination in examined {
-            drafts.push(self.draft(driver_path, examination).await?);
-        }
-        Ok(drafts)
+        let existing = self.existing_of(&examined).await?;
+        examined.into_iter().map(|examination| self.draft(driver_path, examination, &existing)).collect()
     }
 
     /// Reads the INF files that a txtsetup.oem names; CreateFromOEM. Succeeds if one of them can be imported.
@@ -78,12 +77,13 @@ impl Site {
     ) -> Result<Vec<DriverDraft>> {
         actor.may(Action::ChangeDrivers)?;
         let examined = self.examine(driver_path, Wanted::Oem(oem_file.to_owned())).await?;
+        let existing = self.existing_of(&examined).await?;
         let (mut drafts, mut present, mut refused) = (Vec::new(), None, None);
         for mut examination in examined {
             if let Ok(facts) = &mut examination.facts {
                 facts.boot_critical = true;
             }
-            match self.draft(driver_path, examination).await {
+            match self.draft(driver_path, examination, &existing) {
                 Ok(draft) => drafts.push(draft),
                 Err(error @ SiteError::DriverAlreadyImported { .. }) => present = present.or(Some(error)),
                 Err(error) => refused = refused.or(Some(error)),
@@ -94,10 +94,22 @@ impl Site {
         if drafts.is_empty() { Err(present.or(refused).unwrap_or_else(nothing)) } else { Ok(drafts) }
     }
 
-    async fn draft(&self, driver_path: &str, examination: Examination) -> Result<DriverDraft> {
+    /// Which of them are in the catalog.
+    async fn existing_of(&self, examined: &[Examination]) -> Result<HashSet<String>> {
+        let facts = examined.iter().filter_map(|examination| examination.facts.as_ref().ok());
+        let unique_ids: Vec<String> = facts.map(|facts| self.driver_unique_id(&facts.id)).collect();
+        store::existing_now(self.db(), &unique_ids).await
+    }
+
+    fn draft(
+        &self,
+        driver_path: &str,
+        examination: Examination,
+        existing: &HashSet<String>,
+    ) -> Result<DriverDraft> {
         let facts = examination.facts?;
         let unique_id = self.driver_unique_id(&facts.id);
-        if self.driver_by_unique_id(&unique_id).await?.is_some() {
+        if existing.contains(&unique_id) {
             return Err(SiteError::DriverAlreadyImported { inf: examination.inf, unique_id });
         }
         let draft = DriverDraft {

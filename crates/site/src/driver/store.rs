@@ -1,15 +1,15 @@
 //! Writing drivers: all their rows, many drivers in few statements.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use ::driver::{DriverDate, DriverFacts, DriverKind, SignatureState};
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Query, Value};
+use sea_query::{Expr, ExprTrait, Query, SelectStatement, Value};
 
 use super::create::DriverFields;
 use super::localized::{self, LOCALE_DEFAULT};
 use super::{PayloadEntry, version_number};
-use crate::db::{Tx, counter};
+use crate::db::{Database, Tx, counter};
 use crate::error::{Result, SiteError};
 use crate::query::stored_list;
 use crate::server::Site;
@@ -59,6 +59,17 @@ pub(super) fn canonical(unique_id: &str, site: &Site) -> String {
 /// Which of these drivers are there: CI_ID by CI_UniqueID.
 pub(crate) async fn existing(tx: &mut Tx, unique_ids: &[String]) -> Result<BTreeMap<String, i64>> {
     ids_by(tx, "driver", "unique_id", "ci_id", unique_ids).await
+}
+
+/// Which of these CI_UniqueIDs are there, read beside the writer.
+pub(super) async fn existing_now(db: &Database, unique_ids: &[String]) -> Result<HashSet<String>> {
+    let mut existing = HashSet::new();
+    for wanted in unique_ids.chunks(ASKED_AT_ONCE_MAX) {
+        for row in db.all(&select_ids("driver", "unique_id", "ci_id", wanted)).await? {
+            existing.insert(row.get("unique_id")?);
+        }
+    }
+    Ok(existing)
 }
 
 /// Writes drivers that are not there yet and returns their CI_IDs in the same order. Categories come after.
@@ -147,16 +158,24 @@ async fn ids_by(
 ) -> Result<BTreeMap<String, i64>> {
     let mut ids = BTreeMap::new();
     for wanted in wanted.chunks(ASKED_AT_ONCE_MAX) {
-        let select = Query::select()
-            .columns([name, id])
-            .from(table)
-            .and_where(Expr::col(name).is_in(wanted.iter().map(String::as_str)))
-            .to_owned();
-        for row in tx.all(&select).await? {
+        for row in tx.all(&select_ids(table, name, id, wanted)).await? {
             ids.insert(row.get(name)?, row.get(id)?);
         }
     }
     Ok(ids)
+}
+
+fn select_ids(
+    table: &'static str,
+    name: &'static str,
+    id: &'static str,
+    wanted: &[String],
+) -> SelectStatement {
+    Query::select()
+        .columns([name, id])
+        .from(table)
+        .and_where(Expr::col(name).is_in(wanted.iter().map(String::as_str)))
+        .to_owned()
 }
 
 const DRIVER_COLUMNS: [&str; 42] = [
