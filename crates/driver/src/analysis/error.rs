@@ -9,13 +9,9 @@ use crate::Diagnostic;
 /// Why a folder cannot be looked at.
 #[derive(Debug, Error)]
 pub enum FolderError {
-    /// The folder, or one in it, cannot be read.
-    #[error(
-        "the folder {folder:?} cannot be read: {source}; check that it exists and that the service may read it"
-    )]
+    /// The folder cannot be read.
+    #[error("the folder cannot be read: {source}; check that it exists and that the service may read it")]
     Unreadable {
-        /// Relative to the folder that was asked for; empty for that folder itself.
-        folder: String,
         /// What the system says.
         source: io::Error,
     },
@@ -25,22 +21,6 @@ pub enum FolderError {
     /// More files and folders than are looked at.
     #[error("the folder holds more than {limit} files and folders; import its parts one by one")]
     TooManyEntries {
-        /// The limit.
-        limit: usize,
-    },
-    /// Folders within folders beyond the limit.
-    #[error("the folders at {folder:?} are nested more than {limit} deep; move them up")]
-    TooDeep {
-        /// Relative to the folder that was asked for.
-        folder: String,
-        /// The limit.
-        limit: usize,
-    },
-    /// A path longer than is read.
-    #[error("a path below {folder:?} has more than {limit} bytes; shorten the names in it")]
-    PathTooLong {
-        /// Relative to the folder that was asked for.
-        folder: String,
         /// The limit.
         limit: usize,
     },
@@ -54,8 +34,6 @@ impl FolderError {
             Self::Unreadable { .. } => "folder_unreadable",
             Self::NotAFolder => "folder_not_a_folder",
             Self::TooManyEntries { .. } => "folder_too_many_entries",
-            Self::TooDeep { .. } => "folder_too_deep",
-            Self::PathTooLong { .. } => "folder_path_too_long",
         }
     }
 }

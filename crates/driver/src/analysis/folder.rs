@@ -49,6 +49,8 @@ pub(super) struct Tree {
     /// Sorted by folded path, then path.
     files: Vec<FileEntry>,
     diagnostics: Vec<Diagnostic>,
+    /// By folded path: what lies in the folder and is not among its files.
+    left_out: Vec<(String, Diagnostic)>,
     /// Which hashes the catalogs of a folder and those above it list, by folded prefix.
     wanted: Mutex<HashMap<String, Wanted>>,
     /// By folded prefix.
@@ -82,14 +84,17 @@ impl FileEntry {
 const WHOLE_BYTES_MAX: u64 = CATALOG_BYTES_MAX as u64 + 1;
 
 impl Folder {
-    /// Looks at a folder and everything in it. No file is read.
+    /// Looks at a folder and everything in it. No file is read. A sub-folder that cannot be read or is beyond the
+    /// limits is left out, and [`Folder::left_out`] tells of it.
     ///
     /// # Errors
-    /// [`FolderError`]: it cannot be read, or is beyond the limits.
+    /// [`FolderError`]: it cannot be read itself, or holds too much.
     pub fn scan(root: &Path, limits: &FolderLimits) -> Result<Self, FolderError> {
-        let unreadable = |source| FolderError::Unreadable { folder: String::new(), source };
-        let held = Root::open(root).map_err(unreadable)?;
-        let (mut files, mut diagnostics) = walk::walk(root, &held, limits)?;
+        let held = Root::open(root).map_err(|source| FolderError::Unreadable { source })?;
+        let walk::Found { mut files, findings: mut diagnostics, left_out } = walk::walk(root, &held, limits)?;
+        let mut left_out: Vec<(String, Diagnostic)> =
+            left_out.into_iter().map(|finding| (finding.file.to_lowercase(), finding)).collect();
+        left_out.sort_unstable_by(|a, b| (&a.0, &a.1.file).cmp(&(&b.0, &b.1.file)));
         files.sort_unstable_by(|a, b| (a.folded(), &a.path).cmp(&(b.folded(), &b.path)));
         let twice = files.windows(2).filter(|pair| pair[0].folded() == pair[1].folded());
         for pair in twice.take(walk::FINDINGS_MAX) {
@@ -102,6 +107,7 @@ impl Folder {
             held,
             files,
             diagnostics,
+            left_out,
             wanted: Mutex::default(),
             contents: Mutex::default(),
             bytes_hashed: AtomicU64::new(0),
@@ -169,6 +175,19 @@ impl Folder {
         self.tree.diagnostics.iter().filter_map(own).collect()
     }
 
+    /// What lies in it and is not among its files, each a finding of severity error; folders end with `/`. Without it
+    /// the files are not the whole content: nobody can say what a package of them would hold.
+    #[must_use]
+    pub fn left_out(&self) -> Vec<Diagnostic> {
+        let prefix = self.prefix.to_lowercase();
+        let all = &self.tree.left_out;
+        let start = all.partition_point(|(folded, _)| *folded < prefix);
+        let within = all[start..].iter().take_while(|(folded, _)| folded.starts_with(&prefix));
+        within
+            .map(|(_, finding)| Diagnostic { file: self.below(&finding.file).to_owned(), ..finding.clone() })
+            .collect()
+    }
+
     /// How many bytes were hashed so far, in this folder and all that share its digests. Each file counts once.
     #[must_use]
     pub fn bytes_hashed(&self) -> u64 {
@@ -187,12 +206,16 @@ impl Folder {
     /// The folder's hash, files and bytes. Reads every file that was not hashed before.
     ///
     /// # Errors
-    /// [`AnalysisError::Unreadable`].
+    /// [`AnalysisError::Unreadable`]; [`AnalysisError::Invalid`] if something is left out.
     pub fn content(&self) -> Result<ContentFacts, AnalysisError> {
         let key = self.prefix.to_lowercase();
         let known = lock(&self.tree.contents).get(&key).cloned();
         if let Some(known) = known {
             return Ok(known);
+        }
+        let left_out = self.left_out();
+        if !left_out.is_empty() {
+            return Err(AnalysisError::Invalid { diagnostics: left_out });
         }
         let mut files = Vec::with_capacity(self.files.len());
         for index in self.files.clone() {
@@ -232,7 +255,11 @@ impl Folder {
     }
 
     fn path(&self, index: usize) -> &str {
-        let path = &self.tree.files[index].path;
+        self.below(&self.tree.files[index].path)
+    }
+
+    /// A path of the tree, relative to this folder.
+    fn below<'a>(&self, path: &'a str) -> &'a str {
         let names = self.prefix.matches('/').count();
         let skipped = names.checked_sub(1).and_then(|last| path.match_indices('/').nth(last));
         skipped.map_or(path, |(at, _)| &path[at + 1..])

@@ -24,7 +24,9 @@
 //! | `cabinet_unreadable` | warning | a cabinet that may hold files cannot be read |
 //! | `copied_inf_invalid` | warning | an INF that another one copies is beyond a limit or no Windows INF; it is followed no further |
 //! | `copy_inf_loop`, `copy_inf_too_many` | note, warning | INF files that copy each other; more than are followed |
-//! | `name_not_unicode`, `name_not_windows`, `name_twice`, `link_skipped`, `special_file_skipped` | warning | a name or a file in the folder that Windows could not hold |
+//! | `name_not_windows`, `name_twice` | warning | a name in the folder that Windows could not hold |
+//! | `name_not_unicode`, `link_skipped`, `special_file_skipped` | error | something in the folder that no package can hold |
+//! | `folder_unreadable`, `entry_unreadable`, `folder_too_deep`, `path_too_long` | error | a part of the folder that was not looked at |
 
 mod beneath;
 mod error;
@@ -66,7 +68,13 @@ pub fn analyze(folder: &Folder, inf: &str, trust: &Trust) -> Result<DriverFacts,
     let file = OpenInf::open(folder, inf, trust)?;
     let mut diagnostics = file.diagnostics.clone();
     let Usable { models, kind, platforms } = usable(&file, &mut diagnostics)?;
-    let content = folder.content()?;
+    let content = match folder.content() {
+        Err(AnalysisError::Invalid { diagnostics: left_out }) => {
+            diagnostics.extend(left_out);
+            return Err(AnalysisError::Invalid { diagnostics: named(diagnostics, &file.path) });
+        }
+        content => content?,
+    };
     let found = payload::collect(folder, &file, trust)?;
     let supported = platforms.iter().filter_map(|id| platform::by_id(id)).map(|own| own.os.architecture);
     let signature = file.catalogs.signature(&supported.collect(), &found, &mut diagnostics);

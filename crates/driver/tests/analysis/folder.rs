@@ -38,15 +38,11 @@ fn what_windows_cannot_hold_is_told() {
     let findings = folder.diagnostics();
     let mut found: Vec<_> = findings.iter().map(|finding| (finding.code, finding.file.as_str())).collect();
     found.sort_unstable();
-    assert_eq!(
-        found,
-        [
-            ("link_skipped", "link.inf"),
-            ("link_skipped", "up"),
-            ("name_not_windows", "nul.txt"),
-            ("name_twice", "a.inf")
-        ]
-    );
+    assert_eq!(found, [("name_not_windows", "nul.txt"), ("name_twice", "a.inf")]);
+    let left_out = folder.left_out();
+    let left_out: Vec<_> = left_out.iter().map(|finding| (finding.code, finding.file.as_str())).collect();
+    #[cfg(unix)]
+    assert_eq!(left_out, [("link_skipped", "link.inf"), ("link_skipped", "up")]);
     assert_eq!(find_infs(&folder), ["A.INF", "a.inf"]);
     rig.write("sub/aux", b"5");
     let folder = rig.folder();
@@ -111,15 +107,70 @@ fn limits_are_kept() {
     assert_eq!(scan(FolderLimits { entries_max: 5, ..all }).unwrap().paths().len(), 2);
     let error = scan(FolderLimits { entries_max: 4, ..all }).unwrap_err();
     assert!(matches!(error, FolderError::TooManyEntries { limit: 4 }), "{error}");
-    assert!(scan(FolderLimits { depth_max: 3, ..all }).is_ok());
-    let error = scan(FolderLimits { depth_max: 2, ..all }).unwrap_err();
-    assert!(matches!(error, FolderError::TooDeep { limit: 2, .. }), "{error}");
-    let error = scan(FolderLimits { path_bytes_max: 6, ..all }).unwrap_err();
-    assert!(matches!(error, FolderError::PathTooLong { limit: 6, .. }), "{error}");
     let error = Folder::scan(&rig.path().join("none"), &all).unwrap_err();
     assert!(matches!(error, FolderError::Unreadable { .. }), "{error}");
     let error = Folder::scan(&rig.path().join("e"), &all).unwrap_err();
     assert!(matches!(error, FolderError::NotAFolder), "{error}");
+}
+
+/// One bad folder: what lies in it or around it is no whole content, everything else is a driver as before.
+#[test]
+fn a_folder_that_cannot_be_read_stops_no_other() {
+    let rig = Rig::new(&[("bad/net.sys", b"1"), ("good/net.sys", b"2"), ("good/a/b/x", b"3")]);
+    for folder in ["bad", "good", "bad/sub"] {
+        rig.write(&format!("{folder}/net.inf"), inf("").as_bytes());
+    }
+    let all = FolderLimits::default();
+    let check = |limits: FolderLimits, left_out: &[(&str, &str)], usable: &[&str]| {
+        let folder = Folder::scan(rig.path(), &limits).unwrap();
+        let findings = folder.left_out();
+        let found: Vec<_> = findings.iter().map(|finding| (finding.code, finding.file.as_str())).collect();
+        assert_eq!(found, left_out);
+        for inf in find_infs(&folder) {
+            let (around, name) = folder.around(&inf).unwrap();
+            let done = analyze(&around, &name, &trust());
+            assert_eq!(done.is_ok(), usable.contains(&inf.as_str()), "{inf}: {done:?}");
+            if let Err(error) = done {
+                assert_eq!(error.win32(), 13);
+                assert!(error.diagnostics().iter().any(|finding| finding.code == left_out[0].0), "{inf}");
+            }
+        }
+    };
+    check(all, &[], &["bad/net.inf", "bad/sub/net.inf", "good/net.inf"]);
+    check(FolderLimits { depth_max: 3, ..all }, &[], &["bad/net.inf", "bad/sub/net.inf", "good/net.inf"]);
+    let deep = [("folder_too_deep", "good/a/b/")];
+    check(FolderLimits { depth_max: 2, ..all }, &deep, &["bad/net.inf", "bad/sub/net.inf"]);
+    let long = [("path_too_long", "bad/sub/net.inf")];
+    check(FolderLimits { path_bytes_max: 13, ..all }, &long, &["good/net.inf"]);
+    // The system itself reads no path as long as this one, whoever asks.
+    let names: String = std::iter::repeat_n("n".repeat(200), 10).collect::<Vec<_>>().join("/");
+    for part in ["bad", "one", "two"] {
+        fs::create_dir_all(rig.path().join(part).join(&names)).unwrap();
+    }
+    fs::rename(rig.path().join("two"), rig.path().join("one").join(&names).join("two")).unwrap();
+    fs::rename(rig.path().join("one"), rig.path().join("bad").join(&names).join("one")).unwrap();
+    let folder = Folder::scan(rig.path(), &FolderLimits { path_bytes_max: 10_000, ..all }).unwrap();
+    let findings = folder.left_out();
+    assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["folder_unreadable"]);
+    assert!(findings[0].file.starts_with("bad/nnn") && findings[0].file.ends_with("n/"), "{findings:?}");
+    assert!(folder.folder("bad/sub").unwrap().content().is_ok());
+    assert!(folder.folder("good").unwrap().content().is_ok());
+    let error = folder.folder("bad").unwrap().content().unwrap_err();
+    assert_eq!((error.win32(), error.diagnostics().len()), (13, 1));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_content_with_a_link_is_no_whole_content() {
+    let rig = Rig::signed(&inf(""));
+    rig.write("sub/other.inf", inf("").as_bytes());
+    rig.write("sub/net.sys", b"net driver");
+    std::os::unix::fs::symlink("net.sys", rig.path().join("link")).unwrap();
+    let folder = rig.folder();
+    let error = analyze(&folder, "net.inf", &trust()).unwrap_err();
+    let found = error.diagnostics().iter().find(|finding| finding.code == "link_skipped").unwrap();
+    assert_eq!((error.win32(), found.file.as_str()), (13, "link"));
+    assert!(analyze(&folder.folder("sub").unwrap(), "other.inf", &trust()).is_ok());
 }
 
 /// Several INF files, threads and sub-folders: every byte is hashed once.
