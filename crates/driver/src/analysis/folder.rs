@@ -248,10 +248,14 @@ impl Folder {
     }
 
     fn find(&self, path: &str) -> Option<usize> {
-        let wanted = format!("{}{}", self.prefix, path.replace('\\', "/")).to_lowercase();
+        let exact = format!("{}{}", self.prefix, path.replace('\\', "/"));
+        let wanted = exact.to_lowercase();
         let files = &self.tree.files[self.files.clone()];
-        let at = files.partition_point(|file| file.folded() < wanted.as_str());
-        (files.get(at)?.folded() == wanted).then_some(self.files.start + at)
+        let start = files.partition_point(|file| file.folded() < wanted.as_str());
+        // Of names that differ only by case, the one that was said.
+        let mut same = files[start..].iter().take_while(|file| file.folded() == wanted);
+        let at = same.position(|file| *file.path == *exact).unwrap_or(0);
+        (files.get(start)?.folded() == wanted).then_some(self.files.start + start + at)
     }
 
     fn path(&self, index: usize) -> &str {

@@ -44,6 +44,10 @@ fn what_windows_cannot_hold_is_told() {
     #[cfg(unix)]
     assert_eq!(left_out, [("link_skipped", "link.inf"), ("link_skipped", "up")]);
     assert_eq!(find_infs(&folder), ["A.INF", "a.inf"]);
+    for name in ["A.INF", "a.inf"] {
+        assert_eq!(folder.lookup(name), Some(name), "each has its own bytes");
+    }
+    assert_eq!(folder.lookup("A.inf"), Some("A.INF"));
     rig.write("sub/aux", b"5");
     let folder = rig.folder();
     assert_eq!(folder.diagnostics().len(), found.len() + 1);
