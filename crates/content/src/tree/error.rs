@@ -40,6 +40,16 @@ pub enum TreeError {
         /// What it is.
         kind: &'static str,
     },
+    /// Two names that differ only in case, and not only in name.
+    #[error(
+        "`{first}` and `{second}` differ only in case, so a Windows client can hold only one of them; rename one"
+    )]
+    CaseConflict {
+        /// Relative.
+        first: String,
+        /// Relative.
+        second: String,
+    },
     /// More entries than a package may have.
     #[error("the folder has more than {max} files and folders")]
     TooManyEntries {

@@ -6,6 +6,7 @@
 //!
 //! Everything goes by folder descriptors and refuses symbolic links. Blocking, for ever on a dead mount.
 
+mod case;
 mod error;
 mod write;
 
@@ -13,6 +14,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+pub use case::check_case;
 pub use error::TreeError;
 pub use write::{SourceRoot, Staged};
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use content::tree::{HashedFile, STAGING_PREFIX, SourceRoot, Tree, TreeError, TreeFile};
+use content::tree::{HashedFile, STAGING_PREFIX, SourceRoot, Tree, TreeError, TreeFile, check_case};
 use content::{ContentPath, Counter, Entry, FileEntry, Library, Manifest, Monitor};
 
 use super::hold::{HEARTBEAT, Hold};
@@ -259,6 +259,9 @@ fn copy(
             .map_err(|error| if error.is_write() { target(error) } else { StageError::Origin(error) })?;
         hashed.push(HashedFile { path: file.path.clone(), size, hash });
     }
+    let files = hashed.iter().map(|file| (&file.path, &file.hash));
+    // Every later snapshot of the whole package would fail by it.
+    check_case(&reader.folders, files).map_err(StageError::Origin)?;
     Ok(hashed)
 }
 
