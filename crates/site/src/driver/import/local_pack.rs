@@ -1,5 +1,5 @@
-//! Driver packs that an administrator has downloaded: copied into the site's own data while they are proved, so
-//! that what is unpacked afterwards is what was proved.
+//! Archives at a path that the site may read: copied into its own data while they are hashed and proved, so that
+//! what is unpacked afterwards is what was hashed.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};

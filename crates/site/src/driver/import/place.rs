@@ -4,16 +4,12 @@
 //! it by a share of the site's own, so that it may move with the data folder.
 
 use std::collections::HashSet;
-use std::fs::File;
-use std::io::Read as _;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use ::driver::archive::{self, Limits, Progress};
-use aws_lc_rs::digest::{Context, SHA256};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::claim::Claim;
@@ -28,8 +24,6 @@ use crate::sources::{LOCATE_LIMIT, NoAnswer, Purpose};
 
 /// The share by which drivers from archives name their files.
 const UNPACKED_SHARE: &str = "HaulierDrivers$";
-/// How much of an archive is read at once.
-const READ_BYTES: usize = 256 << 10;
 /// How often an import that waits for another's archive looks whether it shall stop.
 const STOP_CHECK_INTERVAL: Duration = Duration::from_millis(200);
 
@@ -38,11 +32,12 @@ pub(crate) fn unpacked_share(server_name: &str) -> String {
     format!(r"\\{server_name}\{UNPACKED_SHARE}")
 }
 
-/// What a source turned out to be.
-enum Found {
-    Folder(PathBuf),
-    /// Unpacked below the site's own folder, under this name.
-    Archive(String),
+/// What a path turned out to be.
+enum Local {
+    Folder(Place),
+    /// To be copied before anything of it is used: who may write to it could put another one in its place between
+    /// hashing and unpacking, and the hash would vouch for that one in every later import.
+    Archive,
 }
 
 /// Who uses the folder of unpacked archives.
@@ -108,30 +103,33 @@ impl Site {
         source: &ImportSource,
         watch: &Arc<Watch>,
     ) -> Result<Place, String> {
-        match source {
-            ImportSource::Path(path) => self.local_place(path, watch).await,
-            ImportSource::Pack { location, size_bytes, hashes } => {
-                let file = self.unpacked_folder().join(format!(".fetch-{}-{index}", claim.import_id));
-                let fetched = match is_address(location) {
-                    true => self.fetch(location, *size_bytes, hashes, &file, watch).await,
-                    false => self.copy_proved(location, *size_bytes, hashes, &file, watch).await,
-                };
-                let place = match fetched {
-                    Ok(hash) => self.unpacked_place(file.clone(), hash, watch).await,
-                    Err(error) => Err(error),
-                };
-                // Whatever became of it, the archive itself is not needed any more.
-                drop(std::fs::remove_file(&file));
-                place
+        let file = self.unpacked_folder().join(format!(".fetch-{}-{index}", claim.import_id));
+        let copied = match source {
+            ImportSource::Path(path) => match self.local_place(path, watch).await? {
+                Local::Folder(place) => return Ok(place),
+                Local::Archive => self.copy_proved(path, None, &PackHashes::default(), &file, watch).await,
+            },
+            ImportSource::Pack { location, size_bytes, hashes } if is_address(location) => {
+                self.fetch(location, *size_bytes, hashes, &file, watch).await
             }
-        }
+            ImportSource::Pack { location, size_bytes, hashes } => {
+                self.copy_proved(location, *size_bytes, hashes, &file, watch).await
+            }
+        };
+        let place = match copied {
+            Ok(hash) => self.unpacked_place(file.clone(), hash, watch).await,
+            Err(error) => Err(error),
+        };
+        // Whatever became of it, the archive itself is not needed any more.
+        drop(std::fs::remove_file(&file));
+        place
     }
 
     pub(crate) fn unpacked_folder(&self) -> PathBuf {
         self.options().data_dir.join(UNPACKED_FOLDER)
     }
 
-    async fn local_place(&self, path: &str, watch: &Arc<Watch>) -> Result<Place, String> {
+    async fn local_place(&self, path: &str, watch: &Arc<Watch>) -> Result<Local, String> {
         let source = SourcePath::parse(path, &self.options().shares).map_err(|error| error.to_string())?;
         let (own, options) = (source.clone(), self.options().clone());
         let limit = async {
@@ -144,18 +142,17 @@ impl Site {
             self.sources().visit(&source, Purpose::Locate, limit, move || own.locate_drivers(&options));
         let place =
             found.await.unwrap_or(Err(SourcePathError::NoAnswer)).map_err(|error| error.to_string())?;
-        let (into, busy, reader) = (self.unpacked_folder(), self.unpacking().clone(), Arc::clone(watch));
+        let folder = place.clone();
         let work = move || {
             if place.is_dir() {
-                return Ok(Found::Folder(place));
+                return Ok(true);
             }
-            let hash = hash_of(&place, &reader)?;
-            unpack(&place, &into, &hash, &busy.busy, &reader)?;
-            Ok(Found::Archive(hash))
+            // Before gigabytes of something else are copied.
+            archive::recognize(&place).map(|_| false).map_err(|error| error.to_string())
         };
         match self.visit_drivers(&source, watch, work).await? {
-            Found::Folder(folder) => Ok(Place { folder, name: path.to_owned(), source }),
-            Found::Archive(hash) => self.place_of(&hash),
+            true => Ok(Local::Folder(Place { folder, name: path.to_owned(), source })),
+            false => Ok(Local::Archive),
         }
     }
 
@@ -215,25 +212,6 @@ impl Site {
     }
 }
 
-/// SHA-256 of a file, lower hex.
-fn hash_of(archive: &Path, watch: &Watch) -> Result<String, String> {
-    let unreadable = |error: std::io::Error| format!("it cannot be read: {}", error.kind());
-    let mut file = File::open(archive).map_err(unreadable)?;
-    let (mut hash, mut buffer) = (Context::new(&SHA256), vec![0; READ_BYTES]);
-    loop {
-        let read = file.read(&mut buffer).map_err(unreadable)?;
-        if read == 0 {
-            return Ok(hex::encode(hash.finish()));
-        }
-        hash.update(&buffer[..read]);
-        watch.bytes.fetch_add(read as u64, Ordering::Relaxed);
-        watch.step();
-        if watch.stop.is_cancelled() {
-            return Err("the import was stopped".to_owned());
-        }
-    }
-}
-
 /// Unpacks an archive, unless that was done before.
 fn unpack(file: &Path, folder: &Path, hash: &str, busy: &Busy, watch: &Watch) -> Result<(), String> {
     let _turn = busy.turn(hash, watch).ok_or("the import was stopped")?;
@@ -257,6 +235,59 @@ fn unpack(file: &Path, folder: &Path, hash: &str, busy: &Busy, watch: &Watch) ->
         Err(error) => {
             tracing::warn!(error = error_chain(&error), "archive not unpacked");
             Err(error.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use ::driver::archive::ZipWriter;
+    use aws_lc_rs::digest::{SHA256, digest};
+
+    use super::*;
+    use crate::driver::import::{ImportRequest, ImportState};
+    use crate::inf::{inf, unc};
+    use crate::stage::admin;
+
+    fn pack(id: &str) -> Vec<u8> {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, text) in [("nic.inf", inf(id).as_str()), ("nic.sys", id)] {
+            zip.add(name, text.len() as u64, &mut text.as_bytes()).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    on_both! {
+        async fn an_archive_that_is_replaced_meanwhile_is_not_taken_for_the_first(stage: &Stage) {
+            let path = stage.source("packs", &[]).join("pack.zip");
+            let first = pack("VEN_first");
+            std::fs::write(&path, &first).unwrap();
+            let hash = hex::encode(digest(&SHA256, &first));
+            let place = stage.site.place_of(&hash).unwrap();
+            // The unpacking waits until the other one is there.
+            let (open, closed) = std::sync::mpsc::channel::<()>();
+            stage.site.sources().gates.lock().unwrap().push((place.source.clone(), closed));
+            let sources = vec![ImportSource::Path(unc("packs/pack.zip"))];
+            let request = ImportRequest { sources, ..ImportRequest::default() };
+            let id = stage.site.start_import(&admin(), request).await.unwrap();
+            let replace = async {
+                let waits = || stage.site.sources().gates.lock().unwrap().is_empty();
+                let ended = async || stage.site.import_progress(id).await.unwrap().state == ImportState::Done;
+                while !waits() && !ended().await {
+                    tokio::task::yield_now().await;
+                }
+                assert!(waits(), "the unpacking is a step of its own");
+                std::fs::write(&path, pack("VEN_other")).unwrap();
+                drop(open);
+            };
+            let (ran, ()) = tokio::join!(stage.site.run_due_imports(), replace);
+            ran.unwrap();
+            assert_eq!(stage.site.import_progress(id).await.unwrap().imported, 1);
+            let unpacked = stage.site.unpacked_folder().join(&hash);
+            assert_eq!(std::fs::read_to_string(unpacked.join("nic.sys")).unwrap(), "VEN_first");
+            assert_eq!(std::fs::read_dir(stage.site.unpacked_folder()).unwrap().count(), 1);
         }
     }
 }
