@@ -1,5 +1,6 @@
 //! A folder with drivers: found, read on a thread that can be left behind, and made facts.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
@@ -10,7 +11,9 @@ use ::driver::catalog::Trust;
 use ::driver::inf::oem;
 use ::driver::platform::{self, Platform};
 use ::driver::sdm::{self, DriverDigest, PlatformCondition};
-use ::driver::{DriverFacts, Severity};
+use ::driver::{Diagnostic, DriverFacts, Severity};
+use content::ContentPath;
+use content::tree::check_case;
 
 use crate::error::{Result, SiteError};
 use crate::package::source::{SourcePath, SourcePathError};
@@ -23,6 +26,10 @@ const EXAMINE_LIMIT: Duration = Duration::from_secs(10 * 60);
 pub(crate) const EXAMINATIONS_MAX: usize = 4;
 /// Bytes of a txtsetup.oem.
 const OEM_BYTES_MAX: u64 = 1 << 20;
+/// Bytes of a path below a source, so that with a name that is no UTF-8 it still fits into an index of PostgreSQL.
+const PATH_BYTES_MAX: usize = 1_536;
+/// Names of a folder that are told to be impossible in a package.
+const NAMES_REFUSED_MAX: usize = 20;
 /// Findings that are told in an error.
 const FINDINGS_TOLD_MAX: usize = 3;
 
@@ -77,16 +84,68 @@ fn read(root: &Path, wanted: &Wanted, trust: &Trust) -> Result<Vec<Examination>,
         Wanted::Infs(infs) => infs.iter().map(|inf| inf.replace('\\', "/")).collect(),
         Wanted::Oem(file) => infs_of_oem(root, &folder, file)?,
     };
+    let content = Content::new(&folder);
     let examine = |inf: String| {
-        let facts = analysis::analyze(&folder, inf.trim_start_matches("./"), trust);
+        let facts = content.analyze(inf.trim_start_matches("./"), trust);
         Examination { facts: facts.map_err(|error| refusal(&inf, &error)), inf }
     };
     Ok(infs.into_iter().map(examine).collect())
 }
 
+/// A folder as the content of drivers, which a package must be able to hold.
+pub(super) struct Content<'a> {
+    folder: &'a Folder,
+    /// What no package can hold; looked for once, when everything is hashed.
+    refused: OnceCell<Vec<Diagnostic>>,
+}
+
+impl<'a> Content<'a> {
+    pub(super) fn new(folder: &'a Folder) -> Self {
+        Self { folder, refused: OnceCell::new() }
+    }
+
+    /// What is known of a driver in it. Errors: it is none, or AddDriverContent would refuse the folder.
+    pub(super) fn analyze(&self, inf: &str, trust: &Trust) -> Result<DriverFacts, AnalysisError> {
+        let facts = analysis::analyze(self.folder, inf, trust)?;
+        let refused = self.refused.get_or_init(|| refused_by_packages(self.folder));
+        if refused.is_empty() {
+            return Ok(facts);
+        }
+        let diagnostics = refused.iter().cloned().chain(facts.diagnostics).collect();
+        Err(AnalysisError::Invalid { diagnostics })
+    }
+}
+
+/// Names that cannot be distributed, by the very rules of packages.
+fn refused_by_packages(folder: &Folder) -> Vec<Diagnostic> {
+    let finding = |code, path: &str, text: String| {
+        Diagnostic::new(Severity::Error, code, format!("no package can hold the folder: {text}"))
+            .in_file(path)
+    };
+    let (mut files, mut refused) = (Vec::new(), Vec::new());
+    for path in folder.paths() {
+        match ContentPath::new(path) {
+            Ok(name) => files.extend(folder.digests(path).ok().map(|digests| (name, digests.sha256))),
+            Err(error) if refused.len() < NAMES_REFUSED_MAX => {
+                refused.push(finding(
+                    "name_not_distributable",
+                    path,
+                    format!("{path:?}: {error}; rename it"),
+                ));
+            }
+            Err(_) => {}
+        }
+    }
+    let files = files.iter().map(|(path, hash)| (path, hash));
+    if let Err(error) = check_case(std::iter::empty(), files) {
+        refused.push(finding("name_case_conflict", "", error.to_string()));
+    }
+    refused
+}
+
 /// Reads a folder's names.
 pub(crate) fn scan(root: &Path) -> Result<Folder, FolderError> {
-    Folder::scan(root, &FolderLimits::default())
+    Folder::scan(root, &FolderLimits { path_bytes_max: PATH_BYTES_MAX, ..FolderLimits::default() })
 }
 
 /// The INF files that a txtsetup.oem in the folder names.
@@ -117,10 +176,15 @@ fn refusal(inf: &str, error: &AnalysisError) -> SiteError {
 /// Why an INF file is refused, in a few words that name no path of this machine.
 pub(crate) fn reason(error: &AnalysisError) -> String {
     let errors = error.diagnostics().iter().filter(|found| found.severity == Severity::Error);
-    let told: Vec<String> = errors.take(FINDINGS_TOLD_MAX).map(|found| found.text.clone()).collect();
+    // What is not about a line of the INF file is about a file beside it.
+    let told = |found: &Diagnostic| match found.place {
+        None if !found.file.is_empty() => format!("{}: {}", found.file, found.text),
+        _ => found.text.clone(),
+    };
+    let told: Vec<String> = errors.take(FINDINGS_TOLD_MAX).map(told).collect();
     match error {
-        AnalysisError::Unreadable { source, .. } => {
-            format!("{}; check the file and its rights", source.kind())
+        AnalysisError::Unreadable { file, source } => {
+            format!("{file}: {}; check the file and its rights", source.kind())
         }
         _ if told.is_empty() => error.to_string(),
         _ => told.join("; "),

@@ -45,6 +45,21 @@ fn pairs(expect: &[(&str, &str)]) -> Vec<(String, String)> {
     expect.iter().map(|(path, outcome)| ((*path).to_owned(), (*outcome).to_owned())).collect()
 }
 
+/// A cabinet of text files.
+fn cabinet(compression: cab::CompressionType, files: &[(&str, &str)]) -> Vec<u8> {
+    let mut builder = cab::CabinetBuilder::new();
+    let folder = builder.add_folder(compression);
+    for (name, _) in files {
+        folder.add_file(*name);
+    }
+    let mut writer = builder.build(Cursor::new(Vec::new())).unwrap();
+    for (_, text) in files {
+        let mut file = writer.next_file().unwrap().expect("one for each file");
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
 /// A zip archive of text files.
 fn zip(files: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
@@ -195,6 +210,63 @@ on_both! {
         assert!(progress.fault.starts_with(&missing) && progress.fault.contains("does not exist"), "{}", progress.fault);
         assert_eq!(rows(stage, &format!("SELECT StateName, FaultCode FROM Haulier_DriverImport WHERE ImportID = {id}")).await, [["failed", "sources_failed"]]);
         assert_eq!(stage.message_ids().await.last(), Some(&39011));
+    }
+
+    async fn one_bad_folder_does_not_stop_the_others(stage: &Stage) {
+        driver_folder(stage, "pack/good", "VEN_1");
+        driver_folder(stage, "pack/around", "VEN_2");
+        let deep = format!("pack/around{}", "/d".repeat(70));
+        stage.source(&deep, &[("x.txt", "x")]);
+        let (id, progress) = import(stage, request(&[&unc("pack")])).await;
+        assert_eq!((progress.state, counts(&progress)), (ImportState::Done, [2, 2, 1, 0, 2]));
+        let left_out = format!("around{}/", "/d".repeat(64));
+        let expect = [(left_out.as_str(), "unreadable"), ("around/nic.inf", "invalid"), ("good/nic.inf", "imported")];
+        let mut found = outcomes(stage, id).await;
+        found.sort_by_key(|(path, _)| (!path.ends_with('/'), path.clone()));
+        assert_eq!(found, pairs(&expect));
+        let said = rows(stage, &format!("SELECT Reason FROM Haulier_DriverImportItem WHERE ImportID = {id} AND Reason LIKE '%nested%'")).await;
+        assert_eq!(said.len(), 2, "{said:?}");
+        // A client that asks for the INF file hears the same.
+        assert_eq!(code(stage.site.analyze_inf(&admin(), &unc("pack/around"), "nic.inf").await), "driver_invalid");
+    }
+
+    async fn what_no_package_can_hold_is_not_imported(stage: &Stage) {
+        for (name, file, text) in [("case", "NIC.sys", "other bytes"), ("same", "NIC.sys", "VEN_same"), ("name", "a:b.txt", "x"), ("folder", "Nic.sys/x", "x")] {
+            driver_folder(stage, &format!("pack/{name}"), &format!("VEN_{name}"));
+            stage.source(&format!("pack/{name}"), &[(file, text)]);
+        }
+        driver_folder(stage, "pack/link", "VEN_link");
+        let link = stage.source("pack/link", &[]).join("other.sys");
+        std::os::unix::fs::symlink("nic.sys", link).unwrap();
+        let (id, progress) = import(stage, request(&[&unc("pack")])).await;
+        assert_eq!((progress.state, counts(&progress)), (ImportState::Done, [5, 5, 1, 0, 4]));
+        let expect = [("case", "invalid"), ("folder", "invalid"), ("link", "invalid"), ("name", "invalid"), ("same", "imported")];
+        let expect = expect.map(|(name, outcome)| (format!("{name}/nic.inf"), outcome.to_owned()));
+        assert_eq!(outcomes(stage, id).await, expect);
+        for (name, said) in [("case", "only in case"), ("folder", "only in case"), ("link", "other.sys: a symbolic link"), ("name", "a:b.txt")] {
+            let wql = format!("SELECT ErrorCode FROM Haulier_DriverImportItem WHERE Path = '{name}/nic.inf' AND Reason LIKE '%{said}%'");
+            assert_eq!(rows(stage, &wql).await, [["13"]], "{name}");
+            assert_eq!(code(stage.site.analyze_inf(&admin(), &unc(&format!("pack/{name}")), "nic.inf").await), "driver_invalid");
+        }
+    }
+
+    async fn cabinets_are_unpacked_too(stage: &Stage) {
+        let root = stage.source("archives", &[]);
+        for (name, compression, id) in [("plain.cab", cab::CompressionType::None, "VEN_1"), ("small.CAB", cab::CompressionType::MsZip, "VEN_2")] {
+            let bytes = cabinet(compression, &[(r"net\nic.inf", &inf(id)), (r"net\nic.sys", id), ("readme.txt", "x")]);
+            std::fs::write(root.join(name), bytes).unwrap();
+        }
+        let half = cabinet(cab::CompressionType::MsZip, &[("nic.inf", &inf("VEN_3")), ("nic.sys", "x")]);
+        std::fs::write(root.join("half.cab"), &half[..half.len() - 10]).unwrap();
+        let sources = ["archives/plain.cab", "archives/half.cab", "archives/small.CAB"].map(unc);
+        let (id, progress) = import(stage, request(&sources.each_ref().map(String::as_str))).await;
+        assert_eq!((progress.state, counts(&progress), progress.files), (ImportState::Done, [2, 2, 2, 0, 1], 6));
+        let expect = [("net/nic.inf", "imported"), ("", "source failed"), ("net/nic.inf", "imported")];
+        assert_eq!(outcomes(stage, id).await, pairs(&expect));
+        let complete = rows(stage, "SELECT Name FROM Haulier_DriverDetail WHERE IsComplete = TRUE AND ContentFiles = 2").await;
+        assert_eq!(complete.len(), 2);
+        let left: Vec<_> = std::fs::read_dir(stage.options.data_dir.join("drivers")).unwrap().collect();
+        assert_eq!(left.len(), 2, "nothing is left of the half one: {left:?}");
     }
 
     async fn requests_are_checked_before_they_are_accepted(stage: &Stage) {

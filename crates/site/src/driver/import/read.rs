@@ -11,7 +11,7 @@ use ::driver::{Diagnostic, DriverFacts};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::driver::folder;
+use crate::driver::folder::{self, Content};
 use crate::driver::store::lines;
 
 /// Threads of one import, as far as the machine has processors.
@@ -45,6 +45,9 @@ impl Watch {
     }
 }
 
+/// Folders of one source of which it is told that they were not read.
+const LEFT_OUT_TOLD_MAX: usize = 1_000;
+
 /// What to read.
 pub(super) struct Reading {
     /// On disk.
@@ -69,9 +72,9 @@ pub(super) enum Event {
     Item(Box<Item>),
 }
 
-/// An INF file and what it is.
+/// An INF file and what it is, or a folder that was not read.
 pub(super) struct Item {
-    /// Relative to the source, with `/`.
+    /// Relative to the source, with `/`; that of a folder ends so.
     pub(super) path: String,
     pub(super) verdict: Verdict,
 }
@@ -112,6 +115,9 @@ pub(super) fn read(reading: &Reading, events: &mpsc::Sender<Event>) -> Result<()
     if infs.len() > INFS_MAX {
         return Err(format!("it has more than {INFS_MAX} INF files; import its parts one by one"));
     }
+    if !tell_left_out(reading, &folder, events) {
+        return Ok(());
+    }
     let found = Event::Found { files: folder.paths().len() as u64, infs: infs.len() as u64 };
     if events.blocking_send(found).is_err() {
         return Ok(());
@@ -121,14 +127,14 @@ pub(super) fn read(reading: &Reading, events: &mpsc::Sender<Event>) -> Result<()
     for inf in infs.iter().filter(|inf| !reading.done.contains(inf.as_str())) {
         folders.entry(inf.rsplit_once('/').map_or("", |(folder, _)| folder)).or_default().push(inf);
     }
-    let folders: Vec<Vec<&str>> = folders.into_values().collect();
+    let folders: Vec<(&str, Vec<&str>)> = folders.into_iter().collect();
     let next = AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
     std::thread::scope(|scope| {
         for _ in 0..threads.min(folders.len()) {
             scope.spawn(|| {
-                while let Some(infs) = folders.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if !infs.iter().all(|inf| read_one(reading, &folder, inf, events)) {
+                while let Some((place, infs)) = folders.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if !read_infs(reading, &folder, place, infs, events) {
                         return;
                     }
                 }
@@ -138,29 +144,51 @@ pub(super) fn read(reading: &Reading, events: &mpsc::Sender<Event>) -> Result<()
     Ok(())
 }
 
-/// Returns false when nobody wants more.
-fn read_one(reading: &Reading, folder: &Folder, inf: &str, events: &mpsc::Sender<Event>) -> bool {
+/// Says which folders were not read. Returns false when nobody wants more.
+fn tell_left_out(reading: &Reading, folder: &Folder, events: &mpsc::Sender<Event>) -> bool {
+    let mut folders = folder.left_out();
+    folders.retain(|finding| finding.file.ends_with('/') && !reading.done.contains(&finding.file));
+    // Names that are no UTF-8 may look the same.
+    folders.dedup_by(|next, one| next.file == one.file);
+    folders.into_iter().take(LEFT_OUT_TOLD_MAX).all(|finding| {
+        let verdict = Verdict::Refused(Refusal::unreadable(finding.text));
+        events.blocking_send(Event::Item(Box::new(Item { path: finding.file, verdict }))).is_ok()
+    })
+}
+
+/// Reads the INF files of one folder. Returns false when nobody wants more.
+fn read_infs(
+    reading: &Reading,
+    folder: &Folder,
+    place: &str,
+    infs: &[&str],
+    events: &mpsc::Sender<Event>,
+) -> bool {
+    let around = folder.folder(place);
+    let content = around.as_ref().map(Content::new);
     let watch = &reading.watch;
-    if watch.stop.is_cancelled() {
-        return false;
-    }
-    let item = Item { path: inf.to_owned(), verdict: reading.verdict(folder, inf) };
-    watch.bytes.fetch_max(reading.bytes_before + folder.bytes_hashed(), Ordering::Relaxed);
-    watch.step();
-    events.blocking_send(Event::Item(Box::new(item))).is_ok()
+    infs.iter().all(|inf| {
+        if watch.stop.is_cancelled() {
+            return false;
+        }
+        let item = Item { path: (*inf).to_owned(), verdict: reading.verdict(content.as_ref(), inf) };
+        watch.bytes.fetch_max(reading.bytes_before + folder.bytes_hashed(), Ordering::Relaxed);
+        watch.step();
+        events.blocking_send(Event::Item(Box::new(item))).is_ok()
+    })
 }
 
 impl Reading {
-    fn verdict(&self, folder: &Folder, inf: &str) -> Verdict {
-        let place = inf.rsplit_once('/').map_or("", |(place, _)| place);
+    fn verdict(&self, content: Option<&Content<'_>>, inf: &str) -> Verdict {
+        let (place, name) = inf.rsplit_once('/').unwrap_or(("", inf));
         let Some(content_source_path) = self.content_source_path(place) else {
             let reason = "a folder's name has a backslash, which a UNC path cannot name; rename it";
             return Verdict::Refused(Refusal::unreadable(reason.to_owned()));
         };
-        let Some((around, name)) = folder.around(inf) else {
+        let Some(content) = content else {
             return Verdict::Refused(Refusal::unreadable("it is gone".to_owned()));
         };
-        match analysis::analyze(&around, &name, &self.trust) {
+        match content.analyze(name, &self.trust) {
             Ok(facts) => {
                 let unique_id = format!("{}/DRIVER_{}", self.scope, facts.id);
                 let sdm_package_xml = folder::definition(&facts, &unique_id, &content_source_path);

@@ -69,8 +69,10 @@ impl Site {
         };
         let already = count(&[Outcome::AlreadyImported, Outcome::Skipped]);
         let (all, imported) = (i64::try_from(items.len()).unwrap_or(i64::MAX), count(&[Outcome::Imported]));
+        let folders = items.iter().filter(|item| item.is_folder()).count();
+        let infs = all - i64::try_from(folders).unwrap_or(i64::MAX);
         let update = held(claim)
-            .value("infs_done", Expr::col("infs_done").add(all))
+            .value("infs_done", Expr::col("infs_done").add(infs))
             .value("imported", Expr::col("imported").add(imported))
             .value("already_imported", Expr::col("already_imported").add(already))
             .value("failed", Expr::col("failed").add(all - imported - already))
@@ -303,6 +305,11 @@ impl Written {
 }
 
 impl Item {
+    /// Whether it is a folder that was not read.
+    fn is_folder(&self) -> bool {
+        self.path.ends_with('/')
+    }
+
     fn facts(&self) -> Option<&DriverFacts> {
         match &self.verdict {
             Verdict::Driver { facts, .. } => Some(facts),
