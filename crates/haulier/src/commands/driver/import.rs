@@ -23,8 +23,9 @@ const CATEGORY_CLASS: &str = "SMS_CategoryInstance";
 const CATEGORY_TYPE: &str = "DriverCategories";
 /// English, the locale in which categories are named here.
 const LOCALE_ID: u32 = 1033;
-/// How often progress is asked for.
-const POLL_INTERVAL: Duration = Duration::from_millis(300);
+/// How soon progress is asked for, and how seldom in the end: short imports end at once, long ones cost nothing.
+const POLL_FIRST: Duration = Duration::from_millis(25);
+const POLL_LAST: Duration = Duration::from_millis(400);
 /// How long a site may be silent while its import is watched.
 const SILENCE_MAX: Duration = Duration::from_secs(5 * 60);
 /// The exit code of a command whose site does not answer.
@@ -142,7 +143,7 @@ async fn categories(remote: &Remote, names: &[String]) -> Result<Vec<String>> {
 async fn wait(remote: &Remote, id: u64) -> Result<Value> {
     let bar = progress_bar();
     let key = Key::number(CLASS, "ImportID", id);
-    let mut silent_since = None;
+    let (mut silent_since, mut interval) = (None, POLL_FIRST);
     loop {
         let job = match remote.get(&key).await {
             Ok(job) => job,
@@ -152,7 +153,7 @@ async fn wait(remote: &Remote, id: u64) -> Result<Value> {
                 if SystemClock.monotonic() - since > SILENCE_MAX {
                     return Err(error.into());
                 }
-                SystemClock.sleep(POLL_INTERVAL).await;
+                SystemClock.sleep(POLL_LAST).await;
                 continue;
             }
             Err(error) => return Err(error.into()),
@@ -165,7 +166,8 @@ async fn wait(remote: &Remote, id: u64) -> Result<Value> {
             bar.finish_and_clear();
             return Ok(job);
         }
-        SystemClock.sleep(POLL_INTERVAL).await;
+        SystemClock.sleep(interval).await;
+        interval = (interval * 2).min(POLL_LAST);
     }
 }
 

@@ -7,6 +7,9 @@ use crate::commands::rows;
 use crate::output::{self, Format, Table};
 use crate::remote::{Key, Remote};
 
+/// Packages and models that are shown; `--json` has all.
+const NAMES_SHOWN: usize = 12;
+
 /// Shows one driver with what the catalog knows about it.
 pub(super) async fn run(wanted: &str, remote: &Remote, format: Format) -> Result<()> {
     let id = rows::number(&super::find(remote, wanted).await?, "CI_ID");
@@ -26,11 +29,7 @@ pub(super) async fn run(wanted: &str, remote: &Remote, format: Format) -> Result
     for (title, property, listed) in
         [("Packages", "PackageID", &containers), ("Models", "ModelName", &models)]
     {
-        let names: Vec<String> = listed.iter().map(|row| rows::text(row, property)).collect();
-        output::line(format_args!(
-            "{title}: {}",
-            if names.is_empty() { "none".to_owned() } else { names.join(", ") }
-        ));
+        output::line(format_args!("{title}: {}", some_of(listed, property)));
     }
     for (title, property) in [("Missing files", "MissingFiles"), ("Findings", "Diagnostics")] {
         let texts = rows::texts(&detail, property);
@@ -40,6 +39,20 @@ pub(super) async fn run(wanted: &str, remote: &Remote, format: Format) -> Result
         }
     }
     Ok(())
+}
+
+/// The first names of a list that may be long.
+fn some_of(listed: &[Value], property: &str) -> String {
+    let mut names: Vec<String> =
+        listed.iter().take(NAMES_SHOWN).map(|row| rows::text(row, property)).collect();
+    match listed.len().saturating_sub(NAMES_SHOWN) {
+        0 if names.is_empty() => "none".to_owned(),
+        0 => names.join(", "),
+        more => {
+            names.push(format!("and {more} more"));
+            names.join(", ")
+        }
+    }
 }
 
 fn print(driver: &Value, detail: &Value) {
