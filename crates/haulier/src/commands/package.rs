@@ -3,7 +3,6 @@
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use super::site_path::as_the_site_sees;
 use super::{driver, package_drivers, rows};
 use crate::args::{PackageChanges, PackageCommand, PackageCreate};
 use crate::output::{self, Format, Table};
@@ -127,7 +126,7 @@ async fn create(remote: &Remote, args: &PackageCreate, format: Format) -> Result
     let mut properties = properties_of(&args.changes);
     properties.insert("Name".to_owned(), json!(args.name));
     properties.insert("PkgSourceFlag".to_owned(), json!(STORAGE_DIRECT));
-    properties.insert("PkgSourcePath".to_owned(), json!(as_the_site_sees(&args.source)?));
+    properties.insert("PkgSourcePath".to_owned(), json!(args.source));
     let package = remote.create(CLASS, &Value::Object(properties)).await?;
     match format {
         Format::Json => output::json(&package),
