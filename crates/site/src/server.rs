@@ -17,7 +17,7 @@ use crate::change::Changes;
 use crate::db::{Database, Tx};
 use crate::distribution::desired::WAITERS_MAX;
 use crate::distribution::seen::Seen;
-use crate::driver::folder::EXAMINATIONS_MAX;
+use crate::driver::folder::{EXAMINATIONS_MAX, EXAMINATIONS_WAITING_MAX};
 use crate::driver::import::PackFetcher;
 use crate::driver::import::place::{Unpacking, unpacked_share};
 use crate::driver::{Drafts, platform};
@@ -93,6 +93,7 @@ struct Inner {
     trust: Trust,
     drafts: Drafts,
     examinations: Arc<Semaphore>,
+    examinations_waiting: Semaphore,
     comparisons: Arc<Semaphore>,
     matching: Matching,
     unpacking: Unpacking,
@@ -156,6 +157,7 @@ impl Site {
             trust,
             drafts: Drafts::default(),
             examinations: Arc::new(Semaphore::new(EXAMINATIONS_MAX)),
+            examinations_waiting: Semaphore::new(EXAMINATIONS_WAITING_MAX),
             comparisons: Arc::new(Semaphore::new(COMPARISONS_MAX)),
             matching: Matching::default(),
             unpacking: Unpacking::default(),
@@ -236,6 +238,10 @@ impl Site {
 
     pub(crate) fn examinations(&self) -> &Arc<Semaphore> {
         &self.inner.examinations
+    }
+
+    pub(crate) fn examinations_waiting(&self) -> &Semaphore {
+        &self.inner.examinations_waiting
     }
 
     /// Turns to compare whole folders with what they should have.

@@ -14,6 +14,7 @@ use ::driver::sdm::{self, DriverDigest, PlatformCondition};
 use ::driver::{Diagnostic, DriverFacts, Severity};
 use content::ContentPath;
 use content::tree::check_case;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::error::{Result, SiteError};
 use crate::package::source::{SourcePath, SourcePathError};
@@ -24,6 +25,10 @@ use crate::sources::{NoAnswer, Purpose};
 const EXAMINE_LIMIT: Duration = Duration::from_secs(10 * 60);
 /// Folders read at once for clients that wait.
 pub(crate) const EXAMINATIONS_MAX: usize = 4;
+/// Clients that wait for their turn; scripts that import in parallel send five and more at once.
+pub(crate) const EXAMINATIONS_WAITING_MAX: usize = 64;
+/// How long a client waits for its turn.
+const TURN_LIMIT: Duration = Duration::from_secs(60);
 /// Bytes of a txtsetup.oem.
 const OEM_BYTES_MAX: u64 = 1 << 20;
 /// Bytes of a path below a source, so that with a name that is no UTF-8 it still fits into an index of PostgreSQL.
@@ -57,8 +62,7 @@ impl Site {
             |reason: String| SiteError::DriverUnreadable { path: driver_path.to_owned(), reason };
         let source = SourcePath::parse(driver_path, &self.options().shares)
             .map_err(|error| unreadable(error.to_string()))?;
-        let permit = self.examinations().clone().try_acquire_owned();
-        let permit = permit.map_err(|_| SiteError::Busy { what: "many drivers are being read" })?;
+        let permit = self.examination_turn().await?;
         let site = self.clone();
         // A task of its own: a client that goes away leaves no thread uncounted.
         let examined = tokio::spawn(async move {
@@ -74,6 +78,16 @@ impl Site {
             examined.unwrap_or_else(|NoAnswer| Err(SourcePathError::NoAnswer.to_string()))
         });
         examined.await.map_err(|_| SiteError::Stopped)?.map_err(unreadable)
+    }
+
+    /// The right to read a folder, after a while if others read theirs. Errors: [`SiteError::Busy`].
+    async fn examination_turn(&self) -> Result<OwnedSemaphorePermit> {
+        let busy = || SiteError::Busy { what: "many drivers are being read" };
+        let _place = self.examinations_waiting().try_acquire().map_err(|_| busy())?;
+        tokio::select! {
+            turn = self.examinations().clone().acquire_owned() => Ok(turn.expect("the semaphore is never closed")),
+            () = self.clock().sleep(TURN_LIMIT) => Err(busy()),
+        }
     }
 }
 
@@ -232,5 +246,33 @@ fn condition(platform: &Platform) -> PlatformCondition {
         max_version: platform.max_version.to_owned(),
         query1: platform.query_os(),
         query2: platform.query_processor().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+    use crate::inf::{driver_folder, unc};
+    use crate::stage::admin;
+
+    on_both! {
+        async fn a_client_waits_for_its_turn_for_a_while(stage: &Stage) {
+            driver_folder(stage, "one", "PCI\\VEN_1");
+            let all = u32::try_from(EXAMINATIONS_MAX).unwrap();
+            let others = stage.site.examinations().clone().acquire_many_owned(all).await.unwrap();
+            let (admin, path) = (admin(), unc("one"));
+            let mut waits = Box::pin(stage.site.analyze_inf(&admin, &path, "nic.inf"));
+            assert!((&mut waits).now_or_never().is_none(), "it waits");
+            drop(others);
+            waits.await.unwrap();
+
+            let _others = stage.site.examinations().clone().acquire_many_owned(all).await.unwrap();
+            let mut waits = Box::pin(stage.site.analyze_inf(&admin, &path, "nic.inf"));
+            assert!((&mut waits).now_or_never().is_none(), "it waits");
+            stage.clock.advance(TURN_LIMIT);
+            assert!(matches!(waits.await, Err(SiteError::Busy { .. })));
+        }
     }
 }
