@@ -1,4 +1,5 @@
-//! `cargo xtask soak`: the kill test for as long as you like, in another order of events every time.
+//! `cargo xtask soak`: what finds more the longer it runs, with other cases every time: the property tests, then the kill
+//! test.
 
 use anyhow::{Context, Result};
 use clock::{Clock, SystemClock};
@@ -8,11 +9,31 @@ use crate::process::{cargo, succeeds};
 /// Enough for about half an hour.
 const KILLS_DEFAULT: u64 = 2_000;
 
-/// Kills processes so many times; whether nothing was lost and no byte was wrong.
+/// Cases of each property test; `cargo xtask test` runs 256, always the same.
+const PROPERTY_CASES: u64 = 20_000;
+
+/// The crates with property tests.
+const PROPERTY_CRATES: [&str; 6] = ["cim", "driver", "content", "site", "agentservice", "adminservice"];
+
+/// Draws new cases, then kills processes so many times; whether every property held, nothing was lost and no byte was
+/// wrong.
 pub(crate) fn run(kills: Option<&str>) -> Result<bool> {
     let kills: u64 = kills.map_or(Ok(KILLS_DEFAULT), str::parse).context("how many kills? give a number")?;
     let seed = SystemClock.now().as_second();
+    if !properties()? {
+        return Ok(false);
+    }
     println!("{kills} kills in the order of HAULIER_SEED={seed}");
     let mut test = cargo(&["test", "--package", "haulier", "--test", "kill", "--", "--nocapture"]);
     succeeds(test.env("HAULIER_KILLS", kills.to_string()).env("HAULIER_SEED", seed.to_string()))
+}
+
+/// Property tests by the name of what they have in common: their modules' or their own.
+fn properties() -> Result<bool> {
+    println!("{PROPERTY_CASES} cases of each property test");
+    let mut test = cargo(&["test", "--release"]);
+    for name in PROPERTY_CRATES {
+        test.args(["--package", name]);
+    }
+    succeeds(test.env("PROPTEST_CASES", PROPERTY_CASES.to_string()))
 }

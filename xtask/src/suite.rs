@@ -81,9 +81,13 @@ fn clients() -> Result<PathBuf> {
     machine::python_with(&requirements, &root.join("target/clients"))
 }
 
+/// The same cases in every run: what a commit did not break must not turn it red. `cargo xtask soak` draws others.
+const PROPERTY_SEED: &str = "20261122";
+
 fn tests(cluster: Option<&Cluster>, clients: Option<PathBuf>, results: &mut Results) -> Result<bool> {
     // Passing tests say what they could not do, so their output is read too.
     let mut tests: Command = cargo(&["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
+    tests.env("PROPTEST_RNG_SEED", PROPERTY_SEED);
     if let Some(cluster) = cluster {
         tests.env("HAULIER_TEST_POSTGRES", cluster.url());
     }

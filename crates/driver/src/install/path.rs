@@ -10,8 +10,8 @@ pub(crate) fn clean(parts: &[&str]) -> Option<String> {
             return None;
         }
         for name in part.split(['/', '\\']).map(trimmed).filter(|name| !name.is_empty() && *name != ".") {
-            // Windows drops dots and blanks at the end of a name, so `.. ` and `...` climb as well.
-            if name.bytes().all(|b| b == b'.') {
+            // Windows drops dots and blanks at the end of a name, so `.. `, `...` and `. .` climb as well.
+            if name.bytes().all(|b| matches!(b, b'.' | b' ')) {
                 return None;
             }
             if !path.is_empty() {
@@ -59,6 +59,7 @@ mod tests {
         check(&["a\\..\\..", "b"], None);
         check(&["a", ".. ", "b"], None);
         check(&["...", "b"], None);
+        check(&[". .", "b"], None);
         check(&["C:\\x", "b"], None);
         check(&["a", "b:stream"], None);
         check(&["\\\\server\\share", "b"], None);
