@@ -132,6 +132,7 @@ fn fault_status(fault: &Fault) -> StatusCode {
         Fault::NotImplemented { .. } => StatusCode::NOT_IMPLEMENTED,
         Fault::InvalidProperty { .. }
         | Fault::InvalidParameters { .. }
+        | Fault::InvalidContext { .. }
         | Fault::InvalidPath { .. }
         | Fault::InvalidQuery { .. }
         | Fault::TypeMismatch { .. }

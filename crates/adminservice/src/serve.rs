@@ -14,9 +14,9 @@ use http::header::{CONTENT_TYPE, HOST, HeaderName, LOCATION};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode};
 use net::Peer;
-use provider::{ClassInfo, Fault, Operation, Provider, ProviderError};
+use provider::{Caller, ClassInfo, Fault, Operation, Provider, ProviderError};
 use serde_json::{Map, Value as Json, json};
-use site::{Actor, Role, Site};
+use site::{Role, Site};
 
 use crate::entity::{self, Purpose};
 use crate::error::ApiError;
@@ -45,9 +45,9 @@ struct Service {
     turns: Turns,
 }
 
-/// Everything about one caller that an answer needs.
-struct Caller {
-    actor: Actor,
+/// Everything about one request that an answer needs.
+struct Exchange {
+    caller: Caller,
     /// `https://host/AdminService/wmi`
     root: String,
     /// The query as sent.
@@ -84,50 +84,51 @@ impl Service {
         if path.len() + query.len() > URL_BYTES_MAX {
             return Err(ApiError::UrlTooLong { limit: URL_BYTES_MAX });
         }
-        let caller = Caller { actor, root: self.root(parts), query: query.to_owned() };
+        let exchange =
+            Exchange { caller: Caller::from(actor), root: self.root(parts), query: query.to_owned() };
         let request = Request::parse(&parts.method, path, query)?;
-        let limit = body_limit(caller.actor.role, self.only_asks(&request));
+        let limit = body_limit(exchange.caller.actor.role, self.only_asks(&request));
         let body = to_bytes(body, limit).await.map_err(|_| ApiError::BodyTooLong { limit })?;
-        self.dispatch(&caller, request, parts, body).await
+        self.dispatch(&exchange, request, parts, body).await
     }
 
     async fn dispatch(
         &self,
-        caller: &Caller,
+        exchange: &Exchange,
         request: Request,
         parts: &Parts,
         body: Bytes,
     ) -> Result<Response, ApiError> {
         match request {
             Request::ServiceDocument => {
-                Ok(reply(StatusCode::OK, &metadata::service_document(self.provider.schema(), &caller.root)))
+                Ok(reply(StatusCode::OK, &metadata::service_document(self.provider.schema(), &exchange.root)))
             }
             Request::Metadata => Ok(xml(metadata::document(self.provider.schema()))),
-            Request::List { class, options } => self.list(caller, class, options).await,
-            Request::Count { class, options } => self.count(caller, class, options).await,
-            Request::Get { path, options } => self.get(caller, &path, &options).await,
-            Request::Create { class } => self.create(caller, &class, &body).await,
+            Request::List { class, options } => self.list(exchange, class, options).await,
+            Request::Count { class, options } => self.count(exchange, class, options).await,
+            Request::Get { path, options } => self.get(exchange, &path, &options).await,
+            Request::Create { class } => self.create(exchange, &class, &body).await,
             Request::Modify { path } => {
-                self.modify(caller, &path, &body).await?;
+                self.modify(exchange, &path, &body).await?;
                 let minimal = parts.headers.get("prefer").is_some_and(|value| value == "return=minimal");
                 if minimal {
                     Ok(StatusCode::NO_CONTENT.into_response())
                 } else {
-                    self.one(caller, &path, Purpose::Read).await
+                    self.one(exchange, &path, Purpose::Read).await
                 }
             }
             Request::Delete { path } => {
-                self.provider.delete(&caller.actor, &path).await?;
+                self.provider.delete(&exchange.caller, &path).await?;
                 Ok(StatusCode::NO_CONTENT.into_response())
             }
             Request::Invoke { class, path, method } => {
                 self.check_verb(&parts.method, &class, &method)?;
-                self.invoke(caller, &class, path.as_ref(), &method, &body).await
+                self.invoke(exchange, &class, path.as_ref(), &method, &body).await
             }
         }
     }
 
-    async fn list(&self, caller: &Caller, class: String, options: Options) -> Result<Response, ApiError> {
+    async fn list(&self, exchange: &Exchange, class: String, options: Options) -> Result<Response, ApiError> {
         let select = options.select.clone();
         let mut query = options.into_query(class);
         let (asked, skip) = (query.top, query.skip.unwrap_or(0));
@@ -135,12 +136,12 @@ impl Service {
         // One more than fits tells whether something follows.
         let most = asked.unwrap_or(u64::MAX).min(page + 1);
         query.top = Some(most);
-        let (context, name) = (self.context(caller, &query.class), query.class.clone());
+        let (context, name) = (self.context(exchange, &query.class), query.class.clone());
         let _turn = self.turns.take(most).await?;
-        let mut answer = self.provider.query(&caller.actor, query).await?;
+        let mut answer = self.provider.query(&exchange.caller, query).await?;
         let next = (answer.instances.len() as u64 > page).then(|| {
-            let rest = options::rest(&caller.query, skip.saturating_add(page), asked.map(|top| top - page));
-            format!("{}/{name}?{rest}", caller.root)
+            let rest = options::rest(&exchange.query, skip.saturating_add(page), asked.map(|top| top - page));
+            format!("{}/{name}?{rest}", exchange.root)
         });
         answer.instances.truncate(usize::try_from(page).unwrap_or(usize::MAX));
         let mut head = Map::new();
@@ -152,24 +153,34 @@ impl Service {
         Ok(reply_text(StatusCode::OK, list::write(head, answer.instances, entity, next)))
     }
 
-    async fn count(&self, caller: &Caller, class: String, options: Options) -> Result<Response, ApiError> {
+    async fn count(
+        &self,
+        exchange: &Exchange,
+        class: String,
+        options: Options,
+    ) -> Result<Response, ApiError> {
         let query =
             Query { count: true, top: Some(0), skip: None, order: Vec::new(), ..options.into_query(class) };
-        let count = self.provider.query(&caller.actor, query).await?.count.unwrap_or(0);
+        let count = self.provider.query(&exchange.caller, query).await?.count.unwrap_or(0);
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")), version()];
         Ok((headers, count.to_string()).into_response())
     }
 
     /// One instance, in an array: clients of this route read `value[0]`.
-    async fn get(&self, caller: &Caller, path: &ObjectPath, options: &Options) -> Result<Response, ApiError> {
-        let instance = self.provider.get(&caller.actor, path).await?;
+    async fn get(
+        &self,
+        exchange: &Exchange,
+        path: &ObjectPath,
+        options: &Options,
+    ) -> Result<Response, ApiError> {
+        let instance = self.provider.get(&exchange.caller, path).await?;
         if let Some(unknown) = self.unknown_name(&instance, options) {
             return Err(ApiError::InvalidOption {
                 option: "$select".to_owned(),
                 reason: format!("there is no property {unknown}"),
             });
         }
-        let context = self.context(caller, &instance.class);
+        let context = self.context(exchange, &instance.class);
         let entity = self.entity(&instance, options.select.as_deref(), Purpose::Read);
         Ok(reply(StatusCode::OK, &json!({ "@odata.context": context, "value": [entity] })))
     }
@@ -181,30 +192,35 @@ impl Service {
     }
 
     /// Makes an instance; of some classes a POST also changes one that exists.
-    async fn create(&self, caller: &Caller, class: &str, body: &[u8]) -> Result<Response, ApiError> {
+    async fn create(&self, exchange: &Exchange, class: &str, body: &[u8]) -> Result<Response, ApiError> {
         let class = self.class(class, Operation::PutInstance)?;
         let instance = body::instance(self.provider.schema(), class, body)?;
-        let path = self.provider.put(&caller.actor, instance).await?;
-        self.one(caller, &path, Purpose::Created).await
+        let path = self.provider.put(&exchange.caller, instance).await?;
+        self.one(exchange, &path, Purpose::Created).await
     }
 
-    async fn modify(&self, caller: &Caller, path: &ObjectPath, body: &[u8]) -> Result<(), ApiError> {
+    async fn modify(&self, exchange: &Exchange, path: &ObjectPath, body: &[u8]) -> Result<(), ApiError> {
         let class = self.class(&path.class, Operation::PutInstance)?;
         let change = body::instance(self.provider.schema(), class, body)?;
-        Ok(self.provider.modify(&caller.actor, path, change).await?)
+        Ok(self.provider.modify(&exchange.caller, path, change).await?)
     }
 
     /// The bare entity, after a write.
-    async fn one(&self, caller: &Caller, path: &ObjectPath, purpose: Purpose) -> Result<Response, ApiError> {
-        let instance = self.provider.get(&caller.actor, path).await?;
+    async fn one(
+        &self,
+        exchange: &Exchange,
+        path: &ObjectPath,
+        purpose: Purpose,
+    ) -> Result<Response, ApiError> {
+        let instance = self.provider.get(&exchange.caller, path).await?;
         let mut entity = Map::new();
-        let context = format!("{}/$entity", self.context(caller, &instance.class));
+        let context = format!("{}/$entity", self.context(exchange, &instance.class));
         entity.insert("@odata.context".to_owned(), json!(context));
         entity.extend(self.entity(&instance, None, purpose));
         let status = if purpose == Purpose::Created { StatusCode::CREATED } else { StatusCode::OK };
         let mut response = reply(status, &Json::Object(entity));
         if let (Purpose::Created, Ok(location)) =
-            (purpose, HeaderValue::try_from(self.location(caller, &instance)))
+            (purpose, HeaderValue::try_from(self.location(exchange, &instance)))
         {
             response.headers_mut().insert(LOCATION, location);
         }
@@ -231,7 +247,7 @@ impl Service {
 
     async fn invoke(
         &self,
-        caller: &Caller,
+        exchange: &Exchange,
         class: &str,
         path: Option<&ObjectPath>,
         method: &str,
@@ -239,9 +255,9 @@ impl Service {
     ) -> Result<Response, ApiError> {
         let declared = self.provider.schema().class(class).and_then(|class| class.method(method));
         let given = body::parameters(self.provider.schema(), declared, body)?;
-        let outcome = self.provider.invoke(&caller.actor, class, path, method, given).await?;
+        let outcome = self.provider.invoke(&exchange.caller, class, path, method, given).await?;
         let mut answer = Map::new();
-        answer.insert("@odata.context".to_owned(), json!(self.context(caller, "__PARAMETERS")));
+        answer.insert("@odata.context".to_owned(), json!(self.context(exchange, "__PARAMETERS")));
         answer.insert("ReturnValue".to_owned(), entity::plain(&outcome.return_value));
         answer.extend(outcome.out.iter().map(|(name, value)| (name.clone(), entity::plain(value))));
         Ok(reply(StatusCode::CREATED, &Json::Object(answer)))
@@ -263,13 +279,13 @@ impl Service {
     }
 
     /// `.../$metadata#Class`, the class spelled as declared.
-    fn context(&self, caller: &Caller, class: &str) -> String {
+    fn context(&self, exchange: &Exchange, class: &str) -> String {
         let declared = self.provider.schema().class(class).map_or(class, |class| class.name.as_str());
-        format!("{}/$metadata#{declared}", caller.root)
+        format!("{}/$metadata#{declared}", exchange.root)
     }
 
     /// The URL of an instance.
-    fn location(&self, caller: &Caller, instance: &Instance) -> String {
+    fn location(&self, exchange: &Exchange, instance: &Instance) -> String {
         let class =
             self.provider.schema().class(&instance.class).expect("the provider returns its own classes");
         let keys: Vec<_> = class
@@ -283,7 +299,7 @@ impl Service {
                 several.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(",")
             }
         };
-        format!("{}/{}({inside})", caller.root, instance.class)
+        format!("{}/{}({inside})", exchange.root, instance.class)
     }
 
     fn root(&self, parts: &Parts) -> String {

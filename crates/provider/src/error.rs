@@ -67,6 +67,14 @@ pub enum Fault {
         /// What is wrong and what is needed.
         reason: String,
     },
+    /// A context qualifier of the call is wrong.
+    #[error("the context qualifier {name}: {reason}")]
+    InvalidContext {
+        /// The qualifier.
+        name: String,
+        /// What is needed.
+        reason: String,
+    },
     /// The object path does not name an instance of the class.
     #[error("the object path is not valid: {reason}")]
     InvalidPath {
@@ -159,6 +167,7 @@ impl Fault {
             Self::IllegalNull { .. } => 0x8004_1028,
             Self::InvalidMethod { .. } => 0x8004_102E,
             Self::InvalidParameters { .. } => 0x8004_102F,
+            Self::InvalidContext { .. } => 0x8004_1008,
             Self::InvalidProperty { .. } => 0x8004_1031,
             Self::InvalidPath { .. } => 0x8004_103A,
             Self::OutOfRange { .. } => 0x8004_103C,
@@ -181,6 +190,7 @@ impl Fault {
             | Self::InvalidProperty { .. }
             | Self::InvalidMethod { .. }
             | Self::InvalidParameters { .. }
+            | Self::InvalidContext { .. }
             | Self::InvalidPath { .. }
             | Self::InvalidQuery { .. }
             | Self::TypeMismatch { .. }

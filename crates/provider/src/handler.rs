@@ -7,6 +7,7 @@ use cim::query::{Expr, Operator, Query};
 use cim::{Instance, ObjectPath, Value};
 use site::{Actor, Site};
 
+use crate::context::Context;
 use crate::error::Fault;
 use crate::rows;
 use crate::schema::ClassInfo;
@@ -44,6 +45,8 @@ impl Outcome {
 pub(crate) struct Call<'a> {
     pub(crate) site: &'a Site,
     pub(crate) actor: &'a Actor,
+    /// What the call says of itself.
+    pub(crate) context: &'a Context,
     pub(crate) class: &'a ClassInfo,
 }
 

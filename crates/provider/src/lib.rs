@@ -7,6 +7,7 @@
 mod check;
 mod classes;
 mod constant;
+mod context;
 mod error;
 mod handler;
 mod parameters;
@@ -14,6 +15,7 @@ mod provider;
 mod rows;
 mod schema;
 
+pub use context::{Caller, Context};
 pub use error::{Fault, Operation, ProviderError};
 pub use handler::{Answer, Outcome};
 pub use provider::Provider;

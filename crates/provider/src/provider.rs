@@ -3,9 +3,10 @@ use std::sync::Arc;
 use cim::class::Property;
 use cim::query::Query;
 use cim::{Instance, ObjectPath, Value};
-use site::{Actor, Site};
+use site::Site;
 
 use crate::classes;
+use crate::context::Caller;
 use crate::error::{Fault, Operation, ProviderError};
 use crate::handler::{Answer, Call, ClassHandler, Invocation, Outcome, not_implemented};
 use crate::schema::{ClassInfo, Schema, is_lazy};
@@ -59,37 +60,41 @@ impl Provider {
     }
 
     /// Answers a query. Lazy properties are null. A query on an abstract class returns its subclass's instances.
-    pub async fn query(&self, actor: &Actor, query: Query) -> Result<Answer, ProviderError> {
+    pub async fn query(&self, caller: &Caller, query: Query) -> Result<Answer, ProviderError> {
         let text = query.class.clone();
-        self.run_query(actor, query).await.map_err(|fault| failed(Operation::ExecQuery, text, fault))
+        self.run_query(caller, query).await.map_err(|fault| failed(Operation::ExecQuery, text, fault))
     }
 
-    async fn run_query(&self, actor: &Actor, query: Query) -> Result<Answer, Fault> {
+    async fn run_query(&self, caller: &Caller, query: Query) -> Result<Answer, Fault> {
         let class = self.queryable(&query.class)?;
-        let checked = check::query(class, query)?;
-        let mut answer = handler(class)?.query(self.call(actor, class), &checked).await?;
+        let call = self.call(caller, class);
+        let mut checked = check::query(class, query)?;
+        if let Some(most) = call.context.instance_count {
+            checked.top = Some(checked.top.map_or(most, |top| top.min(most)));
+        }
+        let mut answer = handler(class)?.query(call, &checked).await?;
         answer.instances.iter_mut().for_each(|instance| rows::drop_lazy(class, instance));
         Ok(answer)
     }
 
     /// Reads one instance, lazy properties included.
-    pub async fn get(&self, actor: &Actor, path: &ObjectPath) -> Result<Instance, ProviderError> {
-        self.run_get(actor, path).await.map_err(|fault| failed(Operation::GetObject, path.relative(), fault))
+    pub async fn get(&self, caller: &Caller, path: &ObjectPath) -> Result<Instance, ProviderError> {
+        self.run_get(caller, path).await.map_err(|fault| failed(Operation::GetObject, path.relative(), fault))
     }
 
-    async fn run_get(&self, actor: &Actor, path: &ObjectPath) -> Result<Instance, Fault> {
+    async fn run_get(&self, caller: &Caller, path: &ObjectPath) -> Result<Instance, Fault> {
         let class = self.queryable(&path.class)?;
         let path = check::path(class, path)?;
-        handler(class)?.get(self.call(actor, class), &path).await
+        handler(class)?.get(self.call(caller, class), &path).await
     }
 
     /// Makes an instance and returns its path.
-    pub async fn create(&self, actor: &Actor, instance: Instance) -> Result<ObjectPath, ProviderError> {
+    pub async fn create(&self, caller: &Caller, instance: Instance) -> Result<ObjectPath, ProviderError> {
         let object = instance.class.clone();
-        self.run_create(actor, instance).await.map_err(|fault| failed(Operation::PutInstance, object, fault))
+        self.run_create(caller, instance).await.map_err(|fault| failed(Operation::PutInstance, object, fault))
     }
 
-    async fn run_create(&self, actor: &Actor, mut instance: Instance) -> Result<ObjectPath, Fault> {
+    async fn run_create(&self, caller: &Caller, mut instance: Instance) -> Result<ObjectPath, Fault> {
         let class = self.writable(&instance.class, "creating instances of")?;
         let handler = handler(class)?;
         let is_the_sites = |property: &Property| is_the_sites(property, handler.derived());
@@ -108,17 +113,17 @@ impl Provider {
                 new.properties.retain(|(name, _)| *name != property.name);
             }
         }
-        handler.create(self.call(actor, class), new).await
+        handler.create(self.call(caller, class), new).await
     }
 
     /// Makes an instance, or changes the one that is there where the class's clients expect that of a put: scripts
     /// write a whole SMS_DriverPackage either way. Returns its path.
-    pub async fn put(&self, actor: &Actor, instance: Instance) -> Result<ObjectPath, ProviderError> {
+    pub async fn put(&self, caller: &Caller, instance: Instance) -> Result<ObjectPath, ProviderError> {
         let object = instance.class.clone();
-        self.run_put(actor, instance).await.map_err(|fault| failed(Operation::PutInstance, object, fault))
+        self.run_put(caller, instance).await.map_err(|fault| failed(Operation::PutInstance, object, fault))
     }
 
-    async fn run_put(&self, actor: &Actor, instance: Instance) -> Result<ObjectPath, Fault> {
+    async fn run_put(&self, caller: &Caller, instance: Instance) -> Result<ObjectPath, Fault> {
         let class = self.writable(&instance.class, "creating instances of")?;
         // A key that the site gives has a default, which a new instance shows until it is stored.
         let given = |key: &&Property| {
@@ -127,13 +132,13 @@ impl Provider {
         };
         let handler = handler(class)?;
         if !handler.put_changes() || !class.keys().iter().all(given) {
-            return self.run_create(actor, instance).await;
+            return self.run_create(caller, instance).await;
         }
         let path = own_path(class, &instance);
-        match self.run_modify(actor, &path, instance.clone()).await {
+        match self.run_modify(caller, &path, instance.clone()).await {
             Ok(()) => Ok(path),
             Err(Fault::NotFound { .. }) if !handler.derives_read_only() => {
-                self.run_create(actor, instance).await
+                self.run_create(caller, instance).await
             }
             Err(fault) => Err(fault),
         }
@@ -144,20 +149,20 @@ impl Provider {
     /// only with the value that it has.
     pub async fn modify(
         &self,
-        actor: &Actor,
+        caller: &Caller,
         path: &ObjectPath,
         change: Instance,
     ) -> Result<(), ProviderError> {
-        self.run_modify(actor, path, change)
+        self.run_modify(caller, path, change)
             .await
             .map_err(|fault| failed(Operation::PutInstance, path.relative(), fault))
     }
 
-    async fn run_modify(&self, actor: &Actor, path: &ObjectPath, change: Instance) -> Result<(), Fault> {
+    async fn run_modify(&self, caller: &Caller, path: &ObjectPath, change: Instance) -> Result<(), Fault> {
         let class = self.writable(&path.class, "changing instances of")?;
         let path = check::path(class, path)?;
         let change = check::instance(self.schema, class, change)?;
-        let (call, handler) = (self.call(actor, class), handler(class)?);
+        let (call, handler) = (self.call(caller, class), handler(class)?);
         let current = handler.get(call, &path).await?;
         let path = own_path(class, &current);
         let changed = changes(class, handler.derived(), &path, &current, change)?;
@@ -165,16 +170,16 @@ impl Provider {
     }
 
     /// Deletes an instance.
-    pub async fn delete(&self, actor: &Actor, path: &ObjectPath) -> Result<(), ProviderError> {
-        self.run_delete(actor, path)
+    pub async fn delete(&self, caller: &Caller, path: &ObjectPath) -> Result<(), ProviderError> {
+        self.run_delete(caller, path)
             .await
             .map_err(|fault| failed(Operation::DeleteInstance, path.relative(), fault))
     }
 
-    async fn run_delete(&self, actor: &Actor, path: &ObjectPath) -> Result<(), Fault> {
+    async fn run_delete(&self, caller: &Caller, path: &ObjectPath) -> Result<(), Fault> {
         let class = self.writable(&path.class, "deleting instances of")?;
         let path = check::path(class, path)?;
-        let (call, handler) = (self.call(actor, class), handler(class)?);
+        let (call, handler) = (self.call(caller, class), handler(class)?);
         let path = own_path(class, &handler.get(call, &path).await?);
         handler.delete(call, &path).await
     }
@@ -182,7 +187,7 @@ impl Provider {
     /// Calls a method: of an instance by its path, or static without one.
     pub async fn invoke(
         &self,
-        actor: &Actor,
+        caller: &Caller,
         class: &str,
         path: Option<&ObjectPath>,
         method: &str,
@@ -190,14 +195,14 @@ impl Provider {
     ) -> Result<Outcome, ProviderError> {
         let object =
             path.map_or_else(|| format!("{class}.{method}"), |path| format!("{}.{method}", path.relative()));
-        self.run_invoke(actor, class, path, method, given)
+        self.run_invoke(caller, class, path, method, given)
             .await
             .map_err(|fault| failed(Operation::ExecMethod, object, fault))
     }
 
     async fn run_invoke(
         &self,
-        actor: &Actor,
+        caller: &Caller,
         class: &str,
         path: Option<&ObjectPath>,
         method: &str,
@@ -212,7 +217,7 @@ impl Provider {
             return Err(Fault::InvalidPath { reason });
         }
         let bound = parameters::bind(self.schema, method, given)?;
-        let (call, handler) = (self.call(actor, class), handler(class)?);
+        let (call, handler) = (self.call(caller, class), handler(class)?);
         if method.qualifiers.has("NotImplemented") {
             return Err(not_implemented(call, &method.name));
         }
@@ -225,8 +230,8 @@ impl Provider {
             .await
     }
 
-    fn call<'a>(&'a self, actor: &'a Actor, class: &'a ClassInfo) -> Call<'a> {
-        Call { site: &self.site, actor, class }
+    fn call<'a>(&'a self, caller: &'a Caller, class: &'a ClassInfo) -> Call<'a> {
+        Call { site: &self.site, actor: &caller.actor, context: &caller.context, class }
     }
 
     /// The class that answers for a name: itself, or the one class below an abstract one.

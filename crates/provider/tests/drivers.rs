@@ -4,7 +4,7 @@
 
 use cim::{Instance, ObjectPath, Value, wql};
 use clock::SystemClock;
-use provider::Provider;
+use provider::{Caller, Provider};
 use site::{Actor, Site, SiteOptions};
 use tempfile::TempDir;
 
@@ -13,6 +13,10 @@ const INF: &str = "[Version]\r\nSignature=\"$WINDOWS NT$\"\r\nClass=Net\r\n\
     [Manufacturer]\r\nMaker=Models,NTamd64\r\n\
     [Models.NTamd64]\r\nAdapter=Install.NT,PCI\\VEN_1AF4&DEV_1000\r\n\
     [Install.NT]\r\nCopyFiles=@net.sys\r\n[DestinationDirs]\r\nDefaultDestDir=12\r\n";
+
+fn local() -> Caller {
+    Caller::from(Actor::local())
+}
 
 struct World {
     provider: Provider,
@@ -43,7 +47,7 @@ impl World {
         let given = [("inffile", "NET.INF"), ("DriverPath", self.folder.as_str())];
         let given = given.map(|(name, value)| (name.to_owned(), Value::text(value))).to_vec();
         let answer =
-            self.provider.invoke(&Actor::local(), "SMS_Driver", None, "createfrominf", given).await.unwrap();
+            self.provider.invoke(&local(), "SMS_Driver", None, "createfrominf", given).await.unwrap();
         assert_eq!(answer.return_value, Value::Integer(0));
         match answer.out.as_slice() {
             [(name, Value::Instance(driver))] if name == "Driver" => (**driver).clone(),
@@ -52,11 +56,11 @@ impl World {
     }
 
     async fn get(&self, path: &ObjectPath) -> Instance {
-        self.provider.get(&Actor::local(), path).await.unwrap()
+        self.provider.get(&local(), path).await.unwrap()
     }
 
     async fn count(&self, text: &str) -> usize {
-        self.provider.query(&Actor::local(), wql::parse(text).unwrap()).await.unwrap().instances.len()
+        self.provider.query(&local(), wql::parse(text).unwrap()).await.unwrap().instances.len()
     }
 }
 
@@ -72,12 +76,12 @@ async fn a_method_gives_an_object_with_every_property_and_it_can_be_put() {
     assert_eq!(names(&draft), declared);
     assert_eq!(world.count("SELECT * FROM SMS_Driver").await, 0);
 
-    let path = world.provider.put(&Actor::local(), draft).await.unwrap();
+    let path = world.provider.put(&local(), draft).await.unwrap();
     assert_eq!(path.relative(), "SMS_Driver.CI_ID=16777217");
     let stored = world.get(&path).await;
     assert_eq!(names(&stored), declared);
     // The same object once more is the same driver, unchanged.
-    assert_eq!(world.provider.put(&Actor::local(), stored.clone()).await.unwrap(), path);
+    assert_eq!(world.provider.put(&local(), stored.clone()).await.unwrap(), path);
     assert_eq!(world.get(&path).await, stored);
 }
 
@@ -89,10 +93,10 @@ async fn lists_are_asked_for_any_of_their_elements() {
     let mut category = Instance::new("SMS_CategoryInstance");
     category.set("CategoryInstance_UniqueID", "DriverCategories:1");
     category.properties.push(("LocalizedInformation".to_owned(), Value::Instance(Box::new(names))));
-    world.provider.create(&Actor::local(), category).await.unwrap();
+    world.provider.create(&local(), category).await.unwrap();
     let mut driver = world.draft().await;
     driver.set("CategoryInstance_UniqueIDs", "drivercategories:1");
-    world.provider.put(&Actor::local(), driver).await.unwrap();
+    world.provider.put(&local(), driver).await.unwrap();
     for (condition, count) in [
         ("CategoryInstance_UniqueIDs = 'DriverCategories:1'", 1),
         ("CategoryInstance_UniqueIDs IN ('x', 'DriverCategories:1')", 1),
@@ -118,6 +122,6 @@ async fn lists_are_asked_for_any_of_their_elements() {
     }
     // What a pattern with a gap says of one element cannot be asked of a list.
     let gap = wql::parse("SELECT * FROM SMS_Driver WHERE LocalizedCategoryInstanceNames LIKE 'n%d'").unwrap();
-    let refused = world.provider.query(&Actor::local(), gap).await.unwrap_err();
+    let refused = world.provider.query(&local(), gap).await.unwrap_err();
     assert_eq!(refused.hresult(), 0x8004_1017, "{refused}");
 }

@@ -5,9 +5,13 @@
 use cim::query::{Expr, Operator, Query, Select};
 use cim::{Instance, ObjectPath, Value, wql};
 use clock::SystemClock;
-use provider::{Operation, Provider, ProviderError};
+use provider::{Caller, Operation, Provider, ProviderError};
 use site::{Actor, Role, Site, SiteOptions};
 use tempfile::TempDir;
+
+fn local() -> Caller {
+    Caller::from(Actor::local())
+}
 
 struct World {
     site: Site,
@@ -45,11 +49,11 @@ impl World {
     }
 
     async fn create(&self, name: &str) -> ObjectPath {
-        self.provider.create(&Actor::local(), self.package(name)).await.unwrap()
+        self.provider.create(&local(), self.package(name)).await.unwrap()
     }
 
     async fn read(&self, path: &ObjectPath, name: &str) -> Value {
-        self.provider.get(&Actor::local(), path).await.unwrap().get(name).unwrap().clone()
+        self.provider.get(&local(), path).await.unwrap().get(name).unwrap().clone()
     }
 }
 
@@ -86,7 +90,7 @@ async fn wql_and_the_query_tree_reach_the_database() {
     ] {
         for class in ["SMS_DriverPackage", "SMS_PackageBaseclass"] {
             let query = wql::parse(&format!("select Name from {class} where {text}")).unwrap();
-            let answer = world.provider.query(&Actor::local(), query).await.unwrap();
+            let answer = world.provider.query(&local(), query).await.unwrap();
             assert_eq!(names(&answer.instances), expect, "{text}");
         }
     }
@@ -106,7 +110,7 @@ async fn top_skip_and_count_work_together() {
         count: true,
         ..Query::all("SMS_DriverPackage")
     };
-    let answer = world.provider.query(&Actor::local(), query).await.unwrap();
+    let answer = world.provider.query(&local(), query).await.unwrap();
     assert_eq!((names(&answer.instances), answer.count), (vec!["P2", "P3"], Some(4)));
     // The keys come along, so that a front end can tell which instance it is.
     assert_eq!(answer.instances[0].get("PackageID"), Some(&Value::text("PS100003")));
@@ -116,7 +120,7 @@ async fn top_skip_and_count_work_together() {
 #[tokio::test]
 async fn changes_touch_only_what_differs() {
     let world = world().await;
-    let (admin, path) = (Actor::local(), world.create("P").await);
+    let (admin, path) = (local(), world.create("P").await);
     let mut whole = world.provider.get(&admin, &path).await.unwrap();
     world.provider.modify(&admin, &path, whole.clone()).await.unwrap();
     let before = world.read(&path, "SedoObjectVersion").await;
@@ -137,7 +141,7 @@ async fn changes_touch_only_what_differs() {
 #[tokio::test]
 async fn refreshing_is_durable_and_needs_a_source() {
     let world = world().await;
-    let (admin, path) = (Actor::local(), world.create("P").await);
+    let (admin, path) = (local(), world.create("P").await);
     world.site.run_due_snapshots().await.unwrap();
     let call = async |path: &ObjectPath| {
         world.provider.invoke(&admin, "SMS_DriverPackage", Some(path), "refreshpkgsource", Vec::new()).await
@@ -154,7 +158,7 @@ async fn refreshing_is_durable_and_needs_a_source() {
 #[tokio::test]
 async fn a_change_with_a_refresh_is_made_whole_or_not_at_all() {
     let world = world().await;
-    let (admin, path) = (Actor::local(), world.create("P").await);
+    let (admin, path) = (local(), world.create("P").await);
     world.site.run_due_snapshots().await.unwrap();
     let write = |properties: &[(&str, Value)]| {
         let mut change = Instance::new("SMS_DriverPackage");
@@ -171,7 +175,7 @@ async fn a_change_with_a_refresh_is_made_whole_or_not_at_all() {
     let both = write(&[("Description", Value::text("new"))]);
     world.provider.modify(&admin, &path, both).await.unwrap();
     // An operator may refresh, also with the version that was read.
-    let operator = Actor { name: "o".to_owned(), role: Role::Operator };
+    let operator = Caller::from(Actor::new("o", Role::Operator));
     let read = world.read(&path, "SedoObjectVersion").await;
     world.provider.modify(&operator, &path, write(&[("SedoObjectVersion", read)])).await.unwrap();
     world.site.run_due_snapshots().await.unwrap();
@@ -182,7 +186,7 @@ async fn a_change_with_a_refresh_is_made_whole_or_not_at_all() {
 #[tokio::test]
 async fn refused_calls_have_their_codes() {
     let world = world().await;
-    let (admin, path) = (Actor::local(), world.create("P").await);
+    let (admin, path) = (local(), world.create("P").await);
     let provider = &world.provider;
     let missing = ObjectPath::parse("SMS_DriverPackage.PackageID='PS1FFFFF'").unwrap();
     assert_eq!(codes(provider.get(&admin, &missing).await), (0x8004_1002, 2));
@@ -207,7 +211,7 @@ async fn refused_calls_have_their_codes() {
     let answer =
         provider.invoke(&admin, "SMS_DistributionPoint", None, "CancelDistribution", unfinished).await;
     assert_eq!(codes(answer), (0x8004_1055, 120));
-    let reader = Actor { name: "r".to_owned(), role: Role::Reader };
+    let reader = Caller::from(Actor::new("r", Role::Reader));
     assert_eq!(codes(provider.delete(&reader, &path).await), (0x8004_1003, 5));
     assert_eq!(codes(provider.create(&reader, world.package("Q")).await), (0x8004_1003, 5));
 }
@@ -230,7 +234,7 @@ async fn refused_changes_change_nothing() {
         let mut change = Instance::new("SMS_DriverPackage");
         change.set("Description", "changed");
         change.set(name, value);
-        assert_eq!(codes(world.provider.modify(&Actor::local(), &path, change).await), expect, "{name}");
+        assert_eq!(codes(world.provider.modify(&local(), &path, change).await), expect, "{name}");
     }
     assert_eq!(world.read(&path, "SedoObjectVersion").await, Value::text("PS100001;1"));
 }
@@ -238,7 +242,7 @@ async fn refused_changes_change_nothing() {
 #[tokio::test]
 async fn an_assignment_is_made_once_and_removed() {
     let world = world().await;
-    let admin = Actor::local();
+    let admin = local();
     world.create("P").await;
     let mut point = Instance::new("SMS_DistributionPoint");
     point.set("PackageID", "ps100001");

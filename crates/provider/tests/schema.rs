@@ -75,7 +75,7 @@ fn the_driver_classes_are_complete() {
 
 #[test]
 fn every_stored_column_is_a_property_and_the_keys_agree() {
-    for view in site::views::ALL {
+    for view in site::views::all() {
         let class = Schema::shipped().class(view.name).unwrap();
         for column in view.columns {
             assert_eq!(

@@ -53,7 +53,7 @@ pub use self::driver::{
 };
 pub use access::token::{ApiToken, NewApiToken};
 pub use access::user::User;
-pub use access::{Actor, Role};
+pub use access::{Actor, Origin, Role, Scopes};
 pub use distribution::DpId;
 pub use distribution::enrol::{AgentCredential, CsrSigner};
 pub use distribution::nal::{NalPath, NalPathError};

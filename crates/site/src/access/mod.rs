@@ -25,13 +25,42 @@ pub enum Role {
     Reader,
 }
 
-/// An authenticated user.
+/// An authenticated user, and from where it calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// The user's name.
     pub name: String,
     /// The user's role.
     pub role: Role,
+    /// The security scopes whose objects exist for the user.
+    pub scopes: Scopes,
+    /// What the call says of its program and machine, for audit messages.
+    pub origin: Origin,
+}
+
+/// The security scopes of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scopes {
+    /// Every one.
+    All,
+    /// Those with these ids.
+    Only(Vec<i64>),
+}
+
+/// The program and the machine that a call comes from, as the caller names them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// `ApplicationName` of the call.
+    pub application: String,
+    /// `MachineName` of the call.
+    pub machine: String,
+}
+
+impl Default for Origin {
+    /// What the original writes for a caller that does not say.
+    fn default() -> Self {
+        Self { application: "Unknown".to_owned(), machine: "Unknown".to_owned() }
+    }
 }
 
 /// Something that needs a permission.
@@ -123,10 +152,16 @@ impl FromStr for Role {
 }
 
 impl Actor {
+    /// A user with every security scope, of a call that does not say from where it comes.
+    #[must_use]
+    pub fn new(name: impl Into<String>, role: Role) -> Self {
+        Self { name: name.into(), role, scopes: Scopes::All, origin: Origin::default() }
+    }
+
     /// The site acting for whoever holds its data folder, as the command line does.
     #[must_use]
     pub fn local() -> Self {
-        Self { name: "local".to_owned(), role: Role::FullAdministrator }
+        Self::new("local", Role::FullAdministrator)
     }
 
     pub(crate) fn may(&self, action: Action) -> Result<()> {
@@ -169,7 +204,7 @@ mod tests {
         ];
         for (role, allowed) in table {
             for action in every {
-                let actor = Actor { name: "someone".to_owned(), role };
+                let actor = Actor::new("someone", role);
                 assert_eq!(actor.may(action).is_ok(), allowed.contains(&action), "{role} {action:?}");
             }
             assert_eq!(role.name().to_uppercase().parse::<Role>().unwrap(), role);

@@ -64,7 +64,7 @@ impl Site {
             .and_where(Expr::col(("t", "expires_at")).gt(self.now().as_microsecond()))
             .to_owned();
         let row = self.db().optional(&select).await?.ok_or(SiteError::InvalidToken)?;
-        Ok(Actor { name: row.get("name")?, role: Role::from_number(row.get("role")?)? })
+        Ok(Actor::new(row.get::<String>("name")?, Role::from_number(row.get("role")?)?))
     }
 
     /// Makes a bearer token; users make their own, a full administrator makes anyone's.

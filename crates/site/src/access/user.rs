@@ -30,7 +30,7 @@ pub(crate) struct StoredUser {
 
 impl StoredUser {
     pub(crate) fn actor(&self) -> Actor {
-        Actor { name: self.user.name.clone(), role: self.user.role }
+        Actor::new(self.user.name.as_str(), self.user.role)
     }
 
     fn read(row: &Row) -> Result<Self> {

@@ -3,7 +3,8 @@ use std::borrow::Cow;
 use sqlx::SqlSafeStr;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 
-/// A numbered step. A published one never changes; a new one is added for both back ends.
+/// A numbered step. A published one never changes; a new one is added for both back ends. Views belong to `view_set`:
+/// those of steps 2 and 3 are from before it.
 struct Step {
     version: i64,
     name: &'static str,
@@ -15,7 +16,7 @@ const VIEWS: &str = include_str!("../../migrations/shared/0002_views.sql");
 
 const HAULIER_VIEWS: &str = include_str!("../../migrations/shared/0003_haulier_views.sql");
 
-const DRIVER_VIEWS: &str = include_str!("../../migrations/shared/0005_driver_views.sql");
+const VIEW_SET: &str = include_str!("../../migrations/shared/0005_view_set.sql");
 
 const PACKAGE_CONTENT: &str = include_str!("../../migrations/shared/0006_package_content.sql");
 
@@ -34,7 +35,7 @@ const STEPS: [Step; 6] = [
         sqlite: include_str!("../../migrations/sqlite/0004_drivers.sql"),
         postgres: include_str!("../../migrations/postgres/0004_drivers.sql"),
     },
-    Step { version: 5, name: "driver views", sqlite: DRIVER_VIEWS, postgres: DRIVER_VIEWS },
+    Step { version: 5, name: "view set", sqlite: VIEW_SET, postgres: VIEW_SET },
     Step { version: 6, name: "package content", sqlite: PACKAGE_CONTENT, postgres: PACKAGE_CONTENT },
 ];
 

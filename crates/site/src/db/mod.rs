@@ -18,6 +18,7 @@ use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
 pub(crate) mod counter;
 mod migrations;
 mod row;
+mod view_set;
 
 pub(crate) use row::Row;
 
@@ -73,6 +74,7 @@ impl Database {
             .connect_with(options.clone())
             .await?;
         migrations::sqlite().run(&writer).await?;
+        view_set::sqlite(&writer).await?;
         let reader = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS_MAX)
             .acquire_timeout(BUSY_TIMEOUT)
@@ -91,6 +93,7 @@ impl Database {
         // Writers take turns here first: those that wait for the lock must not take the readers' connections.
         let writer = pool(1).connect_with(options.clone()).await?;
         migrations::postgres().run(&writer).await?;
+        view_set::postgres(&writer, POSTGRES_WRITER_LOCK).await?;
         let reader = pool(POSTGRES_READERS_MAX).connect_with(options).await?;
         Ok(Self::Postgres { writer, reader })
     }

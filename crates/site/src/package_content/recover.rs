@@ -188,7 +188,7 @@ impl Site {
     async fn tell_end(&self, package_id: &str, held: &Held, end: End) -> Result<Option<Message>> {
         let name = held.actor.clone().unwrap_or_else(|| NOBODY_KNOWN.to_owned());
         // The role was asked for when the change was begun; a message has the name only.
-        let actor = Actor { name, role: Role::FullAdministrator };
+        let actor = Actor::new(name, Role::FullAdministrator);
         let folder = &held.sub_folder;
         Ok(match end {
             End::NotAdded | End::Lost => None,

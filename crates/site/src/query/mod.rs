@@ -1,8 +1,6 @@
 //! Provider queries: a checked query tree in, rows of a view out. Nothing is filtered in memory.
 
 mod compile;
-mod driver_views;
-mod haulier_views;
 mod pattern;
 pub mod views;
 

@@ -7,7 +7,7 @@ use site::{Actor, Role, Site, SiteOptions};
 use crate::stage::{PASSWORD, admin, code};
 
 fn reader(name: &str) -> Actor {
-    Actor { name: name.to_owned(), role: Role::Reader }
+    Actor::new(name, Role::Reader)
 }
 
 on_both! {

@@ -12,7 +12,7 @@ on_both! {
         let (one, two) = (stage.point("dp1").await, stage.point("dp2").await);
         stage.assign(&package, &[&one, &two]).await;
         stage.report(&package, &one, installed(1)).await;
-        let reader = site::Actor { name: "r".to_owned(), role: Role::Operator };
+        let reader = site::Actor::new("r", Role::Operator);
         assert_eq!(code(stage.site.delete_package(&reader, id).await), "access_denied");
         stage.site.delete_package(&admin(), id).await.unwrap();
         // Hidden from queries and calls at once, shown in status until it is gone.

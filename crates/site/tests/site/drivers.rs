@@ -210,7 +210,7 @@ on_both! {
         let read = |driver: &Driver| Some(driver.sedo_object_version.clone());
         let enable = DriverChange { is_enabled: Some(true), sedo_object_version: read(&made), ..DriverChange::default() };
         stage.clock.advance(std::time::Duration::from_secs(60));
-        let author = Actor { name: "author".to_owned(), role: Role::Author };
+        let author = Actor::new("author", Role::Author);
         let enabled = site.update_driver(&author, made.ci_id, enable.clone()).await.unwrap();
         assert!(enabled.is_enabled && enabled.ci_version == 1);
         assert_eq!((enabled.created_by.as_str(), enabled.modified_by.as_str()), ("admin", "author"));
@@ -228,7 +228,7 @@ on_both! {
         assert_eq!(site.update_driver(&admin(), made.ci_id, moved(&unc("b"))).await.unwrap().content_source_path, unc("b"));
         assert_eq!(code(site.update_driver(&admin(), 1, DriverChange::default()).await), "driver_not_found");
         for role in [Role::Reader, Role::Operator] {
-            let actor = Actor { name: "x".to_owned(), role };
+            let actor = Actor::new("x", role);
             assert_eq!(code(site.update_driver(&actor, made.ci_id, DriverChange::default()).await), "access_denied");
             assert_eq!(code(site.delete_driver(&actor, made.ci_id).await), "access_denied");
         }
@@ -289,7 +289,7 @@ on_both! {
         assert_eq!(site.update_category(&admin(), net.category_id, change).await.unwrap().name, "Network");
         let shown = "SELECT LocalizedCategoryInstanceNames, CategoryInstance_UniqueIDs FROM SMS_Driver";
         assert_eq!(rows(stage, shown).await, [["Network", unique_id]]);
-        let reader = Actor { name: "x".to_owned(), role: Role::Reader };
+        let reader = Actor::new("x", Role::Reader);
         assert_eq!(code(site.delete_category(&reader, net.category_id).await), "access_denied");
         site.delete_category(&admin(), net.category_id).await.unwrap();
         assert_eq!(rows(stage, shown).await, [["", ""]]);

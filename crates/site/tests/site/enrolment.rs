@@ -39,7 +39,7 @@ on_both! {
         stage.clock.advance(Duration::from_secs(24 * 3600));
         assert_eq!(code(site.enrol(&enrol_request(&new, "dp1"), &no_signer).await), "token_expired");
         assert_eq!(code(site.create_dp_token(&admin(), "not a host", None).await), "invalid_option");
-        let operator = site::Actor { name: "o".to_owned(), role: Role::Operator };
+        let operator = site::Actor::new("o", Role::Operator);
         assert_eq!(code(site.create_dp_token(&operator, "dp1", None).await), "access_denied");
     }
 

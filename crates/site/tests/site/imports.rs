@@ -284,7 +284,7 @@ on_both! {
         let unknown = ImportRequest { categories: vec!["DriverCategories:x".to_owned()], ..request(&[&unc("a")]) };
         assert_eq!(code(site.start_import(&admin(), unknown).await), "category_not_found");
         for (role, allowed) in [(Role::Reader, false), (Role::Operator, false), (Role::Author, true)] {
-            let actor = Actor { name: "x".to_owned(), role };
+            let actor = Actor::new("x", role);
             assert_eq!(site.start_import(&actor, request(&[&unc("a")])).await.is_ok(), allowed, "{role}");
             assert_eq!(site.cancel_import(&actor, 1).await.is_ok(), allowed, "{role}");
         }

@@ -84,7 +84,7 @@ on_both! {
             assert_eq!(code(site.create_package(&admin(), unc(bad)).await), "invalid_field", "{bad}");
         }
         for (role, allowed) in [(Role::Reader, false), (Role::Operator, false), (Role::Author, true)] {
-            let actor = site::Actor { name: "x".to_owned(), role };
+            let actor = site::Actor::new("x", role);
             assert_eq!(site.create_package(&actor, named("n")).await.is_ok(), allowed, "{role}");
         }
         let missing = site.update_package(&admin(), "PS1FFFFF", PackageChange::default()).await;

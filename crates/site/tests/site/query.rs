@@ -263,7 +263,7 @@ on_both! {
         let held = "VALUES ('PS100001', 16777217, 'hash', 'unique', 'folder', 1, 1, 1, 0, 0)";
         stage.raw_sql(format!("INSERT INTO package_content (package_id, content_id, content_hash, content_unique_id, sub_folder, \
             content_version, published, min_package_version, state, refresh) {held}")).await;
-        for view in views::ALL {
+        for view in views::all() {
             let sql = if stage.is_postgres() {
                 format!("SELECT column_name::text FROM information_schema.columns WHERE table_name = '{}'", view.name)
             } else {

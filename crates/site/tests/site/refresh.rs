@@ -231,7 +231,7 @@ on_both! {
             assert_eq!(FileHash::of(&bytes), file.hash, "{}", file.path);
         }
         assert_eq!(stage.site.content_stats().await.unwrap().manifests, 2);
-        assert_eq!(code(stage.site.verify_content(&site::Actor { name: "r".to_owned(), role: Role::Reader }).await), "access_denied");
+        assert_eq!(code(stage.site.verify_content(&site::Actor::new("r", Role::Reader)).await), "access_denied");
         stage.site.verify_content(&admin()).await.unwrap();
         stage.site.collect_content(&admin()).await.unwrap();
         stage.site.route(&package.package_id, 1).await.unwrap();
@@ -270,7 +270,7 @@ on_both! {
     async fn a_reader_may_not_refresh_and_an_operator_may(stage: &Stage) {
         let package = stage.package("dell").await;
         for (role, allowed) in [(Role::Reader, false), (Role::Operator, true), (Role::Author, true)] {
-            let actor = site::Actor { name: "x".to_owned(), role };
+            let actor = site::Actor::new("x", role);
             let result = stage.site.refresh_package(&actor, &package.package_id).await;
             assert_eq!(result.is_ok(), allowed, "{role}");
         }

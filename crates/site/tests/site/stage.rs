@@ -195,7 +195,7 @@ impl Stage {
 }
 
 pub(crate) fn admin() -> Actor {
-    Actor { name: "admin".to_owned(), role: Role::FullAdministrator }
+    Actor::new("admin", Role::FullAdministrator)
 }
 
 pub(crate) fn with_source(name: &str) -> NewPackage {

@@ -126,7 +126,7 @@ on_both! {
         let path = r"\\srv\src\drivers".to_owned();
         stage.site.add_driver_content(&admin(), id, &[one.content_id], &[path], false).await.unwrap();
         assert_eq!(tree(&root), copied(&one, "one"));
-        let reader = Actor { name: "r".to_owned(), role: Role::Operator };
+        let reader = Actor::new("r", Role::Operator);
         assert_eq!(code(stage.site.add_driver_content(&reader, id, &[one.content_id], &[], true).await), "access_denied");
     }
 

@@ -186,7 +186,7 @@ on_both! {
             assert_eq!(stage.site.check_source_folder(&admin(), path).await.unwrap(), expect, "{path}");
         }
         assert_eq!(tree(&free), [""; 0]);
-        let reader = Actor { name: "r".to_owned(), role: Role::Reader };
+        let reader = Actor::new("r", Role::Reader);
         assert_eq!(code(stage.site.check_source_folder(&reader, r"\\srv\src\free").await), "access_denied");
         stage.site.delete_package(&admin(), &package.package_id).await.unwrap();
         assert_eq!(stage.site.check_source_folder(&admin(), r"\\srv\src\pkg").await.unwrap(), 0);
@@ -213,7 +213,7 @@ on_both! {
         // Without anything to do it makes no version.
         stage.site.add_change_notification(&admin(), id).await.unwrap();
         assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 0);
-        let reader = Actor { name: "r".to_owned(), role: Role::Reader };
+        let reader = Actor::new("r", Role::Reader);
         assert_eq!(code(stage.site.add_change_notification(&reader, id).await), "access_denied");
         assert_eq!(code(stage.site.add_change_notification(&admin(), "PS1FFFFF").await), "package_not_found");
     }

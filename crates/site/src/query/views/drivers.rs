@@ -1,8 +1,22 @@
-//! The columns of the driver catalog's classes; see `migrations/shared/0005_driver_views.sql`.
+//! The columns of the classes about drivers, their contents and categories; their SQL is in `views/drivers.sql`.
 
-use super::views::{Column, boolean, integer, text, text_list, time};
+use super::{Column, View, boolean, integer, text, text_list, time};
 
-pub(super) const DRIVER: &[Column] = &[
+pub(super) const VIEWS: &[View] = &[
+    View { name: "SMS_Driver", columns: DRIVER, key: &["CI_ID"] },
+    View { name: "SMS_CIToContent", columns: CI_TO_CONTENT, key: &["CI_ID", "ContentID", "SDMMethodType"] },
+    View { name: "SMS_DriverModel", columns: DRIVER_MODEL, key: &["CI_ID", "ModelManufacture", "ModelName"] },
+    View {
+        name: "SMS_SupportedPlatforms",
+        columns: SUPPORTED_PLATFORMS,
+        key: &["OSMaxVersion", "OSMinVersion", "OSName", "OSPlatform"],
+    },
+    View { name: "SMS_CategoryInstance", columns: CATEGORY_INSTANCE, key: &["CategoryInstanceID"] },
+    View { name: "SMS_DriverContainer", columns: DRIVER_CONTAINER, key: &["CI_ID", "PackageID"] },
+    View { name: "SMS_CIContentPackage", columns: CI_CONTENT_PACKAGE, key: &["CI_ID", "PackageID"] },
+];
+
+const DRIVER: &[Column] = &[
     text("ApplicabilityCondition"),
     text_list("CategoryInstance_UniqueIDs"),
     integer("CI_ID"),
@@ -54,7 +68,7 @@ pub(super) const DRIVER: &[Column] = &[
     text("SourceSite"),
 ];
 
-pub(super) const CI_TO_CONTENT: &[Column] = &[
+const CI_TO_CONTENT: &[Column] = &[
     integer("CI_ID"),
     text("CI_UniqueID"),
     text("ContentDescription"),
@@ -71,10 +85,10 @@ pub(super) const CI_TO_CONTENT: &[Column] = &[
     text("SecuredModelName"),
 ];
 
-pub(super) const DRIVER_MODEL: &[Column] =
+const DRIVER_MODEL: &[Column] =
     &[integer("CI_ID"), text("CI_UniqueID"), text("ModelManufacture"), text("ModelName")];
 
-pub(super) const SUPPORTED_PLATFORMS: &[Column] = &[
+const SUPPORTED_PLATFORMS: &[Column] = &[
     text("CI_UniqueID"),
     text("Condition"),
     text("DisplayText"),
@@ -87,7 +101,7 @@ pub(super) const SUPPORTED_PLATFORMS: &[Column] = &[
     integer("StringId"),
 ];
 
-pub(super) const CATEGORY_INSTANCE: &[Column] = &[
+const CATEGORY_INSTANCE: &[Column] = &[
     text("CategoryInstance_UniqueID"),
     integer("CategoryInstanceID"),
     text("CategoryTypeName"),
@@ -97,83 +111,10 @@ pub(super) const CATEGORY_INSTANCE: &[Column] = &[
     text("SourceSite"),
 ];
 
-pub(super) const HAULIER_DRIVER_DETAIL: &[Column] = &[
-    boolean("BootStart"),
-    integer("CI_ID"),
-    text("CI_UniqueID"),
-    text("ClassGuid"),
-    integer("ContentBytes"),
-    integer("ContentFiles"),
-    text("ContentHash"),
-    integer("ContentID"),
-    integer("Devices"),
-    text_list("Diagnostics"),
-    text("DriverINFFile"),
-    text("ExtensionID"),
-    boolean("IsComplete"),
-    boolean("IsWHQL"),
-    text("Kind"),
-    text_list("MissingFiles"),
-    text("Name"),
-    integer("PayloadFiles"),
-    integer("PayloadMissing"),
-    text("SignerProgram"),
-    text("SignatureState"),
-];
-
-pub(super) const HAULIER_DRIVER_IMPORT: &[Column] = &[
-    integer("AlreadyImported"),
-    integer("BytesRead"),
-    boolean("CancelRequested"),
-    text_list("Categories"),
-    text("Duplicates"),
-    boolean("Enable"),
-    integer("Failed"),
-    text("FaultCode"),
-    text("FaultText"),
-    integer("Files"),
-    time("Finished"),
-    integer("Imported"),
-    integer("ImportID"),
-    integer("INFsDone"),
-    integer("INFsFound"),
-    time("Requested"),
-    text("RequestedBy"),
-    text_list("Sources"),
-    integer("SourcesDone"),
-    time("Started"),
-    integer("State"),
-    text("StateName"),
-];
-
-pub(super) const HAULIER_DRIVER_IMPORT_ITEM: &[Column] = &[
-    integer("CI_ID"),
-    text_list("Diagnostics"),
-    integer("ErrorCode"),
-    integer("ImportID"),
-    integer("Item"),
-    text("Outcome"),
-    text("Path"),
-    text("Reason"),
-    integer("SourceIndex"),
-];
-
-pub(super) const PACKAGE_TO_CONTENT: &[Column] = &[
-    integer("ContentID"),
-    text("ContentSubFolder"),
-    text("ContentUniqueID"),
-    integer("ContentVersionInPkg"),
-    integer("MinPackageVersion"),
-    text("PackageID"),
-    integer("PackageType"),
-    integer("SecuredTypeID"),
-    text("SecureObjectID"),
-];
-
-pub(super) const DRIVER_CONTAINER: &[Column] =
+const DRIVER_CONTAINER: &[Column] =
     &[integer("CI_ID"), text("Name"), text("PackageID"), integer("PackageType")];
 
-pub(super) const CI_CONTENT_PACKAGE: &[Column] = &[
+const CI_CONTENT_PACKAGE: &[Column] = &[
     integer("CI_ID"),
     integer("CI_SecuredTypeID"),
     text("CI_UniqueID"),

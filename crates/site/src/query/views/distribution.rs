@@ -1,0 +1,97 @@
+//! The columns of the classes about distribution points and what is on them; their SQL is in `views/distribution.sql`.
+
+use super::{Column, View, boolean, integer, text, time};
+
+pub(super) const VIEWS: &[View] = &[
+    View {
+        name: "SMS_DistributionPoint",
+        columns: DISTRIBUTION_POINT,
+        key: &["PackageID", "ServerNALPath", "SiteCode"],
+    },
+    View {
+        name: "SMS_DistributionPointInfo",
+        columns: DISTRIBUTION_POINT_INFO,
+        key: &["NALPath", "ResourceType", "SiteCode"],
+    },
+    View {
+        name: "SMS_SystemResourceList",
+        columns: SYSTEM_RESOURCE_LIST,
+        key: &["NALPath", "ResourceType", "RoleName", "SiteCode"],
+    },
+];
+
+const DISTRIBUTION_POINT: &[Column] = &[
+    boolean("BitsEnabled"),
+    boolean("IsPeerDP"),
+    boolean("IsProtected"),
+    integer("ISVDataSize"),
+    text("ISVString"),
+    time("LastRefreshTime"),
+    integer("ObjectTypeID"),
+    text("PackageID"),
+    integer("PackageType"),
+    boolean("RefreshNow"),
+    text("ResourceType"),
+    text("SecureObjectID"),
+    text("ServerNALPath"),
+    text("SiteCode"),
+    text("SiteName"),
+    text("SourceSite"),
+    integer("Status"),
+];
+
+const DISTRIBUTION_POINT_INFO: &[Column] = &[
+    boolean("AddressScheduleEnabled"),
+    text("BindExcept"),
+    boolean("BindPolicy"),
+    boolean("BitsEnabled"),
+    boolean("CertificateType"),
+    integer("Communication"),
+    text("Description"),
+    integer("DPFlags"),
+    text("Drive"),
+    integer("GroupCount"),
+    boolean("HasRelationship"),
+    boolean("HealthCheckEnabled"),
+    integer("HealthCheckPriority"),
+    text("HealthCheckSchedule"),
+    integer("ID"),
+    text("IdentityGUID"),
+    boolean("InternetFacing"),
+    boolean("IsActive"),
+    boolean("IsMulticast"),
+    boolean("IsPeerDP"),
+    boolean("IsProtected"),
+    boolean("IsPullDP"),
+    boolean("IsPXE"),
+    text("NALPath"),
+    text("Name"),
+    text("OperatingSystem"),
+    boolean("PreStagingAllowed"),
+    integer("Priority"),
+    text("PXEPassword"),
+    boolean("RateLimitsEnabled"),
+    text("Region"),
+    text("ResourceType"),
+    integer("ResponseDelay"),
+    text("ServerName"),
+    integer("ServiceType"),
+    text("ShareName"),
+    text("SiteCode"),
+    text("SiteName"),
+    boolean("SupportUnknownMachines"),
+    integer("TransferRate"),
+    integer("UdaSetting"),
+];
+
+const SYSTEM_RESOURCE_LIST: &[Column] = &[
+    boolean("InternetEnabled"),
+    boolean("InternetShared"),
+    text("NALPath"),
+    text("ResourceType"),
+    text("RoleName"),
+    text("ServerName"),
+    text("ServerRemoteName"),
+    text("SiteCode"),
+    integer("SslState"),
+];

@@ -1,0 +1,171 @@
+//! The columns of the classes about what Haulier knows beyond the published classes; their SQL is in `views/haulier.sql`.
+
+use super::{Column, View, boolean, integer, text, text_list, time};
+
+pub(super) const VIEWS: &[View] = &[
+    View { name: "Haulier_PackageState", columns: HAULIER_PACKAGE_STATE, key: &["PackageID"] },
+    View {
+        name: "Haulier_PackageVersion",
+        columns: HAULIER_PACKAGE_VERSION,
+        key: &["PackageID", "SourceVersion"],
+    },
+    View {
+        name: "Haulier_DistributionState",
+        columns: HAULIER_DISTRIBUTION_STATE,
+        key: &["NALPath", "PackageID"],
+    },
+    View { name: "Haulier_DistributionPoint", columns: HAULIER_DISTRIBUTION_POINT, key: &["NALPath"] },
+    View { name: "Haulier_ContentLibrary", columns: HAULIER_CONTENT_LIBRARY, key: &["SiteCode"] },
+    View { name: "Haulier_StatusMessage", columns: HAULIER_STATUS_MESSAGE, key: &["RecordID"] },
+    View { name: "Haulier_DriverDetail", columns: HAULIER_DRIVER_DETAIL, key: &["CI_ID"] },
+    View { name: "Haulier_DriverImport", columns: HAULIER_DRIVER_IMPORT, key: &["ImportID"] },
+    View {
+        name: "Haulier_DriverImportItem",
+        columns: HAULIER_DRIVER_IMPORT_ITEM,
+        key: &["ImportID", "Item"],
+    },
+];
+
+const HAULIER_PACKAGE_STATE: &[Column] = &[
+    integer("Attempts"),
+    text("FaultCode"),
+    text("FaultText"),
+    time("FaultTime"),
+    boolean("IsReadingSource"),
+    text("Name"),
+    time("NextAttempt"),
+    text("PackageID"),
+    boolean("RefreshPending"),
+    integer("SourceVersion"),
+    integer("StoredPkgVersion"),
+];
+
+const HAULIER_PACKAGE_VERSION: &[Column] = &[
+    integer("Bytes"),
+    text("ContentHash"),
+    integer("Files"),
+    integer("Folders"),
+    boolean("IsKept"),
+    text("Manifest"),
+    text("PackageID"),
+    time("Published"),
+    integer("SourceVersion"),
+    integer("StoredNewBytes"),
+];
+
+const HAULIER_DISTRIBUTION_STATE: &[Column] = &[
+    integer("Attempts"),
+    integer("BytesDone"),
+    integer("BytesReceived"),
+    integer("BytesTotal"),
+    text("ContentUrl"),
+    time("Demanded"),
+    text("FaultCode"),
+    text("FaultFile"),
+    text("FaultText"),
+    time("FaultTime"),
+    integer("FilesVerified"),
+    integer("InstalledVersion"),
+    time("LastCopied"),
+    time("LastHeard"),
+    time("LastReport"),
+    time("LastVerified"),
+    text("NALPath"),
+    time("NextAttempt"),
+    text("PackageID"),
+    text("PackageName"),
+    text("ServerName"),
+    text("SiteCode"),
+    integer("SourceVersion"),
+    integer("State"),
+    text("StateName"),
+];
+
+const HAULIER_DISTRIBUTION_POINT: &[Column] = &[
+    text("AgentVersion"),
+    text("ContentUrl"),
+    time("Enrolled"),
+    time("LastHeard"),
+    text("NALPath"),
+    integer("Packages"),
+    integer("PackagesCurrent"),
+    text("ServerName"),
+    text("SiteCode"),
+];
+
+const HAULIER_CONTENT_LIBRARY: &[Column] = &[integer("KeptVersions"), text("SiteCode")];
+
+/// The insertion strings come as they are stored; `status_inserts` reads them.
+const HAULIER_STATUS_MESSAGE: &[Column] = &[
+    text("Component"),
+    text("InsertStrings"),
+    integer("MessageID"),
+    text("PackageID"),
+    integer("RecordID"),
+    text("ServerName"),
+    integer("Severity"),
+    text("SeverityName"),
+    time("Time"),
+    text("UserName"),
+];
+
+const HAULIER_DRIVER_DETAIL: &[Column] = &[
+    boolean("BootStart"),
+    integer("CI_ID"),
+    text("CI_UniqueID"),
+    text("ClassGuid"),
+    integer("ContentBytes"),
+    integer("ContentFiles"),
+    text("ContentHash"),
+    integer("ContentID"),
+    integer("Devices"),
+    text_list("Diagnostics"),
+    text("DriverINFFile"),
+    text("ExtensionID"),
+    boolean("IsComplete"),
+    boolean("IsWHQL"),
+    text("Kind"),
+    text_list("MissingFiles"),
+    text("Name"),
+    integer("PayloadFiles"),
+    integer("PayloadMissing"),
+    text("SignerProgram"),
+    text("SignatureState"),
+];
+
+const HAULIER_DRIVER_IMPORT: &[Column] = &[
+    integer("AlreadyImported"),
+    integer("BytesRead"),
+    boolean("CancelRequested"),
+    text_list("Categories"),
+    text("Duplicates"),
+    boolean("Enable"),
+    integer("Failed"),
+    text("FaultCode"),
+    text("FaultText"),
+    integer("Files"),
+    time("Finished"),
+    integer("Imported"),
+    integer("ImportID"),
+    integer("INFsDone"),
+    integer("INFsFound"),
+    time("Requested"),
+    text("RequestedBy"),
+    text_list("Sources"),
+    integer("SourcesDone"),
+    time("Started"),
+    integer("State"),
+    text("StateName"),
+];
+
+const HAULIER_DRIVER_IMPORT_ITEM: &[Column] = &[
+    integer("CI_ID"),
+    text_list("Diagnostics"),
+    integer("ErrorCode"),
+    integer("ImportID"),
+    integer("Item"),
+    text("Outcome"),
+    text("Path"),
+    text("Reason"),
+    integer("SourceIndex"),
+];
