@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod lanes;
 mod machine;
 mod postgres;
 mod process;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use anyhow::Result;
 use clock::Clock;
 
+use crate::lanes;
 use crate::machine;
 use crate::postgres::Cluster;
-use crate::process::{by_line, cargo, succeeds};
+use crate::process::{cargo, succeeds};
 use crate::summary::{Results, spoken};
 use crate::tidy;
 
@@ -44,7 +45,7 @@ pub(crate) fn run() -> Result<bool> {
         succeeds(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
     });
     step(&mut steps, "build", || succeeds(&mut cargo(&["build", "--workspace", "--bins", "--tests"])));
-    step(&mut steps, "tests", || tests(cluster.as_ref(), python, &mut results));
+    step(&mut steps, "tests", || tests(cluster.as_ref(), python.as_ref(), &mut results));
     step(&mut steps, "documentation", || {
         let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
         succeeds(doc.env("RUSTDOCFLAGS", "-D warnings"))
@@ -84,17 +85,17 @@ fn clients() -> Result<PathBuf> {
 /// The same cases in every run: what a commit did not break must not turn it red. `cargo xtask soak` draws others.
 const PROPERTY_SEED: &str = "20261122";
 
-fn tests(cluster: Option<&Cluster>, clients: Option<PathBuf>, results: &mut Results) -> Result<bool> {
-    // Passing tests say what they could not do, so their output is read too.
-    let mut tests: Command = cargo(&["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
-    tests.env("PROPTEST_RNG_SEED", PROPERTY_SEED);
-    if let Some(cluster) = cluster {
-        tests.env("HAULIER_TEST_POSTGRES", cluster.url());
-    }
-    if let Some(python) = clients {
-        tests.env("HAULIER_TEST_PYTHON", python);
-    }
-    by_line(&mut tests, |line| {
+fn tests(cluster: Option<&Cluster>, clients: Option<&PathBuf>, results: &mut Results) -> Result<bool> {
+    let dress = |program: &mut Command| {
+        program.env("PROPTEST_RNG_SEED", PROPERTY_SEED);
+        if let Some(cluster) = cluster {
+            program.env("HAULIER_TEST_POSTGRES", cluster.url());
+        }
+        if let Some(python) = clients {
+            program.env("HAULIER_TEST_PYTHON", python);
+        }
+    };
+    lanes::run(&["--workspace"], dress, |line| {
         if results.take(line) {
             println!("{line}");
         }
