@@ -2,7 +2,7 @@
 
 mod lexer;
 
-use cim::query::{Expr, Operator};
+use cim::query::{ElementTest, Expr, Operator, PropertyRef, Scalar};
 use cim::{DateTime, Value};
 
 use lexer::{Kind, Token};
@@ -93,7 +93,7 @@ impl Parser {
             return self.compared_with_truth(found);
         }
         if let (Operand::Property(property), true) = (&left, self.eat_word("in")) {
-            return Ok(Expr::In { property: property.clone(), values: self.list()? });
+            return Ok(Expr::In { item: Scalar::property(property.clone()), values: self.list()? });
         }
         match (left, self.operator()) {
             (left, Some(op)) => {
@@ -115,10 +115,10 @@ impl Parser {
             _ => return Err(self.error("a property is compared with a value; texts need single quotes")),
         };
         Ok(match (op, value) {
-            (Operator::Eq, Value::Null) => Expr::IsNull { property },
-            (Operator::Ne, Value::Null) => Expr::IsNull { property }.not(),
+            (Operator::Eq, Value::Null) => Expr::is_null(property),
+            (Operator::Ne, Value::Null) => Expr::is_null(property).not(),
             (_, Value::Null) => return Err(self.error("null takes eq and ne only")),
-            (op, value) => Expr::Compare { property, op, value },
+            (op, value) => Expr::compare(property, op, value),
         })
     }
 
@@ -150,10 +150,19 @@ impl Parser {
             return Err(self.error("the second argument must be a text in single quotes"));
         };
         self.expect(&Kind::Close)?;
+        if item.is_some() {
+            let test = match function {
+                "contains" => ElementTest::Contains(text),
+                "startswith" => ElementTest::StartsWith(text),
+                _ => ElementTest::EndsWith(text),
+            };
+            return Ok(Expr::Any { property: PropertyRef::new(property), test });
+        }
+        let item = Scalar::property(property);
         Ok(match function {
-            "contains" => Expr::Contains { property, text },
-            "startswith" => Expr::StartsWith { property, text },
-            _ => Expr::EndsWith { property, text },
+            "contains" => Expr::Contains { item, text },
+            "startswith" => Expr::StartsWith { item, text },
+            _ => Expr::EndsWith { item, text },
         })
     }
 
@@ -187,7 +196,7 @@ impl Parser {
         let op = self.operator().ok_or_else(|| self.error("a comparison such as eq is expected here"))?;
         match self.operand()? {
             Operand::Value(value) if left == item && !value.is_null() => {
-                Ok(Expr::AnyElement { property: property.to_owned(), op, value })
+                Ok(Expr::Any { property: PropertyRef::new(property), test: ElementTest::Compare(op, value) })
             }
             _ => Err(self.error(format!("inside any(...) only {item} is compared with a value"))),
         }

@@ -1,7 +1,7 @@
 //! Query options: `$filter`, `$select`, `$orderby`, `$top`, `$skip`, `$count`, in any case and any encoding
 //! that clients use.
 
-use cim::query::{Direction, Expr, Query, Select};
+use cim::query::{Direction, Expr, Query, Scalar, Select};
 use percent_encoding::percent_decode_str;
 
 use crate::error::ApiError;
@@ -16,7 +16,7 @@ pub(crate) struct Options {
     pub(crate) filter: Option<Expr>,
     /// The chosen names, system properties included; none means all.
     pub(crate) select: Option<Vec<String>>,
-    pub(crate) order: Vec<(String, Direction)>,
+    pub(crate) order: Vec<(Scalar, Direction)>,
     pub(crate) top: Option<u64>,
     pub(crate) skip: Option<u64>,
     pub(crate) count: bool,
@@ -64,12 +64,10 @@ impl Options {
         let select = match self.select {
             None => Select::All,
             // System properties are made from the keys, which every answer has.
-            Some(names) => {
-                Select::Properties(names.into_iter().filter(|name| !name.starts_with("__")).collect())
-            }
+            Some(names) => Select::properties(names.into_iter().filter(|name| !name.starts_with("__"))),
         };
         let Self { filter, order, top, skip, count, .. } = self;
-        Query { class, select, filter, order, top, skip, count }
+        Query { select, filter, order, top, skip, count, ..Query::all(class) }
     }
 }
 
@@ -126,7 +124,7 @@ fn names(option: &str, value: &str) -> Result<Option<Vec<String>>, ApiError> {
     Ok(Some(names))
 }
 
-fn order(option: &str, value: &str) -> Result<Vec<(String, Direction)>, ApiError> {
+fn order(option: &str, value: &str) -> Result<Vec<(Scalar, Direction)>, ApiError> {
     let mut order = Vec::new();
     for part in value.split(',') {
         let words: Vec<_> = part.split_whitespace().collect();
@@ -136,7 +134,7 @@ fn order(option: &str, value: &str) -> Result<Vec<(String, Direction)>, ApiError
             [name, word] if word.eq_ignore_ascii_case("desc") => (name, Direction::Descending),
             _ => return Err(invalid(option, "each part is a name, and asc or desc")),
         };
-        order.push(((*name).to_owned(), direction));
+        order.push((Scalar::property(*name), direction));
         if order.len() > NAMES_MAX {
             return Err(invalid(option, format!("it has more than {NAMES_MAX} names")));
         }
@@ -191,7 +189,10 @@ mod tests {
         let names = Some(vec!["Name".to_owned(), "PackageID".to_owned()]);
         check("$select=Name,%20PackageID", Options { select: names, ..Options::default() });
         check("$select=*", Options::default());
-        let order = vec![("a".to_owned(), Direction::Descending), ("b".to_owned(), Direction::Ascending)];
+        let order = vec![
+            (Scalar::property("a"), Direction::Descending),
+            (Scalar::property("b"), Direction::Ascending),
+        ];
         check("$orderby=a+desc,b", Options { order, ..Options::default() });
         check("$skip=5&$COUNT=true", Options { skip: Some(5), count: true, ..Options::default() });
         check("$format=json", Options::default());

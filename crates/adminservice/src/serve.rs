@@ -136,7 +136,7 @@ impl Service {
         // One more than fits tells whether something follows.
         let most = asked.unwrap_or(u64::MAX).min(page + 1);
         query.top = Some(most);
-        let (context, name) = (self.context(exchange, &query.class), query.class.clone());
+        let (context, name) = (self.context(exchange, query.class()), query.class().to_owned());
         let _turn = self.turns.take(most).await?;
         let mut answer = self.provider.query(&exchange.caller, query).await?;
         let next = (answer.instances.len() as u64 > page).then(|| {

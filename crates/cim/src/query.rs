@@ -7,22 +7,26 @@ pub use like::{CharRange, LikePattern, LikePiece};
 
 use crate::Value;
 
-/// One query on one class.
+/// One query: instances of one class, or rows put together from several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
-    /// The class, as the client wrote it.
-    pub class: String,
-    /// The properties to return.
+    /// The first source.
+    pub from: Source,
+    /// What is joined to it, in order.
+    pub joins: Vec<Join>,
+    /// What to return.
     pub select: Select,
-    /// The condition; none means every instance.
+    /// Each row once.
+    pub distinct: bool,
+    /// The condition; none means every row.
     pub filter: Option<Expr>,
-    /// Properties to sort by, the first one first.
-    pub order: Vec<(String, Direction)>,
-    /// At most this many instances.
+    /// What to sort by, the first one first.
+    pub order: Vec<(Scalar, Direction)>,
+    /// At most this many rows.
     pub top: Option<u64>,
-    /// Leave out this many instances first.
+    /// Leave out this many rows first.
     pub skip: Option<u64>,
-    /// Also count the instances that match, regardless of `top` and `skip`.
+    /// Also count the rows that match, regardless of `top` and `skip`.
     pub count: bool,
 }
 
@@ -30,8 +34,10 @@ impl Query {
     /// All instances of a class, with all properties.
     pub fn all(class: impl Into<String>) -> Self {
         Self {
-            class: class.into(),
+            from: Source { class: class.into(), alias: None },
+            joins: Vec::new(),
             select: Select::All,
+            distinct: false,
             filter: None,
             order: Vec::new(),
             top: None,
@@ -39,15 +45,221 @@ impl Query {
             count: false,
         }
     }
+
+    /// The class of the first source.
+    #[must_use]
+    pub fn class(&self) -> &str {
+        &self.from.class
+    }
+
+    /// Every source, the first one first.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        std::iter::once(&self.from).chain(self.joins.iter().map(|join| &join.source))
+    }
 }
 
-/// The properties that a query returns.
+/// A class that a query reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The class, as the client wrote it.
+    pub class: String,
+    /// What the query calls it.
+    pub alias: Option<String>,
+}
+
+impl Source {
+    /// What qualifies its properties: the alias, else the class.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.alias.as_deref().unwrap_or(&self.class)
+    }
+
+    /// Whether a qualifier means this source. A source with an alias still answers to its class's name.
+    #[must_use]
+    pub fn is_called(&self, qualifier: &str) -> bool {
+        self.name().eq_ignore_ascii_case(qualifier) || self.class.eq_ignore_ascii_case(qualifier)
+    }
+}
+
+/// A further source and how its rows meet those before it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Join {
+    /// Which rows without a partner stay.
+    pub kind: JoinKind,
+    /// The source.
+    pub source: Source,
+    /// The condition; none for [`JoinKind::Cross`].
+    pub on: Option<Expr>,
+}
+
+/// Which rows a join keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinKind {
+    /// Pairs that meet the condition.
+    Inner,
+    /// Also rows of the left side without a partner.
+    Left,
+    /// Also rows of the right side without a partner.
+    Right,
+    /// Also rows of either side without a partner.
+    Full,
+    /// Every pair; a comma between classes means the same.
+    Cross,
+}
+
+/// What a query returns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Select {
-    /// Every property of the class.
+    /// Every property of every source.
     All,
     /// These, in this order.
-    Properties(Vec<String>),
+    Items(Vec<Selected>),
+    /// How many rows match; with a property, how many have a value of it.
+    Count(Option<PropertyRef>),
+}
+
+impl Select {
+    /// These properties of the only source.
+    pub fn properties<S: Into<String>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self::Items(names.into_iter().map(|name| Selected::Property(PropertyRef::new(name))).collect())
+    }
+}
+
+/// One item of a select list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selected {
+    /// A property.
+    Property(PropertyRef),
+    /// Every property of the source of that name: `a.*`, in a join also the bare name.
+    Source(String),
+}
+
+/// A property as a query names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PropertyRef {
+    /// The source's alias or class; none where the property alone says enough.
+    pub source: Option<String>,
+    /// The property.
+    pub name: String,
+}
+
+impl PropertyRef {
+    /// A property that no source qualifies.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self { source: None, name: name.into() }
+    }
+}
+
+/// Something with one value a row.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Scalar {
+    /// A property.
+    Property(PropertyRef),
+    /// A value, fitted to what it is compared with once the provider has checked the query.
+    Literal(Value),
+    /// A function of others.
+    Call(Function, Vec<Scalar>),
+}
+
+impl Scalar {
+    /// A property that no source qualifies.
+    pub fn property(name: impl Into<String>) -> Self {
+        Self::Property(PropertyRef::new(name))
+    }
+
+    /// The property, if it is one and nothing else.
+    #[must_use]
+    pub fn as_property(&self) -> Option<&PropertyRef> {
+        match self {
+            Self::Property(property) => Some(property),
+            Self::Literal(_) | Self::Call(..) => None,
+        }
+    }
+}
+
+/// A function. Positions count from 1; a null argument makes a null result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// `UPPER(text)`
+    Upper,
+    /// `LOWER(text)`
+    Lower,
+    /// `SUBSTRING(text, from, length)`; the length may be left out.
+    Substring,
+    /// `LENGTH(text)`, in characters.
+    Length,
+    /// `INDEXOF(text, part)`: where the part begins, 0 if nowhere.
+    IndexOf,
+    /// `CONCAT(text, text...)`
+    Concat,
+    /// `TRIM(text)`: without blanks at either end.
+    Trim,
+    /// `GETDATE()`: now.
+    GetDate,
+    /// `DATEPART(unit, time)`
+    DatePart(DateUnit),
+    /// `DATEADD(unit, count, time)`
+    DateAdd(DateUnit),
+    /// `DATEDIFF(unit, from, to)`: how many borders of the unit lie between.
+    DateDiff(DateUnit),
+}
+
+/// A unit of dates, all in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateUnit {
+    /// A year.
+    Year,
+    /// A quarter of a year.
+    Quarter,
+    /// A month.
+    Month,
+    /// A day, counted from the start of its year.
+    DayOfYear,
+    /// A day, counted from the start of its month.
+    Day,
+    /// A week from Sunday to Saturday.
+    Week,
+    /// A day, counted from Sunday as 1.
+    Weekday,
+    /// An hour.
+    Hour,
+    /// A minute.
+    Minute,
+    /// A second.
+    Second,
+    /// A thousandth of a second.
+    Millisecond,
+}
+
+impl DateUnit {
+    /// Every unit with its names: the one that is printed first, then the others.
+    const NAMES: [(Self, &'static [&'static str]); 11] = [
+        (Self::Year, &["year", "yy", "yyyy"]),
+        (Self::Quarter, &["quarter", "qq", "q"]),
+        (Self::Month, &["month", "mm", "m"]),
+        (Self::DayOfYear, &["dayofyear", "dy", "y"]),
+        (Self::Day, &["day", "dd", "d"]),
+        (Self::Week, &["week", "wk", "ww"]),
+        (Self::Weekday, &["weekday", "dw", "w"]),
+        (Self::Hour, &["hour", "hh"]),
+        (Self::Minute, &["minute", "mi", "n"]),
+        (Self::Second, &["second", "ss", "s"]),
+        (Self::Millisecond, &["millisecond", "ms"]),
+    ];
+
+    /// The unit of that name or abbreviation, in any case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let is_called = |names: &[&str]| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+        Self::NAMES.iter().find(|(_, names)| is_called(names)).map(|(unit, _)| *unit)
+    }
+
+    /// The full name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        let known = Self::NAMES.iter().find(|(unit, _)| *unit == self);
+        known.map(|(_, names)| names[0]).expect("every unit has its names")
+    }
 }
 
 /// A sort direction.
@@ -85,64 +297,93 @@ pub enum Expr {
     Or(Vec<Expr>),
     /// The opposite.
     Not(Box<Expr>),
-    /// A comparison of a property with a value that is not null.
+    /// A comparison; no side is a null literal. An array property means any of its elements; the provider's check
+    /// turns that into [`Expr::Any`].
     Compare {
-        /// The property.
-        property: String,
+        /// The left side.
+        left: Scalar,
         /// The operator.
         op: Operator,
-        /// The value; fitted to the property's type once the provider has checked the query.
-        value: Value,
+        /// The right side.
+        right: Scalar,
     },
-    /// The property has no value.
-    IsNull {
-        /// The property.
-        property: String,
-    },
-    /// The property equals one of the values; at least one.
+    /// There is no value.
+    IsNull(Scalar),
+    /// It equals one of the values; at least one.
     In {
-        /// The property.
-        property: String,
+        /// What.
+        item: Scalar,
         /// The values, none of them null.
         values: Vec<Value>,
     },
-    /// The text property matches a WQL pattern.
+    /// It equals one of the values of a query that selects one property.
+    InQuery {
+        /// What.
+        item: Scalar,
+        /// The query; it may name sources of the query around it.
+        query: Box<Query>,
+    },
+    /// A query has at least one row; it may name sources of the query around it.
+    Exists(Box<Query>),
+    /// The text matches a WQL pattern.
     Like {
-        /// The property.
-        property: String,
+        /// What.
+        item: Scalar,
         /// The pattern.
         pattern: LikePattern,
     },
-    /// The text property begins with the text.
+    /// The text begins with another.
     StartsWith {
-        /// The property.
-        property: String,
+        /// What.
+        item: Scalar,
         /// Plain text; no character is special.
         text: String,
     },
-    /// The text property ends with the text.
+    /// The text ends with another.
     EndsWith {
-        /// The property.
-        property: String,
+        /// What.
+        item: Scalar,
         /// Plain text; no character is special.
         text: String,
     },
-    /// The text property contains the text.
+    /// The text contains another.
     Contains {
-        /// The property.
-        property: String,
+        /// What.
+        item: Scalar,
         /// Plain text; no character is special.
         text: String,
     },
-    /// Some element of the array property compares so.
-    AnyElement {
+    /// Some element of the array property passes.
+    Any {
         /// The array property.
-        property: String,
-        /// The operator.
-        op: Operator,
-        /// The value, not null.
-        value: Value,
+        property: PropertyRef,
+        /// The test.
+        test: ElementTest,
     },
+    /// The instance is of the class or of a subclass.
+    Isa {
+        /// The source; none for the only one.
+        source: Option<String>,
+        /// The class.
+        class: String,
+    },
+}
+
+/// What an element of an array is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ElementTest {
+    /// It compares so with a value that is not null.
+    Compare(Operator, Value),
+    /// It equals one of the values; at least one, none null.
+    In(Vec<Value>),
+    /// The text matches a WQL pattern.
+    Like(LikePattern),
+    /// The text begins with another.
+    StartsWith(String),
+    /// The text ends with another.
+    EndsWith(String),
+    /// The text contains another.
+    Contains(String),
 }
 
 impl Expr {
@@ -153,8 +394,37 @@ impl Expr {
         Self::Not(Box::new(self))
     }
 
-    /// A comparison.
+    /// A comparison of a property with a value.
     pub fn compare(property: impl Into<String>, op: Operator, value: impl Into<Value>) -> Self {
-        Self::Compare { property: property.into(), op, value: value.into() }
+        Self::Compare { left: Scalar::property(property), op, right: Scalar::Literal(value.into()) }
+    }
+
+    /// Whether a property has no value.
+    pub fn is_null(property: impl Into<String>) -> Self {
+        Self::IsNull(Scalar::property(property))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn date_units_have_the_names_of_the_original() {
+        for (name, unit) in [
+            ("YY", Some(DateUnit::Year)),
+            ("year", Some(DateUnit::Year)),
+            ("mm", Some(DateUnit::Month)),
+            ("mi", Some(DateUnit::Minute)),
+            ("n", Some(DateUnit::Minute)),
+            ("dy", Some(DateUnit::DayOfYear)),
+            ("DW", Some(DateUnit::Weekday)),
+            ("century", None),
+        ] {
+            assert_eq!(DateUnit::named(name), unit, "{name}");
+        }
+        for (unit, _) in DateUnit::NAMES {
+            assert_eq!(DateUnit::named(unit.name()), Some(unit));
+        }
     }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
 use cim::Value;
-use cim::query::{Direction, Expr, LikePattern, Operator, Query, Select};
+use cim::query::{Direction, Expr, LikePattern, Operator, Query, Scalar, Select};
 use cim::wql::{self, WqlErrorKind};
 use proptest::prelude::*;
 
@@ -38,10 +38,10 @@ fn queries_of_scripts_are_read() {
     check(
         r#"SELECT p.Name, SMS_Package.PackageID FROM SMS_Package AS p WHERE p.Name = "a\\b\"c" ORDER BY p.Name DESC, PackageID"#,
         Query {
-            select: Select::Properties(vec!["Name".to_owned(), "PackageID".to_owned()]),
+            select: Select::properties(["Name", "PackageID"]),
             order: vec![
-                ("Name".to_owned(), Direction::Descending),
-                ("PackageID".to_owned(), Direction::Ascending),
+                (Scalar::property("Name"), Direction::Descending),
+                (Scalar::property("PackageID"), Direction::Ascending),
             ],
             ..filter("SMS_Package", eq("Name", "a\\b\"c"))
         },
@@ -56,8 +56,8 @@ fn conditions_bind_as_in_sql() {
         assert_eq!(wql::parse(&format!("SELECT * FROM A WHERE {text}")), Ok(filter("A", expect)), "{text}");
     };
     let like =
-        |pattern: &str| Expr::Like { property: "Name".to_owned(), pattern: LikePattern::parse(pattern) };
-    let null = || Expr::IsNull { property: "b".to_owned() };
+        |pattern: &str| Expr::Like { item: Scalar::property("Name"), pattern: LikePattern::parse(pattern) };
+    let null = || Expr::is_null("b");
     check("a=1 OR b=2 AND c=3", Expr::Or(vec![eq("a", 1), Expr::And(vec![eq("b", 2), eq("c", 3)])]));
     check(
         "(a=1 or b=2) and not c=3",
@@ -72,13 +72,10 @@ fn conditions_bind_as_in_sql() {
     check("b <> NULL", null().not());
     check(
         "a NOT IN (1, '2', -3)",
-        Expr::In { property: "a".to_owned(), values: vec![1.into(), "2".into(), (-3).into()] }.not(),
+        Expr::In { item: Scalar::property("a"), values: vec![1.into(), "2".into(), (-3).into()] }.not(),
     );
     check("a != 0x10", Expr::compare("a", Operator::Ne, 16));
-    check(
-        "a >= 1.5e+1",
-        Expr::Compare { property: "a".to_owned(), op: Operator::Ge, value: Value::Real(15.0) },
-    );
+    check("a >= 1.5e+1", Expr::compare("a", Operator::Ge, Value::Real(15.0)));
 }
 
 #[test]
@@ -155,12 +152,14 @@ fn expr() -> impl Strategy<Value = Expr> {
         Operator::Ge,
     ]);
     let leaf = prop_oneof![
-        (name(), op, value()).prop_map(|(property, op, value)| Expr::Compare { property, op, value }),
-        name().prop_map(|property| Expr::IsNull { property }),
+        (name(), op, value()).prop_map(|(property, op, value)| Expr::compare(property, op, value)),
+        name().prop_map(Expr::is_null),
         (name(), prop::collection::vec(value(), 1..4))
-            .prop_map(|(property, values)| Expr::In { property, values }),
-        (name(), "[a-c%_\\[\\]^\\-x\"]{0,8}")
-            .prop_map(|(property, text)| Expr::Like { property, pattern: LikePattern::parse(&text) }),
+            .prop_map(|(property, values)| Expr::In { item: Scalar::property(property), values }),
+        (name(), "[a-c%_\\[\\]^\\-x\"]{0,8}").prop_map(|(property, text)| Expr::Like {
+            item: Scalar::property(property),
+            pattern: LikePattern::parse(&text)
+        }),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![

@@ -2,7 +2,7 @@
 //! values of the declared types, or not at all.
 
 use cim::class::{Property, Qualifiers};
-use cim::query::{Expr, Operator, Query, Select};
+use cim::query::{ElementTest, Expr, Operator, PropertyRef, Query, Scalar, Select, Selected, Source};
 use cim::{CimType, Instance, ObjectPath, Value};
 
 use crate::error::Fault;
@@ -15,26 +15,34 @@ const ELEMENTS_MAX: usize = 1024 * 1024;
 
 /// Checks a query on a class that has instances.
 pub(crate) fn query(class: &ClassInfo, query: Query) -> Result<Query, Fault> {
+    if !query.joins.is_empty() || query.distinct {
+        return Err(invalid_query("only plain queries on one class are answered".to_owned()));
+    }
     let select = match query.select {
         Select::All => Select::All,
-        Select::Properties(names) => Select::Properties(selected(class, &names)?),
+        Select::Items(items) => Select::Items(selected(class, &items)?),
+        Select::Count(_) => return Err(invalid_query("COUNT is not answered".to_owned())),
     };
     let mut order = Vec::with_capacity(query.order.len());
-    for (name, direction) in query.order {
-        let property = searchable(class, &name)?;
+    for (scalar, direction) in query.order {
+        let property = searchable(class, named(&scalar)?)?;
         if property.array {
             return Err(invalid_query(format!("{} is an array and has no order", property.name)));
         }
-        order.push((property.name.clone(), direction));
+        order.push((Scalar::property(&property.name), direction));
     }
     let filter = query.filter.map(|filter| expr(class, filter)).transpose()?;
-    Ok(Query { class: class.name.clone(), select, filter, order, ..query })
+    let from = Source { class: class.name.clone(), alias: None };
+    Ok(Query { from, select, filter, order, ..query })
 }
 
-fn selected(class: &ClassInfo, names: &[String]) -> Result<Vec<String>, Fault> {
-    let mut properties: Vec<String> = Vec::with_capacity(names.len());
-    for name in names {
-        let declared = declared(class, name)?.name.clone();
+fn selected(class: &ClassInfo, items: &[Selected]) -> Result<Vec<Selected>, Fault> {
+    let mut properties: Vec<Selected> = Vec::with_capacity(items.len());
+    for item in items {
+        let Selected::Property(property) = item else {
+            return Err(invalid_query("a single class is selected with *".to_owned()));
+        };
+        let declared = Selected::Property(PropertyRef::new(&declared(class, &property.name)?.name));
         if !properties.contains(&declared) {
             properties.push(declared);
         }
@@ -42,34 +50,47 @@ fn selected(class: &ClassInfo, names: &[String]) -> Result<Vec<String>, Fault> {
     Ok(properties)
 }
 
+fn named(scalar: &Scalar) -> Result<&str, Fault> {
+    let other = || invalid_query("a property is needed here".to_owned());
+    scalar.as_property().map(|property| property.name.as_str()).ok_or_else(other)
+}
+
 /// The depth is bounded by the parser that built the tree.
 fn expr(class: &ClassInfo, condition: Expr) -> Result<Expr, Fault> {
     let all =
         |terms: Vec<Expr>| terms.into_iter().map(|term| expr(class, term)).collect::<Result<Vec<_>, _>>();
+    let text = |item: &Scalar| named(item).and_then(|name| text(class, name)).map(Scalar::property);
     Ok(match condition {
         Expr::And(terms) => Expr::And(all(terms)?),
         Expr::Or(terms) => Expr::Or(all(terms)?),
         Expr::Not(inner) => expr(class, *inner)?.not(),
-        Expr::IsNull { property } => Expr::IsNull { property: searchable(class, &property)?.name.clone() },
-        Expr::Compare { property, op, value } | Expr::AnyElement { property, op, value } => {
-            comparison(searchable(class, &property)?, op, value)?
+        Expr::IsNull(item) => Expr::is_null(&searchable(class, named(&item)?)?.name),
+        Expr::Compare { left, op, right: Scalar::Literal(value) } => {
+            comparison(searchable(class, named(&left)?)?, op, value)?
         }
-        Expr::In { property, values } => {
-            let property = searchable(class, &property)?;
+        Expr::Any { property, test: ElementTest::Compare(op, value) } => {
+            comparison(searchable(class, &property.name)?, op, value)?
+        }
+        Expr::Any { property, test: ElementTest::Contains(part) } => {
+            Expr::Contains { item: text(&Scalar::Property(property))?, text: part }
+        }
+        Expr::Any { property, test: ElementTest::StartsWith(part) } => {
+            Expr::StartsWith { item: text(&Scalar::Property(property))?, text: part }
+        }
+        Expr::Any { property, test: ElementTest::EndsWith(part) } => {
+            Expr::EndsWith { item: text(&Scalar::Property(property))?, text: part }
+        }
+        Expr::In { item, values } => {
+            let property = searchable(class, named(&item)?)?;
             let fitted =
                 values.into_iter().map(|value| operand(property, value)).collect::<Result<_, _>>()?;
-            Expr::In { property: property.name.clone(), values: fitted }
+            Expr::In { item: Scalar::property(&property.name), values: fitted }
         }
-        Expr::Like { property, pattern } => Expr::Like { property: text(class, &property)?, pattern },
-        Expr::StartsWith { property, text: part } => {
-            Expr::StartsWith { property: text(class, &property)?, text: part }
-        }
-        Expr::EndsWith { property, text: part } => {
-            Expr::EndsWith { property: text(class, &property)?, text: part }
-        }
-        Expr::Contains { property, text: part } => {
-            Expr::Contains { property: text(class, &property)?, text: part }
-        }
+        Expr::Like { item, pattern } => Expr::Like { item: text(&item)?, pattern },
+        Expr::StartsWith { item, text: part } => Expr::StartsWith { item: text(&item)?, text: part },
+        Expr::EndsWith { item, text: part } => Expr::EndsWith { item: text(&item)?, text: part },
+        Expr::Contains { item, text: part } => Expr::Contains { item: text(&item)?, text: part },
+        other => return Err(invalid_query(format!("{other} is not answered"))),
     })
 }
 
@@ -81,8 +102,10 @@ fn comparison(property: &Property, op: Operator, value: Value) -> Result<Expr, F
     let value = operand(property, value)?;
     let property_name = property.name.clone();
     Ok(match property.array {
-        true => Expr::AnyElement { property: property_name, op, value },
-        false => Expr::Compare { property: property_name, op, value },
+        true => {
+            Expr::Any { property: PropertyRef::new(property_name), test: ElementTest::Compare(op, value) }
+        }
+        false => Expr::compare(property_name, op, value),
     })
 }
 
@@ -263,7 +286,7 @@ mod tests {
 
     fn check(text: &str) -> Result<String, u32> {
         let parsed = wql::parse(text).unwrap();
-        let class = Schema::shipped().class(&parsed.class).unwrap();
+        let class = Schema::shipped().class(parsed.class()).unwrap();
         query(class, parsed).map(|query| query.to_string()).map_err(|fault| fault.hresult())
     }
 

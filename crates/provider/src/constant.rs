@@ -1,7 +1,7 @@
 //! Conditions on properties that the site does not store: they have the schema's default in every instance,
 //! so what a query says about them is known before the database is asked.
 
-use cim::query::{Expr, Operator};
+use cim::query::{ElementTest, Expr, Operator, Scalar};
 use cim::{DateTime, Value};
 use site::views::View;
 
@@ -56,24 +56,24 @@ fn join(terms: impl Iterator<Item = Folded>, decisive: bool, rebuild: fn(Vec<Exp
 /// The value that the condition's property has in every instance; none if the site stores it.
 fn constant<'a>(class: &'a ClassInfo, view: &View, condition: &Expr) -> Option<&'a Value> {
     let property = match condition {
-        Expr::Compare { property, .. }
-        | Expr::AnyElement { property, .. }
-        | Expr::IsNull { property }
-        | Expr::In { property, .. }
-        | Expr::Like { property, .. }
-        | Expr::StartsWith { property, .. }
-        | Expr::EndsWith { property, .. }
-        | Expr::Contains { property, .. } => property,
-        Expr::And(_) | Expr::Or(_) | Expr::Not(_) => return None,
+        Expr::Compare { left: Scalar::Property(property), .. }
+        | Expr::Any { property, .. }
+        | Expr::IsNull(Scalar::Property(property))
+        | Expr::In { item: Scalar::Property(property), .. }
+        | Expr::Like { item: Scalar::Property(property), .. }
+        | Expr::StartsWith { item: Scalar::Property(property), .. }
+        | Expr::EndsWith { item: Scalar::Property(property), .. }
+        | Expr::Contains { item: Scalar::Property(property), .. } => property,
+        _ => return None,
     };
-    match view.column(property) {
+    match view.column(&property.name) {
         Some(_) => None,
-        None => class.property(property).map(|property| &property.default),
+        None => class.property(&property.name).map(|property| &property.default),
     }
 }
 
 fn holds(condition: &Expr, value: &Value) -> Option<bool> {
-    if let Expr::IsNull { .. } = condition {
+    if let Expr::IsNull(_) = condition {
         return Some(value.is_null());
     }
     let elements = match value {
@@ -87,13 +87,14 @@ fn holds(condition: &Expr, value: &Value) -> Option<bool> {
 fn element_holds(condition: &Expr, element: &Value) -> bool {
     let text = || element.as_str().unwrap_or("").to_ascii_lowercase();
     match condition {
-        Expr::Compare { op, value, .. } | Expr::AnyElement { op, value, .. } => compare(element, *op, value),
+        Expr::Compare { op, right: Scalar::Literal(value), .. }
+        | Expr::Any { test: ElementTest::Compare(op, value), .. } => compare(element, *op, value),
         Expr::In { values, .. } => values.iter().any(|value| compare(element, Operator::Eq, value)),
         Expr::StartsWith { text: part, .. } => text().starts_with(&part.to_ascii_lowercase()),
         Expr::EndsWith { text: part, .. } => text().ends_with(&part.to_ascii_lowercase()),
         Expr::Contains { text: part, .. } => text().contains(&part.to_ascii_lowercase()),
         Expr::Like { pattern, .. } => pattern.matches(element.as_str().unwrap_or("")),
-        Expr::And(_) | Expr::Or(_) | Expr::Not(_) | Expr::IsNull { .. } => false,
+        _ => false,
     }
 }
 

@@ -61,12 +61,12 @@ impl Provider {
 
     /// Answers a query. Lazy properties are null. A query on an abstract class returns its subclass's instances.
     pub async fn query(&self, caller: &Caller, query: Query) -> Result<Answer, ProviderError> {
-        let text = query.class.clone();
+        let text = query.class().to_owned();
         self.run_query(caller, query).await.map_err(|fault| failed(Operation::ExecQuery, text, fault))
     }
 
     async fn run_query(&self, caller: &Caller, query: Query) -> Result<Answer, Fault> {
-        let class = self.queryable(&query.class)?;
+        let class = self.queryable(query.class())?;
         let call = self.call(caller, class);
         let mut checked = check::query(class, query)?;
         if let Some(most) = call.context.instance_count {

@@ -1,6 +1,6 @@
 //! Rows of the site's views, made instances of the schema's classes.
 
-use cim::query::{Query, Select};
+use cim::query::{Query, Select, Selected};
 use cim::{DateTime, Instance, Value};
 use site::views::{self, View};
 
@@ -17,8 +17,8 @@ pub(crate) async fn query(call: Call<'_>, query: &Query) -> Result<Answer, Fault
         return Ok(Answer { instances: Vec::new(), count: query.count.then_some(0) });
     };
     let rows = call.site.query(view.name, &stored).await?;
-    let names: Vec<&str> = rows.columns.iter().map(|column| column.name).collect();
-    let instances = rows.rows.into_iter().map(|row| instance(class, query, &names, row)).collect();
+    let columns: Vec<&str> = rows.columns.iter().map(|column| column.name).collect();
+    let instances = rows.rows.into_iter().map(|row| instance(class, query, &columns, row)).collect();
     Ok(Answer { instances, count: rows.count })
 }
 
@@ -27,14 +27,15 @@ pub(crate) async fn query(call: Call<'_>, query: &Query) -> Result<Answer, Fault
 fn on_columns(class: &ClassInfo, view: &View, query: &Query) -> Option<Query> {
     let select = match &query.select {
         Select::All => Select::All,
-        Select::Properties(names) => {
-            let chosen = names.iter().filter_map(|name| view.column(name)).map(|column| column.name);
+        Select::Items(items) => {
+            let chosen = names(items).filter_map(|name| view.column(name)).map(|column| column.name);
             let mut columns: Vec<String> = view.key.iter().map(|key| (*key).to_owned()).collect();
             for column in chosen.filter(|column| !view.key.contains(column)) {
                 columns.push(column.to_owned());
             }
-            Select::Properties(columns)
+            Select::properties(columns)
         }
+        Select::Count(property) => Select::Count(property.clone()),
     };
     let filter = match query.filter.as_ref().map(|filter| constant::fold(class, view, filter)) {
         None | Some(Folded::Known(Some(true))) => None,
@@ -42,18 +43,23 @@ fn on_columns(class: &ClassInfo, view: &View, query: &Query) -> Option<Query> {
         Some(Folded::Open(rest)) => Some(rest),
     };
     // What is the same everywhere sorts nothing.
-    let order = query.order.iter().filter(|(name, _)| view.column(name).is_some()).cloned().collect();
+    let order = query.order.iter().filter(|(scalar, _)| {
+        scalar.as_property().is_some_and(|property| view.column(&property.name).is_some())
+    });
+    let order = order.cloned().collect();
     Some(Query { select, filter, order, ..query.clone() })
 }
 
-fn instance(class: &ClassInfo, query: &Query, names: &[&str], row: Vec<site::Value>) -> Instance {
-    let mut found: Vec<(&str, Value)> = names.iter().copied().zip(row.into_iter().map(value)).collect();
+fn instance(class: &ClassInfo, query: &Query, columns: &[&str], row: Vec<site::Value>) -> Instance {
+    let mut found: Vec<(&str, Value)> = columns.iter().copied().zip(row.into_iter().map(value)).collect();
     let mut instance = Instance::new(&class.name);
     for property in &class.properties {
         let stored = found.iter_mut().find(|(name, _)| *name == property.name);
         let chosen = match &query.select {
-            Select::All => true,
-            Select::Properties(names) => names.contains(&property.name) || property.qualifiers.has("key"),
+            Select::Items(items) => {
+                names(items).any(|name| name == property.name) || property.qualifiers.has("key")
+            }
+            Select::All | Select::Count(_) => true,
         };
         if !chosen {
             continue;
@@ -65,6 +71,14 @@ fn instance(class: &ClassInfo, query: &Query, names: &[&str], row: Vec<site::Val
         instance.properties.push((property.name.clone(), value));
     }
     instance
+}
+
+/// The properties that a select list of one class names.
+pub(crate) fn names(items: &[Selected]) -> impl Iterator<Item = &str> {
+    items.iter().filter_map(|item| match item {
+        Selected::Property(property) => Some(property.name.as_str()),
+        Selected::Source(_) => None,
+    })
 }
 
 fn value(stored: site::Value) -> Value {

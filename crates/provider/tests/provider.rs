@@ -104,7 +104,7 @@ async fn top_skip_and_count_work_together() {
     }
     let query = Query {
         filter: Some(Expr::compare("Name", Operator::Ne, "P0")),
-        select: Select::Properties(vec!["Name".to_owned()]),
+        select: Select::properties(["Name"]),
         top: Some(2),
         skip: Some(1),
         count: true,

@@ -7,25 +7,28 @@ fn eq(property: &str, value: impl Into<Value>) -> Expr {
 }
 
 fn contains(property: &str, text: &str) -> Expr {
-    Expr::Contains { property: property.to_owned(), text: text.to_owned() }
+    Expr::Contains { item: Scalar::property(property), text: text.to_owned() }
+}
+
+fn any_contains(property: &str, text: &str) -> Expr {
+    Expr::Any { property: PropertyRef::new(property), test: ElementTest::Contains(text.to_owned()) }
 }
 
 #[test]
 fn every_form_of_the_grammar_is_read() {
     let check = |text: &str, expect: Expr| assert_eq!(parse(text), Ok(expect), "{text}");
-    let starts = |text: &str| Expr::StartsWith { property: "Name".to_owned(), text: text.to_owned() };
-    let any = |value: &str| Expr::AnyElement {
-        property: "Names".to_owned(),
-        op: Operator::Eq,
-        value: Value::text(value),
+    let starts = |text: &str| Expr::StartsWith { item: Scalar::property("Name"), text: text.to_owned() };
+    let any = |value: &str| Expr::Any {
+        property: PropertyRef::new("Names"),
+        test: ElementTest::Compare(Operator::Eq, Value::text(value)),
     };
-    let null = || Expr::IsNull { property: "a".to_owned() };
+    let null = || Expr::is_null("a");
     check("Name eq 'x'", eq("Name", "x"));
     check("NAME EQ 'it''s'", eq("NAME", "it's"));
     check("'x' eq Name", eq("Name", "x"));
     check("5 lt a", Expr::compare("a", Operator::Gt, 5));
     check("a ne -5", Expr::compare("a", Operator::Ne, -5));
-    check("a ge 1.5", Expr::Compare { property: "a".to_owned(), op: Operator::Ge, value: Value::Real(1.5) });
+    check("a ge 1.5", Expr::compare("a", Operator::Ge, Value::Real(1.5)));
     check("a eq true and b eq false", Expr::And(vec![eq("a", true), eq("b", false)]));
     check("a eq null", null());
     check("a ne null", null().not());
@@ -41,16 +44,16 @@ fn every_form_of_the_grammar_is_read() {
     check("contains(tolower(Name),tolower('X'))", contains("Name", "X"));
     check("startswith(Name,'Drivers - ')", starts("Drivers - "));
     check("not startswith(Name,'x')", starts("x").not());
-    check("endswith(Name,'x')", Expr::EndsWith { property: "Name".to_owned(), text: "x".to_owned() });
+    check("endswith(Name,'x')", Expr::EndsWith { item: Scalar::property("Name"), text: "x".to_owned() });
     check("toupper(Name) eq 'X'", eq("Name", "X"));
     check("Names/any(item: item eq 'x')", any("x"));
     check("Names/any(i:i eq 'x' or i eq 'y') eq true", Expr::Or(vec![any("x"), any("y")]));
-    check("Names/any(i: contains(i,'x'))", contains("Names", "x"));
+    check("Names/any(i: contains(i,'x'))", any_contains("Names", "x"));
     check(
         "Names/any(i: i eq 'x' or contains(tolower(i),'y'))",
-        Expr::Or(vec![any("x"), contains("Names", "y")]),
+        Expr::Or(vec![any("x"), any_contains("Names", "y")]),
     );
-    check("a in ('x', 'y')", Expr::In { property: "a".to_owned(), values: vec!["x".into(), "y".into()] });
+    check("a in ('x', 'y')", Expr::In { item: Scalar::property("a"), values: vec!["x".into(), "y".into()] });
     check("IsPXE and a eq 1", Expr::And(vec![eq("IsPXE", true), eq("a", 1)]));
     check("IsPXE", eq("IsPXE", true));
     check("not IsPXE", eq("IsPXE", true).not());
@@ -118,7 +121,7 @@ fn print(condition: &Expr) -> String {
         Expr::And(terms) => joined(terms, "and"),
         Expr::Or(terms) => joined(terms, "or"),
         Expr::Not(term) => format!("not ({})", print(term)),
-        Expr::Compare { property, op, value } => {
+        Expr::Compare { left: Scalar::Property(property), op, right: Scalar::Literal(value) } => {
             let word = match op {
                 Operator::Eq => "eq",
                 Operator::Ne => "ne",
@@ -129,15 +132,23 @@ fn print(condition: &Expr) -> String {
             };
             format!("{property} {word} {}", literal(value))
         }
-        Expr::IsNull { property } => format!("{property} eq null"),
-        Expr::In { property, values } => {
+        Expr::IsNull(Scalar::Property(property)) => format!("{property} eq null"),
+        Expr::In { item: Scalar::Property(property), values } => {
             format!("{property} in ({})", values.iter().map(literal).collect::<Vec<_>>().join(","))
         }
-        Expr::StartsWith { property, text } => format!("startswith({property},{})", quoted(text)),
-        Expr::EndsWith { property, text } => format!("endswith({property},{})", quoted(text)),
-        Expr::Contains { property, text } => format!("contains({property},{})", quoted(text)),
-        Expr::AnyElement { property, value, .. } => format!("{property}/any(i: i eq {})", literal(value)),
-        Expr::Like { .. } => panic!("OData has no patterns"),
+        Expr::StartsWith { item: Scalar::Property(property), text } => {
+            format!("startswith({property},{})", quoted(text))
+        }
+        Expr::EndsWith { item: Scalar::Property(property), text } => {
+            format!("endswith({property},{})", quoted(text))
+        }
+        Expr::Contains { item: Scalar::Property(property), text } => {
+            format!("contains({property},{})", quoted(text))
+        }
+        Expr::Any { property, test: ElementTest::Compare(_, value) } => {
+            format!("{property}/any(i: i eq {})", literal(value))
+        }
+        other => panic!("the generator makes no {other:?}"),
     }
 }
 
@@ -160,17 +171,19 @@ fn condition() -> impl Strategy<Value = Expr> {
         Operator::Ge,
     ]);
     let leaf = prop_oneof![
-        (name(), op, value()).prop_map(|(property, op, value)| Expr::Compare { property, op, value }),
-        name().prop_map(|property| Expr::IsNull { property }),
+        (name(), op, value()).prop_map(|(property, op, value)| Expr::compare(property, op, value)),
+        name().prop_map(Expr::is_null),
         (name(), prop::collection::vec(value(), 1..4))
-            .prop_map(|(property, values)| Expr::In { property, values }),
-        (name(), text()).prop_map(|(property, text)| Expr::StartsWith { property, text }),
-        (name(), text()).prop_map(|(property, text)| Expr::EndsWith { property, text }),
-        (name(), text()).prop_map(|(property, text)| Expr::Contains { property, text }),
-        (name(), value()).prop_map(|(property, value)| Expr::AnyElement {
-            property,
-            op: Operator::Eq,
-            value
+            .prop_map(|(property, values)| Expr::In { item: Scalar::property(property), values }),
+        (name(), text())
+            .prop_map(|(property, text)| Expr::StartsWith { item: Scalar::property(property), text }),
+        (name(), text())
+            .prop_map(|(property, text)| Expr::EndsWith { item: Scalar::property(property), text }),
+        (name(), text())
+            .prop_map(|(property, text)| Expr::Contains { item: Scalar::property(property), text }),
+        (name(), value()).prop_map(|(property, value)| Expr::Any {
+            property: PropertyRef::new(property),
+            test: ElementTest::Compare(Operator::Eq, value),
         }),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {

@@ -1,4 +1,4 @@
-use crate::query::{Direction, Expr, LikePattern, Operator, Query, Select};
+use crate::query::{Direction, Expr, LikePattern, Operator, Query, Scalar, Select};
 use crate::{Position, Value};
 
 use super::lexer::{self, Kind, Token};
@@ -111,13 +111,13 @@ impl<'a> Parser<'a> {
             }
             properties.push(name);
         }
-        Ok(if properties.is_empty() { Select::All } else { Select::Properties(properties) })
+        Ok(if properties.is_empty() { Select::All } else { Select::properties(properties) })
     }
 
-    fn order_list(&mut self) -> Result<Vec<(String, Direction)>, WqlError> {
+    fn order_list(&mut self) -> Result<Vec<(Scalar, Direction)>, WqlError> {
         let mut order = Vec::new();
         loop {
-            let property = self.property()?;
+            let property = Scalar::property(self.property()?);
             let descending = self.eat_word("DESC");
             if !descending {
                 self.eat_word("ASC");
@@ -175,21 +175,21 @@ impl<'a> Parser<'a> {
             // The constant stands first: `'x' = Name` means `Name = 'x'`.
             let op = self.operator()?;
             let property = self.property()?;
-            return Ok(comparison(property, mirrored(op), value));
+            return Ok(comparison(Scalar::property(property), mirrored(op), value));
         }
-        let property = self.property()?;
+        let item = Scalar::property(self.property()?);
         if self.eat_word("IS") {
             let negated = self.eat_word("NOT");
             self.expect_word("NULL")?;
-            let is_null = Expr::IsNull { property };
+            let is_null = Expr::IsNull(item);
             return Ok(if negated { is_null.not() } else { is_null });
         }
         let negated = self.eat_word("NOT");
         let term = if self.eat_word("LIKE") {
             let pattern = LikePattern::parse(&self.string("a pattern in quotes")?);
-            Expr::Like { property, pattern }
+            Expr::Like { item, pattern }
         } else if self.eat_word("IN") {
-            Expr::In { property, values: self.list()? }
+            Expr::In { item, values: self.list()? }
         } else if negated {
             return Err(self.unexpected("LIKE or IN"));
         } else {
@@ -198,7 +198,7 @@ impl<'a> Parser<'a> {
             }
             let op = self.operator()?;
             let value = self.constant().ok_or_else(|| self.unexpected("a value; texts need quotes"))?;
-            comparison(property, op, value)
+            comparison(item, op, value)
         };
         Ok(if negated { term.not() } else { term })
     }
@@ -340,11 +340,11 @@ fn single(mut terms: Vec<Expr>, many: fn(Vec<Expr>) -> Expr) -> Expr {
 }
 
 /// A comparison with null asks whether there is a value.
-fn comparison(property: String, op: Operator, value: Value) -> Expr {
+fn comparison(left: Scalar, op: Operator, value: Value) -> Expr {
     match (op, value) {
-        (Operator::Ne, Value::Null) => Expr::IsNull { property }.not(),
-        (_, Value::Null) => Expr::IsNull { property },
-        (op, value) => Expr::Compare { property, op, value },
+        (Operator::Ne, Value::Null) => Expr::IsNull(left).not(),
+        (_, Value::Null) => Expr::IsNull(left),
+        (op, value) => Expr::Compare { left, op, right: Scalar::Literal(value) },
     }
 }
 

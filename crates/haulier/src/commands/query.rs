@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use cim::Value;
-use cim::query::{Direction, Expr, LikePattern, Operator, Query, Select};
+use cim::query::{Direction, ElementTest, Expr, LikePattern, Operator, Query, Scalar, Select, Selected};
 
 use super::rows;
 use crate::output::{self, Format, Table};
@@ -13,7 +13,7 @@ pub(crate) async fn run(wql: &str, remote: &Remote, format: Format) -> Result<()
     let query = cim::wql::parse(wql).context("this is not WQL that haulier understands")?;
     let options = odata_options(&query)?;
     let borrowed: Vec<(&str, &str)> = options.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let instances = remote.list(&query.class, &borrowed).await?;
+    let instances = remote.list(query.class(), &borrowed).await?;
     if format == Format::Json {
         output::json(&instances);
         return Ok(());
@@ -31,32 +31,48 @@ pub(crate) async fn run(wql: &str, remote: &Remote, format: Format) -> Result<()
 /// The selected properties; for `*`, what the first instance has besides the system properties.
 fn columns(query: &Query, first: Option<&serde_json::Value>) -> Vec<String> {
     match (&query.select, first.and_then(|instance| instance.as_object())) {
-        (Select::Properties(names), _) => names.clone(),
-        (Select::All, Some(instance)) => instance
+        (Select::Items(items), _) => names(items),
+        (_, Some(instance)) => instance
             .keys()
             .filter(|name| !name.starts_with("__") && !name.starts_with('@'))
             .cloned()
             .collect(),
-        (Select::All, None) => Vec::new(),
+        (_, None) => Vec::new(),
     }
 }
 
 fn odata_options(query: &Query) -> Result<Vec<(&'static str, String)>> {
     let mut options = Vec::new();
-    if let Select::Properties(names) = &query.select {
-        options.push(("$select", names.join(",")));
+    if let Select::Items(items) = &query.select {
+        options.push(("$select", names(items).join(",")));
     }
     if let Some(filter) = &query.filter {
         options.push(("$filter", condition(filter)?));
     }
     if !query.order.is_empty() {
-        let terms = query.order.iter().map(|(name, direction)| match direction {
-            Direction::Ascending => name.clone(),
-            Direction::Descending => format!("{name} desc"),
-        });
-        options.push(("$orderby", terms.collect::<Vec<_>>().join(",")));
+        let terms: Result<Vec<String>> = query.order.iter().map(sorted).collect();
+        options.push(("$orderby", terms?.join(",")));
     }
     Ok(options)
+}
+
+fn names(items: &[Selected]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}
+
+fn sorted((scalar, direction): &(Scalar, Direction)) -> Result<String> {
+    let name = named(scalar)?;
+    Ok(match direction {
+        Direction::Ascending => name.to_owned(),
+        Direction::Descending => format!("{name} desc"),
+    })
+}
+
+fn named(scalar: &Scalar) -> Result<&str> {
+    match scalar {
+        Scalar::Property(property) => Ok(&property.name),
+        other => bail!("over REST a property is needed, not {other}"),
+    }
 }
 
 fn condition(expr: &Expr) -> Result<String> {
@@ -64,20 +80,24 @@ fn condition(expr: &Expr) -> Result<String> {
         Expr::And(terms) => joined(terms, " and ")?,
         Expr::Or(terms) => joined(terms, " or ")?,
         Expr::Not(term) => format!("not ({})", condition(term)?),
-        Expr::Compare { property, op, value } => format!("{property} {} {}", operator(*op), constant(value)?),
-        Expr::IsNull { property } => format!("{property} eq null"),
-        Expr::In { property, values } => {
+        Expr::Compare { left, op, right: Scalar::Literal(value) } => {
+            format!("{} {} {}", named(left)?, operator(*op), constant(value)?)
+        }
+        Expr::IsNull(item) => format!("{} eq null", named(item)?),
+        Expr::In { item, values } => {
+            let property = named(item)?;
             let terms: Result<Vec<String>> =
                 values.iter().map(|value| Ok(format!("{property} eq {}", constant(value)?))).collect();
             format!("({})", terms?.join(" or "))
         }
-        Expr::Like { property, pattern } => like(property, pattern)?,
-        Expr::StartsWith { property, text } => format!("startswith({property},{})", literal(text)),
-        Expr::EndsWith { property, text } => format!("endswith({property},{})", literal(text)),
-        Expr::Contains { property, text } => format!("contains({property},{})", literal(text)),
-        Expr::AnyElement { property, op, value } => {
+        Expr::Like { item, pattern } => like(named(item)?, pattern)?,
+        Expr::StartsWith { item, text } => format!("startswith({},{})", named(item)?, literal(text)),
+        Expr::EndsWith { item, text } => format!("endswith({},{})", named(item)?, literal(text)),
+        Expr::Contains { item, text } => format!("contains({},{})", named(item)?, literal(text)),
+        Expr::Any { property, test: ElementTest::Compare(op, value) } => {
             format!("{property}/any(item: item {} {})", operator(*op), constant(value)?)
         }
+        other => bail!("REST has no form of {other}"),
     })
 }
 

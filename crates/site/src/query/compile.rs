@@ -5,7 +5,10 @@
 //! whatever the database's locale is.
 
 use cim::Value;
-use cim::query::{Direction, Expr as Condition, LikePattern, LikePiece, Operator, Query, Select};
+use cim::query::{
+    Direction, ElementTest, Expr as Condition, LikePattern, LikePiece, Operator, PropertyRef, Query, Scalar,
+    Select, Selected,
+};
 use sea_query::extension::postgres::PgBinOper;
 use sea_query::extension::sqlite::SqliteBinOper;
 use sea_query::{BinOper, Expr, ExprTrait, Func, LikeExpr, Order, SelectStatement};
@@ -78,10 +81,14 @@ impl Compiler {
     fn columns(&self, select: &Select) -> Result<Vec<&'static Column>> {
         match select {
             Select::All => Ok(self.view.columns.iter().collect()),
-            Select::Properties(names) => {
-                let mut columns: Vec<&Column> = Vec::with_capacity(names.len().min(self.view.columns.len()));
-                for name in names {
-                    let column = self.column(name)?;
+            Select::Count(_) => Err(invalid("COUNT is not answered".to_owned())),
+            Select::Items(items) => {
+                let mut columns: Vec<&Column> = Vec::with_capacity(items.len().min(self.view.columns.len()));
+                for item in items {
+                    let Selected::Property(property) = item else {
+                        return Err(invalid("a single class is selected with *".to_owned()));
+                    };
+                    let column = self.column(&property.name)?;
                     if !columns.contains(&column) {
                         columns.push(column);
                     }
@@ -97,7 +104,7 @@ impl Compiler {
     }
 
     /// The order asked for, and the key last, so that pages neither overlap nor leave out.
-    fn order(&self, rows: &mut SelectStatement, order: &[(String, Direction)]) -> Result<()> {
+    fn order(&self, rows: &mut SelectStatement, order: &[(Scalar, Direction)]) -> Result<()> {
         if order.len() > ORDER_MAX {
             return Err(invalid(format!("at most {ORDER_MAX} properties can be sorted by")));
         }
@@ -106,7 +113,7 @@ impl Compiler {
                 Direction::Ascending => Order::Asc,
                 Direction::Descending => Order::Desc,
             };
-            let column = self.column(name)?;
+            let column = self.column(named(name)?)?;
             // Null sorts below everything, as in the original; the back ends disagree by default.
             rows.order_by_expr(Expr::col(column.name).is_not_null(), direction.clone());
             rows.order_by_expr(self.comparable(column), direction);
@@ -125,22 +132,27 @@ impl Compiler {
             Condition::And(all) => self.joined(all, depth, true),
             Condition::Or(any) => self.joined(any, depth, false),
             Condition::Not(inner) => Ok(self.condition(inner, depth + 1)?.not()),
-            Condition::Compare { property, op, value } => self.compare(property, *op, value),
-            Condition::IsNull { property } => {
+            Condition::Compare { left, op, right: Scalar::Literal(value) } => {
+                self.compare(named(left)?, *op, value)
+            }
+            Condition::IsNull(item) => {
                 self.count_terms(1)?;
-                let column = self.column(property)?;
+                let column = self.column(named(item)?)?;
                 Ok(match column.kind {
                     // A client sees no difference between no list and an empty one.
                     Kind::TextList => Expr::col(column.name).eq(""),
                     _ => Expr::col(column.name).is_null(),
                 })
             }
-            Condition::In { property, values } => self.one_of(property, values),
-            Condition::Like { property, pattern } => self.like(property, pattern),
-            Condition::StartsWith { property, text } => self.has_text(property, text, "", "%"),
-            Condition::EndsWith { property, text } => self.has_text(property, text, "%", ""),
-            Condition::Contains { property, text } => self.has_text(property, text, "%", "%"),
-            Condition::AnyElement { property, op, value } => self.any_element(property, *op, value),
+            Condition::In { item, values } => self.one_of(named(item)?, values),
+            Condition::Like { item, pattern } => self.like(named(item)?, pattern),
+            Condition::StartsWith { item, text } => self.has_text(named(item)?, text, "", "%"),
+            Condition::EndsWith { item, text } => self.has_text(named(item)?, text, "%", ""),
+            Condition::Contains { item, text } => self.has_text(named(item)?, text, "%", "%"),
+            Condition::Any { property, test: ElementTest::Compare(op, value) } => {
+                self.any_element(&property.name, *op, value)
+            }
+            other => Err(invalid(format!("{other} is not answered"))),
         }
     }
 
@@ -191,10 +203,9 @@ impl Compiler {
     fn one_of(&mut self, property: &str, values: &[Value]) -> Result<Expr> {
         let column = self.column(property)?;
         if column.kind == Kind::TextList {
-            let element = |value: &Value| Condition::AnyElement {
-                property: property.to_owned(),
-                op: Operator::Eq,
-                value: value.clone(),
+            let element = |value: &Value| Condition::Any {
+                property: PropertyRef::new(property),
+                test: ElementTest::Compare(Operator::Eq, value.clone()),
             };
             let any: Vec<Condition> = values.iter().map(element).collect();
             return if any.is_empty() { Ok(always(column, false)) } else { self.joined(&any, 0, false) };
@@ -464,6 +475,11 @@ fn check_length(text: &str) -> Result<()> {
     Ok(())
 }
 
+fn named(scalar: &Scalar) -> Result<&str> {
+    let other = || invalid("a property is needed here".to_owned());
+    scalar.as_property().map(|property| property.name.as_str()).ok_or_else(other)
+}
+
 fn invalid(reason: String) -> SiteError {
     SiteError::InvalidQuery { reason }
 }
@@ -481,7 +497,7 @@ mod tests {
     /// How SQLite goes about a query.
     async fn plan(stage: &Stage, wql: &str) -> Vec<String> {
         let query = cim::wql::parse(wql).unwrap();
-        let compiled = compile(views::find(&query.class).unwrap(), &query, Dialect::Sqlite).unwrap();
+        let compiled = compile(views::find(query.class()).unwrap(), &query, Dialect::Sqlite).unwrap();
         let sql = format!("EXPLAIN QUERY PLAN {}", compiled.rows.to_string(SqliteQueryBuilder));
         let Database::Sqlite { reader, .. } = stage.site.db() else { panic!("SQLite explains") };
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(reader).await.unwrap();

@@ -31,7 +31,7 @@ pub(crate) async fn category(stage: &Stage, name: &str) -> String {
 /// The rows of a query as texts.
 pub(crate) async fn rows(stage: &Stage, wql: &str) -> Vec<Vec<String>> {
     let query: Query = cim::wql::parse(wql).unwrap_or_else(|error| panic!("{wql}: {error}"));
-    let rows = stage.site.query(&query.class, &query).await.unwrap_or_else(|error| panic!("{wql}: {error}"));
+    let rows = stage.site.query(query.class(), &query).await.unwrap_or_else(|error| panic!("{wql}: {error}"));
     let text = |value: Value| match value {
         Value::Null => "-".to_owned(),
         Value::Text(text) => text,

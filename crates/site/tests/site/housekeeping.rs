@@ -39,10 +39,10 @@ on_both! {
         // A worker of another server that died; its package is not due for long.
         stage.raw_sql(format!("UPDATE package SET lease_owner = 'x/y', lease_until = {long_ago}, snapshot_next_at = {}", i64::MAX)).await;
         let query = cim::wql::parse("SELECT IsReadingSource FROM Haulier_PackageState").unwrap();
-        assert_eq!(stage.site.query(&query.class, &query).await.unwrap().rows, [[Value::Boolean(true)]]);
+        assert_eq!(stage.site.query(query.class(), &query).await.unwrap().rows, [[Value::Boolean(true)]]);
         let stop = CancellationToken::new();
         let watching = async {
-            while stage.site.query(&query.class, &query).await.unwrap().rows != [[Value::Boolean(false)]] {
+            while stage.site.query(query.class(), &query).await.unwrap().rows != [[Value::Boolean(false)]] {
                 tokio::task::yield_now().await;
             }
             stage.clock.advance(Duration::from_secs(15));

@@ -1,6 +1,6 @@
 //! Queries: the same question has the same answer on both back ends.
 
-use cim::query::{Expr, LikePattern, LikePiece, Operator, Query};
+use cim::query::{ElementTest, Expr, LikePattern, LikePiece, Operator, PropertyRef, Query, Scalar};
 use site::{ImportRequest, NewPackage, PackageChange, Value, views};
 
 use crate::drivers::category;
@@ -30,7 +30,7 @@ async fn make_packages(stage: &Stage) {
 async fn selected(stage: &Stage, condition: &str) -> Result<Vec<usize>, site::SiteError> {
     let text = format!("SELECT Name FROM SMS_DriverPackage WHERE {condition} ORDER BY PackageID");
     let query = cim::wql::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
-    let rows = stage.site.query(&query.class, &query).await?;
+    let rows = stage.site.query(query.class(), &query).await?;
     assert_eq!(rows.columns.iter().map(|column| column.name).collect::<Vec<_>>(), ["Name"]);
     let index =
         |row: &Vec<Value>| NAMES.iter().position(|name| row[0] == Value::Text((*name).to_owned())).unwrap();
@@ -42,7 +42,7 @@ async fn check(stage: &Stage, condition: &str, expect: &[usize]) {
 }
 
 async fn names_of(stage: &Stage, query: &Query) -> Vec<Value> {
-    let rows = stage.site.query(&query.class, query).await.unwrap();
+    let rows = stage.site.query(query.class(), query).await.unwrap();
     let at = rows.columns.iter().position(|column| column.name == "Name").unwrap();
     rows.rows.into_iter().map(|mut row| row.swap_remove(at)).collect()
 }
@@ -120,10 +120,10 @@ on_both! {
 
     async fn text_parts_are_plain_text(stage: &Stage) {
         make_packages(stage).await;
-        let name = || "name".to_owned();
-        let starts = |text: &str| Expr::StartsWith { property: name(), text: text.to_owned() };
-        let ends = |text: &str| Expr::EndsWith { property: name(), text: text.to_owned() };
-        let contains = |text: &str| Expr::Contains { property: name(), text: text.to_owned() };
+        let name = || Scalar::property("name");
+        let starts = |text: &str| Expr::StartsWith { item: name(), text: text.to_owned() };
+        let ends = |text: &str| Expr::EndsWith { item: name(), text: text.to_owned() };
+        let contains = |text: &str| Expr::Contains { item: name(), text: text.to_owned() };
         for (filter, expect) in [
             (starts("DELL"), &[0, 1][..]),
             (starts("HP_"), &[3]),
@@ -165,10 +165,10 @@ on_both! {
         assert_eq!(stage.site.query("SMS_DriverPackage", &query).await.unwrap().rows.len(), 0);
         let mut listed = Query::all("SMS_DriverPackage");
         let values = ["PS100002", "ps100004", "nothing"].map(cim::Value::from).to_vec();
-        listed.filter = Some(Expr::In { property: "PackageID".to_owned(), values });
+        listed.filter = Some(Expr::In { item: Scalar::property("PackageID"), values });
         assert_eq!(names_of(stage, &listed).await.len(), 2);
         let values = vec![cim::Value::Integer(i128::MAX)];
-        listed.filter = Some(Expr::In { property: "PkgFlags".to_owned(), values });
+        listed.filter = Some(Expr::In { item: Scalar::property("PkgFlags"), values });
         assert_eq!(names_of(stage, &listed).await.len(), 0);
     }
 
@@ -180,10 +180,10 @@ on_both! {
         }
         let many = Expr::Or((0..1001).map(|_| one()).collect());
         let values = vec![cim::Value::from("x"); 1001];
-        let list = Expr::In { property: "Name".to_owned(), values };
+        let list = Expr::In { item: Scalar::property("Name"), values };
         let long = Expr::compare("Name", Operator::Eq, "x".repeat(5000));
         let null = Expr::compare("Name", Operator::Eq, "a\0b");
-        let array = Expr::AnyElement { property: "Unknown".to_owned(), op: Operator::Eq, value: "x".into() };
+        let array = Expr::Any { property: PropertyRef::new("Unknown"), test: ElementTest::Compare(Operator::Eq, "x".into()) };
         for filter in [deep, many, list, long, null, Expr::And(Vec::new()), array] {
             let mut query = Query::all("SMS_DriverPackage");
             query.filter = Some(filter);
@@ -211,7 +211,7 @@ on_both! {
         for _ in 0..300 {
             let pattern = LikePattern::parse(&format!("a{}", word(7)));
             let mut query = Query::all("SMS_DriverPackage");
-            query.filter = Some(Expr::Like { property: "Name".to_owned(), pattern: pattern.clone() });
+            query.filter = Some(Expr::Like { item: Scalar::property("Name"), pattern: pattern.clone() });
             let got = names_of(stage, &query).await;
             let expect = names.iter().filter(|name| reads_as(&pattern.pieces, &name.to_ascii_lowercase()));
             let expect: Vec<_> = expect.map(|name| Value::Text(name.clone())).collect();
@@ -229,7 +229,7 @@ on_both! {
             ("SecuredScopeNames", "other", 0),
         ] {
             let mut query = Query::all("SMS_DriverPackage");
-            query.filter = Some(Expr::AnyElement { property: property.to_owned(), op: Operator::Eq, value: text.into() });
+            query.filter = Some(Expr::Any { property: PropertyRef::new(property), test: ElementTest::Compare(Operator::Eq, text.into()) });
             assert_eq!(names_of(stage, &query).await.len(), matches, "{property}");
         }
     }
@@ -278,7 +278,7 @@ on_both! {
             // Every value can be read as the kind that is declared, and every column can be sorted by.
             let mut query = Query::all(view.name);
             for column in view.columns {
-                query.order = vec![(column.name.to_owned(), cim::query::Direction::Descending)];
+                query.order = vec![(Scalar::property(column.name), cim::query::Direction::Descending)];
                 let rows = stage.site.query(view.name, &query).await.unwrap();
                 let several = ["Haulier_StatusMessage", "SMS_SupportedPlatforms"].contains(&view.name);
                 assert!(rows.rows.len() == 1 || (several && !rows.rows.is_empty()), "{}", view.name);
@@ -292,7 +292,7 @@ on_both! {
         stage.assign(&package, &[&point]).await;
         let value = async |view: &str, column: &str| {
             let mut query = Query::all(view);
-            query.select = cim::query::Select::Properties(vec![column.to_owned()]);
+            query.select = cim::query::Select::properties([column]);
             stage.site.query(view, &query).await.unwrap().rows.remove(0).remove(0)
         };
         let text = |text: &str| Value::Text(text.to_owned());

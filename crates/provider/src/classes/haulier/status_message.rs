@@ -1,4 +1,4 @@
-use cim::query::{Direction, Query, Select};
+use cim::query::{Direction, PropertyRef, Query, Scalar, Select, Selected};
 use cim::{Instance, Value};
 
 use crate::error::Fault;
@@ -30,14 +30,14 @@ impl ClassHandler for StatusMessage {
 fn with_parts(query: &Query) -> Query {
     let mut query = query.clone();
     if query.order.is_empty() {
-        query.order.push(("RecordID".to_owned(), Direction::Descending));
+        query.order.push((Scalar::property("RecordID"), Direction::Descending));
     }
-    if let Select::Properties(names) = &mut query.select
-        && names.iter().any(|name| name == TEXT)
+    if let Select::Items(items) = &mut query.select
+        && rows::names(items).any(|name| name == TEXT)
     {
-        for part in PARTS.map(str::to_owned) {
-            if !names.contains(&part) {
-                names.push(part);
+        for part in PARTS.map(|part| Selected::Property(PropertyRef::new(part))) {
+            if !items.contains(&part) {
+                items.push(part);
             }
         }
     }
@@ -57,7 +57,7 @@ fn put_in_words(instance: &mut Instance) -> Result<(), Fault> {
 }
 
 fn keep_chosen(class: &ClassInfo, instance: &mut Instance, select: &Select) {
-    let Select::Properties(names) = select else { return };
+    let Select::Items(items) = select else { return };
     let is_key = |name: &str| class.property(name).is_some_and(|property| property.qualifiers.has("key"));
-    instance.properties.retain(|(name, _)| names.contains(name) || is_key(name));
+    instance.properties.retain(|(name, _)| rows::names(items).any(|chosen| chosen == name) || is_key(name));
 }
