@@ -151,6 +151,7 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::DistributionNotFound { .. }
         | SiteError::DriverNotFound { .. }
         | SiteError::CategoryNotFound { .. }
+        | SiteError::PlatformNotFound
         | SiteError::ImportNotFound { .. }
         | SiteError::UserNotFound { .. }
         | SiteError::ContentNotFound { .. }

@@ -231,6 +231,7 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         | SiteError::DistributionNotFound { .. }
         | SiteError::DriverNotFound { .. }
         | SiteError::CategoryNotFound { .. }
+        | SiteError::PlatformNotFound
         | SiteError::ImportNotFound { .. }
         | SiteError::UserNotFound { .. }
         | SiteError::ContentNotFound { .. }

@@ -53,6 +53,9 @@ pub enum SiteError {
         /// The id, or the unique id.
         category: String,
     },
+    /// No platform has these keys.
+    #[error("there is no such platform; SMS_SupportedPlatforms lists them")]
+    PlatformNotFound,
     /// No import of drivers has this id.
     #[error("there is no driver import {import_id}")]
     ImportNotFound {
@@ -341,6 +344,7 @@ impl SiteError {
             Self::DistributionNotFound { .. } => "distribution_not_found",
             Self::DriverNotFound { .. } => "driver_not_found",
             Self::CategoryNotFound { .. } => "category_not_found",
+            Self::PlatformNotFound => "platform_not_found",
             Self::ImportNotFound { .. } => "import_not_found",
             Self::DriverUnreadable { .. } => "driver_unreadable",
             Self::DriverInvalid { .. } => "driver_invalid",

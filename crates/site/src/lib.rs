@@ -49,7 +49,7 @@ pub use self::driver::import::{
 };
 pub use self::driver::{
     Category, CategoryChange, Driver, DriverChange, DriverDraft, DriverFields, LocalizedName,
-    LocalizedProperties, NewCategory, NewDriver, PayloadEntry,
+    LocalizedProperties, NewCategory, NewDriver, PayloadEntry, PlatformKey,
 };
 pub use access::token::{ApiToken, NewApiToken};
 pub use access::user::User;
@@ -73,5 +73,5 @@ pub use package_content::{
 };
 pub use query::{Rows, Value, views};
 pub use server::{Site, SiteIdentity, SiteOptions};
-pub use status::{Severity, StatusFilter, StatusMessage, status_inserts, status_text};
+pub use status::{MessageType, Severity, StatusFilter, StatusMessage, status_inserts, status_text};
 pub use verification::VerificationState;

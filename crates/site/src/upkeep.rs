@@ -12,6 +12,7 @@ use crate::error::{Result, SiteError};
 use crate::library::{blocking, detached, library_failed, manifest_id};
 use crate::package::source::SourcePath;
 use crate::server::Site;
+use crate::status::{self, Message};
 
 impl Site {
     /// Sizes of the content library. Everybody may look.
@@ -24,7 +25,16 @@ impl Site {
     /// Errors: [`crate::SiteError::AccessDenied`].
     pub async fn collect_content(&self, actor: &Actor) -> Result<CollectReport> {
         actor.may(Action::MaintainContent)?;
+        self.note_upkeep(actor, "Collect").await?;
         self.collect().await
+    }
+
+    /// Writes the audit message of a change of the content library, which is no part of the database.
+    pub(crate) async fn note_upkeep(&self, actor: &Actor, method: &str) -> Result<()> {
+        let mut tx = self.db().write().await?;
+        let message = Message::called(actor, "Haulier_ContentLibrary", method, &self.identity().site_code);
+        status::add(&mut tx, self.now(), message).await?;
+        tx.commit().await
     }
 
     /// Repairs what a verification found lost from the sources of the versions concerned, as far as these

@@ -82,6 +82,10 @@ impl Site {
         actor.may(Action::MaintainContent)?;
         let library = self.library().await?;
         let monitor = self.verification().begin(self.now())?;
+        if let Err(error) = self.note_upkeep(actor, "Verify").await {
+            *self.verification().lock() = None;
+            return Err(error);
+        }
         let site = self.clone();
         tokio::spawn(async move {
             let read = async {

@@ -20,7 +20,7 @@ const VIEW_SET: &str = include_str!("../../migrations/shared/0005_view_set.sql")
 
 const PACKAGE_CONTENT: &str = include_str!("../../migrations/shared/0006_package_content.sql");
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     Step {
         version: 1,
         name: "base",
@@ -37,6 +37,12 @@ const STEPS: [Step; 6] = [
     },
     Step { version: 5, name: "view set", sqlite: VIEW_SET, postgres: VIEW_SET },
     Step { version: 6, name: "package content", sqlite: PACKAGE_CONTENT, postgres: PACKAGE_CONTENT },
+    Step {
+        version: 9,
+        name: "status",
+        sqlite: include_str!("../../migrations/sqlite/0009_status.sql"),
+        postgres: include_str!("../../migrations/postgres/0009_status.sql"),
+    },
 ];
 
 pub(super) fn sqlite() -> Migrator {

@@ -96,7 +96,7 @@ impl Site {
             ])
             .to_owned();
         tx.execute(&insert).await?;
-        status::add(&mut tx, self.now(), Message::category_changed(actor, &name.name, "created")).await?;
+        status::add(&mut tx, self.now(), Message::created(actor, "SMS_CategoryInstance", &name.name)).await?;
         let category = require(&mut tx, category_id).await?;
         tx.commit().await?;
         Ok(category)
@@ -140,7 +140,12 @@ impl Site {
         tx.execute(&update).await?;
         let drivers = drivers_of(&mut tx, category_id).await?;
         show(&mut tx, &drivers, Some(ChangedBy { name: &actor.name, at: self.now() })).await?;
-        status::add(&mut tx, self.now(), Message::category_changed(actor, &name.name, "renamed")).await?;
+        status::add(
+            &mut tx,
+            self.now(),
+            Message::changed(actor, "SMS_CategoryInstance", &name.name, &["LocalizedInformation"]),
+        )
+        .await?;
         let category = require(&mut tx, category_id).await?;
         tx.commit().await?;
         Ok(category)
@@ -157,7 +162,8 @@ impl Site {
         tx.execute(Query::delete().from_table("driver_category").and_where(by_id(category_id))).await?;
         tx.execute(Query::delete().from_table("category").and_where(by_id(category_id))).await?;
         show(&mut tx, &drivers, Some(ChangedBy { name: &actor.name, at: self.now() })).await?;
-        status::add(&mut tx, self.now(), Message::category_changed(actor, &category.name, "deleted")).await?;
+        status::add(&mut tx, self.now(), Message::deleted(actor, "SMS_CategoryInstance", &category.name))
+            .await?;
         tx.commit().await
     }
 }

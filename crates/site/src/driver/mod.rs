@@ -20,6 +20,7 @@ pub use create::{DriverFields, NewDriver};
 pub(crate) use draft::Drafts;
 pub use draft::DriverDraft;
 pub use localized::{LocalizedName, LocalizedProperties};
+pub use platform::PlatformKey;
 pub(crate) use store::signature as signature_state;
 
 use ::driver::{DriverVersion, SignatureState};

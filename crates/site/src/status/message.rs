@@ -1,6 +1,12 @@
-//! The catalog of messages: ids and insertion strings as in the original, texts of our own.
+//! What the site itself says: one constructor a message, with the insertion strings that its text needs.
+//!
+//! Every change that somebody makes is told by [`Message::created`], [`Message::changed`], [`Message::deleted`] or
+//! [`Message::called`], or by an audit message of its own where the original has one, and is written with
+//! [`super::add`] in the transaction of the change.
 
-use super::Severity;
+use std::borrow::Cow;
+
+use super::{MessageType, Severity};
 use crate::access::Actor;
 
 const DISTRIBUTION_MANAGER: &str = "SMS_DISTRIBUTION_MANAGER";
@@ -9,111 +15,98 @@ const PROVIDER: &str = "SMS_PROVIDER";
 const DRIVER_CATALOG: &str = "HAULIER_DRIVER_CATALOG";
 const AGENT_SERVICE: &str = "HAULIER_AGENT_SERVICE";
 
+/// The modules whose messages these are, as the original names them.
+pub(super) const SERVER_MODULE: &str = "SMS Server";
+const PROVIDER_MODULE: &str = "SMS Provider";
+
 /// Insertion strings are cut here; a message is for reading.
-const INSERT_CHARS_MAX: usize = 1024;
+pub(super) const INSERT_CHARS_MAX: usize = 1024;
 
 /// A message to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Message {
     pub(crate) id: u32,
+    pub(crate) kind: MessageType,
     pub(crate) severity: Severity,
-    pub(crate) component: &'static str,
+    pub(crate) component: Cow<'static, str>,
+    pub(crate) module: Cow<'static, str>,
+    /// Where it comes from; the site server's name where this is empty.
+    pub(crate) machine: String,
     pub(crate) package_id: Option<String>,
     pub(crate) dp: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) inserts: Vec<String>,
 }
 
-/// Each id once: its text, with `%1` for the first insertion string.
-const TEXTS: &[(u32, &str)] = &[
-    (2300, "Package %1 (%2): processing started."),
-    (2301, "Package %1 (%2) was processed: version %3."),
-    (2302, "Package %1 (%2) could not be processed: %3"),
-    (2306, "The source folder %3 of package %1 (%2) is missing or cannot be read: %4"),
-    (2311, "Package %1 (%2) was created or updated at this site: version %3, %4 bytes."),
-    (2328, "Package %1 could not be brought to distribution point %2: %3 (%4)"),
-    (2330, "Package %1, version %3, is on distribution point %2; %4 bytes were received."),
-    (2342, "Package %1, version %3, is being distributed to distribution point %2."),
-    (2376, "A snapshot of package %1 (%2) was taken: %3 files, %4 bytes."),
-    (2382, "Distribution point %2 found damage in package %1 and repaired it: %3"),
-    (2383, "Distribution point %2 refused an object of package %1 and fetches it again: %3 (%4)"),
-    (2384, "Distribution point %2 verified %4 files of package %1, version %3."),
-    (30000, "%1 created package %3 (%2)."),
-    (30001, "%1 changed package %3 (%2)."),
-    (30002, "%1 deleted package %3 (%2)."),
-    (30009, "%1 added package %2 to distribution point %3."),
-    (30010, "%1 removed package %2 from distribution point %3."),
-    (30011, "%1 refreshed package %2 on %3."),
-    (30012, "%1 asked distribution point %3 to verify package %2."),
-    (30152, "%1 created driver %3 (%2)."),
-    (30153, "%1 changed driver %3 (%2)."),
-    (30154, "%1 deleted driver %3 (%2)."),
-    (39001, "%1: user %2 was %3."),
-    (39002, "%1: distribution point %2 was %3."),
-    (39003, "Distribution point %1 enrolled; it serves content at %2."),
-    (39005, "The source of package %1 (%2) is odd: %3"),
-    (39004, "Package %1 was removed from distribution point %2."),
-    (
-        39006,
-        "Refused content was damaged in %1 packs: %2 pieces were repaired, %3 files could not be; refresh their packages.",
-    ),
-    (39007, "%1: driver category %2 was %3."),
-    (39008, "%1 asked for driver import %2: %3"),
-    (39009, "%1 cancelled driver import %2."),
-    (39010, "Driver import %1 ended: %2 imported, %3 already there, %4 failed."),
-    (39020, "%1 added the content of driver %3 to package %2, in its subfolder %4."),
-    (39021, "%1 removed the content of driver %3, subfolder %4, from package %2."),
-    (39022, "%1 rebuilt package %2 (%3): %4 contents were not as they were imported."),
-    (39023, "%1: subfolder %3 of package %2 was restored from %4."),
-    (39024, "%1 asked the site to look at package %2 (%3) again."),
-    (39025, "%1 gave package %2 (%3) to site %4."),
-    (39026, "%1 found the stored version of package %2 (%3) in %4."),
-    (39011, "Driver import %1 could not go on: %2"),
-];
-
-/// The message in words.
-pub(crate) fn text(id: u32, inserts: &[String]) -> String {
-    let template = TEXTS.iter().find(|(known, _)| *known == id).map_or("", |(_, text)| *text);
-    if template.is_empty() {
-        return format!("Message {id}: {}", inserts.join(", "));
-    }
-    let mut pieces = template.split('%');
-    let mut text = pieces.next().unwrap_or_default().to_owned();
-    for piece in pieces {
-        let mut chars = piece.chars();
-        let number = chars.next().and_then(|c| c.to_digit(10)).map_or(0, |digit| digit as usize);
-        text.push_str(number.checked_sub(1).and_then(|n| inserts.get(n)).map_or("", String::as_str));
-        text.push_str(chars.as_str());
-    }
-    text
-}
-
 impl Message {
     fn new(id: u32, severity: Severity, component: &'static str, inserts: &[&str]) -> Self {
-        let cut = |text: &&str| text.chars().take(INSERT_CHARS_MAX).collect();
-        let inserts = inserts.iter().map(cut).collect();
-        Self { id, severity, component, package_id: None, dp: None, user: None, inserts }
+        Self {
+            id,
+            kind: MessageType::Milestone,
+            severity,
+            component: Cow::Borrowed(component),
+            module: Cow::Borrowed(SERVER_MODULE),
+            machine: String::new(),
+            package_id: None,
+            dp: None,
+            user: None,
+            inserts: inserts.iter().map(|text| stored_insert(text)).collect(),
+        }
     }
 
-    fn of_package(mut self, package_id: &str) -> Self {
+    /// A step on the way, not an end.
+    fn detail(mut self) -> Self {
+        self.kind = MessageType::Detail;
+        self
+    }
+
+    /// About a package as well: its attribute 400.
+    pub(crate) fn of_package(mut self, package_id: &str) -> Self {
         self.package_id = Some(package_id.to_owned());
         self
     }
 
-    fn at_dp(mut self, dp: &str) -> Self {
+    /// About a distribution point as well, by its name: its attribute 404.
+    pub(crate) fn at_dp(mut self, dp: &str) -> Self {
         self.dp = Some(dp.to_owned());
         self
     }
 
-    fn by(mut self, actor: &Actor) -> Self {
-        self.user = Some(actor.name.clone());
+    /// Seen at a distribution point, not at the site server.
+    fn from_machine(mut self, machine: &str) -> Self {
+        self.machine = machine.to_owned();
         self
     }
 
+    /// A message of type Audit: who did it, with which program, at which machine.
     fn audit(id: u32, actor: &Actor, inserts: &[&str]) -> Self {
         let mut all = vec![actor.name.as_str()];
         all.extend_from_slice(inserts);
-        Self::new(id, Severity::Information, PROVIDER, &all).by(actor)
+        let mut message = Self::new(id, Severity::Information, PROVIDER, &all);
+        message.kind = MessageType::Audit;
+        message.module = Cow::Borrowed(PROVIDER_MODULE);
+        message.user = Some(actor.name.clone());
+        message
+    }
+
+    /// Somebody made an object. `class` is its provider class, `object` its key or name.
+    pub(crate) fn created(actor: &Actor, class: &str, object: &str) -> Self {
+        Self::audit(39050, actor, &[class, object])
+    }
+
+    /// Somebody changed an object; `properties` are those that were written.
+    pub(crate) fn changed(actor: &Actor, class: &str, object: &str, properties: &[&str]) -> Self {
+        Self::audit(39051, actor, &[class, object, &properties.join(", ")])
+    }
+
+    /// Somebody deleted an object.
+    pub(crate) fn deleted(actor: &Actor, class: &str, object: &str) -> Self {
+        Self::audit(39052, actor, &[class, object])
+    }
+
+    /// Somebody called a method that changed something; `object` is what it changed.
+    pub(crate) fn called(actor: &Actor, class: &str, method: &str, object: &str) -> Self {
+        Self::audit(39053, actor, &[class, method, object])
     }
 
     pub(crate) fn package_created(actor: &Actor, id: &str, name: &str) -> Self {
@@ -158,10 +151,6 @@ impl Message {
 
     pub(crate) fn driver_deleted(actor: &Actor, unique_id: &str, name: &str) -> Self {
         Self::audit(30154, actor, &[unique_id, name])
-    }
-
-    pub(crate) fn category_changed(actor: &Actor, name: &str, what: &str) -> Self {
-        Self::audit(39007, actor, &[name, what])
     }
 
     pub(crate) fn import_requested(actor: &Actor, import_id: i64, sources: &str) -> Self {
@@ -223,12 +212,12 @@ impl Message {
     }
 
     pub(crate) fn processing_started(id: &str, name: &str) -> Self {
-        Self::new(2300, Severity::Information, DISTRIBUTION_MANAGER, &[name, id]).of_package(id)
+        Self::new(2300, Severity::Information, DISTRIBUTION_MANAGER, &[name, id]).of_package(id).detail()
     }
 
     pub(crate) fn snapshot_taken(id: &str, name: &str, files: u64, bytes: u64) -> Self {
         let inserts = [name, id, &files.to_string(), &bytes.to_string()];
-        Self::new(2376, Severity::Information, DISTRIBUTION_MANAGER, &inserts).of_package(id)
+        Self::new(2376, Severity::Information, DISTRIBUTION_MANAGER, &inserts).of_package(id).detail()
     }
 
     pub(crate) fn source_warning(id: &str, name: &str, warning: &str) -> Self {
@@ -255,7 +244,10 @@ impl Message {
 
     pub(crate) fn distribution_started(id: &str, dp: &str, version: u32) -> Self {
         let inserts = [id, dp, &version.to_string()];
-        Self::new(2342, Severity::Information, DISTRIBUTION_MANAGER, &inserts).of_package(id).at_dp(dp)
+        Self::new(2342, Severity::Information, DISTRIBUTION_MANAGER, &inserts)
+            .of_package(id)
+            .detail()
+            .at_dp(dp)
     }
 
     pub(crate) fn installed(id: &str, dp: &str, version: u32, bytes_received: u64) -> Self {
@@ -269,16 +261,22 @@ impl Message {
     }
 
     pub(crate) fn repaired(id: &str, dp: &str, files: &str) -> Self {
-        Self::new(2382, Severity::Warning, DP_MONITOR, &[id, dp, files]).of_package(id).at_dp(dp)
+        Self::new(2382, Severity::Warning, DP_MONITOR, &[id, dp, files])
+            .of_package(id)
+            .at_dp(dp)
+            .from_machine(dp)
     }
 
     pub(crate) fn refused(id: &str, dp: &str, object: &str, reason: &str) -> Self {
-        Self::new(2383, Severity::Warning, DP_MONITOR, &[id, dp, reason, object]).of_package(id).at_dp(dp)
+        Self::new(2383, Severity::Warning, DP_MONITOR, &[id, dp, reason, object])
+            .of_package(id)
+            .at_dp(dp)
+            .from_machine(dp)
     }
 
     pub(crate) fn verified(id: &str, dp: &str, version: u32, files: u64) -> Self {
         let inserts = [id, dp, &version.to_string(), &files.to_string()];
-        Self::new(2384, Severity::Information, DP_MONITOR, &inserts).of_package(id).at_dp(dp)
+        Self::new(2384, Severity::Information, DP_MONITOR, &inserts).of_package(id).at_dp(dp).from_machine(dp)
     }
 
     pub(crate) fn content_mended(packs: usize, repaired: u64, lost: usize) -> Self {
@@ -292,31 +290,34 @@ impl Message {
     }
 }
 
+/// An insertion string as it is stored: no longer than allowed, and without NUL, which PostgreSQL cannot read from JSON.
+pub(super) fn stored_insert(text: &str) -> String {
+    text.chars().take(INSERT_CHARS_MAX).map(|c| if c == '\0' { ' ' } else { c }).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::catalog;
     use super::*;
 
-    fn check(id: u32, inserts: &[&str], expect: &str) {
-        let inserts: Vec<String> = inserts.iter().map(|&s| s.to_owned()).collect();
-        assert_eq!(text(id, &inserts), expect);
-    }
-
     #[test]
-    fn texts_are_built_from_their_inserts() {
-        check(2301, &["Dell", "PS100001", "2"], "Package Dell (PS100001) was processed: version 2.");
-        check(2301, &["100 %", "PS100001"], "Package 100 % (PS100001) was processed: version .");
-        check(9, &["a", "b"], "Message 9: a, b");
-    }
-
-    #[test]
-    fn every_id_has_one_text_and_messages_are_cut() {
-        let mut ids: Vec<u32> = TEXTS.iter().map(|(id, _)| *id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), TEXTS.len());
-        let message = Message::processing_failed("PS100001", "x", &"ü".repeat(5000));
+    fn insertion_strings_are_cut_and_hold_no_nul() {
+        let message = Message::processing_failed("PS100001", "a\0b", &"ü".repeat(5000));
         assert_eq!(message.inserts[2].chars().count(), INSERT_CHARS_MAX);
-        let removed = Message::removed("PS100001", "dp1");
-        assert!(TEXTS.iter().any(|(id, _)| *id == removed.id));
+        assert_eq!(message.inserts[0], "a b");
+    }
+
+    #[test]
+    fn an_audit_message_names_who_and_what() {
+        let actor = Actor::local();
+        for (message, expect) in [
+            (Message::created(&actor, "SMS_X", "k"), "local created SMS_X k."),
+            (Message::changed(&actor, "SMS_X", "k", &["A", "B"]), "local changed SMS_X k: A, B."),
+            (Message::deleted(&actor, "SMS_X", "k"), "local deleted SMS_X k."),
+            (Message::called(&actor, "SMS_X", "Do", "k"), "local called SMS_X.Do: k."),
+        ] {
+            assert_eq!(catalog::text(message.id, &message.inserts), expect);
+            assert_eq!((message.kind, message.user.as_deref()), (MessageType::Audit, Some("local")));
+        }
     }
 }

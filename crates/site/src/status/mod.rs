@@ -1,5 +1,6 @@
 //! Status messages: events, kept for a while. State never comes from here.
 
+mod catalog;
 mod message;
 
 pub(crate) use message::Message;
@@ -29,6 +30,19 @@ pub enum Severity {
     Warning,
     /// 0xC0000000.
     Error,
+}
+
+/// What kind of event it is, with the provider's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageType {
+    /// 256: something ended, well or badly.
+    Milestone,
+    /// 512: a step on the way.
+    Detail,
+    /// 768: somebody changed something.
+    Audit,
+    /// 1024: from an event log.
+    NtEvent,
 }
 
 /// A status message.
@@ -85,6 +99,27 @@ impl Severity {
     }
 }
 
+impl MessageType {
+    const ALL: [Self; 4] = [Self::Milestone, Self::Detail, Self::Audit, Self::NtEvent];
+
+    /// The provider's number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Milestone => 256,
+            Self::Detail => 512,
+            Self::Audit => 768,
+            Self::NtEvent => 1024,
+        }
+    }
+
+    /// The type of that number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+}
+
 impl Site {
     /// Status messages, newest first.
     pub async fn status_messages(&self, filter: &StatusFilter) -> Result<Vec<StatusMessage>> {
@@ -117,7 +152,9 @@ impl Site {
 /// Messages in one statement.
 const ADDED_AT_ONCE_MAX: usize = 400;
 
-/// Writes a message as part of the change that it tells of.
+/// Writes a message as part of the change that it tells of: in the same transaction, so that there is no change
+/// without its message and no message without its change. [`Message::changed`] and its neighbours fit every change
+/// that somebody makes.
 pub(crate) async fn add(tx: &mut Tx, at: Timestamp, message: Message) -> Result<()> {
     add_all(tx, at, vec![message]).await
 }
@@ -136,6 +173,9 @@ pub(crate) async fn add_all(tx: &mut Tx, at: Timestamp, messages: Vec<Message>) 
             "dp_name",
             "user_name",
             "inserts",
+            "message_type",
+            "module_name",
+            "machine_name",
         ]);
         for message in messages.by_ref().take(ADDED_AT_ONCE_MAX) {
             let inserts = serde_json::to_string(&message.inserts).expect("strings always become JSON");
@@ -143,11 +183,14 @@ pub(crate) async fn add_all(tx: &mut Tx, at: Timestamp, messages: Vec<Message>) 
                 at.as_microsecond().into(),
                 i64::from(message.severity.number()).into(),
                 i64::from(message.id).into(),
-                message.component.into(),
+                message.component.into_owned().into(),
                 message.package_id.into(),
                 message.dp.into(),
                 message.user.into(),
                 inserts.into(),
+                i64::from(message.kind.number()).into(),
+                message.module.into_owned().into(),
+                message.machine.into(),
             ]);
         }
         tx.execute(&insert).await?;
@@ -163,7 +206,7 @@ pub fn status_inserts(stored: &str) -> Result<Vec<String>> {
 /// A message in words; an id without a text in the catalog shows its insertion strings.
 #[must_use]
 pub fn status_text(message_id: u32, inserts: &[String]) -> String {
-    message::text(message_id, inserts)
+    catalog::text(message_id, inserts)
 }
 
 fn read(row: &Row) -> Result<StatusMessage> {
@@ -178,7 +221,7 @@ fn read(row: &Row) -> Result<StatusMessage> {
         package_id: row.get("package_id")?,
         dp: row.get("dp_name")?,
         user: row.get("user_name")?,
-        text: message::text(message_id, &inserts),
+        text: catalog::text(message_id, &inserts),
         inserts,
     })
 }

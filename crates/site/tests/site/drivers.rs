@@ -232,7 +232,7 @@ on_both! {
             assert_eq!(code(site.update_driver(&actor, made.ci_id, DriverChange::default()).await), "access_denied");
             assert_eq!(code(site.delete_driver(&actor, made.ci_id).await), "access_denied");
         }
-        assert_eq!(stage.message_ids().await, [30152, 30153, 39007, 30153, 30153]);
+        assert_eq!(stage.message_ids().await, [30152, 30153, 39050, 30153, 30153]);
     }
 
     async fn only_the_platforms_of_a_definition_can_be_edited(stage: &Stage) {

@@ -155,7 +155,7 @@ on_both! {
         assert_eq!(codes, [["13"], ["183"], ["1633"]]);
         let shown = rows(stage, "SELECT StateName, Sources, Categories, Duplicates, INFsDone, RequestedBy FROM Haulier_DriverImport").await;
         assert_eq!(shown, [["done", &unc("pack"), &net, "append", "5", "admin"]]);
-        assert_eq!(stage.message_ids().await, [39007, 39008, 39010]);
+        assert_eq!(stage.message_ids().await, [39050, 39008, 39010]);
         assert_eq!(stage.site.run_due_imports().await.unwrap(), 0);
     }
 
