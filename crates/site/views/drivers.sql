@@ -84,17 +84,18 @@ JOIN driver_models m ON m.ci_id = v.ci_id AND m.models_index = v.models_index;
 
 CREATE VIEW "SMS_SupportedPlatforms" AS
 SELECT
-    platform_id AS "CI_UniqueID",
+    p.platform_id AS "CI_UniqueID",
     condition_xml AS "Condition",
     display_text AS "DisplayText",
-    is_supported AS "IsSupported",
+    COALESCE(c.is_supported, p.is_supported) AS "IsSupported",
     os_max_version AS "OSMaxVersion",
     os_min_version AS "OSMinVersion",
     os_name AS "OSName",
     os_platform AS "OSPlatform",
     resource_dll AS "ResourceDll",
     string_id AS "StringId"
-FROM supported_platform;
+FROM supported_platform p
+LEFT JOIN platform_choice c ON c.platform_id = p.platform_id;
 
 CREATE VIEW "SMS_CategoryInstance" AS
 SELECT

@@ -5,7 +5,7 @@ SELECT
     d.last_copied_at AS "LastCopied",
     d.package_id AS "PackageID",
     p.package_type AS "PackageType",
-    CAST(23 AS BIGINT) AS "SecuredTypeID",
+    CAST(CASE p.package_type WHEN 3 THEN 23 ELSE 2 END AS BIGINT) AS "SecuredTypeID",
     d.package_id AS "SecureObjectID",
     dp.nal_path AS "ServerNALPath",
     s.site_code AS "SiteCode",

@@ -11,7 +11,6 @@ use crate::access::Actor;
 
 const DISTRIBUTION_MANAGER: &str = "SMS_DISTRIBUTION_MANAGER";
 const DP_MONITOR: &str = "SMS_DISTRIBUTION_POINT_MONITOR";
-const PROVIDER: &str = "SMS_PROVIDER";
 const DRIVER_CATALOG: &str = "HAULIER_DRIVER_CATALOG";
 const AGENT_SERVICE: &str = "HAULIER_AGENT_SERVICE";
 
@@ -82,7 +81,9 @@ impl Message {
     fn audit(id: u32, actor: &Actor, inserts: &[&str]) -> Self {
         let mut all = vec![actor.name.as_str()];
         all.extend_from_slice(inserts);
-        let mut message = Self::new(id, Severity::Information, PROVIDER, &all);
+        let mut message = Self::new(id, Severity::Information, "", &all);
+        message.component = Cow::Owned(actor.origin.application.clone());
+        message.machine = actor.origin.machine.clone();
         message.kind = MessageType::Audit;
         message.module = Cow::Borrowed(PROVIDER_MODULE);
         message.user = Some(actor.name.clone());
