@@ -7,8 +7,10 @@
 pub mod class;
 mod datetime;
 pub mod mof;
+pub mod nal;
 mod path;
 pub mod query;
+pub mod schedule;
 mod text;
 mod types;
 mod value;
