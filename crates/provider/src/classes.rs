@@ -1,6 +1,7 @@
 //! One handler a class, one room for each group of classes.
 
 mod access;
+mod conversions;
 mod distribution;
 mod drivers;
 mod haulier;
@@ -21,6 +22,7 @@ pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         distribution::handler,
         status::handler,
         site::handler,
+        conversions::handler,
         access::handler,
         haulier::handler,
     ];

@@ -8,10 +8,11 @@ use cim::mof::{self, Declaration};
 use cim::{DateTime, Value};
 
 /// The shipped MOF, in reading order.
-const SOURCES: [(&str, &str); 11] = [
+const SOURCES: [(&str, &str); 12] = [
     ("qualifiers.mof", include_str!("../mof/qualifiers.mof")),
     ("base.mof", include_str!("../mof/base.mof")),
     ("schedule.mof", include_str!("../mof/schedule.mof")),
+    ("nal.mof", include_str!("../mof/nal.mof")),
     ("package.mof", include_str!("../mof/package.mof")),
     ("distribution.mof", include_str!("../mof/distribution.mof")),
     ("driver.mof", include_str!("../mof/driver.mof")),

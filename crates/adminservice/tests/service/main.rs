@@ -4,6 +4,7 @@
 
 mod categories;
 mod clients;
+mod conversions;
 mod driver_files;
 mod driver_imports;
 mod driver_matches;
