@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 mod dp;
 mod driver;
 mod package;
+mod schedule;
 mod site;
 
 pub(crate) use dp::{DpCommand, DpRun};
@@ -15,6 +16,7 @@ pub(crate) use driver::{
     PacksImport, PacksList,
 };
 pub(crate) use package::{PackageChanges, PackageChoose, PackageCommand, PackageCreate};
+pub(crate) use schedule::{ScheduleCommand, ScheduleEncode, ScheduleNext};
 pub(crate) use site::{SiteCommand, SiteInit, SiteRun};
 
 const EXIT_CODES: &str = "\
@@ -102,6 +104,9 @@ pub(crate) enum Command {
         /// One SELECT over one class.
         wql: String,
     },
+    /// What schedules mean: strings to words and back, and when they are due.
+    #[command(subcommand)]
+    Schedule(ScheduleCommand),
     /// The site's content library.
     #[command(subcommand)]
     Content(ContentCommand),

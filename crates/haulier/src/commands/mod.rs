@@ -15,6 +15,7 @@ mod package;
 mod package_drivers;
 mod query;
 pub(crate) mod rows;
+mod schedule;
 mod site;
 mod site_path;
 pub(crate) mod status;
@@ -35,6 +36,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
         Command::Driver(command) => driver::run(command, &remote()?, format).await,
         Command::Status(args) => status::run(args, &remote()?, format).await,
         Command::Query { wql } => query::run(wql, &remote()?, format).await,
+        Command::Schedule(command) => schedule::run(command, format),
         Command::Content(command) => content::run(command, &remote()?, format).await,
         Command::User(command) => user::run(command, &remote()?, format).await,
         Command::Token(command) => token::run(command, &remote()?, format).await,
