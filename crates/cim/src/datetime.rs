@@ -106,7 +106,7 @@ impl FromStr for DateTime {
             return Err(DateTimeError { reason: "the 15th character must be a point" });
         }
         if text[..21].contains('*') {
-            return masked::Masked::parse(text).map(Self::Masked);
+            return Masked::parse(text).map(Self::Masked);
         }
         let (main, zone) = text.split_at(21);
         let micros = digits(&main[15..21])?;

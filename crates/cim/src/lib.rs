@@ -16,7 +16,7 @@ mod types;
 mod value;
 pub mod wql;
 
-pub use datetime::{DateTime, DateTimeError};
+pub use datetime::{DateTime, DateTimeError, Masked};
 pub use path::{ObjectPath, ObjectPathError, PATH_BYTES_MAX};
 pub use text::Position;
 pub use types::{CimType, TypeMismatch};

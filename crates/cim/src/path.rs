@@ -18,7 +18,8 @@ pub struct ObjectPath {
     pub class: String,
     /// Key names and values, alphabetical without regard to case; empty for the path of a class.
     ///
-    /// A key without a name (`SMS_Site="PS1"`) has the name "".
+    /// A key without a name (`SMS_Site="PS1"`) has the name "". The one instance of a class without keys (`Class=@`)
+    /// has a key without name and with null for its value.
     pub keys: Vec<(String, Value)>,
 }
 
@@ -38,6 +39,12 @@ impl ObjectPath {
         Self { server: None, namespace: None, class: class.into(), keys }
     }
 
+    /// Whether it is the path of the one instance of a class without keys.
+    #[must_use]
+    pub fn is_singleton(&self) -> bool {
+        matches!(self.keys.as_slice(), [(name, Value::Null)] if name.is_empty())
+    }
+
     /// The value of a key. The unnamed key of a path answers to every name.
     #[must_use]
     pub fn key(&self, name: &str) -> Option<&Value> {
@@ -49,6 +56,9 @@ impl ObjectPath {
     #[must_use]
     pub fn relative(&self) -> String {
         let mut text = self.class.clone();
+        if self.is_singleton() {
+            return text + "=@";
+        }
         for (index, (name, value)) in self.keys.iter().enumerate() {
             text.push(match index {
                 0 if name.is_empty() => '=',
@@ -131,6 +141,10 @@ impl Reader<'_> {
         found
     }
 
+    fn skip_blank(&mut self) {
+        self.at += self.rest().len() - self.rest().trim_start().len();
+    }
+
     /// Server and namespace. A colon inside a key's quotes does not count.
     fn prefix(&mut self) -> Result<(Option<String>, Option<String>), ObjectPathError> {
         let head_end = self.text.find(['.', '=', '"', '\'']).unwrap_or(self.text.len());
@@ -172,23 +186,27 @@ impl Reader<'_> {
             return Ok(Vec::new());
         }
         if self.eat('=') {
-            // The singleton form `Class=@` has no keys; `Class="x"` leaves the single key's name out.
-            let singleton = self.rest() == "@";
-            return if singleton { Ok(Vec::new()) } else { Ok(vec![(String::new(), self.last_value()?)]) };
+            // `Class="x"` leaves the single key's name out.
+            let value = if self.rest() == "@" { Value::Null } else { self.last_value()? };
+            return Ok(vec![(String::new(), value)]);
         }
         if !self.eat('.') {
             return Err(self.error("a point and the keys must follow the class"));
         }
         let mut keys: Vec<(String, Value)> = Vec::new();
         loop {
+            self.skip_blank();
             let name = self.name()?;
+            self.skip_blank();
             if name.is_empty() || !self.eat('=') {
                 return Err(self.error("a key must read Name=value"));
             }
+            self.skip_blank();
             if keys.len() == KEYS_MAX || keys.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name)) {
                 return Err(self.error("a key is given twice, or there are too many"));
             }
             keys.push((name, self.value()?));
+            self.skip_blank();
             if self.rest().is_empty() {
                 return Ok(keys);
             }
@@ -276,7 +294,12 @@ mod tests {
             (COMPOUND, COMPOUND),
             ("A.b=2,A='x'", r#"A.A="x",b=2"#),
             ("SMS_Site", "SMS_Site"),
-            ("SMS_Site=@", "SMS_Site"),
+            ("SMS_Site=@", "SMS_Site=@"),
+            (r"\\.\root\sms:SMS_Site=@", r"\\.\root\sms:SMS_Site=@"),
+            ("A.b = 0x10 , a=TRUE", "A.a=TRUE,b=16"),
+            ("A.b='20240109020000.000000+***'", r#"A.b="20240109020000.000000+***""#),
+            (r#"A.b="it's \"so\"",c='"'"#, r#"A.b="it's \"so\"",c="\"""#),
+            (r#"A.Parent="\\\\SRV\\root\\sms:B.c=\"x\"""#, r#"A.Parent="\\\\SRV\\root\\sms:B.c=\"x\"""#),
             (r#"SMS_Site="PS1""#, r#"SMS_Site="PS1""#),
             (r"root\sms\site_XYZ:SMS_Site.SiteCode='XYZ'", r#"root\sms\site_XYZ:SMS_Site.SiteCode="XYZ""#),
             (
@@ -314,11 +337,20 @@ mod tests {
             r"root\:A",
             "A='x'y",
             r"\\:A",
+            "A=@x",
+            "A.=@",
+            "A.b=@",
+            "A.b=1.5",
+            "A.b=",
+            "A. b c=1",
             "A.b='x\\",
         ] {
             assert!(ObjectPath::parse(text).is_err(), "{text}");
         }
         assert!(ObjectPath::parse(&format!("A.b='{}'", "x".repeat(PATH_BYTES_MAX))).is_err());
+        let keys = |count: usize| (0..count).map(|n| format!("k{n}={n}")).collect::<Vec<_>>().join(",");
+        assert!(ObjectPath::parse(&format!("A.{}", keys(KEYS_MAX))).is_ok());
+        assert!(ObjectPath::parse(&format!("A.{}", keys(KEYS_MAX + 1))).is_err());
     }
 
     #[test]
