@@ -74,8 +74,16 @@ pub struct DesiredPackage {
     pub generation: i64,
     /// 1 high, 2 normal, 3 low: the order in which an agent pulls.
     pub priority: u8,
+    /// An administrator cancelled the distribution: transfer nothing, and do not try again. What is served stays
+    /// served, what was fetched stays useful, and the next row for the package ends it. Absent counts as false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub cancelled: bool,
     /// What to do.
     pub goal: Goal,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// What a distribution point should make true of a package.

@@ -89,10 +89,14 @@ fn desired() {
         package_id: package_id.to_owned(),
         generation,
         priority,
+        cancelled: false,
         goal,
     };
-    let packages = vec![package("PS100001", 3, 2, hold), package("PS100002", 7, 1, Goal::Absent)];
+    let packages = vec![package("PS100001", 3, 2, hold.clone()), package("PS100002", 7, 1, Goal::Absent)];
     check("desired_reply", &DesiredReply { revision: 41, more: false, packages });
+    let cancelled = DesiredPackage { cancelled: true, ..package("PS100001", 4, 2, hold) };
+    let packages = vec![cancelled];
+    check("desired_reply_cancelled", &DesiredReply { revision: 42, more: false, packages });
     check("desired_reply_unchanged", &DesiredReply { revision: 41, more: false, packages: vec![] });
 }
 
@@ -175,5 +179,5 @@ fn the_document_shows_each_sample() {
         assert!(document.contains(sample.trim_end()), "docs/agent-protocol.md lacks {}", path.display());
         samples += 1;
     }
-    assert_eq!(samples, 10, "a sample without a test, or a test without a sample");
+    assert_eq!(samples, 11, "a sample without a test, or a test without a sample");
 }

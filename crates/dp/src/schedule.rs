@@ -84,7 +84,7 @@ fn due(
 ) -> Vec<(Row, bool)> {
     let mut due: Vec<(Row, bool)> = rows
         .iter()
-        .filter(|row| !is_running(&row.desired.package_id))
+        .filter(|row| !is_running(&row.desired.package_id) && !row.desired.cancelled)
         .filter(|row| row.next_attempt_at.is_none_or(|at| at <= now))
         .map(|row| (row.clone(), repairs.contains(&row.desired.package_id)))
         .filter(|(row, repair)| !row.settled || *repair)
@@ -113,6 +113,7 @@ mod tests {
                 package_id: package.to_owned(),
                 generation: 1,
                 priority,
+                cancelled: false,
                 goal: Goal::Absent,
             },
             since_ms,
@@ -121,6 +122,12 @@ mod tests {
             next_attempt_at: next_s.map(|s| Timestamp::from_second(s).unwrap()),
             fault: None,
         }
+    }
+
+    fn cancelled(package: &str, priority: u8) -> Row {
+        let mut row = row(package, priority, 0, false, None);
+        row.desired.cancelled = true;
+        row
     }
 
     #[test]
@@ -134,8 +141,10 @@ mod tests {
             row("F", 1, 1, false, Some(100)),
             row("G", 3, 0, true, None),
             row("H", 1, 0, false, None),
+            cancelled("I", 1),
+            cancelled("J", 1),
         ];
-        let repairs = BTreeSet::from(["G".to_owned()]);
+        let repairs = BTreeSet::from(["G".to_owned(), "J".to_owned()]);
         let now = Timestamp::from_second(100).unwrap();
         let found = due(&rows, &repairs, now, |package| package == "H");
         let found: Vec<(&str, bool)> =

@@ -403,6 +403,7 @@ mod tests {
             package_id: (*id).to_owned(),
             generation: *generation,
             priority: 2,
+            cancelled: false,
             goal: goal.clone(),
         };
         DesiredReply { revision, more: false, packages: rows.iter().map(package).collect() }

@@ -75,6 +75,34 @@ async fn a_newer_demand_replaces_a_running_transfer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_transfer_ends_and_waits_for_the_next_demand() {
+    let (site, dir) = (Site::start().await, tempfile::tempdir().unwrap());
+    site.write("a.inf", b"one");
+    site.publish(1);
+    let dp = Running::start(site.options(dir.path())).await;
+    site.installed(site.hold(1, false)).await;
+    site.write("disk.img", &samples::Rng::new(1).bytes(12 << 20));
+    site.publish(2);
+    site.script.open.send_replace(false);
+    let first = site.hold(2, false);
+    site.fact("Started", |fact| fact.generation == first).await;
+    let cancelled = site.cancel(2);
+    site.told(cancelled).await;
+    site.script.open.send_replace(true);
+    assert_eq!(dp.bytes("PS100001/a.inf").await, "one", "what is served stays served");
+    let again = site.hold(2, false);
+    site.installed(again).await;
+    let of_the_cancelled = |fact: &agent::Fact| {
+        fact.generation == cancelled
+            || fact.generation == first
+                && !matches!(fact.event, Event::Started { .. } | Event::Progress { .. })
+    };
+    assert!(!site.facts().iter().any(of_the_cancelled), "{:?}", site.facts());
+    dp.stop().await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stop_in_mid_transfer_goes_on_where_it_was() {
     let (site, dir) = (Site::start().await, tempfile::tempdir().unwrap());
     site.write("disk.img", &samples::Rng::new(1).bytes(40 << 20));

@@ -60,6 +60,8 @@ pub(crate) struct Script {
     store: Arc<dyn ObjectStore>,
     demand: Mutex<(i64, BTreeMap<String, DesiredPackage>)>,
     demanded: Notify,
+    /// The revision after which the agent last asked: it has taken in what came before.
+    asked: watch::Sender<i64>,
     versions: Mutex<BTreeMap<u32, ManifestId>>,
     facts: watch::Sender<Vec<Fact>>,
     pub(crate) faults: Faults,
@@ -97,6 +99,7 @@ impl Site {
             store,
             demand: Mutex::default(),
             demanded: Notify::new(),
+            asked: watch::Sender::default(),
             versions: Mutex::default(),
             facts: watch::Sender::default(),
             faults: Faults::default(),
@@ -136,11 +139,22 @@ impl Site {
         self.demand(Goal::Hold { version, manifest, verify })
     }
 
+    /// Cancels the distribution of a version.
+    pub(crate) fn cancel(&self, version: u32) -> i64 {
+        let manifest = self.script.versions.lock().unwrap()[&version].to_string();
+        self.tell(Goal::Hold { version, manifest, verify: false }, true)
+    }
+
     pub(crate) fn demand(&self, goal: Goal) -> i64 {
+        self.tell(goal, false)
+    }
+
+    fn tell(&self, goal: Goal, cancelled: bool) -> i64 {
         let mut demand = self.script.demand.lock().unwrap();
         demand.0 += 1;
         let generation = demand.0;
-        let package = DesiredPackage { package_id: PACKAGE.to_owned(), generation, priority: 2, goal };
+        let package_id = PACKAGE.to_owned();
+        let package = DesiredPackage { package_id, generation, priority: 2, cancelled, goal };
         demand.1.insert(PACKAGE.to_owned(), package);
         self.script.demanded.notify_waiters();
         generation
@@ -154,6 +168,13 @@ impl Site {
             Ok(facts) => facts.unwrap().clone(),
             Err(_) => panic!("{what} never came; the site knows {:?}", self.facts()),
         }
+    }
+
+    /// Waits until the agent has taken a demand in.
+    pub(crate) async fn told(&self, generation: i64) {
+        let mut asked = self.script.asked.subscribe();
+        let told = asked.wait_for(|after| *after >= generation);
+        tokio::time::timeout(PATIENCE, told).await.expect("the agent asks on").unwrap();
     }
 
     /// Waits until a version is installed for a demand; gives the body bytes that it took.
@@ -268,6 +289,7 @@ struct Asked {
 }
 
 async fn desired(State(script): State<Arc<Script>>, Query(asked): Query<Asked>) -> Response {
+    script.asked.send_replace(asked.after);
     loop {
         let demanded = script.demanded.notified();
         tokio::pin!(demanded);

@@ -20,7 +20,9 @@ const VIEW_SET: &str = include_str!("../../migrations/shared/0005_view_set.sql")
 
 const PACKAGE_CONTENT: &str = include_str!("../../migrations/shared/0006_package_content.sql");
 
-const STEPS: [Step; 7] = [
+const PACKAGES: &str = include_str!("../../migrations/shared/0007_packages.sql");
+
+const STEPS: [Step; 8] = [
     Step {
         version: 1,
         name: "base",
@@ -37,6 +39,7 @@ const STEPS: [Step; 7] = [
     },
     Step { version: 5, name: "view set", sqlite: VIEW_SET, postgres: VIEW_SET },
     Step { version: 6, name: "package content", sqlite: PACKAGE_CONTENT, postgres: PACKAGE_CONTENT },
+    Step { version: 7, name: "packages", sqlite: PACKAGES, postgres: PACKAGES },
     Step {
         version: 9,
         name: "status",

@@ -73,6 +73,14 @@ impl Site {
         self.demand(actor, package_id, nal_path, Demand::Remove).await
     }
 
+    /// Ends an ongoing distribution to one distribution point: it is in state [`State::InstallFailed`], the agent stops
+    /// transferring and does not try again. What it serves stays served. A refresh or a redistribution starts anew.
+    ///
+    /// Errors: [`SiteError::Transition`] unless a distribution is going on.
+    pub async fn cancel_distribution(&self, actor: &Actor, package_id: &str, nal_path: &str) -> Result<()> {
+        self.demand(actor, package_id, nal_path, Demand::Cancel).await
+    }
+
     async fn demand(&self, actor: &Actor, package_id: &str, nal_path: &str, demand: Demand) -> Result<()> {
         actor.may(Action::Distribute)?;
         let now = self.now();
@@ -88,12 +96,17 @@ impl Site {
                 (Event::Wanted { serving: row.serving }, Message::dp_refreshed(actor, package_id, &name))
             }
             Demand::Validate => (Event::ValidationWanted, Message::dp_validated(actor, package_id, &name)),
+            Demand::Cancel => (Event::Cancelled, Message::dp_cancelled(actor, package_id, &name)),
             Demand::Remove => (Event::RemovalWanted, Message::dp_removed(actor, package_id, &name)),
         };
         let revision = counter::next(&mut tx, "revision").await?;
-        let mut update = demand_update(row.state, event, revision, now)?;
+        let mut update = match demand {
+            Demand::Cancel => cancelled_by(actor, next_state(row.state, event)?, revision, now),
+            _ => demand_update(row.state, event, revision, now)?,
+        };
         match demand {
             Demand::Again | Demand::Validate => update.value("verify", 1i64),
+            Demand::Cancel => update.value("verify", 0i64),
             Demand::Remove => update.value("verify", 0i64).value("absent", 1i64),
         };
         tx.execute(&update.and_where(by_id(package_id)).and_where(at(dp)).to_owned()).await?;
@@ -108,7 +121,25 @@ impl Site {
 enum Demand {
     Again,
     Validate,
+    Cancel,
     Remove,
+}
+
+/// The fault code of a cancelled distribution.
+pub(crate) const CANCELLED: &str = "cancelled";
+
+fn cancelled_by(actor: &Actor, next: State, revision: i64, now: Timestamp) -> UpdateStatement {
+    let message = format!(
+        "the distribution was cancelled by {}; redistribute or refresh the package to start it again",
+        actor.name
+    );
+    let mut update = begun_anew(next, revision, now);
+    update
+        .value("cancelled", 1i64)
+        .value("fault_code", CANCELLED)
+        .value("fault_message", message)
+        .value("fault_at", now.as_microsecond());
+    update
 }
 
 /// What a demand needs to know of a row.
@@ -138,15 +169,29 @@ async fn read_rows(tx: &mut Tx, package_id: &str, dps: &[DpId]) -> Result<HashMa
 
 /// The part of an update that is the same for every demand on one row.
 fn demand_update(state: State, event: Event, revision: i64, now: Timestamp) -> Result<UpdateStatement> {
-    let Next::State(next) = transition(state, event)? else {
-        return Err(SiteError::Transition(super::state::TransitionError { state, event }));
-    };
-    Ok(demand_values(next, revision, now))
+    Ok(demand_values(next_state(state, event)?, revision, now))
+}
+
+fn next_state(state: State, event: Event) -> Result<State> {
+    match transition(state, event)? {
+        Next::State(next) => Ok(next),
+        Next::Gone => Err(SiteError::Transition(super::state::TransitionError { state, event })),
+    }
 }
 
 fn demand_values(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
-    let no_number = Option::<i64>::None;
     let no_text = Option::<String>::None;
+    let mut update = begun_anew(next, revision, now);
+    update
+        .value("cancelled", 0i64)
+        .value("fault_code", no_text.clone())
+        .value("fault_message", no_text)
+        .value("fault_at", Option::<i64>::None);
+    update
+}
+
+/// A demand is told anew and nothing was done for it; whether it has a fault from the start is for the caller to say.
+fn begun_anew(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
     Query::update()
         .table("distribution")
         .value("state", i64::from(next.number()))
@@ -155,14 +200,11 @@ fn demand_values(next: State, revision: i64, now: Timestamp) -> UpdateStatement 
         .value("demanded_at", now.as_microsecond())
         .value("changed_at", now.as_microsecond())
         .value("attempts", 0i64)
-        .value("next_attempt_at", no_number)
+        .value("next_attempt_at", Option::<i64>::None)
         .value("bytes_total", 0i64)
         .value("bytes_done", 0i64)
         .value("bytes_received", 0i64)
-        .value("fault_code", no_text.clone())
-        .value("fault_message", no_text.clone())
-        .value("fault_file", no_text)
-        .value("fault_at", no_number)
+        .value("fault_file", Option::<String>::None)
         .to_owned()
 }
 

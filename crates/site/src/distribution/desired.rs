@@ -107,6 +107,7 @@ fn select(dp: DpId, after: i64) -> SelectStatement {
             ("d", "absent"),
             ("d", "desired_version"),
             ("d", "verify"),
+            ("d", "cancelled"),
             ("p", "priority"),
             ("v", "manifest_id"),
         ])
@@ -140,6 +141,7 @@ fn read(row: &Row) -> Result<DesiredPackage> {
         package_id,
         generation: row.get("generation")?,
         priority: row.unsigned("priority")?,
+        cancelled: row.flag("cancelled")?,
         goal,
     })
 }

@@ -10,7 +10,7 @@ use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 use super::DpId;
 use super::demand::at;
 use super::state::{Event, Next, State, transition};
-use crate::db::{Row, Tx};
+use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
 use crate::package::{by_id, delete};
 use crate::server::Site;
@@ -37,15 +37,19 @@ impl Site {
         let select = Query::select().column("name").from("dp").and_where(Expr::col("id").eq(dp.0)).to_owned();
         let name: String = tx.optional(&select).await?.ok_or(SiteError::AgentUnknown)?.get("name")?;
         self.seen().note(dp, now);
-        let mut gone = Vec::new();
+        let (mut gone, mut told_again) = (Vec::new(), false);
         for fact in facts {
             // An agent's clock may be wrong; a fact does not lie in the future.
             let at = fact.at.parse::<Timestamp>().map_or(now, |at| at.min(now));
             let Some(row) = Assignment::read(&mut tx, &fact.package_id, dp).await? else { continue };
-            let mut record = Record { tx: &mut tx, row, dp: &name, fact, at };
+            let mut record = Record { tx: &mut tx, row, dp: &name, fact, at, told_again: false };
             gone.extend(record.apply().await?);
+            told_again |= record.told_again;
         }
         tx.commit().await?;
+        if told_again {
+            self.changes().notify(&[dp]);
+        }
         self.suspects().note(facts, self.clock().monotonic());
         self.release(&gone).await;
         Ok(())
@@ -57,6 +61,7 @@ struct Assignment {
     dp: DpId,
     state: State,
     absent: bool,
+    cancelled: bool,
     generation: i64,
     desired_version: u32,
     attempts: u32,
@@ -71,6 +76,7 @@ impl Assignment {
             .columns([
                 "state",
                 "absent",
+                "cancelled",
                 "generation",
                 "desired_version",
                 "attempts",
@@ -90,6 +96,7 @@ impl Assignment {
             dp,
             state: State::from_number(row.get("state")?)?,
             absent: row.flag("absent")?,
+            cancelled: row.flag("cancelled")?,
             generation: row.get("generation")?,
             desired_version: row.unsigned("desired_version")?,
             attempts: row.unsigned("attempts")?,
@@ -107,6 +114,8 @@ struct Record<'r> {
     dp: &'r str,
     fact: &'r Fact,
     at: Timestamp,
+    /// Whether the agent must hear of the row once more.
+    told_again: bool,
 }
 
 impl Record<'_> {
@@ -116,7 +125,7 @@ impl Record<'_> {
             self.say(|id, dp| Message::refused(id, dp, object, reason)).await?;
             return Ok(Vec::new());
         }
-        if self.fact.generation != self.row.generation {
+        if self.fact.generation != self.row.generation && !self.outran_its_cancel() {
             self.note_truth().await?;
             return Ok(Vec::new());
         }
@@ -136,6 +145,12 @@ impl Record<'_> {
             Reported::Refused { .. } => {}
         }
         Ok(Vec::new())
+    }
+
+    /// Whether the agent was done before it heard that the distribution was cancelled.
+    fn outran_its_cancel(&self) -> bool {
+        let Reported::Installed { version, .. } = self.fact.event else { return false };
+        self.row.cancelled && version == self.row.desired_version
     }
 
     /// What is true of the disk, whatever was demanded since.
@@ -199,6 +214,7 @@ impl Record<'_> {
         update
             .value("state", state)
             .value("verify", 0i64)
+            .value("cancelled", 0i64)
             .value("installed_version", i64::from(version))
             .value("bytes_done", number(bytes_total))
             .value("bytes_total", number(bytes_total))
@@ -207,6 +223,11 @@ impl Record<'_> {
             .value("last_copied_at", self.at.as_microsecond())
             .value("last_verified_at", self.at.as_microsecond());
         clear_fault(&mut update);
+        if self.row.cancelled {
+            // The agent believes in the cancellation, and would repair nothing of a package that it may not transfer.
+            update.value("revision", counter::next(self.tx, "revision").await?);
+            self.told_again = true;
+        }
         self.store(&mut update).await?;
         if !repeated {
             self.say(|id, dp| Message::installed(id, dp, version, bytes_received)).await?;

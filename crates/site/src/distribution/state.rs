@@ -40,6 +40,8 @@ pub enum Event {
     },
     /// What it holds shall be hashed again.
     ValidationWanted,
+    /// An administrator ended the distribution; nothing is tried until it is wanted again.
+    Cancelled,
     /// It shall hold nothing.
     RemovalWanted,
     /// The agent began anew with another identity, and perhaps an empty disk.
@@ -97,6 +99,8 @@ pub fn transition(state: State, event: Event) -> Result<Next, TransitionError> {
             ContentMonitoring
         }
 
+        (Event::Cancelled, false) if !matches!(state, Installed | ContentMonitoring) => InstallFailed,
+
         (Event::RemovalWanted, _) => RemovalPending,
 
         (Event::Reenrolled, true) => RemovalPending,
@@ -121,7 +125,8 @@ pub fn transition(state: State, event: Event) -> Result<Next, TransitionError> {
         // Nothing is left although something is wanted: it has to come again.
         (Event::Removed, false) => InstallPending,
 
-        (Event::Wanted { .. } | Event::Installed | Event::Verified, true) | (Event::ValidationWanted, _) => {
+        (Event::Wanted { .. } | Event::Installed | Event::Verified, true)
+        | (Event::ValidationWanted | Event::Cancelled, _) => {
             return Err(TransitionError { state, event });
         }
     };
@@ -190,6 +195,7 @@ mod tests {
         (Event::Wanted { serving: true }, "7 7 7 7 - - - 7 7"),
         (Event::Wanted { serving: false }, "1 1 1 1 - - - 1 1"),
         (Event::ValidationWanted, "8 - - - - - - - 8"),
+        (Event::Cancelled, "- 3 3 3 - - - 3 -"),
         (Event::RemovalWanted, "4 4 4 4 4 4 4 4 4"),
         (Event::Reenrolled, "1 1 1 1 4 4 4 1 1"),
         (Event::Working, "7 1 2 2 4 5 5 7 8"),

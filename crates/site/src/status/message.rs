@@ -142,6 +142,10 @@ impl Message {
         Self::audit(30012, actor, &[id, dp]).of_package(id).at_dp(dp)
     }
 
+    pub(crate) fn dp_cancelled(actor: &Actor, id: &str, dp: &str) -> Self {
+        Self::audit(39030, actor, &[id, dp]).of_package(id).at_dp(dp)
+    }
+
     pub(crate) fn driver_created(actor: &Actor, unique_id: &str, name: &str) -> Self {
         Self::audit(30152, actor, &[unique_id, name])
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use agent::{DESIRED_MAX, Goal};
-use site::{Role, State};
+use agent::{DESIRED_MAX, Event, Goal};
+use site::{Actor, Role, State};
 
-use crate::stage::{admin, code, installed, with_source};
+use crate::stage::{admin, code, failed, installed, with_source};
 
 /// SQL that makes packages like the one that there is, with its version and its assignment.
 fn copies_of_the_only_package(count: usize) -> String {
@@ -182,5 +182,56 @@ on_both! {
         let after = stage.site.desired(point.id, before.revision).await.unwrap();
         assert_eq!(after.packages[0].priority, 1);
         assert_eq!(after.packages[0].generation, before.packages[0].generation);
+    }
+
+    async fn a_cancelled_distribution_waits_for_the_next_demand(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        let cancel = async || stage.site.cancel_distribution(&admin(), &package.package_id, &point.nal).await;
+        let told = async || {
+            let reply = stage.site.desired(point.id, 0).await.unwrap();
+            (reply.packages[0].cancelled, reply.packages[0].generation)
+        };
+        assert_eq!(code(cancel().await), "distribution_not_found");
+        stage.assign(&package, &[&point]).await;
+        let (first, _) = stage.goal(&package, &point).await;
+        stage.report(&package, &point, Event::Started { version: 1, attempt: 1 }).await;
+        cancel().await.unwrap();
+        let status = stage.status(&package, &point).await.unwrap();
+        assert_eq!((status.state, status.attempts, status.next_attempt_at), (State::InstallFailed, 0, None));
+        let fault = status.fault.unwrap();
+        assert_eq!(fault.code, "cancelled");
+        assert!(fault.message.contains("cancelled by admin"), "{}", fault.message);
+        let (cancelled, generation) = told().await;
+        assert!(cancelled && generation > first);
+        // What the agent said before it heard changes nothing.
+        stage.report_of(&package, &point, first, failed(1)).await;
+        assert_eq!(stage.status(&package, &point).await.unwrap().fault.unwrap().code, "cancelled");
+
+        stage.site.redistribute(&admin(), &package.package_id, &point.nal).await.unwrap();
+        assert_eq!((told().await.0, stage.state(&package, &point).await), (false, State::InstallPending));
+        stage.report(&package, &point, installed(1)).await;
+        assert_eq!(code(cancel().await), "transition_refused");
+
+        stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        let (second, _) = stage.goal(&package, &point).await;
+        cancel().await.unwrap();
+        // The agent was done before it heard: then there is nothing to cancel any more.
+        stage.report_of(&package, &point, second, installed(2)).await;
+        let status = stage.status(&package, &point).await.unwrap();
+        assert_eq!((status.state, status.installed_version, status.fault), (State::Installed, 2, None));
+        assert!(!told().await.0, "the agent is told again");
+        assert_eq!(stage.message_ids().await.iter().filter(|id| **id == 39030).count(), 2);
+
+        stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        cancel().await.unwrap();
+        stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        assert_eq!((told().await.0, stage.state(&package, &point).await), (false, State::ContentUpdating));
+        let reader = Actor { name: "r".to_owned(), role: Role::Reader };
+        let refused = stage.site.cancel_distribution(&reader, &package.package_id, &point.nal).await;
+        assert_eq!(code(refused), "access_denied");
     }
 }
