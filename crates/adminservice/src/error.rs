@@ -153,6 +153,10 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::CategoryNotFound { .. }
         | SiteError::PlatformNotFound
         | SiteError::ImportNotFound { .. }
+        | SiteError::FolderNotFound { .. }
+        | SiteError::FolderItemNotFound { .. }
+        | SiteError::DriverUnknown { .. }
+        | SiteError::LockRequestNotFound { .. }
         | SiteError::UserNotFound { .. }
         | SiteError::ContentNotFound { .. }
         | SiteError::ContentNotInPackage { .. }
@@ -165,6 +169,8 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::EditionMismatch { .. }
         | SiteError::ContentInPackage { .. }
         | SiteError::PackageLocked { .. }
+        | SiteError::ObjectLocked { .. }
+        | SiteError::LockNotHeld { .. }
         | SiteError::DriverSourceChanged { .. }
         | SiteError::ContentLost { .. }
         | SiteError::SourceDiffers { .. }

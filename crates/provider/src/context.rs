@@ -50,6 +50,7 @@ impl Caller {
         actor.origin = Origin {
             application: named(&context.application_name, unknown.application),
             machine: named(&context.machine_name, unknown.machine),
+            lock_context: context.object_lock_context.clone().unwrap_or_default(),
         };
         Self { actor, context }
     }

@@ -207,10 +207,12 @@ const ERROR_PATH_NOT_FOUND: u32 = 3;
 const ERROR_ACCESS_DENIED: u32 = 5;
 const ERROR_INVALID_DATA: u32 = 13;
 const ERROR_GEN_FAILURE: u32 = 31;
+const ERROR_LOCK_VIOLATION: u32 = 33;
 const ERROR_NOT_SUPPORTED: u32 = 50;
 const ERROR_INVALID_PARAMETER: u32 = 87;
 const ERROR_DISK_FULL: u32 = 112;
 const ERROR_CALL_NOT_IMPLEMENTED: u32 = 120;
+const ERROR_NOT_LOCKED: u32 = 158;
 const ERROR_BUSY: u32 = 170;
 const ERROR_ALREADY_EXISTS: u32 = 183;
 const ERROR_SHUTDOWN_IN_PROGRESS: u32 = 1115;
@@ -233,6 +235,10 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         | SiteError::CategoryNotFound { .. }
         | SiteError::PlatformNotFound
         | SiteError::ImportNotFound { .. }
+        | SiteError::FolderNotFound { .. }
+        | SiteError::FolderItemNotFound { .. }
+        | SiteError::DriverUnknown { .. }
+        | SiteError::LockRequestNotFound { .. }
         | SiteError::UserNotFound { .. }
         | SiteError::ContentNotFound { .. }
         | SiteError::ContentNotInPackage { .. }
@@ -250,6 +256,8 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::Transition(_) | SiteError::Conflict { .. } => (FAILED, ERROR_INVALID_STATE),
         SiteError::ContentInPackage { .. } => (FAILED, SiteError::CONTENT_IN_PACKAGE),
         SiteError::PackageLocked { .. } | SiteError::SourceReadOnly { .. } => (FAILED, ERROR_ACCESS_DENIED),
+        SiteError::ObjectLocked { .. } => (FAILED, ERROR_LOCK_VIOLATION),
+        SiteError::LockNotHeld { .. } => (FAILED, ERROR_NOT_LOCKED),
         SiteError::SourceDiffers { .. }
         | SiteError::DriverSourceChanged { .. }
         | SiteError::ContentLost { .. } => (FAILED, ERROR_INVALID_DATA),

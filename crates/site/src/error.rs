@@ -92,6 +92,53 @@ pub enum SiteError {
         /// The INF file, as the caller named it.
         inf: String,
     },
+    /// No console folder has this id.
+    #[error("there is no console folder {folder_id}")]
+    FolderNotFound {
+        /// As asked for.
+        folder_id: i64,
+    },
+    /// No folder item has this id.
+    #[error("there is no item {member_id} in any console folder")]
+    FolderItemNotFound {
+        /// As asked for.
+        member_id: i64,
+    },
+    /// No driver has this CI_UniqueID.
+    #[error("there is no driver {unique_id}")]
+    DriverUnknown {
+        /// As asked for.
+        unique_id: String,
+    },
+    /// Somebody else holds the lock of the object.
+    #[error(
+        "{object} is locked by {user} on {machine} since {since}; wait until the lock is released, or ask a full \
+         administrator to release it"
+    )]
+    ObjectLocked {
+        /// Its relative path.
+        object: String,
+        /// Who holds the lock.
+        user: String,
+        /// On which machine.
+        machine: String,
+        /// Since when, UTC.
+        since: String,
+    },
+    /// The caller made no request for a lock with this id, or it is forgotten.
+    #[error("you made no request {request_id} for a lock within the last hour")]
+    LockRequestNotFound {
+        /// As asked for.
+        request_id: String,
+    },
+    /// The caller holds no lock of the object.
+    #[error(
+        "{object} is not locked by you; only the user that holds a lock, or a full administrator, may release it"
+    )]
+    LockNotHeld {
+        /// Its relative path.
+        object: String,
+    },
     /// No administrative user has this name.
     #[error("there is no user {name}")]
     UserNotFound {
@@ -350,6 +397,12 @@ impl SiteError {
             Self::DriverInvalid { .. } => "driver_invalid",
             Self::DriverAlreadyImported { .. } => "driver_already_imported",
             Self::DriverNotSupported { .. } => "driver_not_supported",
+            Self::FolderNotFound { .. } => "folder_not_found",
+            Self::FolderItemNotFound { .. } => "folder_item_not_found",
+            Self::DriverUnknown { .. } => "driver_not_found",
+            Self::ObjectLocked { .. } => "object_locked",
+            Self::LockRequestNotFound { .. } => "lock_request_not_found",
+            Self::LockNotHeld { .. } => "lock_not_held",
             Self::UserNotFound { .. } => "user_not_found",
             Self::AccessDenied { .. } => "access_denied",
             Self::InvalidCredentials => "invalid_credentials",

@@ -29,8 +29,10 @@ mod db;
 mod distribution;
 mod driver;
 mod error;
+mod folder;
 mod housekeeping;
 mod library;
+mod lock;
 mod matching;
 mod package;
 mod package_content;
@@ -61,13 +63,17 @@ pub use distribution::point::{DistributionPoint, SILENT_AFTER};
 pub use distribution::state::{Event, Next, State, TransitionError, transition};
 pub use distribution::status::{DistributionFault, DistributionStatus};
 pub use error::{Result, SiteError};
+pub use folder::{Folder, FolderChange, FolderItem, FolderType, NewFolder};
+pub use lock::{LockAnswer, LockInformation, LockObject, LockRequestState, LockState};
 pub use matching::{
     Architecture, ChosenPackage, ContentPlace, DeviceIds, DeviceMatch, DownloadEntry, DriverDownload,
     MachineModel, MatchReport, MatchRequest, MatchedDriver, ModelRequest, OfferedPackage, Os, OsError,
     PackageChoice, PackageVerdict, TargetOs,
 };
+pub use package::data::PackageData;
+pub use package::duplicates::Duplicate;
 pub use package::fields::{FieldValue, NewPackage, PackageChange, PackageFields};
-pub use package::{ActionInProgress, Package, PackageVersion, SourceFault};
+pub use package::{ActionInProgress, Package, PackageType, PackageVersion, SourceFault};
 pub use package_content::{
     FOLDER_IN_USE, FOLDER_NOT_ACCESSIBLE, FOLDER_NOT_EMPTY, FOLDER_NOT_UNC, RebuiltContent, RestoredFrom,
 };

@@ -54,12 +54,14 @@ pub struct Origin {
     pub application: String,
     /// `MachineName` of the call.
     pub machine: String,
+    /// `ObjectLockContext` of the call: beside user and machine, whose a lock is. Empty where the call names none.
+    pub lock_context: String,
 }
 
 impl Default for Origin {
     /// What the original writes for a caller that does not say.
     fn default() -> Self {
-        Self { application: "Unknown".to_owned(), machine: "Unknown".to_owned() }
+        Self { application: "Unknown".to_owned(), machine: "Unknown".to_owned(), lock_context: String::new() }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{Driver, DriverFields, LocalizedProperties, category, localized, requ
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
+use crate::lock;
 use crate::package::source::SourcePath;
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -43,7 +44,7 @@ impl Site {
     /// Changes properties of a driver.
     ///
     /// Errors: [`SiteError::DriverNotFound`], [`SiteError::CategoryNotFound`], [`SiteError::InvalidField`],
-    /// [`SiteError::EditionMismatch`], [`SiteError::AccessDenied`].
+    /// [`SiteError::EditionMismatch`], [`SiteError::ObjectLocked`], [`SiteError::AccessDenied`].
     pub async fn update_driver(&self, actor: &Actor, ci_id: i64, change: DriverChange) -> Result<Driver> {
         actor.may(Action::ChangeDrivers)?;
         if let Some(path) = &change.content_source_path {
@@ -55,6 +56,7 @@ impl Site {
         if change.sedo_object_version.as_ref().is_some_and(|read| *read != before.sedo_object_version) {
             return Err(SiteError::EditionMismatch { what: format!("driver {ci_id}") });
         }
+        lock::require_unlocked_for(&mut tx, self, actor, &lock::driver_object(ci_id), self.now()).await?;
         let after = changed(&before, &change)?;
         let definition = change.sdm_package_xml.as_deref();
         let definition = definition.map(|xml| Definition::edited(&before, xml)).transpose()?.flatten();

@@ -6,6 +6,8 @@ use super::require;
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::error::Result;
+use crate::folder;
+use crate::lock;
 use crate::server::Site;
 use crate::status::{self, Message};
 
@@ -22,6 +24,10 @@ impl Site {
         actor.may(Action::ChangeDrivers)?;
         let mut tx = self.db().write().await?;
         let driver = require(&mut tx, ci_id).await?;
+        let object = lock::driver_object(ci_id);
+        lock::require_unlocked_for(&mut tx, self, actor, &object, self.now()).await?;
+        lock::forget(&mut tx, &object).await?;
+        folder::leave_driver(&mut tx, &driver.unique_id).await?;
         for table in TABLES {
             tx.execute(Query::delete().from_table(table).and_where(Expr::col("ci_id").eq(ci_id))).await?;
         }

@@ -47,7 +47,7 @@ impl Site {
 }
 
 /// A CI_UniqueID as it is stored, from any case and with `\` or `/`.
-pub(super) fn canonical(unique_id: &str, site: &Site) -> String {
+pub(crate) fn canonical(unique_id: &str, site: &Site) -> String {
     let slashed = unique_id.replace('\\', "/");
     match slashed.split_once('/') {
         Some((scope, name)) if scope.eq_ignore_ascii_case(&site.scope_id()) => site

@@ -6,13 +6,15 @@
 use jiff::Timestamp;
 use sea_query::{Expr, Query};
 
+use super::data::{self, PackageData};
 use super::fields::{NewPackage, PackageChange, PackageFields};
 use super::source::SourcePath;
-use super::{ActionInProgress, Package, TYPE_DRIVER, by_id, refresh, require};
+use super::{ActionInProgress, Package, PackageType, by_id, refresh, require};
 use crate::access::{Action, Actor};
 use crate::db::{Tx, counter};
 use crate::distribution::demand;
 use crate::error::{Result, SiteError};
+use crate::lock;
 use crate::package_content::{any_unsettled, is_held, require_unlocked};
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -27,12 +29,25 @@ impl Site {
     ///
     /// Errors: [`SiteError::InvalidField`], [`SiteError::AccessDenied`].
     pub async fn create_package(&self, actor: &Actor, new: NewPackage) -> Result<Package> {
+        self.create_package_of(actor, PackageType::Driver, new, PackageData::default()).await
+    }
+
+    /// Makes a package of any type, with what partners keep with it. Errors: as [`Site::create_package`].
+    pub async fn create_package_of(
+        &self,
+        actor: &Actor,
+        package_type: PackageType,
+        new: NewPackage,
+        data: PackageData,
+    ) -> Result<Package> {
         actor.may(Action::ChangePackages)?;
         self.check_fields(&new)?;
+        data.check()?;
         let now = self.now();
         let mut tx = self.db().write().await?;
         let package_id = self.next_package_id(&mut tx).await?;
-        self.insert_package(&mut tx, &package_id, &new, now).await?;
+        self.insert_package(&mut tx, &package_id, package_type, &new, now).await?;
+        data::store(&mut tx, &package_id, &data).await?;
         if new.has_source() {
             refresh::request(&mut tx, &package_id, now).await?;
         }
@@ -48,12 +63,12 @@ impl Site {
     ///
     /// Errors: as [`Site::create_package`], [`SiteError::PackageNotFound`], [`SiteError::EditionMismatch`],
     /// [`SiteError::PackageLocked`], [`SiteError::Conflict`] if what was validated is not the newest any more,
-    /// [`SiteError::Busy`] if the source shall move while drivers are copied into it.
+    /// [`SiteError::Busy`] if the source shall move while drivers are copied into it, [`SiteError::ObjectLocked`].
     pub async fn update_package(
         &self,
         actor: &Actor,
         package_id: &str,
-        change: PackageChange,
+        mut change: PackageChange,
     ) -> Result<Package> {
         actor.may(Action::ChangePackages)?;
         let now = self.now();
@@ -63,12 +78,16 @@ impl Site {
             return Err(SiteError::EditionMismatch { what: format!("package {package_id}") });
         }
         require_unlocked(self, &before)?;
+        lock::require_unlocked_for(&mut tx, self, actor, &lock::package_object(&before), now).await?;
+        let data = std::mem::take(&mut change.data);
+        data.check()?;
         let mut fields = before.fields.clone();
         fields.apply(change);
         follow_validated_source(&mut tx, &before, &mut fields).await?;
         self.check_fields(&fields)?;
         let mut touched = Vec::new();
-        if fields != before.fields {
+        let data_changed = data::store(&mut tx, package_id, &data).await?;
+        if fields != before.fields || data_changed {
             self.store_fields(&mut tx, package_id, &fields).await?;
             touched = self.follow_change(&mut tx, &before, &fields, now).await?;
             status::add(&mut tx, now, Message::package_changed(actor, package_id, &fields.name)).await?;
@@ -102,6 +121,7 @@ impl Site {
         &self,
         tx: &mut Tx,
         id: &str,
+        package_type: PackageType,
         fields: &PackageFields,
         now: Timestamp,
     ) -> Result<()> {
@@ -116,7 +136,7 @@ impl Site {
         let mut values = fields.values();
         values.extend::<[Expr; 6]>([
             id.into(),
-            TYPE_DRIVER.into(),
+            i64::from(package_type.number()).into(),
             self.identity().site_code.as_str().into(),
             i64::from(fields.has_source()).into(),
             i64::from(ActionInProgress::None.number()).into(),

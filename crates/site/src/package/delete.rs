@@ -11,6 +11,8 @@ use crate::db::Tx;
 use crate::distribution::demand;
 use crate::driver::delete::forget_content;
 use crate::error::Result;
+use crate::folder;
+use crate::lock;
 use crate::package_content::{contents_of, require_unlocked};
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -27,6 +29,10 @@ impl Site {
         let mut tx = self.db().write().await?;
         let package = require(&mut tx, package_id).await?;
         require_unlocked(self, &package)?;
+        let object = lock::package_object(&package);
+        lock::require_unlocked_for(&mut tx, self, actor, &object, now).await?;
+        lock::forget(&mut tx, &object).await?;
+        folder::leave_package(&mut tx, &package).await?;
         let update = Query::update()
             .table("package")
             .value("action_in_progress", i64::from(ActionInProgress::Delete.number()))

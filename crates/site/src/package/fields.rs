@@ -1,7 +1,9 @@
 //! The properties of a package that a client may write, in one table: name, column, type, default, limit.
 
+use jiff::Timestamp;
 use sea_query::Expr;
 
+use super::data::PackageData;
 use crate::db::Row;
 use crate::error::{Result, SiteError};
 
@@ -20,6 +22,8 @@ pub enum FieldValue {
     Number(u32),
     /// A boolean.
     Flag(bool),
+    /// A time; none for null.
+    Time(Option<Timestamp>),
 }
 
 /// What a column type must know to live in the table below.
@@ -99,6 +103,28 @@ impl FieldType for bool {
     }
 }
 
+impl FieldType for Option<Timestamp> {
+    fn expr(&self) -> Expr {
+        self.map(Timestamp::as_microsecond).into()
+    }
+
+    fn read(row: &Row, column: &str) -> Result<Self> {
+        row.time_or_null(column)
+    }
+
+    fn take(property: &'static str, value: FieldValue) -> Result<Self> {
+        match value {
+            FieldValue::Time(time) => Ok(time),
+            FieldValue::Text(text) if text.is_empty() => Ok(None),
+            _ => Err(SiteError::invalid(property, "a time is needed")),
+        }
+    }
+
+    fn check(&self, _: &'static str, _: usize) -> Result<()> {
+        Ok(())
+    }
+}
+
 macro_rules! package_fields {
     ($($(#[$doc:meta])+ $field:ident: $type:ty = $default:expr, $property:literal, $chars_max:expr;)+) => {
         /// The properties of a package that a client may write.
@@ -111,6 +137,8 @@ macro_rules! package_fields {
             $($(#[$doc])+ pub $field: Option<$type>,)+
             /// The `SedoObjectVersion` that the caller read; a mismatch refuses the change.
             pub sedo_object_version: Option<String>,
+            /// What partners and the console keep with the package.
+            pub data: PackageData,
         }
 
         impl Default for PackageFields {
@@ -124,15 +152,15 @@ macro_rules! package_fields {
             pub(crate) const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),+];
 
             pub(crate) fn values(&self) -> Vec<Expr> {
-                vec![$(self.$field.expr()),+]
+                vec![$(FieldType::expr(&self.$field)),+]
             }
 
             pub(crate) fn read(row: &Row) -> Result<Self> {
-                Ok(Self { $($field: <$type>::read(row, stringify!($field))?,)+ })
+                Ok(Self { $($field: <$type as FieldType>::read(row, stringify!($field))?,)+ })
             }
 
             fn check_lengths(&self) -> Result<()> {
-                $(self.$field.check($property, $chars_max)?;)+
+                $(FieldType::check(&self.$field, $property, $chars_max)?;)+
                 Ok(())
             }
 
@@ -148,7 +176,7 @@ macro_rules! package_fields {
             /// Errors: [`SiteError::InvalidField`] if there is no such writable property or its type differs.
             pub fn set(&mut self, property: &str, value: FieldValue) -> Result<()> {
                 $(if property.eq_ignore_ascii_case($property) {
-                    self.$field = Some(<$type>::take($property, value)?);
+                    self.$field = Some(<$type as FieldType>::take($property, value)?);
                     return Ok(());
                 })+
                 let reason = format!("{property} is not a property that can be written");
@@ -207,6 +235,12 @@ package_fields! {
     pkg_source_flag: u32 = 1, "PkgSourceFlag", 0;
     /// A UNC path that `[shares]` maps, or an absolute path on the site server.
     pkg_source_path: String = String::new(), "PkgSourcePath", TEXT;
+    /// 2 for a package of the User State Migration Tool; of SMS_Package only.
+    default_image_flags: u32 = 0, "DefaultImageFlags", 0;
+    /// When its conversion to an application was looked at; of SMS_Package only.
+    transform_analysis_date: Option<Timestamp> = None, "TransformAnalysisDate", 0;
+    /// How ready it is for that, 0 unknown to 5 error; of SMS_Package only.
+    transform_readiness: u32 = 0, "TransformReadiness", 0;
 }
 
 /// The properties of a package to be made.
@@ -232,6 +266,8 @@ impl PackageFields {
         one_of("ShareType", self.share_type, &[1, 2], "1 (common share) or 2 (own share)")?;
         let sources = "0 (not yet specified), 1 (no source files) or 2 (read from PkgSourcePath)";
         one_of("PkgSourceFlag", self.pkg_source_flag, &[0, 1, SOURCE_DIRECT], sources)?;
+        one_of("DefaultImageFlags", self.default_image_flags, &[0, 2], "0 or 2 (USMT package)")?;
+        one_of("TransformReadiness", self.transform_readiness, &[0, 1, 2, 3, 4, 5], "0 to 5")?;
         self.check_share_name()?;
         if self.has_source() && self.pkg_source_path.is_empty() {
             return Err(SiteError::invalid("PkgSourcePath", "a path is needed when PkgSourceFlag is 2"));

@@ -1,7 +1,9 @@
 //! Packages: what they are, and how they are read. Changes are in the modules beside.
 
 pub(crate) mod create;
+pub(crate) mod data;
 pub(crate) mod delete;
+pub(crate) mod duplicates;
 pub(crate) mod fields;
 pub(crate) mod refresh;
 pub(crate) mod source;
@@ -14,11 +16,18 @@ use crate::error::{Result, SiteError};
 use crate::server::Site;
 use fields::PackageFields;
 
-/// The package type of a driver package.
-pub(crate) const TYPE_DRIVER: i64 = 3;
+/// What a package is for, by the provider's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum PackageType {
+    /// 0: files of any kind; SMS_Package.
+    Regular,
+    /// 3: drivers of the catalog; SMS_DriverPackage.
+    Driver,
+}
 
-const OWN_COLUMNS: [&str; 16] = [
+const OWN_COLUMNS: [&str; 17] = [
     "package_id",
+    "package_type",
     "action_in_progress",
     "source_site",
     "source_version",
@@ -54,6 +63,8 @@ pub enum ActionInProgress {
 pub struct Package {
     /// For example `PS100001`.
     pub package_id: String,
+    /// What it is for.
+    pub package_type: PackageType,
     /// What clients may write.
     pub fields: PackageFields,
     /// What is being done to it.
@@ -149,6 +160,7 @@ impl Package {
         let refresh_pending = row.get::<i64>("refresh_requested")? > row.get::<i64>("refresh_done")?;
         let package_id: String = row.get("package_id")?;
         Ok(Self {
+            package_type: PackageType::from_number(row.get("package_type")?)?,
             fields: PackageFields::read(row)?,
             action_in_progress: ActionInProgress::from_number(row.get("action_in_progress")?)?,
             source_site: row.get("source_site")?,
@@ -206,6 +218,41 @@ const VERSION_COLUMNS: [&str; 9] = [
     "retained",
 ];
 
+impl PackageType {
+    /// The provider's number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Regular => 0,
+            Self::Driver => 3,
+        }
+    }
+
+    /// The secured object type, which is the object type of its folders too.
+    #[must_use]
+    pub fn object_type(self) -> u32 {
+        match self {
+            Self::Regular => 2,
+            Self::Driver => 23,
+        }
+    }
+
+    /// The provider's class.
+    #[must_use]
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Regular => "SMS_Package",
+            Self::Driver => "SMS_DriverPackage",
+        }
+    }
+
+    fn from_number(number: i64) -> Result<Self> {
+        let all = [Self::Regular, Self::Driver];
+        let found = all.into_iter().find(|kind| i64::from(kind.number()) == number);
+        found.ok_or_else(|| SiteError::corrupt("package.package_type"))
+    }
+}
+
 impl ActionInProgress {
     /// The provider's number.
     #[must_use]
@@ -236,7 +283,7 @@ pub(crate) fn by_id(package_id: &str) -> Expr {
     Expr::col("package_id").eq(package_id)
 }
 
-fn visible() -> Expr {
+pub(crate) fn visible() -> Expr {
     Expr::col("action_in_progress").ne(i64::from(ActionInProgress::Delete.number()))
 }
 

@@ -109,13 +109,23 @@ impl SourcePath {
 
     /// Whether one is the other or lies in it, as far as the paths say.
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let (one, two) = self.comparable(other);
+        one.starts_with(&two) || two.starts_with(&one)
+    }
+
+    /// Whether one is the other, as far as the paths say.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let (one, two) = self.comparable(other);
+        one == two
+    }
+
+    fn comparable(&self, other: &Self) -> (PathBuf, PathBuf) {
         let path = |source: &Self| {
             let path = source.root.join(source.parts.iter().collect::<PathBuf>());
             let fold_case = self.fold_case || other.fold_case;
             if fold_case { PathBuf::from(path.to_string_lossy().to_lowercase()) } else { path }
         };
-        let (one, two) = (path(self), path(other));
-        one.starts_with(&two) || two.starts_with(&one)
+        (path(self), path(other))
     }
 
     fn resolve(&self) -> Result<PathBuf, SourcePathError> {

@@ -16,7 +16,7 @@ use super::owner::require_unlocked;
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
 use crate::package::source::SourcePath;
-use crate::package::{Package, by_id, require};
+use crate::package::{Package, PackageType, by_id, require};
 use crate::server::Site;
 
 /// How long a claim holds without a sign of life.
@@ -105,6 +105,11 @@ impl Site {
         let token = format!("{}/{}/{}", self.server_id(), self.content_work().process, uuid::Uuid::new_v4());
         let mut tx = self.db().write().await?;
         let package = require(&mut tx, package_id).await?;
+        if package.package_type != PackageType::Driver {
+            let reason =
+                format!("package {package_id} is no driver package and takes no drivers of the catalog");
+            return Err(SiteError::Conflict { reason });
+        }
         require_unlocked(self, &package)?;
         if !package.fields.has_source() {
             return Err(SiteError::NoSource { package_id: package_id.to_owned() });
