@@ -190,7 +190,7 @@ async fn check_place(tx: &mut Tx, folder: &Folder) -> Result<()> {
                 folder.name
             ));
         }
-        if depth >= DEPTH_MAX {
+        if depth + 1 >= DEPTH_MAX {
             return refuse(format!("folders nest at most {DEPTH_MAX} deep"));
         }
         let parent = require(tx, above).await?;

@@ -43,7 +43,7 @@ on_both! {
         assert_eq!(code(add(&[("XYZ", &two.nal)]).await), "invalid_field");
         assert_eq!(code(add(&[("PS1", &two.nal.replace("dp2", "dp3"))]).await), "dp_not_found");
         assert_eq!(code(add(&[("XYZ", &two.nal.replace("PS1", "XYZ"))]).await), "dp_not_found");
-        let reader = site::Actor::new("r", Role::Reader);
+        let reader = Actor::new("r", Role::Reader);
         let refused = stage.site.add_distribution_points(&reader, id, &[("PS1".to_owned(), two.nal.clone())]).await;
         assert_eq!(code(refused), "access_denied");
         add(&[("ps1", &two.nal.to_uppercase())]).await.unwrap();
@@ -230,7 +230,7 @@ on_both! {
         stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
         stage.site.run_due_snapshots().await.unwrap();
         assert_eq!((told().await.0, stage.state(&package, &point).await), (false, State::ContentUpdating));
-        let reader = Actor { name: "r".to_owned(), role: Role::Reader };
+        let reader = Actor::new("r", Role::Reader);
         let refused = stage.site.cancel_distribution(&reader, &package.package_id, &point.nal).await;
         assert_eq!(code(refused), "access_denied");
     }

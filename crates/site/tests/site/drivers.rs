@@ -10,7 +10,7 @@ use crate::inf::{INVALID, driver_folder, inf, inf_for, unc};
 use crate::stage::{Stage, admin, code, write};
 
 /// Puts what CreateFromINF gives, as it is.
-async fn put(stage: &Stage, path: &str, file: &str) -> Driver {
+pub(crate) async fn put(stage: &Stage, path: &str, file: &str) -> Driver {
     let draft = stage.site.analyze_inf(&admin(), path, file).await.unwrap();
     let new = NewDriver {
         sdm_package_xml: draft.sdm_package_xml,

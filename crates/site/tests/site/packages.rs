@@ -1,8 +1,8 @@
 //! Packages: made, changed, read back.
 
-use site::{FieldValue, NewPackage, PackageChange, Role};
+use site::{FieldValue, NewPackage, PackageChange, PackageData, PackageType, Role};
 
-use crate::stage::{admin, code, with_source};
+use crate::stage::{admin, code, installed, with_source};
 
 fn named(name: &str) -> NewPackage {
     NewPackage { name: name.to_owned(), ..NewPackage::default() }
@@ -55,6 +55,7 @@ on_both! {
                 FieldValue::Text(text) => site::Value::Text(text),
                 FieldValue::Number(number) => site::Value::Integer(number.into()),
                 FieldValue::Flag(flag) => site::Value::Boolean(flag),
+                FieldValue::Time(time) => time.map_or(site::Value::Null, site::Value::DateTime),
             };
             assert_eq!(rows.rows[0][at], expect, "{property}");
         }
@@ -90,5 +91,79 @@ on_both! {
         let missing = site.update_package(&admin(), "PS1FFFFF", PackageChange::default()).await;
         assert_eq!(code(missing), "package_not_found");
         assert_eq!(code(site.package("ps100001").await), "package_not_found");
+    }
+
+    async fn packages_of_any_type_live_the_same_life(stage: &Stage) {
+        stage.source("hp", &[("drivers.wim", "archive")]);
+        let (kind, data) = (PackageType::Regular, PackageData::default());
+        let bare = stage.site.create_package_of(&admin(), kind, named("bare"), data.clone()).await.unwrap();
+        assert_eq!((bare.package_type, bare.source_version), (PackageType::Regular, 0));
+        let package = stage.site.create_package_of(&admin(), kind, with_source("hp"), data).await.unwrap();
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        stage.site.run_due_snapshots().await.unwrap();
+        stage.report(&package, &point, installed(1)).await;
+        stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        assert_eq!(stage.site.package(&package.package_id).await.unwrap().source_version, 2);
+        assert_eq!(stage.state(&package, &point).await, site::State::ContentUpdating);
+        let added = stage.site.add_driver_content(&admin(), &package.package_id, &[1], &[], true).await;
+        assert_eq!(code(added), "conflict");
+        stage.site.delete_package(&admin(), &package.package_id).await.unwrap();
+        stage.report(&package, &point, agent::Event::Removed).await;
+        assert_eq!(stage.raw_sql("SELECT package_id FROM package".to_owned()).await, [[bare.package_id]]);
+    }
+
+    async fn bytes_kept_with_a_package_come_back_and_are_cleared(stage: &Stage) {
+        let bytes = |icon: Option<&[u8]>, isv: Option<&[u8]>| PackageData {
+            icon: icon.map(<[u8]>::to_vec),
+            isv_data: isv.map(<[u8]>::to_vec),
+            extended_data: None,
+        };
+        let package = stage
+            .site
+            .create_package_of(&admin(), PackageType::Regular, named("a"), bytes(Some(&[0, 255]), None))
+            .await
+            .unwrap();
+        let id = package.package_id.as_str();
+        let change = async |data: PackageData| {
+            stage.site.update_package(&admin(), id, PackageChange { data, ..PackageChange::default() }).await
+        };
+        assert_eq!(stage.site.package_data(id).await.unwrap(), bytes(Some(&[0, 255]), None));
+        let changed = change(bytes(None, Some(&[7]))).await.unwrap();
+        assert_ne!(changed.sedo_object_version, package.sedo_object_version);
+        assert_eq!(stage.site.package_data(id).await.unwrap(), bytes(Some(&[0, 255]), Some(&[7])));
+        // The same again is no change.
+        let same = change(bytes(None, Some(&[7]))).await.unwrap();
+        assert_eq!(same.sedo_object_version, changed.sedo_object_version);
+        change(bytes(Some(&[]), Some(&[]))).await.unwrap();
+        assert_eq!(stage.site.package_data(id).await.unwrap(), PackageData::default());
+        let long = vec![0; 256 * 1024 + 1];
+        assert_eq!(code(change(bytes(Some(&long), None)).await), "invalid_field");
+        change(bytes(Some(&long[1..]), None)).await.unwrap();
+        stage.site.delete_package(&admin(), id).await.unwrap();
+        assert_eq!(stage.raw_sql("SELECT package_id FROM package_data".to_owned()).await, [[""; 0]; 0]);
+    }
+
+    async fn shares_and_sources_in_use_are_found(stage: &Stage) {
+        let mut first = with_source("hp");
+        first.share_name = "HP$".to_owned();
+        let first = stage.site.create_package(&admin(), first).await.unwrap();
+        let id = first.package_id.as_str();
+        let found = |duplicate: Option<site::Duplicate>| duplicate.map(|found| found.package_id);
+        for (share, except, expect) in [("hp$", "", Some(id)), ("HP$", id, None), ("", "", None), ("x", "", None)] {
+            let duplicate = stage.site.package_with_share(share, except).await.unwrap();
+            assert_eq!(found(duplicate).as_deref(), expect, "{share}");
+        }
+        for (path, except, expect) in [
+            (r"\\SRV\src\hp\", "", Some(id)),
+            (r"\\srv\src\HP", "", Some(id)),
+            (r"\\srv\src\hp", id, None),
+            (r"\\srv\src\hp\x64", "", None),
+            ("nonsense", "", None),
+        ] {
+            let duplicate = stage.site.package_with_source(path, except).await.unwrap();
+            assert_eq!(found(duplicate).as_deref(), expect, "{path}");
+        }
     }
 }
