@@ -149,6 +149,8 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::VersionNotFound { .. }
         | SiteError::DpNotFound { .. }
         | SiteError::DistributionNotFound { .. }
+        | SiteError::GroupNotFound { .. }
+        | SiteError::NotInGroup { .. }
         | SiteError::DriverNotFound { .. }
         | SiteError::CategoryNotFound { .. }
         | SiteError::PlatformNotFound

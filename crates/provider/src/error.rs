@@ -231,6 +231,8 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         | SiteError::VersionNotFound { .. }
         | SiteError::DpNotFound { .. }
         | SiteError::DistributionNotFound { .. }
+        | SiteError::GroupNotFound { .. }
+        | SiteError::NotInGroup { .. }
         | SiteError::DriverNotFound { .. }
         | SiteError::CategoryNotFound { .. }
         | SiteError::PlatformNotFound

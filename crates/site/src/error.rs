@@ -41,6 +41,20 @@ pub enum SiteError {
         /// The distribution point's name.
         dp: String,
     },
+    /// No group of distribution points has this id.
+    #[error("there is no distribution point group {group_id}")]
+    GroupNotFound {
+        /// As asked for.
+        group_id: String,
+    },
+    /// The package or the distribution point is not in the group.
+    #[error("{what} is not in distribution point group {group}")]
+    NotInGroup {
+        /// The package or the distribution point.
+        what: String,
+        /// The group's name.
+        group: String,
+    },
     /// No driver has this id.
     #[error("there is no driver {ci_id}")]
     DriverNotFound {
@@ -389,6 +403,8 @@ impl SiteError {
             Self::VersionNotFound { .. } => "version_not_found",
             Self::DpNotFound { .. } => "dp_not_found",
             Self::DistributionNotFound { .. } => "distribution_not_found",
+            Self::GroupNotFound { .. } => "group_not_found",
+            Self::NotInGroup { .. } => "not_in_group",
             Self::DriverNotFound { .. } => "driver_not_found",
             Self::CategoryNotFound { .. } => "category_not_found",
             Self::PlatformNotFound => "platform_not_found",

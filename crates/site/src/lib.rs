@@ -30,6 +30,7 @@ mod distribution;
 mod driver;
 mod error;
 mod folder;
+mod group;
 mod housekeeping;
 mod library;
 mod lock;
@@ -65,6 +66,7 @@ pub use distribution::status::{DistributionFault, DistributionStatus};
 pub use error::{Result, SiteError};
 pub use folder::{Folder, FolderChange, FolderItem, FolderType, NewFolder};
 pub use lock::{LockAnswer, LockInformation, LockObject, LockRequestState, LockState};
+pub use group::{DpGroup, DpGroupChange, NewDpGroup};
 pub use matching::{
     Architecture, ChosenPackage, ContentPlace, DeviceIds, DeviceMatch, DownloadEntry, DriverDownload,
     MachineModel, MatchReport, MatchRequest, MatchedDriver, ModelRequest, OfferedPackage, Os, OsError,

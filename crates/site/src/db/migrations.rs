@@ -21,8 +21,9 @@ const VIEW_SET: &str = include_str!("../../migrations/shared/0005_view_set.sql")
 const PACKAGE_CONTENT: &str = include_str!("../../migrations/shared/0006_package_content.sql");
 
 const PACKAGES: &str = include_str!("../../migrations/shared/0007_packages.sql");
+const DP_GROUPS: &str = include_str!("../../migrations/shared/0008_dp_groups.sql");
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step {
         version: 1,
         name: "base",
@@ -40,6 +41,7 @@ const STEPS: [Step; 8] = [
     Step { version: 5, name: "view set", sqlite: VIEW_SET, postgres: VIEW_SET },
     Step { version: 6, name: "package content", sqlite: PACKAGE_CONTENT, postgres: PACKAGE_CONTENT },
     Step { version: 7, name: "packages", sqlite: PACKAGES, postgres: PACKAGES },
+    Step { version: 8, name: "distribution point groups", sqlite: DP_GROUPS, postgres: DP_GROUPS },
     Step {
         version: 9,
         name: "status",

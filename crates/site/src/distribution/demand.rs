@@ -179,7 +179,7 @@ fn next_state(state: State, event: Event) -> Result<State> {
     }
 }
 
-fn demand_values(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
+pub(super) fn demand_values(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
     let no_text = Option::<String>::None;
     let mut update = begun_anew(next, revision, now);
     update
@@ -314,7 +314,7 @@ pub(crate) async fn want_version(
     Ok(touched)
 }
 
-fn is_removal(state: State) -> bool {
+pub(super) fn is_removal(state: State) -> bool {
     matches!(state, State::RemovalPending | State::RemovalRetrying | State::RemovalFailed)
 }
 

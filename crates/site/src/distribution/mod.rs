@@ -9,6 +9,7 @@ pub(crate) mod point;
 pub(crate) mod seen;
 pub(crate) mod state;
 pub(crate) mod status;
+pub(crate) mod targets;
 
 /// Names a distribution point inside the site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -126,7 +126,7 @@ pub(crate) fn name_key(name: &str) -> String {
 }
 
 /// Distribution points in one statement.
-pub(super) const AT_ONCE_MAX: usize = 400;
+pub(crate) const AT_ONCE_MAX: usize = 400;
 
 /// The distribution point that a NAL path names.
 pub(crate) async fn require(site: &Site, tx: &mut Tx, nal_path: &str) -> Result<(DpId, String)> {

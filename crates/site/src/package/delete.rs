@@ -13,6 +13,7 @@ use crate::driver::delete::forget_content;
 use crate::error::Result;
 use crate::folder;
 use crate::lock;
+use crate::group;
 use crate::package_content::{contents_of, require_unlocked};
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -44,6 +45,7 @@ impl Site {
             .to_owned();
         tx.execute(&update).await?;
         status::add(&mut tx, now, Message::package_deleted(actor, package_id, &package.fields.name)).await?;
+        group::forget_package(&mut tx, package_id).await?;
         let touched = demand::remove_everywhere(&mut tx, package_id, now).await?;
         let gone = finish(&mut tx, package_id).await?;
         tx.commit().await?;

@@ -20,6 +20,7 @@ mod drivers;
 mod enrolment;
 mod facts;
 mod folders;
+mod groups;
 mod housekeeping;
 mod imports;
 mod inf;

@@ -183,6 +183,11 @@ impl Stage {
         }
     }
 
+    /// Somebody with a role.
+    pub(crate) fn actor(&self, role: Role) -> Actor {
+        Actor::new(role.name(), role)
+    }
+
     pub(crate) fn is_postgres(&self) -> bool {
         self.database.is_some()
     }

@@ -1,0 +1,211 @@
+//! Packages that a group wants, and what that demands of its members.
+
+use sea_query::{Expr, ExprTrait, Func, JoinType, OnConflict, Order, Query};
+
+use super::{DpGroup, PACKAGES_AT_ONCE_MAX, by_id, called, check_count, check_pairs, require, touch};
+use crate::access::{Action, Actor};
+use crate::db::Tx;
+use crate::distribution::targets::{Again, Targets, assign, demand_again, withdraw};
+use crate::error::{Result, SiteError};
+use crate::package;
+use crate::server::Site;
+use crate::status::{self, Message};
+
+/// A package of a group.
+pub(super) struct GroupPackage {
+    pub(super) id: String,
+    /// The version that the library holds; 0 until the first is published.
+    pub(super) version: u32,
+}
+
+impl Site {
+    /// Sends packages to a group: every member is assigned each of them, and whoever joins later. All or none; what
+    /// is in the group already stays, and is assigned to members that lack it.
+    ///
+    /// Errors: [`SiteError::GroupNotFound`], [`SiteError::PackageNotFound`], [`SiteError::InvalidField`],
+    /// [`SiteError::AccessDenied`].
+    pub async fn add_dp_group_packages(
+        &self,
+        actor: &Actor,
+        group_id: &str,
+        package_ids: &[String],
+    ) -> Result<()> {
+        actor.may(Action::Distribute)?;
+        check_count("PackageIDs", package_ids.len(), PACKAGES_AT_ONCE_MAX)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let group = require(&mut tx, actor, group_id).await?;
+        check_pairs("PackageIDs", package_ids.len(), members(&mut tx, group_id).await?)?;
+        let mut touched = Vec::new();
+        for id in each_once(package_ids) {
+            let package = package::require(&mut tx, &id).await?;
+            want(&mut tx, group_id, &id).await?;
+            let targets = Targets::Members(group_id);
+            touched.extend(assign(&mut tx, &id, package.stored_version, targets, now).await?);
+            status::add(&mut tx, now, called(actor, "AddPackages", &group, &id).of_package(&id)).await?;
+        }
+        touch(&mut tx, actor, &group, now).await?;
+        tx.commit().await?;
+        self.changes().notify(&touched);
+        Ok(())
+    }
+
+    /// Takes packages from a group; with `from_points` they also leave its members, except where another group of
+    /// the member wants them. All or none.
+    ///
+    /// Errors: [`SiteError::NotInGroup`] for a package that is not the group's; else as
+    /// [`Site::add_dp_group_packages`].
+    pub async fn remove_dp_group_packages(
+        &self,
+        actor: &Actor,
+        group_id: &str,
+        package_ids: &[String],
+        from_points: bool,
+    ) -> Result<()> {
+        actor.may(Action::Distribute)?;
+        check_count("PackageIDs", package_ids.len(), PACKAGES_AT_ONCE_MAX)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let group = require(&mut tx, actor, group_id).await?;
+        check_pairs("PackageIDs", package_ids.len(), members(&mut tx, group_id).await?)?;
+        let mut touched = Vec::new();
+        for id in each_once(package_ids) {
+            package::require(&mut tx, &id).await?;
+            let delete = Query::delete()
+                .from_table("dp_group_package")
+                .and_where(by_id(group_id))
+                .and_where(package::by_id(&id))
+                .to_owned();
+            if tx.execute(&delete).await? == 0 {
+                return Err(not_in(&group, &id));
+            }
+            let mut what = id.clone();
+            if from_points {
+                let left = withdraw(&mut tx, &id, Targets::Members(group_id), now).await?;
+                what = format!("{id}, and from {} of its distribution points", left.len());
+                touched.extend(left);
+            }
+            let message = called(actor, "RemovePackages", &group, &what).of_package(&id);
+            status::add(&mut tx, now, message).await?;
+        }
+        touch(&mut tx, actor, &group, now).await?;
+        tx.commit().await?;
+        self.changes().notify(&touched);
+        Ok(())
+    }
+
+    /// Brings the same version of packages to every member again: what is there is verified, what is wrong or
+    /// missing is fetched. All or none.
+    ///
+    /// Errors: [`SiteError::NotInGroup`] for a package that is not the group's; else as
+    /// [`Site::add_dp_group_packages`].
+    pub async fn redistribute_dp_group_packages(
+        &self,
+        actor: &Actor,
+        group_id: &str,
+        package_ids: &[String],
+    ) -> Result<()> {
+        actor.may(Action::Distribute)?;
+        check_count("PackageID", package_ids.len(), PACKAGES_AT_ONCE_MAX)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let group = require(&mut tx, actor, group_id).await?;
+        check_pairs("PackageID", package_ids.len(), members(&mut tx, group_id).await?)?;
+        let packages = packages_of(&mut tx, group_id).await?;
+        let mut touched = Vec::new();
+        for id in each_once(package_ids) {
+            package::require(&mut tx, &id).await?;
+            let package = packages.iter().find(|package| package.id == id);
+            let version = package.ok_or_else(|| not_in(&group, &id))?.version;
+            let targets = Targets::Members(group_id);
+            // First those that stand: what is assigned now needs no verifying.
+            touched.extend(demand_again(&mut tx, &id, targets, Again::Verified, now).await?);
+            touched.extend(assign(&mut tx, &id, version, targets, now).await?);
+            status::add(&mut tx, now, called(actor, "ReDistributePackage", &group, &id).of_package(&id)).await?;
+        }
+        tx.commit().await?;
+        self.changes().notify(&touched);
+        Ok(())
+    }
+
+    /// Brings every member to the group's packages: what a member is not assigned, or no longer, it is assigned;
+    /// where the last attempt failed, the next is made now. Transfers under way and what is installed go on
+    /// undisturbed.
+    ///
+    /// Errors: [`SiteError::GroupNotFound`], [`SiteError::AccessDenied`].
+    pub async fn refresh_dp_group(&self, actor: &Actor, group_id: &str) -> Result<()> {
+        actor.may(Action::Distribute)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let group = require(&mut tx, actor, group_id).await?;
+        let mut touched = Vec::new();
+        for package in packages_of(&mut tx, group_id).await? {
+            let targets = Targets::Members(group_id);
+            touched.extend(demand_again(&mut tx, &package.id, targets, Again::Failed, now).await?);
+            touched.extend(assign(&mut tx, &package.id, package.version, targets, now).await?);
+        }
+        status::add(&mut tx, now, Message::called(actor, super::CLASS, "RefreshDPGroup", &group.name)).await?;
+        tx.commit().await?;
+        self.changes().notify(&touched);
+        Ok(())
+    }
+}
+
+/// The packages of a group, by id.
+pub(super) async fn packages_of(tx: &mut Tx, group_id: &str) -> Result<Vec<GroupPackage>> {
+    let select = Query::select()
+        .columns([("p", "package_id"), ("p", "stored_version")])
+        .from_as("dp_group_package", "g")
+        .join_as(
+            JoinType::InnerJoin,
+            "package",
+            "p",
+            Expr::col(("p", "package_id")).equals(("g", "package_id")),
+        )
+        .and_where(Expr::col(("g", "group_id")).eq(group_id))
+        .order_by(("p", "package_id"), Order::Asc)
+        .to_owned();
+    let read = |row: &crate::db::Row| {
+        Ok(GroupPackage { id: row.get("package_id")?, version: row.unsigned("stored_version")? })
+    };
+    tx.all(&select).await?.iter().map(read).collect()
+}
+
+/// How many distribution points the group has.
+async fn members(tx: &mut Tx, group_id: &str) -> Result<usize> {
+    let select = Query::select()
+        .expr_as(Func::count(Expr::col("dp_id")), "members")
+        .from("dp_group_member")
+        .and_where(by_id(group_id))
+        .to_owned();
+    match tx.optional(&select).await? {
+        Some(row) => row.unsigned("members"),
+        None => Ok(0),
+    }
+}
+
+async fn want(tx: &mut Tx, group_id: &str, package_id: &str) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("dp_group_package")
+        .columns(["group_id", "package_id"])
+        .values_panic([group_id.into(), package_id.into()])
+        .on_conflict(OnConflict::columns(["group_id", "package_id"]).do_nothing().to_owned())
+        .to_owned();
+    tx.execute(&insert).await?;
+    Ok(())
+}
+
+/// Package ids as the site writes them, each once, in their order.
+fn each_once(package_ids: &[String]) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::with_capacity(package_ids.len());
+    for id in package_ids.iter().map(|id| id.to_ascii_uppercase()) {
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+fn not_in(group: &DpGroup, package_id: &str) -> SiteError {
+    SiteError::NotInGroup { what: format!("package {package_id}"), group: group.name.clone() }
+}

@@ -1,0 +1,148 @@
+//! Distribution points that join and leave a group.
+
+use std::collections::HashSet;
+
+use sea_query::{Expr, ExprTrait, OnConflict, Query};
+
+use super::{DpGroup, POINTS_AT_ONCE_MAX, by_id, called, check_count, check_pairs, content, require, touch};
+use crate::access::{Action, Actor};
+use crate::db::Tx;
+use crate::distribution::targets::{Targets, assign, withdraw};
+use crate::distribution::{DpId, point};
+use crate::error::{Result, SiteError};
+use crate::server::Site;
+use crate::status::{self, Message};
+
+impl Site {
+    /// Lets distribution points, named by NAL path, join a group; with `add_packages` they are sent the group's
+    /// packages. All of them or none; who is a member already stays one, and is sent what it lacks.
+    ///
+    /// Errors: [`SiteError::GroupNotFound`], [`SiteError::DpNotFound`], [`SiteError::InvalidField`],
+    /// [`SiteError::AccessDenied`].
+    pub async fn add_dp_group_members(
+        &self,
+        actor: &Actor,
+        group_id: &str,
+        nal_paths: &[String],
+        add_packages: bool,
+    ) -> Result<()> {
+        may_change_members(actor, add_packages)?;
+        check_count("DPNALPath", nal_paths.len(), POINTS_AT_ONCE_MAX)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let group = require(&mut tx, actor, group_id).await?;
+        let points = points(self, &mut tx, nal_paths).await?;
+        join(&mut tx, group_id, &points).await?;
+        let mut touched = Vec::new();
+        if add_packages {
+            let packages = content::packages_of(&mut tx, group_id).await?;
+            check_pairs("DPNALPath", packages.len(), points.len())?;
+            let ids: Vec<DpId> = points.iter().map(|(dp, _)| *dp).collect();
+            for package in &packages {
+                for some in ids.chunks(point::AT_ONCE_MAX) {
+                    let targets = Targets::Points(some);
+                    touched.extend(assign(&mut tx, &package.id, package.version, targets, now).await?);
+                }
+            }
+        }
+        touch(&mut tx, actor, &group, now).await?;
+        let messages = messages(actor, "AddDistributionPoints", &group, &points);
+        status::add_all(&mut tx, now, messages).await?;
+        tx.commit().await?;
+        self.changes().notify(&touched);
+        Ok(())
+    }
+
+    /// Lets distribution points leave a group. They keep what they hold, unless `remove_packages`: then the group's
+    /// packages leave them, except those that another of their groups wants. All of them or none.
+    ///
+    /// Errors: [`SiteError::NotInGroup`] for one that is no member; else as [`Site::add_dp_group_members`].
+    pub async fn remove_dp_group_members(
+        &self,
+        actor: &Actor,
+        group_id: &str,
+        nal_paths: &[String],
+        remove_packages: bool,
+    ) -> Result<()> {
+        may_change_members(actor, remove_packages)?;
+        check_count("DPNALPath", nal_paths.len(), POINTS_AT_ONCE_MAX)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let group = require(&mut tx, actor, group_id).await?;
+        let points = points(self, &mut tx, nal_paths).await?;
+        let gone = leave(&mut tx, group_id, &points).await?;
+        if let Some((_, dp)) = points.iter().find(|(dp, _)| !gone.contains(dp)) {
+            let what = format!("distribution point {dp}");
+            return Err(SiteError::NotInGroup { what, group: group.name });
+        }
+        let mut touched = Vec::new();
+        if remove_packages {
+            let packages = content::packages_of(&mut tx, group_id).await?;
+            check_pairs("DPNALPath", packages.len(), points.len())?;
+            let ids: Vec<DpId> = points.iter().map(|(dp, _)| *dp).collect();
+            for package in &packages {
+                for some in ids.chunks(point::AT_ONCE_MAX) {
+                    touched.extend(withdraw(&mut tx, &package.id, Targets::Points(some), now).await?);
+                }
+            }
+        }
+        touch(&mut tx, actor, &group, now).await?;
+        let messages = messages(actor, "RemoveDistributionPoints", &group, &points);
+        status::add_all(&mut tx, now, messages).await?;
+        tx.commit().await?;
+        self.changes().notify(&touched);
+        Ok(())
+    }
+}
+
+/// Members are the business of who manages distribution points; what they hold, of who distributes.
+fn may_change_members(actor: &Actor, with_packages: bool) -> Result<()> {
+    actor.may(Action::ManageDps)?;
+    if with_packages {
+        actor.may(Action::Distribute)?;
+    }
+    Ok(())
+}
+
+/// The distribution points that NAL paths name, each once.
+async fn points(site: &Site, tx: &mut Tx, nal_paths: &[String]) -> Result<Vec<(DpId, String)>> {
+    let wanted: Vec<_> = nal_paths.iter().map(|nal_path| (String::new(), nal_path.clone())).collect();
+    let mut points = point::require_all(site, tx, &wanted).await?;
+    let mut seen = HashSet::new();
+    points.retain(|(dp, _)| seen.insert(*dp));
+    Ok(points)
+}
+
+fn messages(actor: &Actor, method: &str, group: &DpGroup, points: &[(DpId, String)]) -> Vec<Message> {
+    points.iter().map(|(_, dp)| called(actor, method, group, dp).at_dp(dp)).collect()
+}
+
+async fn join(tx: &mut Tx, group_id: &str, points: &[(DpId, String)]) -> Result<()> {
+    for some in points.chunks(point::AT_ONCE_MAX) {
+        let mut insert = Query::insert();
+        insert.into_table("dp_group_member").columns(["group_id", "dp_id"]);
+        insert.on_conflict(OnConflict::columns(["group_id", "dp_id"]).do_nothing().to_owned());
+        for (dp, _) in some {
+            insert.values_panic([group_id.into(), dp.0.into()]);
+        }
+        tx.execute(&insert).await?;
+    }
+    Ok(())
+}
+
+/// Returns those that were members.
+async fn leave(tx: &mut Tx, group_id: &str, points: &[(DpId, String)]) -> Result<HashSet<DpId>> {
+    let mut gone = HashSet::new();
+    for some in points.chunks(point::AT_ONCE_MAX) {
+        let delete = Query::delete()
+            .from_table("dp_group_member")
+            .and_where(by_id(group_id))
+            .and_where(Expr::col("dp_id").is_in(some.iter().map(|(dp, _)| dp.0)))
+            .returning_col("dp_id")
+            .to_owned();
+        for row in tx.all(&delete).await? {
+            gone.insert(DpId(row.get("dp_id")?));
+        }
+    }
+    Ok(gone)
+}
