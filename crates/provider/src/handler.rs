@@ -107,7 +107,7 @@ impl Invocation<'_> {
     }
 
     /// The value of a checked parameter.
-    fn value(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn value(&self, name: &str) -> Option<&Value> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value)
     }
 }

@@ -8,13 +8,15 @@ use cim::mof::{self, Declaration};
 use cim::{DateTime, Value};
 
 /// The shipped MOF, in reading order.
-const SOURCES: [(&str, &str); 12] = [
+const SOURCES: [(&str, &str); 14] = [
     ("qualifiers.mof", include_str!("../mof/qualifiers.mof")),
     ("base.mof", include_str!("../mof/base.mof")),
     ("schedule.mof", include_str!("../mof/schedule.mof")),
     ("nal.mof", include_str!("../mof/nal.mof")),
     ("package.mof", include_str!("../mof/package.mof")),
     ("distribution.mof", include_str!("../mof/distribution.mof")),
+    ("group.mof", include_str!("../mof/group.mof")),
+    ("site_control.mof", include_str!("../mof/site_control.mof")),
     ("driver.mof", include_str!("../mof/driver.mof")),
     ("category.mof", include_str!("../mof/category.mof")),
     ("status.mof", include_str!("../mof/status.mof")),

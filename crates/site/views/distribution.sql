@@ -8,7 +8,7 @@ SELECT
     CAST(0 AS BIGINT) AS "ISVDataSize",
     CAST(NULL AS TEXT) AS "ISVString",
     COALESCE(d.last_copied_at, 631152000000000) AS "LastRefreshTime",
-    CAST(23 AS BIGINT) AS "ObjectTypeID",
+    CAST(CASE p.package_type WHEN 3 THEN 23 ELSE 2 END AS BIGINT) AS "ObjectTypeID",
     d.package_id AS "PackageID",
     p.package_type AS "PackageType",
     CAST(0 AS BIGINT) AS "RefreshNow",
@@ -40,8 +40,9 @@ SELECT
     CAST('' AS TEXT) AS "Description",
     CAST(0 AS BIGINT) AS "DPFlags",
     CAST('' AS TEXT) AS "Drive",
-    CAST(0 AS BIGINT) AS "GroupCount",
-    CAST(0 AS BIGINT) AS "HasRelationship",
+    CAST((SELECT COUNT(*) FROM dp_group_member m WHERE m.dp_id = dp.id) AS BIGINT) AS "GroupCount",
+    CAST(CASE WHEN EXISTS (SELECT 1 FROM dp_group_member m WHERE m.dp_id = dp.id) THEN 1 ELSE 0 END AS BIGINT)
+        AS "HasRelationship",
     CAST(0 AS BIGINT) AS "HealthCheckEnabled",
     CAST(4 AS BIGINT) AS "HealthCheckPriority",
     CAST('' AS TEXT) AS "HealthCheckSchedule",
@@ -86,3 +87,165 @@ SELECT
     s.site_code AS "SiteCode",
     CAST(CASE WHEN dp.content_url LIKE 'https:%' THEN 1 ELSE 0 END AS BIGINT) AS "SslState"
 FROM dp CROSS JOIN site s;
+
+-- A member is in sync with a package that it serves in the current version, whether or not it is verifying it.
+CREATE VIEW "SMS_DistributionPointGroup" AS
+SELECT
+    CAST(0 AS BIGINT) AS "CollectionCount",
+    CAST((SELECT COUNT(*) FROM dp_group_package gp WHERE gp.group_id = g.group_id) AS BIGINT) AS "ContentCount",
+    CAST(CASE WHEN g.out_of_sync = 0 THEN 1 ELSE 0 END AS BIGINT) AS "ContentInSync",
+    g.created_by AS "CreatedBy",
+    g.created_at AS "CreatedOn",
+    g.description AS "Description",
+    g.group_id AS "GroupID",
+    CAST(CASE WHEN EXISTS (SELECT 1 FROM dp_group_member m WHERE m.group_id = g.group_id) THEN 1 ELSE 0 END AS BIGINT)
+        AS "HasMember",
+    CAST(0 AS BIGINT) AS "HasRelationship",
+    CAST((SELECT COUNT(*) FROM dp_group_member m WHERE m.group_id = g.group_id) AS BIGINT) AS "MemberCount",
+    g.modified_by AS "ModifiedBy",
+    g.modified_at AS "ModifiedOn",
+    g.name AS "Name",
+    CAST(g.out_of_sync AS BIGINT) AS "OutOfSyncContentCount",
+    g.source_site AS "SourceSite"
+FROM (
+    SELECT dp_group.*, (
+        SELECT COUNT(*) FROM dp_group_package gp
+        JOIN package p ON p.package_id = gp.package_id
+        WHERE gp.group_id = dp_group.group_id AND EXISTS (
+            SELECT 1 FROM dp_group_member m
+            LEFT JOIN distribution d ON d.package_id = gp.package_id AND d.dp_id = m.dp_id
+            WHERE m.group_id = dp_group.group_id AND (
+                d.state IS NULL OR d.state NOT IN (0, 7, 8)
+                OR d.installed_version = 0 OR d.installed_version <> p.source_version
+            )
+        )
+    ) AS out_of_sync
+    FROM dp_group
+) g;
+
+CREATE VIEW "SMS_DPGroupPackages" AS
+SELECT group_id AS "GroupID", package_id AS "PkgID"
+FROM dp_group_package;
+
+CREATE VIEW "SMS_DPGroupMembers" AS
+SELECT dp.nal_path AS "DPNALPath", m.group_id AS "GroupID"
+FROM dp_group_member m
+JOIN dp ON dp.id = m.dp_id;
+
+CREATE VIEW "SMS_PackageContentServerInfo" AS
+SELECT
+    dp.nal_path AS "ContentServerID",
+    dp.nal_path AS "ContentServerSecurityID",
+    CAST(1 AS BIGINT) AS "ContentServerType",
+    CAST('' AS TEXT) AS "Description",
+    '\\' || dp.name || '\' AS "Name",
+    d.package_id AS "ObjectID",
+    CAST(42 AS BIGINT) AS "ObjectTypeID",
+    d.package_id AS "PackageID",
+    p.package_type AS "PackageType"
+FROM distribution d
+JOIN package p ON p.package_id = d.package_id
+JOIN dp ON dp.id = d.dp_id
+WHERE d.absent = 0
+UNION ALL
+SELECT
+    g.group_id,
+    g.group_id,
+    CAST(2 AS BIGINT),
+    g.description,
+    g.name,
+    p.package_id,
+    CAST(43 AS BIGINT),
+    p.package_id,
+    p.package_type
+FROM dp_group_package gp
+JOIN dp_group g ON g.group_id = gp.group_id
+JOIN package p ON p.package_id = gp.package_id;
+
+CREATE VIEW "SMS_DPContentInfo" AS
+SELECT
+    p.description AS "Description",
+    p.name AS "Name",
+    dp.nal_path AS "NALPath",
+    p.package_id AS "ObjectID",
+    p.package_type AS "ObjectType",
+    CAST(CASE p.package_type WHEN 3 THEN 23 ELSE 2 END AS BIGINT) AS "ObjectTypeID",
+    p.package_id AS "PackageID",
+    (p.source_bytes + 1023) / 1024 AS "SourceSize"
+FROM distribution d
+JOIN package p ON p.package_id = d.package_id
+JOIN dp ON dp.id = d.dp_id
+WHERE d.absent = 0;
+
+-- Of each row one thing is counted: failed; installed; demanded, but nothing said of it since; under way.
+CREATE VIEW "SMS_DPStatusInfo" AS
+SELECT
+    s.last_report AS "LastStatusTime",
+    CAST(s.rows_all AS BIGINT) AS "MessageCount",
+    CAST(CASE WHEN s.errors > 0 THEN 3 WHEN s.rows_all > s.installed THEN 2 ELSE 1 END AS BIGINT) AS "MessageState",
+    '\\' || s.name || '\' AS "Name",
+    s.nal_path AS "NALPath",
+    CAST(s.errors AS BIGINT) AS "NumberErrors",
+    CAST(s.rows_all - s.errors - s.installed - s.unknown AS BIGINT) AS "NumberInProgress",
+    CAST(s.installed AS BIGINT) AS "NumberInstalled",
+    CAST(s.unknown AS BIGINT) AS "NumberUnknown",
+    s.agent_version AS "Version"
+FROM (
+    SELECT
+        dp.name, dp.nal_path, dp.agent_version,
+        MAX(d.reported_at) AS last_report,
+        COUNT(d.state) AS rows_all,
+        COUNT(CASE WHEN d.state IN (2, 3, 5, 6) THEN 1 END) AS errors,
+        COUNT(CASE WHEN d.state = 0 THEN 1 END) AS installed,
+        COUNT(CASE
+            WHEN d.state IN (1, 4, 7) AND (d.reported_at IS NULL OR d.reported_at < d.demanded_at) THEN 1
+        END) AS unknown
+    FROM dp
+    LEFT JOIN distribution d ON d.dp_id = dp.id
+    GROUP BY dp.id, dp.name, dp.nal_path, dp.agent_version
+) s;
+
+-- The roles of the site's servers, under the item names of the original.
+CREATE VIEW "SMS_SCI_SysResUse" AS
+SELECT
+    CAST(2 AS BIGINT) AS "FileType",
+    r.nal_path || ',' || r.role_name AS "ItemName",
+    CAST('System Resource Usage' AS TEXT) AS "ItemType",
+    r.nal_path AS "NALPath",
+    CAST('Windows NT Server' AS TEXT) AS "NALType",
+    '\\' || r.server_name AS "NetworkOSPath",
+    r.role_name AS "RoleName",
+    s.site_code AS "SiteCode",
+    CAST(r.ssl_state AS BIGINT) AS "SslState"
+FROM (
+    SELECT
+        nal_path,
+        'SMS Distribution Point' AS role_name,
+        name AS server_name,
+        CASE WHEN content_url LIKE 'https:%' THEN 1 ELSE 0 END AS ssl_state
+    FROM dp
+    UNION ALL
+    SELECT
+        '["Display=\\' || site.server_name || '\"]MSWNET:["SMS_SITE=' || site.site_code || '"]\\'
+            || site.server_name || '\',
+        roles.role_name,
+        site.server_name,
+        2
+    FROM site
+    CROSS JOIN (SELECT 'SMS Site Server' AS role_name UNION ALL SELECT 'SMS Provider') roles
+) r
+CROSS JOIN site s;
+
+-- Routes to other sites; there are none yet.
+CREATE VIEW "SMS_SCI_Address" AS
+SELECT
+    CAST(0 AS BIGINT) AS "AddressPriorityOrder",
+    CAST('' AS TEXT) AS "AddressType",
+    CAST('' AS TEXT) AS "DesSiteCode",
+    CAST(2 AS BIGINT) AS "FileType",
+    CAST('' AS TEXT) AS "ItemName",
+    CAST('Address' AS TEXT) AS "ItemType",
+    site_code AS "SiteCode",
+    CAST(0 AS BIGINT) AS "UnlimitedRateForAll"
+FROM site
+WHERE 1 = 0;

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 mod dp;
 mod driver;
+mod group;
 mod package;
 mod schedule;
 mod site;
@@ -15,6 +16,7 @@ pub(crate) use driver::{
     DriverCommand, DriverImport, DriverList, DriverMatch, Duplicates, ImportOptions, PacksCommand,
     PacksImport, PacksList,
 };
+pub(crate) use group::GroupCommand;
 pub(crate) use package::{PackageChanges, PackageChoose, PackageCommand, PackageCreate};
 pub(crate) use schedule::{ScheduleCommand, ScheduleEncode, ScheduleNext};
 pub(crate) use site::{SiteCommand, SiteInit, SiteRun};
@@ -26,7 +28,7 @@ Exit codes:
   2  the command line is wrong
   3  the site did not answer
   4  the site refused: sign-in or role
-  5  no such package, driver, import, distribution point or user, or no package that fits";
+  5  no such package, driver, import, distribution point, group or user, or no package that fits";
 
 /// A self-hosted server for Windows driver packages: every distribution point holds the current version,
 /// only what changed travels.
@@ -90,6 +92,9 @@ pub(crate) enum Command {
     /// Run a distribution point; list, validate and remove them.
     #[command(subcommand)]
     Dp(DpCommand),
+    /// Groups of distribution points: what is sent to a group goes to every member.
+    #[command(subcommand)]
+    Group(GroupCommand),
     /// Driver packages: create, distribute, refresh, remove.
     #[command(subcommand)]
     Package(PackageCommand),

@@ -11,6 +11,7 @@ mod content;
 mod doctor;
 mod dp;
 pub(crate) mod driver;
+mod group;
 mod package;
 mod package_drivers;
 mod query;
@@ -30,6 +31,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
         Command::Demo(args) => crate::demo::run(args, format).await,
         Command::Site(command) => site::run(command, format).await,
         Command::Dp(command) => dp::run(command, &cli.site, format).await,
+        Command::Group(command) => group::run(command, &remote()?, format).await,
         Command::Package(command) => package::run(command, &remote()?, format).await,
         // Read from a file alone, so nobody signs in for it.
         Command::Driver(DriverCommand::Packs(PacksCommand::List(args))) => driver::list_packs(args, format),

@@ -201,8 +201,7 @@ async fn require(tx: &mut Tx, _actor: &Actor, group_id: &str) -> Result<DpGroup>
 async fn insert(tx: &mut Tx, group: &DpGroup) -> Result<()> {
     let insert = Query::insert()
         .into_table("dp_group")
-        .columns(COLUMNS)
-        .columns(["name_key"])
+        .columns(COLUMNS.into_iter().chain(["name_key"]))
         .values_panic([
             group.group_id.as_str().into(),
             group.name.as_str().into(),

@@ -2,7 +2,7 @@
 
 use agent::{Event, Goal};
 use futures_util::future::join_all;
-use site::{DpGroup, DpGroupChange, NewDpGroup, Package, Role, State};
+use site::{DpGroup, DpGroupChange, NewDpGroup, Package, Role, State, Value};
 
 use crate::stage::{Point, Stage, admin, code, failed, installed};
 
@@ -56,6 +56,23 @@ async fn everything(stage: &Stage) -> Vec<Vec<Vec<String>>> {
         tables.push(stage.raw_sql(sql.to_owned()).await);
     }
     tables
+}
+
+/// Some columns of the rows of a class, in the order of the first column.
+async fn shown(stage: &Stage, class: &str, columns: &[&str]) -> Vec<String> {
+    let text = format!("SELECT {} FROM {class} ORDER BY {}", columns.join(", "), columns[0]);
+    let rows = stage.site.query(class, &cim::wql::parse(&text).unwrap()).await.unwrap();
+    let at: Vec<_> = columns
+        .iter()
+        .map(|name| rows.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)).unwrap())
+        .collect();
+    let cell = |value: &Value| match value {
+        Value::Text(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(truth) => truth.to_string(),
+        other => format!("{other:?}"),
+    };
+    rows.rows.iter().map(|row| at.iter().map(|at| cell(&row[*at])).collect::<Vec<_>>().join(" ")).collect()
 }
 
 async fn point_id(stage: &Stage, name: &str) -> String {
@@ -233,6 +250,67 @@ on_both! {
         assert_eq!(code(redistribute("PS1FFFFF").await), "package_not_found");
         let hp = stage.package("hp").await;
         assert_eq!(code(redistribute(&hp.package_id).await), "not_in_group");
+    }
+
+    async fn the_classes_show_groups_as_they_are(stage: &Stage) {
+        const GROUP: [&str; 6] = ["Name", "MemberCount", "HasMember", "ContentCount", "ContentInSync", "OutOfSyncContentCount"];
+        const POINT: [&str; 6] = ["Name", "MessageState", "NumberInstalled", "NumberInProgress", "NumberErrors", "NumberUnknown"];
+        let (dell, hp) = (stage.package("dell").await, stage.package("hp").await);
+        let (one, two, free) = (stage.point("dp1").await, stage.point("dp2").await, stage.point("dp3").await);
+        let north = group_of(stage, "North", &[&one, &two]).await;
+        group(stage, "South").await;
+        let groups = async || shown(stage, "SMS_DistributionPointGroup", &GROUP).await;
+        assert_eq!(groups().await, ["North 2 true 0 true 0", "South 0 false 0 true 0"]);
+        send(stage, &north, &[&dell, &hp]).await;
+        assert_eq!(groups().await[0], "North 2 true 2 false 2");
+        for point in [&one, &two] {
+            stage.report(&dell, point, installed(1)).await;
+        }
+        assert_eq!(groups().await[0], "North 2 true 2 false 1");
+        stage.report(&hp, &one, installed(1)).await;
+        stage.report(&hp, &two, failed(1)).await;
+        assert_eq!(groups().await[0], "North 2 true 2 false 1");
+        let points = async || shown(stage, "SMS_DPStatusInfo", &POINT).await;
+        assert_eq!(points().await, [r"\\dp1\ 1 2 0 0 0", r"\\dp2\ 3 1 0 1 0", r"\\dp3\ 1 0 0 0 0"]);
+        stage.report(&hp, &two, installed(1)).await;
+        assert_eq!(groups().await[0], "North 2 true 2 true 0");
+        // What is verified again is there; what another version is published of is not.
+        stage.site.redistribute(&admin(), &dell.package_id, &one.nal).await.unwrap();
+        assert_eq!(groups().await[0], "North 2 true 2 true 0");
+        stage.source("hp", &[("driver.inf", "new")]);
+        stage.clock.advance(std::time::Duration::from_secs(1));
+        stage.site.refresh_package(&admin(), &hp.package_id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        assert_eq!(groups().await[0], "North 2 true 2 false 1");
+        stage.report(&hp, &two, Event::Started { version: 2, attempt: 1 }).await;
+        assert_eq!(points().await[..2], [r"\\dp1\ 2 0 1 0 1", r"\\dp2\ 2 1 1 0 0"]);
+        let infos = shown(stage, "SMS_DistributionPointInfo", &["ServerName", "GroupCount", "HasRelationship"]).await;
+        assert_eq!(infos, ["dp1 1 true", "dp2 1 true", "dp3 0 false"]);
+
+        stage.assign(&dell, &[&free]).await;
+        stage.site.remove_from_distribution_point(&admin(), &hp.package_id, &one.nal).await.unwrap();
+        let servers = shown(stage, "SMS_PackageContentServerInfo", &["Name", "ContentServerType", "ObjectTypeID", "ObjectID"]).await;
+        let expect = [r"\\dp1\ 1 42 D", r"\\dp2\ 1 42 D", r"\\dp2\ 1 42 H", r"\\dp3\ 1 42 D", "North 2 43 D", "North 2 43 H"];
+        let expect = expect.map(|row| row.replace('D', &dell.package_id).replace('H', &hp.package_id));
+        assert_eq!(servers, expect);
+        let contents = shown(stage, "SMS_DPContentInfo", &["NALPath", "Name", "ObjectTypeID", "SourceSize"]).await;
+        let expect = [&one.nal, &two.nal, &two.nal, &free.nal].into_iter().zip(["dell", "dell", "hp", "dell"]);
+        assert_eq!(contents, expect.map(|(nal, name)| format!("{nal} {name} 23 1")).collect::<Vec<_>>());
+        assert_eq!(shown(stage, "SMS_DPGroupMembers", &["DPNALPath", "GroupID"]).await.len(), 2);
+        assert_eq!(shown(stage, "SMS_DPGroupPackages", &["PkgID", "GroupID"]).await.len(), 2);
+    }
+
+    async fn site_control_shows_the_roles_of_servers(stage: &Stage) {
+        stage.point("dp1").await;
+        let rows = shown(stage, "SMS_SCI_SysResUse", &["ItemName", "NetworkOSPath", "FileType", "SslState"]).await;
+        let srv = r#"["Display=\\srv.example.test\"]MSWNET:["SMS_SITE=PS1"]\\srv.example.test\"#;
+        let expect = [
+            (&srv.replace("srv.example.test", "dp1"), "SMS Distribution Point", r"\\dp1", 0),
+            (&srv.to_owned(), "SMS Provider", r"\\srv.example.test", 2),
+            (&srv.to_owned(), "SMS Site Server", r"\\srv.example.test", 2),
+        ];
+        assert_eq!(rows, expect.map(|(nal, role, path, ssl)| format!("{nal},{role} {path} 2 {ssl}")));
+        assert_eq!(shown(stage, "SMS_SCI_Address", &["ItemName", "DesSiteCode"]).await, Vec::<String>::new());
     }
 
     async fn who_may_not_is_refused_and_nothing_is_changed(stage: &Stage) {

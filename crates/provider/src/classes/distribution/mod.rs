@@ -1,6 +1,8 @@
 //! Distribution points and what is on them.
 
 mod distribution_point;
+mod group;
+mod role;
 
 use std::sync::Arc;
 
@@ -11,7 +13,17 @@ use crate::handler::ClassHandler;
 pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
     Some(match class {
         "SMS_DistributionPoint" => Arc::new(distribution_point::DistributionPoint),
-        "SMS_DistributionPointInfo" | "SMS_SystemResourceList" => Arc::new(ReadOnly),
+        "SMS_DistributionPointGroup" => Arc::new(group::Group),
+        "SMS_SCI_SysResUse" => Arc::new(role::Role),
+        "SMS_DistributionPointInfo"
+        | "SMS_DPContentInfo"
+        | "SMS_DPGroupMembers"
+        | "SMS_DPGroupPackages"
+        | "SMS_DPStatusInfo"
+        | "SMS_PackageContentServerInfo"
+        | "SMS_SCI_Address"
+        | "SMS_SiteControlFile"
+        | "SMS_SystemResourceList" => Arc::new(ReadOnly),
         _ => return None,
     })
 }

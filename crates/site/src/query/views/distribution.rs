@@ -18,7 +18,21 @@ pub(super) const VIEWS: &[View] = &[
         columns: SYSTEM_RESOURCE_LIST,
         key: &["NALPath", "ResourceType", "RoleName", "SiteCode"],
     },
+    View { name: "SMS_DistributionPointGroup", columns: DISTRIBUTION_POINT_GROUP, key: &["GroupID"] },
+    View { name: "SMS_DPGroupPackages", columns: DP_GROUP_PACKAGES, key: &["GroupID", "PkgID"] },
+    View { name: "SMS_DPGroupMembers", columns: DP_GROUP_MEMBERS, key: &["DPNALPath", "GroupID"] },
+    View {
+        name: "SMS_PackageContentServerInfo",
+        columns: PACKAGE_CONTENT_SERVER_INFO,
+        key: &["ContentServerID", "ObjectID"],
+    },
+    View { name: "SMS_DPContentInfo", columns: DP_CONTENT_INFO, key: &["NALPath", "ObjectID"] },
+    View { name: "SMS_DPStatusInfo", columns: DP_STATUS_INFO, key: &["NALPath"] },
+    View { name: "SMS_SCI_SysResUse", columns: SCI_SYS_RES_USE, key: SITE_CONTROL_KEY },
+    View { name: "SMS_SCI_Address", columns: SCI_ADDRESS, key: SITE_CONTROL_KEY },
 ];
+
+const SITE_CONTROL_KEY: &[&str] = &["FileType", "ItemName", "ItemType", "SiteCode"];
 
 const DISTRIBUTION_POINT: &[Column] = &[
     boolean("BitsEnabled"),
@@ -94,4 +108,85 @@ const SYSTEM_RESOURCE_LIST: &[Column] = &[
     text("ServerRemoteName"),
     text("SiteCode"),
     integer("SslState"),
+];
+
+const DISTRIBUTION_POINT_GROUP: &[Column] = &[
+    integer("CollectionCount"),
+    integer("ContentCount"),
+    boolean("ContentInSync"),
+    text("CreatedBy"),
+    time("CreatedOn"),
+    text("Description"),
+    text("GroupID"),
+    boolean("HasMember"),
+    boolean("HasRelationship"),
+    integer("MemberCount"),
+    text("ModifiedBy"),
+    time("ModifiedOn"),
+    text("Name"),
+    integer("OutOfSyncContentCount"),
+    text("SourceSite"),
+];
+
+const DP_GROUP_PACKAGES: &[Column] = &[text("GroupID"), text("PkgID")];
+
+const DP_GROUP_MEMBERS: &[Column] = &[text("DPNALPath"), text("GroupID")];
+
+const PACKAGE_CONTENT_SERVER_INFO: &[Column] = &[
+    text("ContentServerID"),
+    text("ContentServerSecurityID"),
+    integer("ContentServerType"),
+    text("Description"),
+    text("Name"),
+    text("ObjectID"),
+    integer("ObjectTypeID"),
+    text("PackageID"),
+    integer("PackageType"),
+];
+
+const DP_CONTENT_INFO: &[Column] = &[
+    text("Description"),
+    text("Name"),
+    text("NALPath"),
+    text("ObjectID"),
+    integer("ObjectType"),
+    integer("ObjectTypeID"),
+    text("PackageID"),
+    integer("SourceSize"),
+];
+
+const DP_STATUS_INFO: &[Column] = &[
+    time("LastStatusTime"),
+    integer("MessageCount"),
+    integer("MessageState"),
+    text("Name"),
+    text("NALPath"),
+    integer("NumberErrors"),
+    integer("NumberInProgress"),
+    integer("NumberInstalled"),
+    integer("NumberUnknown"),
+    text("Version"),
+];
+
+const SCI_SYS_RES_USE: &[Column] = &[
+    integer("FileType"),
+    text("ItemName"),
+    text("ItemType"),
+    text("NALPath"),
+    text("NALType"),
+    text("NetworkOSPath"),
+    text("RoleName"),
+    text("SiteCode"),
+    integer("SslState"),
+];
+
+const SCI_ADDRESS: &[Column] = &[
+    integer("AddressPriorityOrder"),
+    text("AddressType"),
+    text("DesSiteCode"),
+    integer("FileType"),
+    text("ItemName"),
+    text("ItemType"),
+    text("SiteCode"),
+    boolean("UnlimitedRateForAll"),
 ];
