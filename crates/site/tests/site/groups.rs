@@ -12,13 +12,13 @@ async fn group(stage: &Stage, name: &str) -> DpGroup {
 }
 
 /// A group with these members and no packages.
-async fn group_of(stage: &Stage, name: &str, points: &[&Point]) -> DpGroup {
+pub(crate) async fn group_of(stage: &Stage, name: &str, points: &[&Point]) -> DpGroup {
     let group = group(stage, name).await;
     stage.site.add_dp_group_members(&admin(), &group.group_id, &nals(points), true).await.unwrap();
     group
 }
 
-async fn send(stage: &Stage, group: &DpGroup, packages: &[&Package]) {
+pub(crate) async fn send(stage: &Stage, group: &DpGroup, packages: &[&Package]) {
     stage.site.add_dp_group_packages(&admin(), &group.group_id, &ids(packages)).await.unwrap();
 }
 
