@@ -83,7 +83,10 @@ async fn a_group_is_made_put_again_and_deleted() {
     whole.set("Description", "all of them");
     assert_eq!(world.provider.put(&local(), whole.clone()).await.unwrap(), path);
     let now = world.provider.get(&local(), &path).await.unwrap();
-    assert_eq!((now.get("Description"), now.get("Name")), (Some(&Value::text("all of them")), whole.get("Name")));
+    assert_eq!(
+        (now.get("Description"), now.get("Name")),
+        (Some(&Value::text("all of them")), whole.get("Name"))
+    );
     let mut twin = Instance::new(GROUP);
     twin.set("Name", "BRANCHES");
     assert_eq!(hresult(world.provider.create(&local(), twin).await), 0x8004_1019);
@@ -157,6 +160,7 @@ async fn what_a_role_of_site_control_says_is_put_together_and_not_written() {
     change.set("SslState", 1);
     assert_eq!(hresult(world.provider.modify(&local(), &path, change).await), 0x8004_100C);
     assert_eq!(hresult(world.provider.delete(&local(), &path).await), 0x8004_100C);
-    let answer = world.provider.invoke(&local(), "SMS_SiteControlFile", None, "GetSessionHandle", Vec::new()).await;
+    let answer =
+        world.provider.invoke(&local(), "SMS_SiteControlFile", None, "GetSessionHandle", Vec::new()).await;
     assert_eq!(hresult(answer), 0x8004_1055);
 }

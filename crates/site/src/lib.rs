@@ -65,8 +65,8 @@ pub use distribution::state::{Event, Next, State, TransitionError, transition};
 pub use distribution::status::{DistributionFault, DistributionStatus};
 pub use error::{Result, SiteError};
 pub use folder::{Folder, FolderChange, FolderItem, FolderType, NewFolder};
-pub use lock::{LockAnswer, LockInformation, LockObject, LockRequestState, LockState};
 pub use group::{DpGroup, DpGroupChange, NewDpGroup};
+pub use lock::{LockAnswer, LockInformation, LockObject, LockRequestState, LockState};
 pub use matching::{
     Architecture, ChosenPackage, ContentPlace, DeviceIds, DeviceMatch, DownloadEntry, DriverDownload,
     MachineModel, MatchReport, MatchRequest, MatchedDriver, ModelRequest, OfferedPackage, Os, OsError,

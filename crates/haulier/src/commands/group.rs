@@ -134,7 +134,8 @@ async fn list(remote: &Remote, format: Format) -> Result<()> {
         output::json(&groups);
         return Ok(());
     }
-    let mut table = Table::new(&["GROUP", ">MEMBERS", ">PACKAGES", ">NOT IN SYNC", "GROUP ID", "DESCRIPTION"]);
+    let mut table =
+        Table::new(&["GROUP", ">MEMBERS", ">PACKAGES", ">NOT IN SYNC", "GROUP ID", "DESCRIPTION"]);
     for group in &groups {
         table.row(
             ["Name", "MemberCount", "ContentCount", "OutOfSyncContentCount", "GroupID", "Description"]

@@ -158,9 +158,10 @@ fn same_step(
     now: Timestamp,
 ) -> UpdateStatement {
     debug_assert!(
-        State::ALL.into_iter().filter(|state| from(*state)).all(|state| {
-            transition(state, event).is_ok_and(|next| next == Next::State(to))
-        })
+        State::ALL
+            .into_iter()
+            .filter(|state| from(*state))
+            .all(|state| { transition(state, event).is_ok_and(|next| next == Next::State(to)) })
     );
     demand_values(to, revision, now)
 }

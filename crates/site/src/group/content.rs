@@ -121,7 +121,8 @@ impl Site {
             // First those that stand: what is assigned now needs no verifying.
             touched.extend(demand_again(&mut tx, &id, targets, Again::Verified, now).await?);
             touched.extend(assign(&mut tx, &id, version, targets, now).await?);
-            status::add(&mut tx, now, called(actor, "ReDistributePackage", &group, &id).of_package(&id)).await?;
+            status::add(&mut tx, now, called(actor, "ReDistributePackage", &group, &id).of_package(&id))
+                .await?;
         }
         tx.commit().await?;
         self.changes().notify(&touched);
@@ -144,7 +145,8 @@ impl Site {
             touched.extend(demand_again(&mut tx, &package.id, targets, Again::Failed, now).await?);
             touched.extend(assign(&mut tx, &package.id, package.version, targets, now).await?);
         }
-        status::add(&mut tx, now, Message::called(actor, super::CLASS, "RefreshDPGroup", &group.name)).await?;
+        status::add(&mut tx, now, Message::called(actor, super::CLASS, "RefreshDPGroup", &group.name))
+            .await?;
         tx.commit().await?;
         self.changes().notify(&touched);
         Ok(())

@@ -186,8 +186,10 @@ impl DpGroup {
 
 /// The package goes: no group wants it any more.
 pub(crate) async fn forget_package(tx: &mut Tx, package_id: &str) -> Result<()> {
-    let delete =
-        Query::delete().from_table("dp_group_package").and_where(crate::package::by_id(package_id)).to_owned();
+    let delete = Query::delete()
+        .from_table("dp_group_package")
+        .and_where(crate::package::by_id(package_id))
+        .to_owned();
     tx.execute(&delete).await?;
     Ok(())
 }

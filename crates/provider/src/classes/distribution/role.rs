@@ -56,7 +56,8 @@ fn properties(role: &Instance, points: &HashMap<&str, &DistributionPoint>) -> Va
     let text = |name: &str| role.get(name).and_then(Value::as_str).unwrap_or("");
     let server = text("NetworkOSPath").trim_start_matches('\\');
     let mut all = vec![embedded("Server Remote Name", 0, server)];
-    if let Some(point) = points.get(text("NALPath")).filter(|_| text("RoleName") == "SMS Distribution Point") {
+    if let Some(point) = points.get(text("NALPath")).filter(|_| text("RoleName") == "SMS Distribution Point")
+    {
         all.push(embedded("IdentityGUID", 0, &point.identity_guid));
         all.push(embedded("Version", 0, &point.agent_version));
         all.push(embedded("DPMonEnabled", 0, ""));
