@@ -2,6 +2,7 @@
 
 mod like;
 mod print;
+pub(crate) mod reading;
 
 pub use like::{CharRange, LikePattern, LikePiece};
 

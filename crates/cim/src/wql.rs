@@ -1,20 +1,24 @@
-//! WQL: one SELECT on one class, read into the query tree.
+//! WQL, the provider's extended dialect of it: one SELECT, read into the query tree.
 //!
-//! Keywords and names are case-insensitive. Joins, subqueries, DISTINCT, COUNT and functions are refused by
-//! name, so that a client learns what is missing instead of what is misspelled.
+//! Keywords and names are case-insensitive. Joins, subqueries, functions, `DISTINCT` and `COUNT` are read; what the
+//! dialect has not is refused by name, so that a client learns what is missing instead of what is misspelled.
 
+mod condition;
 mod lexer;
 mod parser;
+mod source;
 
 use crate::Position;
-use crate::query::Query;
+use crate::query::{Query, reading};
 
 /// The longest query that is read, in bytes.
 pub const QUERY_BYTES_MAX: usize = 64 * 1024;
-/// How deep conditions may nest.
-pub const DEPTH_MAX: usize = 64;
-/// The most comparisons, list values, selected and sorted properties in one query, all together.
-pub const TERMS_MAX: usize = 4_096;
+/// How deep conditions, functions and subqueries may nest, all together.
+pub const DEPTH_MAX: usize = reading::DEPTH_MAX;
+/// The most comparisons, list values, arguments, selected and sorted properties in one query, all together.
+pub const TERMS_MAX: usize = reading::TERMS_MAX;
+/// The most classes in one SELECT.
+pub const SOURCES_MAX: usize = 16;
 
 /// Why a query is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,18 +36,26 @@ pub enum WqlErrorKind {
     /// It is no WQL.
     #[error("{0}")]
     Syntax(String),
-    /// It is WQL that is not served.
-    #[error("{0} is not supported in queries; query one class with SELECT, WHERE and ORDER BY")]
-    Unsupported(String),
+    /// It is WQL, or close to it, that is not served.
+    #[error("{what} is not supported: {instead}")]
+    Unsupported {
+        /// What.
+        what: String,
+        /// What to write instead.
+        instead: &'static str,
+    },
     /// It is longer than [`QUERY_BYTES_MAX`].
     #[error("the query is longer than {QUERY_BYTES_MAX} bytes; split it")]
     TooLong,
     /// It nests deeper than [`DEPTH_MAX`].
-    #[error("the conditions nest deeper than {DEPTH_MAX} levels; write fewer parentheses")]
+    #[error("the query nests deeper than {DEPTH_MAX} levels; write fewer parentheses")]
     TooDeep,
     /// It has more terms than [`TERMS_MAX`].
     #[error("the query has more than {TERMS_MAX} terms; split it")]
     TooManyTerms,
+    /// It has more classes than [`SOURCES_MAX`].
+    #[error("the query joins more than {SOURCES_MAX} classes; split it")]
+    TooManySources,
 }
 
 /// Reads one query.
@@ -51,5 +63,5 @@ pub fn parse(text: &str) -> Result<Query, WqlError> {
     if text.len() > QUERY_BYTES_MAX {
         return Err(WqlError { position: Position { line: 1, column: 1 }, kind: WqlErrorKind::TooLong });
     }
-    parser::Parser::new(text)?.query()
+    parser::Parser::new(text)?.statement()
 }

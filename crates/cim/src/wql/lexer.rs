@@ -1,14 +1,8 @@
 use crate::query::Operator;
+use crate::query::reading::{self, Token};
 use crate::{Position, Value};
 
 use super::{WqlError, WqlErrorKind};
-
-/// A token and where it begins.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) at: usize,
-}
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
@@ -25,8 +19,17 @@ pub(super) enum Kind {
     End,
 }
 
+impl reading::Kind for Kind {
+    fn word(&self) -> Option<&str> {
+        match self {
+            Self::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+}
+
 /// Cuts a query into tokens; the last one is always `End`.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, WqlError> {
+pub(super) fn tokens(text: &str) -> Result<Vec<Token<Kind>>, WqlError> {
     let mut found = Vec::new();
     let mut at = 0;
     loop {
@@ -73,16 +76,15 @@ fn is_word(c: char) -> bool {
     c.is_ascii_alphanumeric() || c == '_' || c == '#' || c == '$'
 }
 
-/// A text in either quote; a backslash or a doubled quote escapes.
+/// A text in either quote. A quote inside is doubled or has a backslash before it, a backslash is doubled; one before
+/// any other character means itself.
 fn quoted(text: &str, at: usize, quote: char) -> Result<(Kind, usize), WqlError> {
     let mut plain = String::new();
     let mut chars = text[at..].char_indices().skip(1).peekable();
     while let Some((offset, c)) = chars.next() {
         if c == '\\' {
-            match chars.next() {
-                Some((_, escaped)) => plain.push(escaped),
-                None => break,
-            }
+            let escaped = chars.next_if(|(_, next)| matches!(next, '\\' | '"' | '\''));
+            plain.push(escaped.map_or(c, |(_, escaped)| escaped));
         } else if c != quote {
             plain.push(c);
         } else if chars.next_if(|(_, next)| *next == quote).is_some() {

@@ -42,6 +42,9 @@ fn columns(query: &Query, first: Option<&serde_json::Value>) -> Vec<String> {
 }
 
 fn odata_options(query: &Query) -> Result<Vec<(&'static str, String)>> {
+    if !query.joins.is_empty() || query.distinct || matches!(query.select, Select::Count(_)) {
+        bail!("over REST a query reads one class, without DISTINCT and COUNT");
+    }
     let mut options = Vec::new();
     if let Select::Items(items) = &query.select {
         options.push(("$select", names(items).join(",")));
@@ -57,7 +60,11 @@ fn odata_options(query: &Query) -> Result<Vec<(&'static str, String)>> {
 }
 
 fn names(items: &[Selected]) -> Vec<String> {
-    items.iter().map(ToString::to_string).collect()
+    let name = |item: &Selected| match item {
+        Selected::Property(property) => property.name.clone(),
+        Selected::Source(_) => "*".to_owned(),
+    };
+    items.iter().map(name).collect()
 }
 
 fn sorted((scalar, direction): &(Scalar, Direction)) -> Result<String> {
