@@ -7,7 +7,6 @@
 mod body;
 mod entity;
 mod error;
-mod filter;
 mod list;
 mod metadata;
 mod options;

@@ -1,14 +1,11 @@
 //! Query options: `$filter`, `$select`, `$orderby`, `$top`, `$skip`, `$count`, in any case and any encoding
 //! that clients use.
 
+use cim::odata;
 use cim::query::{Direction, Expr, Query, Scalar, Select};
 use percent_encoding::percent_decode_str;
 
 use crate::error::ApiError;
-use crate::filter;
-
-/// The most names in `$select` and `$orderby`.
-const NAMES_MAX: usize = 256;
 
 /// The options of a request.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -44,12 +41,11 @@ impl Options {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), ApiError> {
+        let refused = |error: odata::ODataError| invalid(name, error.to_string());
         match name {
-            "$filter" => {
-                self.filter = Some(filter::parse(value).map_err(|error| invalid(name, error.to_string()))?)
-            }
-            "$select" => self.select = names(name, value)?,
-            "$orderby" => self.order = order(name, value)?,
+            "$filter" => self.filter = Some(odata::filter(value).map_err(refused)?),
+            "$select" => self.select = odata::select(value).map_err(refused)?,
+            "$orderby" => self.order = odata::order(value).map_err(refused)?,
             "$top" => self.top = Some(number(name, value)?),
             "$skip" => self.skip = Some(number(name, value)?),
             "$count" => self.count = boolean(name, value)?,
@@ -107,39 +103,6 @@ fn decode(text: &str) -> Result<String, ApiError> {
     let decoded =
         percent_decode_str(&spaced).decode_utf8().map_err(|_| invalid("query", "it is not UTF-8"))?;
     Ok(decoded.into_owned())
-}
-
-fn names(option: &str, value: &str) -> Result<Option<Vec<String>>, ApiError> {
-    let mut names = Vec::new();
-    for name in value.split(',').map(str::trim) {
-        match name {
-            "*" => return Ok(None),
-            "" => return Err(invalid(option, "a name is missing")),
-            name => names.push(name.to_owned()),
-        }
-        if names.len() > NAMES_MAX {
-            return Err(invalid(option, format!("it has more than {NAMES_MAX} names")));
-        }
-    }
-    Ok(Some(names))
-}
-
-fn order(option: &str, value: &str) -> Result<Vec<(Scalar, Direction)>, ApiError> {
-    let mut order = Vec::new();
-    for part in value.split(',') {
-        let words: Vec<_> = part.split_whitespace().collect();
-        let (name, direction) = match words.as_slice() {
-            [name] => (name, Direction::Ascending),
-            [name, word] if word.eq_ignore_ascii_case("asc") => (name, Direction::Ascending),
-            [name, word] if word.eq_ignore_ascii_case("desc") => (name, Direction::Descending),
-            _ => return Err(invalid(option, "each part is a name, and asc or desc")),
-        };
-        order.push((Scalar::property(*name), direction));
-        if order.len() > NAMES_MAX {
-            return Err(invalid(option, format!("it has more than {NAMES_MAX} names")));
-        }
-    }
-    Ok(order)
 }
 
 fn number(option: &str, value: &str) -> Result<u64, ApiError> {

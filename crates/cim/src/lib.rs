@@ -8,6 +8,7 @@ pub mod class;
 mod datetime;
 pub mod mof;
 pub mod nal;
+pub mod odata;
 mod path;
 pub mod query;
 pub mod schedule;

@@ -154,7 +154,7 @@ pub(crate) fn comparison(left: Scalar, op: Operator, right: Scalar) -> Result<Ex
 
 impl Operator {
     /// The operator that means the same with the sides exchanged.
-    fn mirrored(self) -> Self {
+    pub(crate) fn mirrored(self) -> Self {
         match self {
             Self::Lt => Self::Gt,
             Self::Le => Self::Ge,

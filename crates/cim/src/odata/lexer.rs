@@ -1,11 +1,5 @@
-use super::FilterError;
-
-/// A token and the character at which it begins, from 1.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) column: usize,
-}
+use super::{ODataError, OPTION_BYTES_MAX};
+use crate::query::reading::{self, Token};
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Kind {
@@ -20,6 +14,7 @@ pub(super) enum Kind {
     Comma,
     Colon,
     Slash,
+    Star,
     End,
 }
 
@@ -34,13 +29,27 @@ impl Kind {
             Self::Comma => "a comma",
             Self::Colon => "a colon",
             Self::Slash => "a slash",
+            Self::Star => "a star",
             Self::End => "the end",
         }
     }
 }
 
-/// Cuts a filter into tokens; the last one is always `End`.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, FilterError> {
+impl reading::Kind for Kind {
+    fn word(&self) -> Option<&str> {
+        match self {
+            Self::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+}
+
+/// Cuts an option into tokens; the last one is always `End`. They begin at characters, counted from 1.
+pub(super) fn tokens(text: &str) -> Result<Vec<Token<Kind>>, ODataError> {
+    if text.len() > OPTION_BYTES_MAX {
+        let reason = format!("it is longer than {OPTION_BYTES_MAX} bytes");
+        return Err(ODataError { column: 1, reason });
+    }
     let chars: Vec<char> = text.chars().collect();
     let mut found = Vec::new();
     let mut at = 0;
@@ -56,19 +65,18 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, FilterError> {
             ',' => mark(&mut at, Kind::Comma),
             ':' => mark(&mut at, Kind::Colon),
             '/' => mark(&mut at, Kind::Slash),
+            '*' => mark(&mut at, Kind::Star),
             '\'' => Kind::Text(quoted(&chars, &mut at)?),
             c if c.is_ascii_digit() || c == '-' => Kind::Number(run(&chars, &mut at, is_number)),
             c if is_name(c) => word(&chars, &mut at),
             c => {
-                return Err(FilterError {
-                    column: at + 1,
-                    reason: format!("the character {c:?} has no meaning here"),
-                });
+                let reason = format!("the character {c:?} has no meaning here");
+                return Err(ODataError { column: at + 1, reason });
             }
         };
-        found.push(Token { kind, column: start + 1 });
+        found.push(Token { kind, at: start + 1 });
     }
-    found.push(Token { kind: Kind::End, column: chars.len() + 1 });
+    found.push(Token { kind: Kind::End, at: chars.len() + 1 });
     Ok(found)
 }
 
@@ -79,9 +87,10 @@ fn mark(at: &mut usize, kind: Kind) -> Kind {
 
 /// A name, or a GUID that begins with a letter.
 fn word(chars: &[char], at: &mut usize) -> Kind {
+    const GUID_FIRST_CHARS: usize = 8;
     let start = *at;
     let name = run(chars, at, is_name);
-    if name.len() == 8 && chars.get(*at) == Some(&'-') {
+    if name.len() == GUID_FIRST_CHARS && chars.get(*at) == Some(&'-') {
         *at = start;
         return Kind::Number(run(chars, at, is_number));
     }
@@ -98,7 +107,7 @@ fn run(chars: &[char], at: &mut usize, belongs: fn(char) -> bool) -> String {
 }
 
 fn is_name(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_'
+    c.is_ascii_alphanumeric() || c == '_' || c == '$'
 }
 
 fn is_number(c: char) -> bool {
@@ -106,7 +115,7 @@ fn is_number(c: char) -> bool {
 }
 
 /// A text; a quote inside is doubled.
-fn quoted(chars: &[char], at: &mut usize) -> Result<String, FilterError> {
+fn quoted(chars: &[char], at: &mut usize) -> Result<String, ODataError> {
     let start = *at;
     let mut plain = String::new();
     loop {
@@ -122,10 +131,8 @@ fn quoted(chars: &[char], at: &mut usize) -> Result<String, FilterError> {
             }
             (Some(&c), _) => plain.push(c),
             (None, _) => {
-                return Err(FilterError {
-                    column: start + 1,
-                    reason: "the closing quote is missing".to_owned(),
-                });
+                let reason = "the closing quote is missing".to_owned();
+                return Err(ODataError { column: start + 1, reason });
             }
         }
     }
