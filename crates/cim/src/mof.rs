@@ -1,7 +1,25 @@
 //! MOF, the text form of classes and instances: reader with recovery, and printer.
 //!
 //! A reader never gives up at the first mistake: it returns what it understood and a diagnostic for each
-//! mistake, each with its line and column.
+//! mistake, each with its line and column. The grammar is that of DSP0004, annex A, as far as providers' files use it:
+//!
+//! ```text
+//! declaration  = pragma | [qualifiers] class | [qualifiers] instance ";" | qualifier-type
+//! pragma       = "#pragma" name "(" value-or-word {"," value-or-word} ")"                     (read, not obeyed)
+//! class        = "class" name ["as" alias] [":" name] "{" {member} "}" ";"
+//! member       = [qualifiers] type name ["[" [integer] "]"] ["=" value] ";"
+//!              | [qualifiers] type name "(" [parameter {"," parameter}] ")" ";"
+//! parameter    = [qualifiers] type name ["[" [integer] "]"] ["=" value]
+//! type         = keyword | name "ref" | name                                     (a class: an embedded instance)
+//! instance     = "instance" "of" name ["as" alias] "{" {[qualifiers] name "=" value ";"} "}"
+//! qualifiers   = "[" name [ "(" value ")" | array ] [":" {flavor}] {"," ...} "]"
+//! qualifier-type = "qualifier" name ":" type ["[]"] ["=" value] {"," ("scope" | "flavor") "(" names ")"} ";"
+//! value        = text {text} | char | integer | real | "true" | "false" | "null" | array | instance
+//! array        = "{" [value {"," value}] "}"
+//! ```
+//!
+//! Keywords are case-insensitive; comments are `//` and `/* */`; integers are decimal, octal, binary or hexadecimal.
+//! Aliases are read and forgotten: nothing here puts objects into a repository, where they would name each other.
 
 mod lexer;
 mod parser;

@@ -100,6 +100,30 @@ fn instances_hold_escapes_and_other_instances() {
 }
 
 #[test]
+fn what_compilers_for_repositories_need_is_passed_over() {
+    let parsed = mof::parse(
+        r#"#pragma namespace ("\\.\root\sms")
+        #PRAGMA deleteclass("A", NOFAIL)
+        [dynamic, provider("ExtnProv") : ToInstance DisableOverride] class A as $A : B { string Names[4]; };
+        instance of A as $One { [read] Names = {"x", "y"}; };"#,
+    );
+    assert_eq!(parsed.diagnostics, []);
+    let [Declaration::Class(class), Declaration::Instance(instance)] = parsed.declarations.as_slice() else {
+        panic!("{:?}", parsed.declarations);
+    };
+    assert_eq!(class.superclass.as_deref(), Some("B"));
+    assert_eq!(instance.get("Names"), Some(&Value::Array(vec!["x".into(), "y".into()])));
+    for (text, says) in [
+        ("instance of A { x = $B; };", "an alias is no value"),
+        ("class A as B { };", "expected an alias"),
+        ("class A as $ { };", "has no meaning"),
+    ] {
+        let found = mof::parse(text).diagnostics;
+        assert!(found.iter().any(|diagnostic| diagnostic.message.contains(says)), "{text}: {found:?}");
+    }
+}
+
+#[test]
 fn mistakes_are_reported_where_they_are_and_the_rest_is_kept() {
     let check = |text: &str, expect: &[(u32, u32, &str)], kept: &[&str]| {
         let parsed = mof::parse(text);

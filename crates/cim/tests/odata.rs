@@ -231,6 +231,32 @@ fn what_is_no_filter_is_refused_with_its_place() {
     }
 }
 
+/// What administrators are told is what is read.
+#[test]
+fn the_examples_of_the_documentation_are_read() {
+    let page = include_str!("../../../docs/queries.md");
+    let (_, part) = page.split_once("## OData").unwrap();
+    let (part, _) = part.split_once("## Limits").unwrap();
+    let mut read = 0;
+    for row in part.lines().filter(|line| line.starts_with("| ")) {
+        let second = row.split(" | ").nth(1).unwrap();
+        let example = second
+            .split('`')
+            .nth(1)
+            .filter(|code| code.contains([' ', '(', '=']) || *code == "IsReadingSource");
+        let Some(example) = example else { continue };
+        let is_read = match example.split_once('=') {
+            Some(("$orderby", order)) => odata::order(order).is_ok(),
+            Some(("$select", names)) => odata::select(names).is_ok(),
+            _ if example.starts_with("tolower ") => continue,
+            _ => odata::filter(example).is_ok(),
+        };
+        assert!(is_read, "{example}: {:?}", odata::filter(example));
+        read += 1;
+    }
+    assert!(read >= 10, "{read} examples");
+}
+
 #[test]
 fn length_depth_and_terms_are_bounded() {
     let reason = |text: &str| odata::filter(text).unwrap_err().reason;

@@ -483,6 +483,27 @@ fn mistakes_are_reported_where_they_are() {
     assert_eq!(error.to_string(), "the character '\u{e9}' has no meaning here (line 3, column 7)");
 }
 
+/// What administrators are told is what is read.
+#[test]
+fn the_examples_of_the_documentation_are_read() {
+    let page = include_str!("../../../docs/queries.md");
+    let (_, wql_part) = page.split_once("## WQL").unwrap();
+    let (wql_part, _) = wql_part.split_once("## OData").unwrap();
+    let rows = wql_part
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains("SELECT") | line.contains("... "));
+    let mut read = 0;
+    for row in rows {
+        let query = row.split('`').nth(1).unwrap().replace("... ", "SELECT * FROM A ");
+        assert!(wql::parse(&query).is_ok(), "{query}: {:?}", wql::parse(&query));
+        read += 1;
+    }
+    assert!(read >= 10, "{read} examples");
+    let refused = "SELECT * FROM SMS_DriverPackage WHERE Priority BETWEEN 1 AND 9";
+    let error = wql::parse(refused).unwrap_err().to_string();
+    assert!(page.contains(refused) && page.contains(&error), "{error}");
+}
+
 #[test]
 fn length_depth_terms_and_classes_are_bounded() {
     let kind = |text: &str| wql::parse(text).unwrap_err().kind;

@@ -45,6 +45,19 @@ fn schedules_are_encoded_decoded_and_foretold() {
          2026-01-03T00:00:00+01:00  2026-01-02T23:00:00Z\n\
          2026-01-10T00:00:00+01:00  2026-01-09T23:00:00Z",
     );
+    check(
+        "schedule encode --weekly monday,friday --start 2024-01-08T22:00",
+        0,
+        "02C81D80001A200002C81D80001E2000",
+    );
+    check(
+        "schedule next 00491D8018231400 --after 2026-01-01T00:00 --zone Europe/Berlin --count 3",
+        0,
+        "LOCAL TIME                 UTC\n\
+         2026-01-13T02:00:00+01:00  2026-01-13T01:00:00Z\n\
+         2026-02-10T02:00:00+01:00  2026-02-10T01:00:00Z\n\
+         2026-03-10T02:00:00+01:00  2026-03-10T01:00:00Z",
+    );
     check("schedule next 7913788000080000 --after 2026-01-01T00:00", 0, "never again");
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Token {
 pub(super) enum Kind {
     /// A keyword or a name.
     Word(String),
+    /// `$Name`, an alias.
+    Alias,
     /// A quoted text; adjacent ones are joined by the parser.
     Text(String),
     /// `'x'`
@@ -97,9 +99,13 @@ impl<'a> Lexer<'a> {
             '\'' => self.character(),
             '0'..='9' | '+' | '-' | '.' => self.number(),
             letter if letter.is_ascii_alphabetic() || letter == '_' => {
-                let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(rest.len());
+                let end = word_bytes(rest);
                 self.at += end;
                 Ok(Kind::Word(rest[..end].to_owned()))
+            }
+            '$' if word_bytes(&rest[1..]) > 0 => {
+                self.at += 1 + word_bytes(&rest[1..]);
+                Ok(Kind::Alias)
             }
             other => Err(format!("the character {other:?} has no meaning here")),
         }
@@ -172,6 +178,11 @@ impl<'a> Lexer<'a> {
         self.at += end;
         parse_number(word).ok_or_else(|| format!("{word} is no number"))
     }
+}
+
+/// How long the name at the beginning of a text is.
+fn word_bytes(text: &str) -> usize {
+    text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len())
 }
 
 /// Decimal, `0x` hexadecimal, octal with a leading 0, binary with a final `b`, or real.

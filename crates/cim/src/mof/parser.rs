@@ -68,12 +68,34 @@ impl<'a> Parser<'a> {
         self.expect_word("pragma")?;
         self.name("the pragma's name")?;
         self.expect('(')?;
-        self.value()?;
-        self.expect(')')
+        loop {
+            match self.peek() {
+                Kind::Word(_) => self.advance(),
+                _ => drop(self.value()?),
+            }
+            if !self.eat(',') {
+                return self.expect(')');
+            }
+        }
+    }
+
+    /// `as $Name`: a name for the compiler that would put the declaration into a repository.
+    pub(super) fn alias(&mut self) -> Rule<()> {
+        if !self.eat_word("as") {
+            return Ok(());
+        }
+        match self.peek() {
+            Kind::Alias => {
+                self.advance();
+                Ok(())
+            }
+            _ => self.fail("expected an alias such as $Name"),
+        }
     }
 
     fn class(&mut self, qualifiers: Qualifiers) -> Rule<Class> {
         let name = self.name("the class name")?;
+        self.alias()?;
         let superclass = if self.eat(':') { Some(self.name("the superclass")?) } else { None };
         let mut class = Class { name, superclass, qualifiers, properties: Vec::new(), methods: Vec::new() };
         self.expect('{')?;
@@ -175,7 +197,7 @@ impl<'a> Parser<'a> {
         self.expect(']').map(|()| true)
     }
 
-    fn qualifiers(&mut self) -> Rule<Qualifiers> {
+    pub(super) fn qualifiers(&mut self) -> Rule<Qualifiers> {
         let mut qualifiers = Qualifiers::default();
         if !self.eat('[') {
             return Ok(qualifiers);

@@ -43,6 +43,7 @@ impl Parser<'_> {
             Kind::Word(word) if word.eq_ignore_ascii_case("true") => Value::Boolean(true),
             Kind::Word(word) if word.eq_ignore_ascii_case("false") => Value::Boolean(false),
             Kind::Word(word) if word.eq_ignore_ascii_case("null") => Value::Null,
+            Kind::Alias => return self.fail("an alias is no value here; write the object path in quotes"),
             _ => return self.fail("expected a value"),
         };
         self.advance();
@@ -65,8 +66,11 @@ impl Parser<'_> {
         self.expect_word("instance")?;
         self.expect_word("of")?;
         let mut instance = Instance::new(self.name("the class name")?);
+        self.alias()?;
         self.expect('{')?;
         while !self.eat('}') {
+            // Qualifiers of values repeat those of the class and are not kept.
+            self.qualifiers()?;
             let name = self.name("a property name")?;
             if instance.get(&name).is_some() {
                 return self.fail(&format!("{name} is given twice"));
