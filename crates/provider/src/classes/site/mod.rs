@@ -11,7 +11,7 @@ use crate::handler::ClassHandler;
 pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
     Some(match class {
         "SMS_Identification" => Arc::new(identification::Identification),
-        "SMS_ProviderLocation" => Arc::new(ReadOnly),
+        "SMS_ProviderLocation" | "SMS_Site" => Arc::new(ReadOnly),
         _ => return None,
     })
 }

@@ -1,5 +1,7 @@
 //! How far packages are, and status messages.
 
+mod status_message;
+
 use std::sync::Arc;
 
 use super::read_only::ReadOnly;
@@ -8,7 +10,20 @@ use crate::handler::ClassHandler;
 /// The handler of a class of this group.
 pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
     Some(match class {
-        "SMS_PackageStatusDistPointsSummarizer" => Arc::new(ReadOnly),
+        "SMS_StatusMessage" => Arc::new(status_message::StatusMessage),
+        "SMS_DistributionDPStatus"
+        | "SMS_ObjectContentExtraInfo"
+        | "SMS_ObjectContentInfo"
+        | "SMS_PackageStatus"
+        | "SMS_PackageStatusDetailSummarizer"
+        | "SMS_PackageStatusDistPointsSummarizer"
+        | "SMS_PackageStatusRootSummarizer"
+        | "SMS_StatAttr"
+        | "SMS_StatInsStr"
+        | "SMS_StatMsg"
+        | "SMS_StatMsgAttributes"
+        | "SMS_StatMsgInsStrings"
+        | "SMS_StatMsgWithInsStrings" => Arc::new(ReadOnly),
         _ => return None,
     })
 }

@@ -5,6 +5,7 @@ use super::{Column, View, boolean, integer, text};
 pub(super) const VIEWS: &[View] = &[
     View { name: "SMS_ProviderLocation", columns: PROVIDER_LOCATION, key: &["SiteCode"] },
     View { name: "SMS_Identification", columns: IDENTIFICATION, key: &["ThisSiteCode"] },
+    View { name: "SMS_Site", columns: SITE, key: &["SiteCode"] },
 ];
 
 const PROVIDER_LOCATION: &[Column] =
@@ -24,4 +25,21 @@ const IDENTIFICATION: &[Column] = &[
     text("SMSVersion"),
     text("ThisSiteCode"),
     text("ThisSiteName"),
+];
+
+const SITE: &[Column] = &[
+    integer("BuildNumber"),
+    text("Features"),
+    text("InstallDir"),
+    integer("Mode"),
+    text("ReportingSiteCode"),
+    integer("RequestedStatus"),
+    integer("SecondarySiteCMUpdateStatus"),
+    text("ServerName"),
+    text("SiteCode"),
+    text("SiteName"),
+    integer("Status"),
+    text("TimeZoneInfo"),
+    integer("Type"),
+    text("Version"),
 ];
