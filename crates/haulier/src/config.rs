@@ -27,6 +27,17 @@ pub(crate) struct SiteConfig {
     pub(crate) trust: TrustConfig,
     /// What the listener grants.
     pub(crate) limits: LimitsConfig,
+    /// Where clients of the original expect other than what is documented.
+    pub(crate) compatibility: CompatibilityConfig,
+}
+
+/// Where clients of the original expect other than what is documented.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CompatibilityConfig {
+    /// `MessageState` of SMS_DistributionDPStatus after the last allowed attempt failed: 3 (default) or 4.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failed_message_state: Option<u32>,
 }
 
 /// Whose signatures on drivers are trusted.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use cim::query::{Expr, Operator, Query};
-use cim::{Instance, ObjectPath, Value};
+use cim::{DateTime, Instance, ObjectPath, Value};
 use site::{Actor, Site};
 
 use crate::context::Context;
@@ -104,6 +104,14 @@ impl Invocation<'_> {
     /// The truth of a checked parameter; false where null was given.
     pub(crate) fn truth(&self, name: &str) -> bool {
         self.value(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// The time of a checked parameter.
+    pub(crate) fn datetime(&self, name: &str) -> Option<&DateTime> {
+        match self.value(name) {
+            Some(Value::DateTime(at)) => Some(at),
+            _ => None,
+        }
     }
 
     /// The value of a checked parameter.

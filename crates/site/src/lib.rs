@@ -81,5 +81,7 @@ pub use package_content::{
 };
 pub use query::{Rows, Value, views};
 pub use server::{Site, SiteIdentity, SiteOptions};
-pub use status::{MessageType, Severity, StatusFilter, StatusMessage, status_inserts, status_text};
+pub use status::{
+    MessageType, RaisedMessage, Severity, StatusFilter, StatusMessage, status_inserts, status_text,
+};
 pub use verification::VerificationState;

@@ -26,6 +26,7 @@ use crate::matching::Matching;
 use crate::package::source::UNPACKED_FOLDER;
 use crate::package_content::{COMPARISONS_MAX, ContentWork};
 use crate::sources::Sources;
+use crate::status;
 use crate::suspects::Suspects;
 use crate::verification::Verification;
 
@@ -50,6 +51,9 @@ pub struct SiteOptions {
     pub shares: BTreeMap<String, PathBuf>,
     /// PEM files with the roots that drivers' signatures may end at. Without any, no signer is trusted.
     pub trust_roots: Vec<PathBuf>,
+    /// `MessageState` in `SMS_DistributionDPStatus` after the last allowed attempt failed: 3 as documented, which is also
+    /// the default, or 4 for scripts that expect it. Servers of one site should agree.
+    pub failed_message_state: Option<u32>,
     /// Fetches driver packs from other servers; without one, imports name folders and archives only.
     pub pack_fetcher: Option<Arc<dyn PackFetcher>>,
 }
@@ -135,6 +139,7 @@ impl Site {
         let mut tx = db.write().await?;
         let identity = read_identity(&mut tx).await?.ok_or(SiteError::NotInitialized)?;
         platform::seed(&mut tx).await?;
+        status::set_failed_message_state(&mut tx, options.failed_message_state).await?;
         tx.commit().await?;
         let mut own = options.clone();
         // Drivers from archives name their files by a share of the site's own.

@@ -112,6 +112,7 @@ fn site_options(data: &Path, config: &SiteConfig) -> SiteOptions {
         database_url: config.database.clone(),
         shares: config.shares.clone(),
         trust_roots: config.trust.roots.clone(),
+        failed_message_state: config.compatibility.failed_message_state,
         ..SiteOptions::default()
     }
 }

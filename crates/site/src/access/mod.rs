@@ -75,6 +75,8 @@ pub(crate) enum Action {
     ManageUsers,
     MaintainContent,
     ChangeDrivers,
+    RaiseStatus,
+    DeleteStatus,
 }
 
 impl Action {
@@ -87,6 +89,8 @@ impl Action {
             Self::ManageUsers => "manage users and tokens",
             Self::MaintainContent => "maintain the content library",
             Self::ChangeDrivers => "import, change or delete drivers and their categories",
+            Self::RaiseStatus => "write status messages",
+            Self::DeleteStatus => "delete status messages",
         }
     }
 }
@@ -109,9 +113,14 @@ impl Role {
     fn allows(self, action: Action) -> bool {
         match self {
             Self::FullAdministrator => true,
-            Self::Operator => matches!(action, Action::Distribute | Action::Refresh),
+            Self::Operator => {
+                matches!(action, Action::Distribute | Action::Refresh | Action::RaiseStatus)
+            }
             Self::Author => {
-                matches!(action, Action::ChangePackages | Action::ChangeDrivers | Action::Refresh)
+                matches!(
+                    action,
+                    Action::ChangePackages | Action::ChangeDrivers | Action::Refresh | Action::RaiseStatus
+                )
             }
             Self::Reader => false,
         }
@@ -194,14 +203,24 @@ mod tests {
     #[test]
     fn each_role_allows_exactly_its_actions() {
         use Action::{
-            ChangeDrivers, ChangePackages, Distribute, MaintainContent, ManageDps, ManageUsers, Refresh,
+            ChangeDrivers, ChangePackages, DeleteStatus, Distribute, MaintainContent, ManageDps, ManageUsers,
+            RaiseStatus, Refresh,
         };
-        let every =
-            [ChangePackages, Refresh, Distribute, ManageDps, ManageUsers, MaintainContent, ChangeDrivers];
+        let every = [
+            ChangePackages,
+            Refresh,
+            Distribute,
+            ManageDps,
+            ManageUsers,
+            MaintainContent,
+            ChangeDrivers,
+            RaiseStatus,
+            DeleteStatus,
+        ];
         let table: [(Role, &[Action]); 4] = [
             (Role::FullAdministrator, &every),
-            (Role::Operator, &[Refresh, Distribute]),
-            (Role::Author, &[ChangePackages, ChangeDrivers, Refresh]),
+            (Role::Operator, &[Refresh, Distribute, RaiseStatus]),
+            (Role::Author, &[ChangePackages, ChangeDrivers, Refresh, RaiseStatus]),
             (Role::Reader, &[]),
         ];
         for (role, allowed) in table {

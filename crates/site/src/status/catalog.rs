@@ -51,6 +51,8 @@ const TEXTS: &[(u32, &str)] = &[
     (39052, "%1 deleted %2 %3."),
     (39053, "%1 called %2.%3: %4."),
     (39054, "%1 deleted %2 status messages: %3"),
+    (39056, "Package %1 is being removed from distribution point %2."),
+    (39057, "Package %1 could not be removed from distribution point %2: %3 (%4)"),
     (39055, "Nobody may sign in as %1 for a while: the password was wrong too often."),
     (39997, "%1"),
     (39998, "%1"),

@@ -35,6 +35,9 @@ pub(crate) struct Message {
     pub(crate) dp: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) inserts: Vec<String>,
+    pub(crate) win32_error: u32,
+    pub(crate) process_id: u32,
+    pub(crate) thread_id: u32,
 }
 
 impl Message {
@@ -50,6 +53,9 @@ impl Message {
             dp: None,
             user: None,
             inserts: inserts.iter().map(|text| stored_insert(text)).collect(),
+            win32_error: 0,
+            process_id: 0,
+            thread_id: 0,
         }
     }
 
@@ -108,6 +114,10 @@ impl Message {
     /// Somebody called a method that changed something; `object` is what it changed.
     pub(crate) fn called(actor: &Actor, class: &str, method: &str, object: &str) -> Self {
         Self::audit(39053, actor, &[class, method, object])
+    }
+
+    pub(crate) fn messages_deleted(actor: &Actor, count: u64, which: &str) -> Self {
+        Self::audit(39054, actor, &[&count.to_string(), which])
     }
 
     pub(crate) fn package_created(actor: &Actor, id: &str, name: &str) -> Self {

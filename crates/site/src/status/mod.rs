@@ -2,8 +2,10 @@
 
 mod catalog;
 mod message;
+mod raise;
 
 pub(crate) use message::Message;
+pub use raise::RaisedMessage;
 
 use std::time::Duration;
 
@@ -149,6 +151,25 @@ impl Site {
     }
 }
 
+/// What `MessageState` may be after the last allowed attempt failed; the first is the default.
+const FAILED_MESSAGE_STATES: [u32; 2] = [3, 4];
+
+/// Tells the views how a distribution that failed for good is shown.
+pub(crate) async fn set_failed_message_state(tx: &mut Tx, state: Option<u32>) -> Result<()> {
+    let state = state.unwrap_or(FAILED_MESSAGE_STATES[0]);
+    if !FAILED_MESSAGE_STATES.contains(&state) {
+        let reason = "3 or 4 is needed".to_owned();
+        return Err(SiteError::InvalidOption { option: "failed_message_state", reason });
+    }
+    let update = Query::update()
+        .table("site")
+        .value("failed_message_state", i64::from(state))
+        .and_where(Expr::col("failed_message_state").ne(i64::from(state)))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
 /// Messages in one statement.
 const ADDED_AT_ONCE_MAX: usize = 400;
 
@@ -161,41 +182,61 @@ pub(crate) async fn add(tx: &mut Tx, at: Timestamp, message: Message) -> Result<
 
 /// Writes messages as part of the change that they tell of.
 pub(crate) async fn add_all(tx: &mut Tx, at: Timestamp, messages: Vec<Message>) -> Result<()> {
+    insert(tx, at, messages).await.map(drop)
+}
+
+/// Writes messages and returns the record number of the last one; 0 if there is none.
+async fn insert(tx: &mut Tx, at: Timestamp, messages: Vec<Message>) -> Result<i64> {
+    let mut last = 0;
     let mut messages = messages.into_iter().peekable();
     while messages.peek().is_some() {
         let mut insert = Query::insert();
-        insert.into_table("status_message").columns([
-            "at",
-            "severity",
-            "message_id",
-            "component",
-            "package_id",
-            "dp_name",
-            "user_name",
-            "inserts",
-            "message_type",
-            "module_name",
-            "machine_name",
-        ]);
+        insert.into_table("status_message").columns(INSERTED_COLUMNS).returning_col("id");
         for message in messages.by_ref().take(ADDED_AT_ONCE_MAX) {
-            let inserts = serde_json::to_string(&message.inserts).expect("strings always become JSON");
-            insert.values_panic([
-                at.as_microsecond().into(),
-                i64::from(message.severity.number()).into(),
-                i64::from(message.id).into(),
-                message.component.into_owned().into(),
-                message.package_id.into(),
-                message.dp.into(),
-                message.user.into(),
-                inserts.into(),
-                i64::from(message.kind.number()).into(),
-                message.module.into_owned().into(),
-                message.machine.into(),
-            ]);
+            insert.values_panic(values(at, message));
         }
-        tx.execute(&insert).await?;
+        for row in tx.all(&insert).await? {
+            last = Ord::max(last, row.get("id")?);
+        }
     }
-    Ok(())
+    Ok(last)
+}
+
+const INSERTED_COLUMNS: [&str; 14] = [
+    "at",
+    "severity",
+    "message_id",
+    "component",
+    "package_id",
+    "dp_name",
+    "user_name",
+    "inserts",
+    "message_type",
+    "module_name",
+    "machine_name",
+    "win32_error",
+    "process_id",
+    "thread_id",
+];
+
+fn values(at: Timestamp, message: Message) -> [Expr; 14] {
+    let inserts = serde_json::to_string(&message.inserts).expect("strings always become JSON");
+    [
+        at.as_microsecond().into(),
+        i64::from(message.severity.number()).into(),
+        i64::from(message.id).into(),
+        message.component.into_owned().into(),
+        message.package_id.into(),
+        message.dp.into(),
+        message.user.into(),
+        inserts.into(),
+        i64::from(message.kind.number()).into(),
+        message.module.into_owned().into(),
+        message.machine.into(),
+        i64::from(message.win32_error).into(),
+        i64::from(message.process_id).into(),
+        i64::from(message.thread_id).into(),
+    ]
 }
 
 /// The insertion strings of a message, from the column `InsertStrings` of `Haulier_StatusMessage`.

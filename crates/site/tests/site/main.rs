@@ -28,3 +28,4 @@ mod locks;
 mod packages;
 mod query;
 mod refresh;
+mod status;

@@ -3,6 +3,7 @@
 mod category;
 mod driver;
 mod localized;
+mod supported_platforms;
 
 use std::sync::Arc;
 
@@ -14,11 +15,10 @@ pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
     Some(match class {
         "SMS_CategoryInstance" => Arc::new(category::Category),
         "SMS_Driver" => Arc::new(driver::Driver),
-        "SMS_CIContentPackage"
-        | "SMS_CIToContent"
-        | "SMS_DriverContainer"
-        | "SMS_DriverModel"
-        | "SMS_SupportedPlatforms" => Arc::new(ReadOnly),
+        "SMS_CIContentPackage" | "SMS_CIToContent" | "SMS_DriverContainer" | "SMS_DriverModel" => {
+            Arc::new(ReadOnly)
+        }
+        "SMS_SupportedPlatforms" => Arc::new(supported_platforms::SupportedPlatforms),
         _ => return None,
     })
 }

@@ -1,0 +1,157 @@
+//! Messages that callers write and delete: the methods of SMS_StatusMessage.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Query};
+
+use super::message::{INSERT_CHARS_MAX, SERVER_MODULE, stored_insert};
+use super::{Message, MessageType, Severity};
+use crate::access::{Action, Actor};
+use crate::error::{Result, SiteError};
+use crate::server::Site;
+
+/// The most attributes of a raised message.
+const ATTRIBUTES_MAX: usize = 32;
+/// The longest value of an attribute and the longest module name, in characters.
+const NAME_CHARS_MAX: usize = 255;
+/// How far ahead of the site's clock a message may say it is; callers' clocks differ, and messages are kept by their time.
+const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Identifiers in one statement.
+const DELETED_AT_ONCE_MAX: usize = 500;
+
+/// A message that a caller wants written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RaisedMessage {
+    /// The text; at most 1,024 characters. A raw message has none.
+    pub text: Option<String>,
+    /// Which message of the module, 0 to 65,535.
+    pub message_id: u32,
+    /// How bad it is.
+    pub severity: Severity,
+    /// What kind of event it is.
+    pub message_type: MessageType,
+    /// Whose message it is; the site's own module where it is none.
+    pub module: Option<String>,
+    /// A code of Windows, 0 for none.
+    pub win32_error: u32,
+    /// The caller's process.
+    pub process_id: u32,
+    /// The caller's thread.
+    pub thread_id: u32,
+    /// When it happened; now where it is none.
+    pub at: Option<Timestamp>,
+    /// What it is about: identifiers such as 400 (package) and their values.
+    pub attributes: Vec<(u32, String)>,
+}
+
+impl Site {
+    /// Writes a status message of the caller's own, under its name, program and machine. Returns its record number.
+    ///
+    /// Errors: [`SiteError::AccessDenied`] for readers, [`SiteError::InvalidField`] for what is beyond the limits.
+    pub async fn raise_status_message(&self, actor: &Actor, raised: RaisedMessage) -> Result<i64> {
+        actor.may(Action::RaiseStatus)?;
+        let now = self.now();
+        raised.check(now)?;
+        let attributes = raised.attributes.clone();
+        let at = raised.at.unwrap_or(now);
+        let mut tx = self.db().write().await?;
+        let record_id = super::insert(&mut tx, at, vec![raised.message(actor)]).await?;
+        if !attributes.is_empty() {
+            let mut insert = Query::insert();
+            insert.into_table("status_attribute").columns(["record_id", "attribute_id", "value"]);
+            let mut written: Vec<(u32, String)> = Vec::new();
+            for (id, value) in attributes {
+                if !written.contains(&(id, value.clone())) {
+                    insert.values_panic([record_id.into(), i64::from(id).into(), value.as_str().into()]);
+                    written.push((id, value));
+                }
+            }
+            tx.execute(&insert).await?;
+        }
+        tx.commit().await?;
+        Ok(record_id)
+    }
+
+    /// Deletes status messages by their record numbers; unknown ones are passed over. Returns how many went. `which`
+    /// says in the audit message what was asked for.
+    ///
+    /// Errors: [`SiteError::AccessDenied`] for everybody but full administrators.
+    pub async fn delete_status_messages(&self, actor: &Actor, ids: &[i64], which: &str) -> Result<u64> {
+        actor.may(Action::DeleteStatus)?;
+        let mut tx = self.db().write().await?;
+        let mut deleted = 0;
+        for some in ids.chunks(DELETED_AT_ONCE_MAX) {
+            let named = Expr::col("id").is_in(some.iter().copied());
+            deleted += tx.execute(Query::delete().from_table("status_message").and_where(named)).await?;
+        }
+        if deleted > 0 {
+            let message = Message::messages_deleted(actor, deleted, which);
+            super::add(&mut tx, self.now(), message).await?;
+        }
+        tx.commit().await?;
+        Ok(deleted)
+    }
+}
+
+impl RaisedMessage {
+    fn check(&self, now: Timestamp) -> Result<()> {
+        let too_long = |text: &str, max: usize| text.chars().count() > max || text.contains('\0');
+        if self.text.as_deref().is_some_and(|text| text.is_empty() || too_long(text, INSERT_CHARS_MAX)) {
+            return Err(SiteError::invalid(
+                "MessageText",
+                format!("1 to {INSERT_CHARS_MAX} characters are needed"),
+            ));
+        }
+        if self.message_id > u32::from(u16::MAX) {
+            return Err(SiteError::invalid("MessageID", "0 to 65535 is needed"));
+        }
+        let module_fits = |module: &String| !module.is_empty() && !too_long(module, NAME_CHARS_MAX);
+        if !self.module.as_ref().is_none_or(module_fits) {
+            return Err(SiteError::invalid(
+                "ModuleName",
+                format!("1 to {NAME_CHARS_MAX} characters are needed"),
+            ));
+        }
+        if self.module.is_some() && self.message_type == MessageType::Audit {
+            // A raw message could say that the provider saw a change that never was.
+            return Err(SiteError::invalid("MessageType", "a raw message cannot be an audit message"));
+        }
+        if self.attributes.len() > ATTRIBUTES_MAX {
+            return Err(SiteError::invalid(
+                "AttrIDs",
+                format!("at most {ATTRIBUTES_MAX} attributes are taken"),
+            ));
+        }
+        if self.attributes.iter().any(|(_, value)| too_long(value, NAME_CHARS_MAX)) {
+            return Err(SiteError::invalid(
+                "AttrValues",
+                format!("at most {NAME_CHARS_MAX} characters are taken"),
+            ));
+        }
+        let latest = now.checked_add(AHEAD_MAX).unwrap_or(Timestamp::MAX);
+        if self.at.is_some_and(|at| at > latest) {
+            return Err(SiteError::invalid("Time", "it is more than a day ahead of the site's clock"));
+        }
+        Ok(())
+    }
+
+    fn message(self, actor: &Actor) -> Message {
+        Message {
+            id: self.message_id,
+            kind: self.message_type,
+            severity: self.severity,
+            component: Cow::Owned(actor.origin.application.clone()),
+            module: self.module.map_or(Cow::Borrowed(SERVER_MODULE), Cow::Owned),
+            machine: actor.origin.machine.clone(),
+            win32_error: self.win32_error,
+            process_id: self.process_id,
+            thread_id: self.thread_id,
+            package_id: None,
+            dp: None,
+            user: Some(actor.name.clone()),
+            inserts: self.text.iter().map(|text| stored_insert(text)).collect(),
+        }
+    }
+}
