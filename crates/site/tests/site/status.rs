@@ -189,7 +189,7 @@ on_both! {
         let package = stage.package("dell").await;
         let point = stage.point("dp1").await;
         let mut actor = admin();
-        actor.origin = Origin { application: "Import tool".to_owned(), machine: "ADMIN1".to_owned() };
+        actor.origin = Origin { application: "Import tool".to_owned(), machine: "ADMIN1".to_owned(), ..Origin::default() };
         stage.site.add_distribution_points(&actor, &package.package_id, &[("PS1".to_owned(), point.nal.clone())]).await.unwrap();
         let properties = "RecordID, Component, MachineName, ModuleName, MessageType, Severity, InsString1, InsString2, InsString3, InsString4";
         let found = rows(stage, "SMS_StatMsgWithInsStrings", properties, "MessageID = 30009").await;
