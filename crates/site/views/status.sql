@@ -190,18 +190,19 @@ FROM package p
 CROSS JOIN site s
 WHERE p.action_in_progress <> 3;
 
--- The ID is made of the distribution point's number and the package ID read as eight digits to base 36.
+-- The ID is made of the distribution point's number and the package ID, three digits to base 36 and five to base 16: a
+-- number that a double holds, as clients in JavaScript need it.
 CREATE VIEW "SMS_DistributionDPStatus" AS
 SELECT
     CAST(0 AS BIGINT) AS "GroupCount",
-    d.dp_id * 2821109907456
-        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 1, 1)) * 78364164096
-        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 2, 1)) * 2176782336
-        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 3, 1)) * 60466176
-        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 4, 1)) * 1679616
-        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 5, 1)) * 46656
-        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 6, 1)) * 1296
-        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 7, 1)) * 36
+    d.dp_id * 48922361856
+        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 1, 1)) * 1358954496
+        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 2, 1)) * 37748736
+        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 3, 1)) * 1048576
+        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 4, 1)) * 65536
+        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 5, 1)) * 4096
+        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 6, 1)) * 256
+        + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 7, 1)) * 16
         + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 8, 1)) * 1 AS "ID",
     d.package_id AS "InsString1",
     CAST(NULL AS TEXT) AS "InsString10",

@@ -11,6 +11,7 @@ mod driver_matches;
 mod drivers;
 mod golden;
 mod golden_drivers;
+mod golden_status;
 mod groups;
 mod harness;
 mod haulier_classes;

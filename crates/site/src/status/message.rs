@@ -78,7 +78,7 @@ impl Message {
     }
 
     /// Seen at a distribution point, not at the site server.
-    fn from_machine(mut self, machine: &str) -> Self {
+    fn seen_at(mut self, machine: &str) -> Self {
         self.machine = machine.to_owned();
         self
     }
@@ -279,19 +279,19 @@ impl Message {
         Self::new(2382, Severity::Warning, DP_MONITOR, &[id, dp, files])
             .of_package(id)
             .at_dp(dp)
-            .from_machine(dp)
+            .seen_at(dp)
     }
 
     pub(crate) fn refused(id: &str, dp: &str, object: &str, reason: &str) -> Self {
         Self::new(2383, Severity::Warning, DP_MONITOR, &[id, dp, reason, object])
             .of_package(id)
             .at_dp(dp)
-            .from_machine(dp)
+            .seen_at(dp)
     }
 
     pub(crate) fn verified(id: &str, dp: &str, version: u32, files: u64) -> Self {
         let inserts = [id, dp, &version.to_string(), &files.to_string()];
-        Self::new(2384, Severity::Information, DP_MONITOR, &inserts).of_package(id).at_dp(dp).from_machine(dp)
+        Self::new(2384, Severity::Information, DP_MONITOR, &inserts).of_package(id).at_dp(dp).seen_at(dp)
     }
 
     pub(crate) fn content_mended(packs: usize, repaired: u64, lost: usize) -> Self {

@@ -14,8 +14,13 @@ const NAMES: [&str; 8] =
     ["Dell 7440", "dell 7450", "HP 100%", "HP_840", "Lenovo [T14]", "Müller^-]", "a*b?c\\d", "O'Neil \"x\""];
 
 /// Views with more than one row where there is one of each thing, and those without any.
-const SEVERAL_ROWS: [&str; 4] =
-    ["Haulier_StatusMessage", "SMS_PackageContentServerInfo", "SMS_SCI_SysResUse", "SMS_SupportedPlatforms"];
+const SEVERAL_ROWS: [&str; 5] = [
+    "Haulier_StatusMessage",
+    "SMS_PackageContentServerInfo",
+    "SMS_PackageStatus",
+    "SMS_SCI_SysResUse",
+    "SMS_SupportedPlatforms",
+];
 const NO_ROWS: [&str; 1] = ["SMS_SCI_Address"];
 
 async fn make_packages(stage: &Stage) {
