@@ -194,7 +194,9 @@ WHERE p.action_in_progress <> 3;
 -- number that a double holds, as clients in JavaScript need it.
 CREATE VIEW "SMS_DistributionDPStatus" AS
 SELECT
-    CAST(0 AS BIGINT) AS "GroupCount",
+    CAST((SELECT COUNT(*) FROM dp_group_member g
+        JOIN dp_group_package gp ON gp.group_id = g.group_id
+        WHERE g.dp_id = d.dp_id AND gp.package_id = d.package_id) AS BIGINT) AS "GroupCount",
     d.dp_id * 48922361856
         + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 1, 1)) * 1358954496
         + instr('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ', SUBSTR(d.package_id, 2, 1)) * 37748736

@@ -276,10 +276,7 @@ impl Message {
     }
 
     pub(crate) fn repaired(id: &str, dp: &str, files: &str) -> Self {
-        Self::new(2382, Severity::Warning, DP_MONITOR, &[id, dp, files])
-            .of_package(id)
-            .at_dp(dp)
-            .seen_at(dp)
+        Self::new(2382, Severity::Warning, DP_MONITOR, &[id, dp, files]).of_package(id).at_dp(dp).seen_at(dp)
     }
 
     pub(crate) fn refused(id: &str, dp: &str, object: &str, reason: &str) -> Self {
