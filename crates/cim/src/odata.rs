@@ -8,6 +8,7 @@ mod element;
 mod filter;
 mod lexer;
 mod print;
+mod scalar;
 
 use crate::query::reading::{self, Limit};
 use crate::query::{Direction, Expr, Scalar};

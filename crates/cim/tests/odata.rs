@@ -353,7 +353,7 @@ fn condition() -> impl Strategy<Value = Expr> {
                 inner.clone().prop_map(|item| call(Function::DatePart(DateUnit::Hour), [item])),
                 (inner.clone(), 1i64..9)
                     .prop_map(|(item, from)| call(Function::Substring, [item, literal(from)])),
-                (inner.clone(), value())
+                (inner, value())
                     .prop_map(|(item, value)| call(Function::Concat, [item, Scalar::Literal(value)])),
             ]
         })

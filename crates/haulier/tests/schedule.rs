@@ -92,7 +92,7 @@ fn scripts_get_json() {
 fn mistakes_are_said_with_an_exit_code() {
     check("schedule decode 00", 1, "16 hexadecimal digits");
     check("schedule decode 0001200000380000", 1, "token 1, from character 1");
-    check("schedule decode 0001200000380000 --json", 1, "\"exit_code\": 1");
+    check("schedule decode 0001200000380000 --json", 1, "\"exit_code\":1");
     check("schedule encode", 2, "--start");
     check("schedule encode --every 7d --weekly monday", 2, "cannot be used with");
     check("schedule encode --every 40d", 1, "DaySpan is 40");

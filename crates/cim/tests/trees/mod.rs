@@ -41,7 +41,7 @@ pub(crate) fn property(sources: Vec<String>) -> impl Strategy<Value = PropertyRe
 pub(crate) fn scalar(sources: Vec<String>) -> impl Strategy<Value = Scalar> {
     let unit = prop::sample::select(vec![DateUnit::Year, DateUnit::Weekday, DateUnit::Millisecond]);
     property(sources).prop_map(Scalar::Property).prop_recursive(3, 8, 3, move |inner| {
-        let argument = prop_oneof![3 => inner.clone(), 1 => value().prop_map(Scalar::Literal)].boxed();
+        let argument = prop_oneof![3 => inner, 1 => value().prop_map(Scalar::Literal)].boxed();
         let one =
             prop::sample::select(vec![Function::Upper, Function::Lower, Function::Length, Function::Trim]);
         prop_oneof![
@@ -64,14 +64,14 @@ pub(crate) fn scalar(sources: Vec<String>) -> impl Strategy<Value = Scalar> {
 }
 
 /// Conditions without subqueries.
-pub(crate) fn condition(sources: Vec<String>) -> BoxedStrategy<Expr> {
-    let item = || scalar(sources.clone());
-    let side = prop_oneof![value().prop_map(Scalar::Literal), scalar(sources.clone())];
+pub(crate) fn condition(sources: &[String]) -> BoxedStrategy<Expr> {
+    let item = || scalar(sources.to_vec());
+    let side = prop_oneof![value().prop_map(Scalar::Literal), scalar(sources.to_vec())];
     let isa = (
         prop::option::of(prop::sample::select(if sources.is_empty() {
             vec!["A".to_owned()]
         } else {
-            sources.clone()
+            sources.to_vec()
         })),
         name(),
     );
@@ -100,11 +100,11 @@ pub(crate) fn combined(leaf: BoxedStrategy<Expr>) -> BoxedStrategy<Expr> {
 
 /// Whole queries with joins and subqueries.
 pub(crate) fn query() -> BoxedStrategy<Query> {
-    let leaf = one_query(Vec::new(), None);
-    leaf.prop_recursive(2, 8, 2, |inner| one_query(Vec::new(), Some(inner))).boxed()
+    let leaf = one_query(None);
+    leaf.prop_recursive(2, 8, 2, |inner| one_query(Some(inner))).boxed()
 }
 
-fn one_query(outer: Vec<String>, inner: Option<BoxedStrategy<Query>>) -> BoxedStrategy<Query> {
+fn one_query(inner: Option<BoxedStrategy<Query>>) -> BoxedStrategy<Query> {
     let kind = prop::sample::select(vec![
         JoinKind::Inner,
         JoinKind::Left,
@@ -123,7 +123,7 @@ fn one_query(outer: Vec<String>, inner: Option<BoxedStrategy<Query>>) -> BoxedSt
                 })
                 .collect();
             let kinds: Vec<JoinKind> = drawn.into_iter().skip(1).map(|(_, _, kind)| kind).collect();
-            body(sources, kinds, outer.clone(), inner.clone())
+            body(sources, kinds, inner.clone())
         })
         .boxed()
 }
@@ -131,23 +131,21 @@ fn one_query(outer: Vec<String>, inner: Option<BoxedStrategy<Query>>) -> BoxedSt
 fn body(
     sources: Vec<Source>,
     kinds: Vec<JoinKind>,
-    outer: Vec<String>,
     inner: Option<BoxedStrategy<Query>>,
 ) -> BoxedStrategy<Query> {
     let names: Vec<String> = sources.iter().map(|source| source.name().to_owned()).collect();
-    let visible: Vec<String> = names.iter().cloned().chain(outer).collect();
     // A condition of a join names the classes up to it.
-    let conditions: Vec<_> = (2..=names.len()).map(|count| condition(names[..count].to_vec())).collect();
+    let conditions: Vec<_> = (2..=names.len()).map(|count| condition(&names[..count])).collect();
     let filter = match inner {
-        None => condition(visible.clone()),
+        None => condition(&names),
         Some(inner) => {
             let exists = inner.clone().prop_map(|query| Expr::Exists(Box::new(query)));
-            let in_query = (scalar(visible.clone()), name(), inner).prop_map(|(item, name, query)| {
+            let in_query = (scalar(names.clone()), name(), inner).prop_map(|(item, name, query)| {
                 let select = Select::Items(vec![Selected::Property(PropertyRef::new(name))]);
                 let query = Query { select, order: Vec::new(), ..query };
                 Expr::InQuery { item, query: Box::new(query) }
             });
-            combined(prop_oneof![condition(visible.clone()), exists, in_query].boxed())
+            combined(prop_oneof![condition(&names), exists, in_query].boxed())
         }
     };
     let order = prop::collection::vec((scalar(names.clone()), any::<bool>()), 0..3);
