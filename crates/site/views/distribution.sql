@@ -205,7 +205,8 @@ FROM (
     GROUP BY dp.id, dp.name, dp.nal_path, dp.agent_version
 ) s;
 
--- The roles of the site's servers, under the item names of the original.
+-- The roles of the site's servers, under the item names of the original. Props is a list of name|number|text, from which
+-- the provider makes the embedded properties; what a distribution point of this site never is or does is 0.
 CREATE VIEW "SMS_SCI_SysResUse" AS
 SELECT
     CAST(2 AS BIGINT) AS "FileType",
@@ -214,6 +215,7 @@ SELECT
     r.nal_path AS "NALPath",
     CAST('Windows NT Server' AS TEXT) AS "NALType",
     '\\' || r.server_name AS "NetworkOSPath",
+    r.props AS "Props",
     r.role_name AS "RoleName",
     s.site_code AS "SiteCode",
     CAST(r.ssl_state AS BIGINT) AS "SslState"
@@ -222,7 +224,20 @@ FROM (
         nal_path,
         'SMS Distribution Point' AS role_name,
         name AS server_name,
-        CASE WHEN content_url LIKE 'https:%' THEN 1 ELSE 0 END AS ssl_state
+        CASE WHEN content_url LIKE 'https:%' THEN 1 ELSE 0 END AS ssl_state,
+        'Server Remote Name|0|' || name || '
+IdentityGUID|0|' || identity_guid || '
+Version|0|' || REPLACE(agent_version, '
+', ' ') || '
+DPMonEnabled|0|
+DPMonPriority|4|
+DPMonSchedule|0|00011700001F2000
+IsActive|0|
+IsMulticast|0|
+IsPullDP|0|
+IsPXE|0|
+TransferRate|0|
+UdaSetting|0|' AS props
     FROM dp
     UNION ALL
     SELECT
@@ -230,7 +245,8 @@ FROM (
             || site.server_name || '\',
         roles.role_name,
         site.server_name,
-        2
+        2,
+        'Server Remote Name|0|' || site.server_name
     FROM site
     CROSS JOIN (SELECT 'SMS Site Server' AS role_name UNION ALL SELECT 'SMS Provider') roles
 ) r

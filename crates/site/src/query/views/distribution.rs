@@ -1,6 +1,6 @@
 //! The columns of the classes about distribution points and what is on them; their SQL is in `views/distribution.sql`.
 
-use super::{Column, View, boolean, integer, text, time};
+use super::{Column, View, boolean, integer, text, text_list, time};
 
 pub(super) const VIEWS: &[View] = &[
     View {
@@ -175,6 +175,7 @@ const SCI_SYS_RES_USE: &[Column] = &[
     text("NALPath"),
     text("NALType"),
     text("NetworkOSPath"),
+    text_list("Props"),
     text("RoleName"),
     text("SiteCode"),
     integer("SslState"),
