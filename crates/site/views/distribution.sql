@@ -135,7 +135,7 @@ JOIN dp ON dp.id = m.dp_id;
 CREATE VIEW "SMS_PackageContentServerInfo" AS
 SELECT
     dp.nal_path AS "ContentServerID",
-    dp.nal_path AS "ContentServerSecurityID",
+    CAST(NULL AS TEXT) AS "ContentServerSecurityID",
     CAST(1 AS BIGINT) AS "ContentServerType",
     CAST('' AS TEXT) AS "Description",
     '\\' || dp.name || '\' AS "Name",

@@ -25,8 +25,9 @@ const DESCRIPTION_CHARS_MAX: usize = 512;
 const PACKAGES_AT_ONCE_MAX: usize = 1_000;
 /// Distribution points in one call.
 const POINTS_AT_ONCE_MAX: usize = 10_000;
-/// Packages times distribution points that one call names: the site writes nothing else while it writes these.
-const PAIRS_AT_ONCE_MAX: usize = 200_000;
+/// Packages times distribution points that one call names: the site writes nothing else while it writes these, for a
+/// second or two.
+const PAIRS_AT_ONCE_MAX: usize = 50_000;
 
 const COLUMNS: [&str; 8] = [
     "group_id",
