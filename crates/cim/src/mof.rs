@@ -35,6 +35,8 @@ use crate::{CimType, Instance, Position, Value};
 pub const MOF_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// How deep instances and arrays may nest in a value.
 pub const DEPTH_MAX: usize = 16;
+/// The most properties of one instance.
+pub const PROPERTIES_MAX: usize = 4_096;
 /// The most diagnostics that are reported for one text.
 pub const DIAGNOSTICS_MAX: usize = 100;
 

@@ -182,6 +182,10 @@ fn length_depth_and_diagnostics_are_bounded() {
     assert!(parsed.diagnostics[0].message.contains("nest deeper"), "{:?}", parsed.diagnostics);
     let nested = "instance of A { x = ".repeat(100_000);
     assert!(mof::parse(&nested).diagnostics[0].message.contains("nest deeper"));
+    let properties = |count: usize| (0..count).map(|n| format!("p{n} = {n};")).collect::<String>();
+    let wide = |count: usize| mof::parse(&format!("instance of A {{ {} }};", properties(count))).diagnostics;
+    assert_eq!(wide(mof::PROPERTIES_MAX), []);
+    assert!(wide(mof::PROPERTIES_MAX + 1)[0].message.contains("more than"));
     assert_eq!(mof::parse(&"\u{a7}".repeat(10_000)).diagnostics.len(), mof::DIAGNOSTICS_MAX);
 }
 

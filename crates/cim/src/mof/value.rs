@@ -1,8 +1,8 @@
 //! Values in MOF: constants, arrays in braces, instances.
 
-use super::DEPTH_MAX;
 use super::lexer::Kind;
 use super::parser::{Parser, Rule};
+use super::{DEPTH_MAX, PROPERTIES_MAX};
 use crate::{Instance, Value};
 
 impl Parser<'_> {
@@ -72,6 +72,9 @@ impl Parser<'_> {
             // Qualifiers of values repeat those of the class and are not kept.
             self.qualifiers()?;
             let name = self.name("a property name")?;
+            if instance.properties.len() == PROPERTIES_MAX {
+                return self.fail(&format!("an instance has more than {PROPERTIES_MAX} properties"));
+            }
             if instance.get(&name).is_some() {
                 return self.fail(&format!("{name} is given twice"));
             }

@@ -231,8 +231,14 @@ impl<'a> Parser<'a> {
         if !name.starts_with("__") {
             return Ok(());
         }
-        let what = format!("the system property {name}");
-        Err(self.unsupported_at(at, &what, "leave it out; every instance has its system properties"))
+        let instead = match name.to_ascii_uppercase().as_str() {
+            "__CLASS" => "query the class itself, or write __THIS ISA \"Class\"",
+            "__PATH" | "__RELPATH" => {
+                "leave it out of the list, compare the keys instead; every instance has its path"
+            }
+            _ => "leave it out; every instance has its system properties",
+        };
+        Err(self.unsupported_at(at, &format!("the system property {name}"), instead))
     }
 
     pub(super) fn check_qualifier(&self, qualifier: &str, at: usize) -> Result<(), WqlError> {
