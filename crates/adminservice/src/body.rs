@@ -1,8 +1,10 @@
 //! JSON bodies, read into CIM values with the schema's help.
 
+mod json;
+
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use cim::{CimType, Instance, Value};
+use cim::{CimType, DateTime, Instance, Value};
 use provider::{ClassInfo, Schema};
 use serde_json::{Map, Value as Json};
 
@@ -12,6 +14,9 @@ use crate::error::ApiError;
 const VALUES_MAX: usize = 50_000;
 /// The longest `uint8[]`, in bytes: an icon. Each byte is a value of its own once it is read.
 const BYTES_MAX: usize = 256 * 1024;
+
+/// What PowerShell 5 writes before a text that it calls UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Before the class name in `@odata.type`.
 const TYPE_PREFIX: &str = "#AdminService.";
@@ -49,7 +54,7 @@ fn object(body: &[u8]) -> Result<Map<String, Json>, ApiError> {
     if separators(body) > VALUES_MAX {
         return Err(invalid(format!("it has more than {VALUES_MAX} values; send bytes as base64")));
     }
-    match serde_json::from_slice(body) {
+    match json::parse(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)) {
         Ok(Json::Object(map)) => Ok(map),
         Ok(_) => Err(invalid("a JSON object is needed")),
         Err(error) => Err(invalid(error.to_string())),
@@ -105,6 +110,10 @@ fn read_value(
         }
         // `Edm.Binary` for uint8[].
         (Some(CimType::Uint8), Json::String(text)) if array => bytes(name, &text),
+        (Some(CimType::DateTime), Json::String(text)) => match milliseconds(&text) {
+            Some(at) => Ok(Value::DateTime(at)),
+            None => Ok(Value::String(text)),
+        },
         (_, Json::String(text)) => Ok(Value::String(text)),
         (kind, Json::Array(elements)) => {
             let element = |json| read_value(schema, kind, false, name, json);
@@ -124,6 +133,14 @@ fn embedded(schema: &Schema, base: &str, name: &str, map: Map<String, Json>) -> 
     let class = schema.class(class).ok_or_else(|| invalid(format!("{name}: there is no class {class}")))?;
     let instance = read_instance(schema, class, map)?;
     Ok(Value::Instance(Box::new(instance)))
+}
+
+/// `/Date(1704067200000)/`, as PowerShell 5 writes dates: milliseconds since 1970 in UTC. What else is a date, the
+/// declared type knows.
+fn milliseconds(text: &str) -> Option<DateTime> {
+    let inner = text.strip_prefix("/Date(")?.strip_suffix(")/")?;
+    let at = jiff::Timestamp::from_millisecond(inner.parse().ok()?).ok()?;
+    Some(DateTime::from_timestamp(at))
 }
 
 fn number_value(number: &serde_json::Number) -> Option<Value> {
@@ -169,6 +186,11 @@ mod tests {
         );
         check(r#"{"Icon":"AQI="}"#, &[("Icon", Value::Array(vec![Value::Integer(1), Value::Integer(2)]))]);
         check(r#"{"Icon":[1,2]}"#, &[("Icon", Value::Array(vec![Value::Integer(1), Value::Integer(2)]))]);
+        check("\u{feff}{\"Name\":\"x\"}", &[("Name", Value::text("x"))]);
+        let date = DateTime::parse_any("2024-01-01T00:00:00Z").unwrap();
+        check(r#"{"SourceDate":"\/Date(1704067200000)\/"}"#, &[("SourceDate", Value::DateTime(date))]);
+        let plain = "2024-01-01T01:00:00+01:00";
+        check(&format!(r#"{{"SourceDate":"{plain}"}}"#), &[("SourceDate", Value::text(plain))]);
         check(r#"{"Unknown":1.5}"#, &[("Unknown", Value::Real(1.5))]);
         let mut token = Instance::new("SMS_ST_RecurInterval");
         token.set("DaySpan", 7);
@@ -189,6 +211,8 @@ mod tests {
             r#"{"Name":"x""#,
             r#"{"Name":{}}"#,
             r#"{"Name":"a","name":"b"}"#,
+            r#"{"Name":"a","Name":"b"}"#,
+            r#"{"Name":"a"} {"Name":"b"}"#,
             r#"{"Icon":"%%"}"#,
             r#"{"RefreshSchedule":[{"@odata.type":"Nothing"}]}"#,
             r#"{"RefreshSchedule":[{"@odata.type":5}]}"#,

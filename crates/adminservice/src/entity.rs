@@ -5,7 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cim::class::Property;
 use cim::{CimType, DateTime, Instance, Value};
-use provider::{ClassInfo, Provider};
+use provider::{ClassInfo, Provider, Schema};
 use serde_json::{Map, Value as Json, json};
 
 /// What a JSON entity is made for.
@@ -20,8 +20,34 @@ pub(crate) enum Purpose {
 /// The name of the property that shows the caller's rights.
 const SECURITY_VERBS: &str = "__QUALIFIER_SECURITYVERBS";
 
+/// How the entities of one answer look.
+pub(crate) struct Shape<'a> {
+    pub(crate) provider: &'a Provider,
+    /// The class that was asked for, in any case.
+    pub(crate) class: &'a str,
+    /// The chosen names; none means all.
+    pub(crate) select: Option<&'a [String]>,
+}
+
+impl Shape<'_> {
+    /// An instance of the class or of one below it, which then says so.
+    pub(crate) fn entity(&self, instance: &Instance, purpose: Purpose) -> Map<String, Json> {
+        let class =
+            self.provider.schema().class(&instance.class).expect("the provider returns its own classes");
+        let mut entity = Map::new();
+        if !class.name.eq_ignore_ascii_case(self.class) {
+            entity.insert("@odata.type".to_owned(), json!(format!("#AdminService.{}", class.name)));
+        }
+        entity.extend(match self.select {
+            None => whole(self.provider, class, instance, purpose),
+            Some(names) => selected(self.provider, class, instance, names),
+        });
+        entity
+    }
+}
+
 /// The whole entity.
-pub(crate) fn whole(
+fn whole(
     provider: &Provider,
     class: &ClassInfo,
     instance: &Instance,
@@ -35,14 +61,15 @@ pub(crate) fn whole(
     let is_first = |name: &str| name == "__LAZYPROPERTIES" || name == SECURITY_VERBS;
     let (first, last): (Vec<_>, Vec<_>) = system.into_iter().partition(|(name, _)| is_first(name));
     entity.extend(first.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    entity.extend(plain.into_iter().map(|property| named(property, instance)));
+    let schema = provider.schema();
+    entity.extend(plain.into_iter().map(|property| named(schema, property, instance)));
     entity.extend(last.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    entity.extend(embedded.into_iter().map(|property| named(property, instance)));
+    entity.extend(embedded.into_iter().map(|property| named(schema, property, instance)));
     entity
 }
 
 /// The chosen properties only.
-pub(crate) fn selected(
+fn selected(
     provider: &Provider,
     class: &ClassInfo,
     instance: &Instance,
@@ -63,7 +90,36 @@ pub(crate) fn plain_object(instance: &Instance) -> Json {
     Json::Object(object)
 }
 
-/// A value whose type is not declared; used for out parameters and embedded objects.
+/// A value of a declared type.
+pub(crate) fn typed(schema: &Schema, kind: &CimType, array: bool, value: &Value) -> Json {
+    match value {
+        Value::Array(bytes) if array && *kind == CimType::Uint8 => json!(base64(bytes)),
+        Value::Array(elements) => {
+            elements.iter().map(|element| typed(schema, kind, false, element)).collect()
+        }
+        Value::Instance(instance) => embedded(schema, instance),
+        value => plain(value),
+    }
+}
+
+/// An object inside of another one, with the name of its class: what is declared may be a base class.
+fn embedded(schema: &Schema, instance: &Instance) -> Json {
+    let class = schema.class(&instance.class);
+    let mut object = Map::new();
+    object.insert("@odata.type".to_owned(), json!(format!("#AdminService.{}", instance.class)));
+    let mut properties: Vec<_> = instance.properties.iter().collect();
+    properties.sort_by_key(|(name, _)| name.to_ascii_lowercase());
+    for (name, value) in properties {
+        let json = match class.and_then(|class| class.property(name)) {
+            Some(property) => member(schema, property, value),
+            None => plain(value),
+        };
+        object.insert(name.clone(), json);
+    }
+    Json::Object(object)
+}
+
+/// A value whose type is not declared, or plain.
 pub(crate) fn plain(value: &Value) -> Json {
     match value {
         Value::Null => Json::Null,
@@ -73,15 +129,8 @@ pub(crate) fn plain(value: &Value) -> Json {
         Value::String(text) => json!(text),
         Value::DateTime(at) => json!(iso(at)),
         Value::Reference(path) => json!(path.to_string()),
-        Value::Instance(instance) => {
-            let mut object = Map::new();
-            object.insert("@odata.type".to_owned(), json!(format!("#AdminService.{}", instance.class)));
-            let mut properties: Vec<_> = instance.properties.iter().collect();
-            properties.sort_by_key(|(name, _)| name.to_ascii_lowercase());
-            object.extend(properties.into_iter().map(|(name, value)| (name.clone(), plain(value))));
-            Json::Object(object)
-        }
-        Value::Array(elements) => Json::Array(elements.iter().map(plain).collect()),
+        Value::Instance(instance) => plain_object(instance),
+        Value::Array(elements) => elements.iter().map(plain).collect(),
     }
 }
 
@@ -116,7 +165,7 @@ fn system_properties(
 }
 
 /// Key values in alphabetical key order.
-fn etag(class: &ClassInfo, instance: &Instance) -> String {
+pub(crate) fn etag(class: &ClassInfo, instance: &Instance) -> String {
     let value = |key: &Property| match instance.get(&key.name) {
         Some(Value::String(text)) => text.clone(),
         Some(value) => plain(value).to_string(),
@@ -135,15 +184,17 @@ fn is_embedded(property: &Property) -> bool {
     matches!(property.kind, CimType::Embedded(_))
 }
 
-fn named(property: &Property, instance: &Instance) -> (String, Json) {
+fn named(schema: &Schema, property: &Property, instance: &Instance) -> (String, Json) {
     let value = instance.get(&property.name).unwrap_or(&Value::Null);
-    let json = match value {
+    (property.name.clone(), member(schema, property, value))
+}
+
+fn member(schema: &Schema, property: &Property, value: &Value) -> Json {
+    match value {
         // An array of objects is never null to clients.
         Value::Null if property.array && is_embedded(property) => json!([]),
-        Value::Array(bytes) if property.kind == CimType::Uint8 => json!(base64(bytes)),
-        value => plain(value),
-    };
-    (property.name.clone(), json)
+        value => typed(schema, &property.kind, property.array, value),
+    }
 }
 
 fn base64(elements: &[Value]) -> String {

@@ -51,6 +51,14 @@ pub(crate) enum ApiError {
         /// The methods that it takes.
         allow: &'static str,
     },
+    /// A condition of the request's header does not hold.
+    #[error(
+        "the instance is not the one that If-Match names: its etag is its key values, joined by semicolons"
+    )]
+    PreconditionFailed,
+    /// The options of a list stand in the body of a GET, where they would be passed over.
+    #[error("a GET takes no body here; write $filter and the other options into the URL")]
+    OptionsInBody,
     /// More long lists are asked for than are made at once and may wait.
     #[error(
         "too many long lists are asked for at once; try again shortly, or ask for less with $filter and $top"
@@ -72,6 +80,8 @@ impl ApiError {
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UrlTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::OptionsInBody => StatusCode::BAD_REQUEST,
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::SignIn(error) => sign_in_status(error),
             Self::Provider(error) => fault_status(&error.fault),
@@ -212,7 +222,9 @@ impl IntoResponse for ApiError {
         if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
             tracing::error!(error = &self as &dyn std::error::Error, "a request failed");
         }
-        let mut response = (status, self.body().to_string()).into_response();
+        // As the original writes them; an apostrophe stands nowhere in JSON but inside of texts.
+        let body = self.body().to_string().replace('\'', "\\u0027");
+        let mut response = (status, body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json; charset=utf-8"));
         headers.insert("odata-version", HeaderValue::from_static("4.0"));

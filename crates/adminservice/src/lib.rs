@@ -7,9 +7,12 @@
 mod body;
 mod entity;
 mod error;
+mod headers;
+mod links;
 mod list;
 mod metadata;
 mod options;
+mod reply;
 mod request;
 mod serve;
 mod url;

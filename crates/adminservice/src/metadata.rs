@@ -1,12 +1,16 @@
 //! `$metadata` and the service document, made from the schema.
 //!
-//! Static methods are actions bound to the collection: a dotted action name, as the original has it, is no
-//! valid identifier and strict clients refuse the whole document. Both spellings of the URL are served.
+//! The document has two forms. The one that clients get unasked is valid CSDL and tells the whole truth: methods are
+//! actions whose answer is a complex type of `ReturnValue` and the out parameters, as it is on the wire. With
+//! `$metadata?original` it looks as the original's is reported to look: static methods with a dot in the name, which
+//! is no valid identifier, and the bare return value. All addresses of both forms are served.
+
+mod actions;
+mod types;
 
 use std::fmt::{self, Write};
 
-use cim::CimType;
-use cim::class::{Method, Property};
+use cim::class::Method;
 use provider::{ClassInfo, Schema};
 use serde_json::{Value as Json, json};
 
@@ -18,26 +22,28 @@ const HEAD: &str = concat!(
 );
 const TAIL: &str = "    </Schema>\n  </edmx:DataServices>\n</edmx:Edmx>\n";
 
-/// The properties that every entity has beside those of its class.
-const SYSTEM_PROPERTIES: [(&str, &str); 12] = [
-    ("__LAZYPROPERTIES", "Collection(Edm.String)"),
-    ("__QUALIFIER_SECURITYVERBS", "Edm.Int32"),
-    ("__GENUS", "Edm.Int32"),
-    ("__CLASS", "Edm.String"),
-    ("__SUPERCLASS", "Edm.String"),
-    ("__DYNASTY", "Edm.String"),
-    ("__RELPATH", "Edm.String"),
-    ("__PROPERTY_COUNT", "Edm.Int32"),
-    ("__DERIVATION", "Collection(Edm.String)"),
-    ("__SERVER", "Edm.String"),
-    ("__NAMESPACE", "Edm.String"),
-    ("__PATH", "Edm.String"),
-];
+/// How the document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Valid for strict parsers.
+    Strict,
+    /// As the original's looks.
+    Original,
+}
+
+impl Form {
+    /// The form that the query of a request for `$metadata` asks for.
+    pub(crate) fn of(raw_query: &str) -> Self {
+        let is =
+            |part: &str| part.split('=').next().is_some_and(|name| name.eq_ignore_ascii_case("original"));
+        if raw_query.split('&').any(is) { Self::Original } else { Self::Strict }
+    }
+}
 
 /// The CSDL document.
-pub(crate) fn document(schema: &Schema) -> String {
+pub(crate) fn document(schema: &Schema, form: Form) -> String {
     let mut xml = HEAD.to_owned();
-    let written = write_schema(&mut xml, schema);
+    let written = write_schema(&mut xml, schema, form);
     written.expect("writing to a string cannot fail");
     xml.push_str(TAIL);
     xml
@@ -50,108 +56,118 @@ pub(crate) fn service_document(schema: &Schema, root: &str) -> Json {
     json!({ "@odata.context": format!("{root}/$metadata"), "value": sets })
 }
 
-fn entity_sets(schema: &Schema) -> impl Iterator<Item = &ClassInfo> {
-    schema.classes().filter(|class| class.is_queryable() && !class.is_abstract())
+/// The class and static method that an action import of the document names, in any case.
+pub(crate) fn imported<'a>(schema: &'a Schema, name: &str) -> Option<(&'a ClassInfo, &'a Method)> {
+    statics(schema).find(|(class, method)| {
+        let (head, tail) = (name.get(..class.name.len()), name.get(class.name.len()..));
+        head.is_some_and(|head| head.eq_ignore_ascii_case(&class.name))
+            && tail
+                .and_then(|tail| tail.strip_prefix('_'))
+                .is_some_and(|tail| tail.eq_ignore_ascii_case(&method.name))
+    })
 }
 
-fn write_schema(xml: &mut String, schema: &Schema) -> fmt::Result {
-    for class in schema.classes().filter(|class| class.is_embedded()) {
-        complex_type(xml, schema, class)?;
-    }
-    for class in entity_sets(schema) {
-        entity_type(xml, class)?;
-    }
-    let for_methods = || schema.classes().filter(|class| class.is_static());
-    for ClassInfo { name, .. } in for_methods() {
-        // No instances, so no key and no set; its methods need something to be bound to.
-        writeln!(xml, "      <EntityType Name=\"{name}\" Abstract=\"true\"/>")?;
-    }
-    for class in entity_sets(schema).chain(for_methods()) {
-        class.methods.iter().try_for_each(|method| action(xml, class, method))?;
+/// Every class whose instances can be listed, base classes included.
+fn entity_sets(schema: &Schema) -> impl Iterator<Item = &ClassInfo> {
+    schema.classes().filter(|class| class.is_queryable())
+}
+
+fn callable(schema: &Schema) -> impl Iterator<Item = &ClassInfo> {
+    schema.classes().filter(|class| class.is_queryable() || class.is_static())
+}
+
+fn statics(schema: &Schema) -> impl Iterator<Item = (&ClassInfo, &Method)> {
+    callable(schema).flat_map(|class| {
+        class
+            .methods
+            .iter()
+            .filter(|method| method.qualifiers.has("static"))
+            .map(move |method| (class, method))
+    })
+}
+
+fn write_schema(xml: &mut String, schema: &Schema, form: Form) -> fmt::Result {
+    types::write(xml, schema)?;
+    for class in callable(schema) {
+        class.methods.iter().try_for_each(|method| actions::write(xml, schema, class, method, form))?;
     }
     writeln!(xml, "      <EntityContainer Name=\"Container\">")?;
     for ClassInfo { name, .. } in entity_sets(schema) {
         writeln!(xml, "        <EntitySet Name=\"{name}\" EntityType=\"AdminService.{name}\"/>")?;
     }
+    for (class, method) in statics(schema) {
+        let name = actions::unbound_name(class, method, form);
+        writeln!(xml, "        <ActionImport Name=\"{name}\" Action=\"AdminService.{name}\"/>")?;
+    }
     writeln!(xml, "      </EntityContainer>")
 }
 
-fn complex_type(xml: &mut String, schema: &Schema, class: &ClassInfo) -> fmt::Result {
-    write!(xml, "      <ComplexType Name=\"{}\"", class.name)?;
-    let base = class.derivation.first().and_then(|base| schema.class(base));
-    if let Some(base) = base {
-        write!(xml, " BaseType=\"AdminService.{}\"", base.name)?;
-    }
-    if class.is_abstract() {
-        write!(xml, " Abstract=\"true\"")?;
-    }
-    let inherited = |property: &&Property| base.is_some_and(|base| base.property(&property.name).is_some());
-    let own: Vec<_> = class.properties.iter().filter(|property| !inherited(property)).collect();
-    if own.is_empty() {
-        return writeln!(xml, "/>");
-    }
-    writeln!(xml, ">")?;
-    own.into_iter().try_for_each(|declared| property(xml, declared))?;
-    writeln!(xml, "      </ComplexType>")
-}
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
 
-fn entity_type(xml: &mut String, class: &ClassInfo) -> fmt::Result {
-    writeln!(xml, "      <EntityType Name=\"{}\">\n        <Key>", class.name)?;
-    for key in class.keys() {
-        writeln!(xml, "          <PropertyRef Name=\"{}\"/>", key.name)?;
-    }
-    writeln!(xml, "        </Key>")?;
-    let mut properties: Vec<_> = class.properties.iter().collect();
-    properties.sort_by_key(|property| property.name.to_ascii_lowercase());
-    properties.into_iter().try_for_each(|declared| property(xml, declared))?;
-    for (name, kind) in SYSTEM_PROPERTIES {
-        writeln!(xml, "        <Property Name=\"{name}\" Type=\"{kind}\"/>")?;
-    }
-    writeln!(xml, "      </EntityType>")
-}
+    use super::*;
 
-fn property(xml: &mut String, property: &Property) -> fmt::Result {
-    let kind = edm(&property.kind, property.array);
-    write!(xml, "        <Property Name=\"{}\" Type=\"{kind}\"", property.name)?;
-    if property.qualifiers.has("key") || property.qualifiers.has("not_null") {
-        write!(xml, " Nullable=\"false\"")?;
+    /// The values of an attribute of elements that begin with `open`.
+    fn attribute<'a>(xml: &'a str, open: &str, name: &str) -> Vec<&'a str> {
+        let value = |line: &'a str| line.split_once(&format!(" {name}=\""))?.1.split('"').next();
+        xml.lines().filter(|line| line.trim_start().starts_with(open)).filter_map(value).collect()
     }
-    writeln!(xml, "/>")
-}
 
-/// Out parameters cannot be told in CSDL beside a return value; they come as further members of the answer.
-fn action(xml: &mut String, class: &ClassInfo, method: &Method) -> fmt::Result {
-    let bound = match method.qualifiers.has("static") {
-        true => format!("Collection(AdminService.{})", class.name),
-        false => format!("AdminService.{}", class.name),
-    };
-    writeln!(xml, "      <Action Name=\"{}\" IsBound=\"true\">", method.name)?;
-    writeln!(xml, "        <Parameter Name=\"bindingParameter\" Type=\"{bound}\"/>")?;
-    for parameter in method.parameters.iter().filter(|parameter| parameter.goes_in()) {
-        let kind = edm(&parameter.kind, parameter.array);
-        write!(xml, "        <Parameter Name=\"{}\" Type=\"{kind}\"", parameter.name)?;
-        match parameter.qualifiers.has("optional") {
-            true => writeln!(xml, "/>")?,
-            false => writeln!(xml, " Nullable=\"false\"/>")?,
+    #[test]
+    fn every_name_is_an_identifier_and_every_type_is_declared_once() {
+        let schema = Schema::shipped();
+        let xml = document(schema, Form::Strict);
+        let mut declared = HashSet::new();
+        for open in ["<ComplexType ", "<EntityType "] {
+            for name in attribute(&xml, open, "Name") {
+                assert!(declared.insert(name), "{name} is declared twice");
+            }
+        }
+        for open in ["<Action ", "<ActionImport ", "<Parameter ", "<Property ", "<EntitySet "] {
+            for name in attribute(&xml, open, "Name") {
+                assert!(name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'), "{name}");
+            }
+        }
+        for attribute_name in ["Type", "BaseType", "EntityType"] {
+            for kind in attribute(&xml, "<", attribute_name) {
+                let one = kind.strip_prefix("Collection(").map_or(kind, |inner| inner.trim_end_matches(')'));
+                let ours = one.strip_prefix("AdminService.");
+                assert!(ours.map_or(one.starts_with("Edm."), |name| declared.contains(name)), "{kind}");
+            }
         }
     }
-    writeln!(xml, "        <ReturnType Type=\"{}\"/>", edm(&method.returns, false))?;
-    writeln!(xml, "      </Action>")
-}
 
-fn edm(kind: &CimType, array: bool) -> String {
-    let single = match kind {
-        CimType::Uint8 if array => return "Edm.Binary".to_owned(),
-        CimType::Boolean => "Edm.Boolean".to_owned(),
-        CimType::Uint8 | CimType::Sint8 | CimType::Uint16 | CimType::Sint16 | CimType::Sint32 => {
-            "Edm.Int32".to_owned()
+    #[test]
+    fn every_import_is_found_by_its_name() {
+        let schema = Schema::shipped();
+        let imports: Vec<_> = statics(schema).collect();
+        assert!(!imports.is_empty());
+        for (class, method) in imports {
+            let name = actions::unbound_name(class, method, Form::Strict).to_lowercase();
+            let found = imported(schema, &name).map(|(class, method)| (&class.name, &method.name));
+            assert_eq!(found, Some((&class.name, &method.name)));
+            assert!(schema.class(&name).is_none(), "{name} is a class as well");
         }
-        CimType::Uint32 | CimType::Uint64 | CimType::Sint64 => "Edm.Int64".to_owned(),
-        CimType::Real32 => "Edm.Single".to_owned(),
-        CimType::Real64 => "Edm.Double".to_owned(),
-        CimType::Char16 | CimType::String | CimType::Reference(_) => "Edm.String".to_owned(),
-        CimType::DateTime => "Edm.DateTimeOffset".to_owned(),
-        CimType::Embedded(class) => format!("AdminService.{class}"),
-    };
-    if array { format!("Collection({single})") } else { single }
+        for name in ["SMS_Identification", "SMS_Identification_", "SMS_Identification.GetSiteID", "é_x", ""]
+        {
+            assert!(imported(schema, name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_form_is_asked_for_in_the_query() {
+        for (query, form) in [
+            ("", Form::Strict),
+            ("$format=xml", Form::Strict),
+            ("x=original", Form::Strict),
+            ("original", Form::Original),
+            ("a=1&Original=true", Form::Original),
+        ] {
+            assert_eq!(Form::of(query), form, "{query}");
+        }
+        let xml = document(Schema::shipped(), Form::Original);
+        assert!(xml.contains("<Action Name=\"SMS_Identification.GetSiteID\">"));
+        assert!(xml.contains("Action=\"AdminService.SMS_Identification.GetSiteID\""));
+    }
 }

@@ -1,0 +1,114 @@
+//! Lists, counts, and one instance by its key.
+
+use axum::response::{IntoResponse, Response};
+use cim::query::Query;
+use cim::{Instance, ObjectPath};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::{Map, json};
+
+use super::{Exchange, Service};
+use crate::entity::{self, Purpose, Shape};
+use crate::error::ApiError;
+use crate::options::{self, Options};
+use crate::reply::{reply, reply_text, version};
+use crate::{headers, list};
+
+impl Service {
+    pub(super) async fn list(
+        &self,
+        exchange: &Exchange,
+        class: String,
+        options: Options,
+    ) -> Result<Response, ApiError> {
+        exchange.refuse_options_in_body()?;
+        let select = options.select.clone();
+        let mut query = options.into_query(class);
+        let (asked, skip) = (query.top, query.skip.unwrap_or(0));
+        let page = self.turns.page(select.as_deref());
+        // One more than fits tells whether something follows.
+        let most = asked.unwrap_or(u64::MAX).min(page + 1);
+        query.top = Some(most);
+        let (context, name) = (exchange.links.context(self.schema(), query.class()), query.class().to_owned());
+        let _turn = self.turns.take(most).await?;
+        let mut answer = self.provider.query(&exchange.caller, query).await?;
+        let next = (answer.instances.len() as u64 > page).then(|| {
+            let sent = exchange.parts.uri.query().unwrap_or("");
+            let rest = options::rest(sent, skip.saturating_add(page), asked.map(|top| top - page));
+            format!("{}/{name}?{rest}", exchange.links.root())
+        });
+        answer.instances.truncate(usize::try_from(page).unwrap_or(usize::MAX));
+        let mut head = Map::new();
+        head.insert("@odata.context".to_owned(), json!(context));
+        if let Some(count) = answer.count {
+            head.insert("@odata.count".to_owned(), json!(count));
+        }
+        let shape = Shape { provider: &self.provider, class: &name, select: select.as_deref() };
+        let entity = |instance: &Instance| shape.entity(instance, Purpose::Read);
+        Ok(reply_text(StatusCode::OK, list::write(head, answer.instances, entity, next)))
+    }
+
+    pub(super) async fn count(
+        &self,
+        exchange: &Exchange,
+        class: String,
+        options: Options,
+    ) -> Result<Response, ApiError> {
+        exchange.refuse_options_in_body()?;
+        let query =
+            Query { count: true, top: Some(0), skip: None, order: Vec::new(), ..options.into_query(class) };
+        let count = self.provider.query(&exchange.caller, query).await?.count.unwrap_or(0);
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")), version()];
+        Ok((headers, count.to_string()).into_response())
+    }
+
+    /// One instance, in an array: clients of this route read `value[0]`.
+    pub(super) async fn get(
+        &self,
+        exchange: &Exchange,
+        path: &ObjectPath,
+        options: &Options,
+    ) -> Result<Response, ApiError> {
+        exchange.refuse_options_in_body()?;
+        let instance = self.provider.get(&exchange.caller, path).await?;
+        if let Some(unknown) = self.unknown_name(&instance, options) {
+            return Err(ApiError::InvalidOption {
+                option: "$select".to_owned(),
+                reason: format!("there is no property {unknown}"),
+            });
+        }
+        let context = exchange.links.context(self.schema(), &path.class);
+        let shape =
+            Shape { provider: &self.provider, class: &path.class, select: options.select.as_deref() };
+        let entity = shape.entity(&instance, Purpose::Read);
+        Ok(reply(StatusCode::OK, &json!({ "@odata.context": context, "value": [entity] })))
+    }
+
+    fn unknown_name<'a>(&self, instance: &Instance, options: &'a Options) -> Option<&'a String> {
+        let class = self.schema().class(&instance.class)?;
+        let known = |name: &String| name.starts_with("__") || class.property(name).is_some();
+        options.select.iter().flatten().find(|name| !known(name))
+    }
+
+    /// Holds a write against the header `If-Match`, where one was sent.
+    pub(super) async fn precondition(&self, exchange: &Exchange, path: &ObjectPath) -> Result<(), ApiError> {
+        let Some(wanted) = headers::if_match(&exchange.parts.headers) else { return Ok(()) };
+        let instance = self.provider.get(&exchange.caller, path).await?;
+        let class = self.schema().class(&instance.class).expect("the provider returns its own classes");
+        if headers::is_matched(wanted, &entity::etag(class, &instance)) {
+            Ok(())
+        } else {
+            Err(ApiError::PreconditionFailed)
+        }
+    }
+}
+
+impl Exchange {
+    /// PowerShell's `-Body` of a GET lands here where it could not be moved into the URL. To pass it over would
+    /// answer with everything where little was asked for.
+    fn refuse_options_in_body(&self) -> Result<(), ApiError> {
+        let reads = matches!(self.parts.method, Method::GET | Method::HEAD);
+        let options = self.body.contains(&b'$') || self.body.windows(3).any(|three| three == b"%24");
+        if reads && options { Err(ApiError::OptionsInBody) } else { Ok(()) }
+    }
+}
