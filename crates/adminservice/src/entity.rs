@@ -47,12 +47,7 @@ impl Shape<'_> {
 }
 
 /// The whole entity.
-fn whole(
-    provider: &Provider,
-    class: &ClassInfo,
-    instance: &Instance,
-    purpose: Purpose,
-) -> Map<String, Json> {
+fn whole(provider: &Provider, class: &ClassInfo, instance: &Instance, purpose: Purpose) -> Map<String, Json> {
     let mut entity = Map::new();
     entity.insert("@odata.etag".to_owned(), json!(etag(class, instance)));
     let (plain, embedded): (Vec<_>, Vec<_>) =

@@ -55,7 +55,9 @@ pub(crate) fn is_matched(if_match: &str, etag: &str) -> bool {
 /// Whether the client wants no entity after a write.
 pub(crate) fn prefers_minimal(headers: &HeaderMap) -> bool {
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    preferences.flat_map(|line| line.split([',', ';'])).any(|one| one.trim().eq_ignore_ascii_case("return=minimal"))
+    preferences
+        .flat_map(|line| line.split([',', ';']))
+        .any(|one| one.trim().eq_ignore_ascii_case("return=minimal"))
 }
 
 #[cfg(test)]
@@ -133,9 +135,11 @@ mod tests {
 
     #[test]
     fn a_minimal_answer_is_asked_for() {
-        for (value, expect) in
-            [("return=minimal", true), ("respond-async, Return=Minimal", true), ("return=representation", false)]
-        {
+        for (value, expect) in [
+            ("return=minimal", true),
+            ("respond-async, Return=Minimal", true),
+            ("return=representation", false),
+        ] {
             assert_eq!(prefers_minimal(&headers(&[("Prefer", value)])), expect, "{value}");
         }
     }

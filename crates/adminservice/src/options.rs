@@ -152,6 +152,7 @@ mod tests {
         let names = Some(vec!["Name".to_owned(), "PackageID".to_owned()]);
         check("$select=Name,%20PackageID", Options { select: names, ..Options::default() });
         check("$select=*", Options::default());
+        check("$select=", Options::default());
         let order = vec![
             (Scalar::property("a"), Direction::Descending),
             (Scalar::property("b"), Direction::Ascending),

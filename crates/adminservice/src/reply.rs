@@ -6,8 +6,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::Value as Json;
 
 /// The media type of every answer that holds entities.
-pub(crate) const JSON: &str =
-    "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
+pub(crate) const JSON: &str = "application/json; odata.metadata=minimal; odata.streaming=true; charset=utf-8";
 
 pub(crate) fn reply(status: StatusCode, json: &Json) -> Response {
     reply_text(status, json.to_string())

@@ -43,17 +43,14 @@ pub(crate) enum Request {
         method: String,
     },
     /// Which methods the resource takes.
-    Allowed { methods: &'static str },
+    Allowed {
+        methods: &'static str,
+    },
 }
 
 impl Request {
     /// Reads a method, a path and a query, the last two as sent.
-    pub(crate) fn parse(
-        method: &Method,
-        path: &str,
-        query: &str,
-        schema: &Schema,
-    ) -> Result<Self, ApiError> {
+    pub(crate) fn parse(method: &Method, path: &str, query: &str, schema: &Schema) -> Result<Self, ApiError> {
         let target = url::parse(path).map_err(|error| ApiError::NoResource { reason: error.to_string() })?;
         let target = known(target, method, schema);
         let reads = matches!(*method, Method::GET | Method::HEAD);
@@ -119,15 +116,17 @@ fn known(target: Target, method: &Method, schema: &Schema) -> Target {
                 None => target,
             }
         }
-        Target::Entity(path) if method == Method::POST => match (path.keys.as_slice(), schema.class(&path.class)) {
-            ([(name, Value::String(key))], Some(class))
-                if name.is_empty()
-                    && class.method(key).is_some_and(|method| method.qualifiers.has("static")) =>
-            {
-                Target::StaticMethod { class: path.class.clone(), method: key.clone() }
+        Target::Entity(path) if method == Method::POST => {
+            match (path.keys.as_slice(), schema.class(&path.class)) {
+                ([(name, Value::String(key))], Some(class))
+                    if name.is_empty()
+                        && class.method(key).is_some_and(|method| method.qualifiers.has("static")) =>
+                {
+                    Target::StaticMethod { class: path.class.clone(), method: key.clone() }
+                }
+                _ => target,
             }
-            _ => target,
-        },
+        }
         _ => target,
     }
 }
@@ -149,7 +148,8 @@ mod tests {
     #[test]
     fn methods_and_targets_make_requests() {
         let check = |method: Method, target: &str, expect: Result<&str, &str>| {
-            let parsed = Request::parse(&method, &format!("/AdminService/wmi/{target}"), "", Schema::shipped());
+            let parsed =
+                Request::parse(&method, &format!("/AdminService/wmi/{target}"), "", Schema::shipped());
             let name = match &parsed {
                 Ok(request) => {
                     Ok(format!("{request:?}").split([' ', '{', '(']).next().unwrap_or_default().to_owned())

@@ -21,7 +21,9 @@ impl Service {
         let schema = self.schema();
         let declared = schema.class(class).and_then(|class| class.method(method));
         // GET is sent by what nobody means to act: browsers, proxies, pictures in a page. So it only reads.
-        if declared.is_some_and(|called| exchange.parts.method != Method::POST && !called.qualifiers.has("reads")) {
+        if declared
+            .is_some_and(|called| exchange.parts.method != Method::POST && !called.qualifiers.has("reads"))
+        {
             return Err(ApiError::MethodNotAllowed { allow: "POST" });
         }
         let given = body::parameters(schema, declared, &exchange.body)?;

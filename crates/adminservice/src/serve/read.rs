@@ -29,7 +29,8 @@ impl Service {
         // One more than fits tells whether something follows.
         let most = asked.unwrap_or(u64::MAX).min(page + 1);
         query.top = Some(most);
-        let (context, name) = (exchange.links.context(self.schema(), query.class()), query.class().to_owned());
+        let (context, name) =
+            (exchange.links.context(self.schema(), query.class()), query.class().to_owned());
         let _turn = self.turns.take(most).await?;
         let mut answer = self.provider.query(&exchange.caller, query).await?;
         let next = (answer.instances.len() as u64 > page).then(|| {
@@ -78,8 +79,7 @@ impl Service {
             });
         }
         let context = exchange.links.context(self.schema(), &path.class);
-        let shape =
-            Shape { provider: &self.provider, class: &path.class, select: options.select.as_deref() };
+        let shape = Shape { provider: &self.provider, class: &path.class, select: options.select.as_deref() };
         let entity = shape.entity(&instance, Purpose::Read);
         Ok(reply(StatusCode::OK, &json!({ "@odata.context": context, "value": [entity] })))
     }

@@ -47,7 +47,10 @@ impl Service {
         let instance = self.provider.get(&exchange.caller, path).await?;
         let minimal = headers::prefers_minimal(&exchange.parts.headers);
         let mut response = if minimal {
-            (StatusCode::NO_CONTENT, [version(), (PREFERENCE_APPLIED, HeaderValue::from_static("return=minimal"))])
+            (
+                StatusCode::NO_CONTENT,
+                [version(), (PREFERENCE_APPLIED, HeaderValue::from_static("return=minimal"))],
+            )
                 .into_response()
         } else {
             let mut entity = Map::new();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 /// The share of the test site's source folders.
-const SHARE: &str = r"\\srv.example.test\src";
+pub(crate) const SHARE: &str = r"\\srv.example.test\src";
 
 /// What differs between the tests' drivers.
 pub(crate) struct DriverFile<'a> {
