@@ -78,6 +78,31 @@ pub(crate) fn python_with(requirements: &Path, venv: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
+/// A folder with the packages of the `package-lock.json` in `declared`, installed once and kept in the target folder.
+pub(crate) fn node_with(declared: &Path, folder: &Path) -> Result<PathBuf> {
+    const LOCK: &str = "package-lock.json";
+    let wanted = std::fs::read_to_string(declared.join(LOCK))
+        .with_context(|| format!("cannot read {LOCK} in {}", declared.display()))?;
+    need("node", "nodejs")?;
+    let npm = need("npm", "npm")?;
+    let installed = folder.join("installed.json");
+    if std::fs::read_to_string(&installed).is_ok_and(|there| there == wanted) {
+        return Ok(folder.to_owned());
+    }
+    println!("Installing the Node.js packages of {}", declared.display());
+    std::fs::create_dir_all(folder)?;
+    for file in ["package.json", LOCK] {
+        std::fs::copy(declared.join(file), folder.join(file))?;
+    }
+    // What the lock file names, byte for byte, and none of the packages' own programs.
+    let arguments = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    if !succeeds(command(&npm).args(arguments).current_dir(folder))? {
+        bail!("npm could not install the clients; its messages are above");
+    }
+    std::fs::write(installed, wanted)?;
+    Ok(folder.to_owned())
+}
+
 fn make_venv(python: &Path, venv: &Path) -> Result<bool> {
     succeeds(command(python).args(["-m", "venv", "--clear"]).arg(venv))
 }

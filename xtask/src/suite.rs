@@ -31,11 +31,8 @@ pub(crate) fn run() -> Result<bool> {
         println!("A throw-away PostgreSQL cluster runs at {}", started.url());
         Ok(true)
     });
-    let mut python = None;
-    step(&mut steps, "clients", || {
-        python = Some(clients()?);
-        Ok(true)
-    });
+    let mut clients = Clients::default();
+    step(&mut steps, "clients", || clients.install().map(|()| true));
     // The second opinion on signed catalogs.
     step(&mut steps, "osslsigncode", || machine::need("osslsigncode", "osslsigncode").map(|_| true));
     step(&mut steps, "format", || succeeds(&mut cargo(&["fmt", "--all", "--", "--check"])));
@@ -45,7 +42,7 @@ pub(crate) fn run() -> Result<bool> {
         succeeds(&mut cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
     });
     step(&mut steps, "build", || succeeds(&mut cargo(&["build", "--workspace", "--bins", "--tests"])));
-    step(&mut steps, "tests", || tests(cluster.as_ref(), python.as_ref(), &mut results));
+    step(&mut steps, "tests", || tests(cluster.as_ref(), &clients, &mut results));
     step(&mut steps, "documentation", || {
         let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
         succeeds(doc.env("RUSTDOCFLAGS", "-D warnings"))
@@ -75,24 +72,40 @@ fn dependencies(steps: &mut Vec<Step>, results: &mut Results) {
     step(steps, "dependencies", || succeeds(&mut cargo(&["deny", "check", "bans", "licenses", "sources"])));
 }
 
-/// A Python with the third-party clients that the tests drive.
-fn clients() -> Result<PathBuf> {
-    let root = crate::root();
-    let requirements = root.join("crates/adminservice/tests/clients/requirements.txt");
-    machine::python_with(&requirements, &root.join("target/clients"))
+/// The third-party clients that the tests drive, as far as the machine could be given them.
+#[derive(Default)]
+struct Clients {
+    /// A Python interpreter.
+    python: Option<PathBuf>,
+    /// A folder with Node.js packages.
+    node: Option<PathBuf>,
+}
+
+impl Clients {
+    fn install(&mut self) -> Result<()> {
+        let (declared, target) =
+            (crate::root().join("crates/adminservice/tests/clients"), crate::root().join("target/clients"));
+        machine::need("curl", "curl")?;
+        self.python = Some(machine::python_with(&declared.join("requirements.txt"), &target)?);
+        // Beside the Python environment, which is made anew as a whole.
+        self.node = Some(machine::node_with(&declared, &target.with_file_name("clients-node"))?);
+        Ok(())
+    }
 }
 
 /// The same cases in every run: what a commit did not break must not turn it red. `cargo xtask soak` draws others.
 const PROPERTY_SEED: &str = "20261122";
 
-fn tests(cluster: Option<&Cluster>, clients: Option<&PathBuf>, results: &mut Results) -> Result<bool> {
+fn tests(cluster: Option<&Cluster>, clients: &Clients, results: &mut Results) -> Result<bool> {
     let dress = |program: &mut Command| {
         program.env("PROPTEST_RNG_SEED", PROPERTY_SEED);
         if let Some(cluster) = cluster {
             program.env("HAULIER_TEST_POSTGRES", cluster.url());
         }
-        if let Some(python) = clients {
-            program.env("HAULIER_TEST_PYTHON", python);
+        for (variable, found) in [("PYTHON", &clients.python), ("NODE", &clients.node)] {
+            if let Some(path) = found {
+                program.env(format!("HAULIER_TEST_{variable}"), path);
+            }
         }
     };
     lanes::run(&["--workspace"], dress, |line| {

@@ -55,13 +55,14 @@ assert.equal((await rows("SMS_PackageToContent", where("PackageID").eqString(id)
 // D: to one distribution point by an instance, to the other by the method.
 const points = await rows("SMS_SystemResourceList", where("RoleName").eqString("SMS Distribution Point"));
 assert.equal(points.length, 2);
-const [first, second] = points;
-const assignment = { PackageID: id, ServerNALPath: first.NALPath, SiteCode: first.SiteCode };
+const [near, far] = points;
+const assignment = { PackageID: id, ServerNALPath: near.NALPath, SiteCode: near.SiteCode };
 assert.equal((await client.getEntitySet("SMS_DistributionPoint").create(assignment)).PackageID, id);
-await call("SMS_DriverPackage", id, "AddDistributionPoints", { SiteCode: [second.SiteCode], NALPath: [second.NALPath] });
+await call("SMS_DriverPackage", id, "AddDistributionPoints", { SiteCode: [far.SiteCode], NALPath: [far.NALPath] });
 
-// E: refresh; one call, one version. Then only one distribution point is sent the same again.
-const before = await version(id);
+// E: refresh; one call, one version, once the first one is out. Then only one distribution point is sent the same again.
+const first = await until("the first version", () => one("SMS_DriverPackage", id), (seen) => seen.SourceDate !== null);
+const before = first.SourceVersion;
 await call("SMS_DriverPackage", id, "RefreshPkgSource");
 const after = await until("the refresh", () => version(id), (seen) => seen > before);
 assert.equal(after, before + 1);

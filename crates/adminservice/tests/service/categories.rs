@@ -20,7 +20,7 @@ pub(crate) async fn new_category(service: &Service, name: &str) -> Json {
 
 /// Sequence J, categories: made, given to a driver, found by, renamed, deleted.
 #[tokio::test]
-async fn categories_label_drivers() {
+pub(crate) async fn categories_label_drivers() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let ci_id = import(&service, "net").await;
@@ -74,7 +74,7 @@ async fn categories_label_drivers() {
 }
 
 #[tokio::test]
-async fn a_category_is_made_once_and_with_a_name() {
+pub(crate) async fn a_category_is_made_once_and_with_a_name() {
     let service = Service::start().await;
     new_category(&service, "Network").await;
     let name = json!([{ "CategoryInstanceName": "A", "LocaleID": 1033 }]);

@@ -37,7 +37,7 @@ pub(crate) fn names(rows: &[Json], member: &str) -> Vec<Json> {
 }
 
 #[tokio::test]
-async fn a_method_returns_a_whole_driver_and_stores_nothing() {
+pub(crate) async fn a_method_returns_a_whole_driver_and_stores_nothing() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let driver = draft(&service, "net").await;
@@ -73,7 +73,7 @@ async fn a_method_returns_a_whole_driver_and_stores_nothing() {
 
 /// Sequence A, as PowerShell scripts go: a new instance with what was copied out of the method's object.
 #[tokio::test]
-async fn a_driver_is_imported_by_its_definition() {
+pub(crate) async fn a_driver_is_imported_by_its_definition() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let category = new_category(&service, "Network").await;
@@ -118,7 +118,7 @@ async fn a_driver_is_imported_by_its_definition() {
 
 /// Sequence A, as VBScript goes: the method's own object is put, with all that is read-only in it.
 #[tokio::test]
-async fn a_driver_is_imported_by_putting_the_whole_object() {
+pub(crate) async fn a_driver_is_imported_by_putting_the_whole_object() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let mut whole = draft(&service, "net").await;
@@ -144,7 +144,7 @@ async fn a_driver_is_imported_by_putting_the_whole_object() {
 
 /// Sequence A on a driver that is there: only its categories are brought up to date.
 #[tokio::test]
-async fn a_driver_that_is_there_is_found_by_the_error() {
+pub(crate) async fn a_driver_that_is_there_is_found_by_the_error() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let ci_id = import(&service, "net").await;
@@ -180,7 +180,7 @@ async fn a_driver_that_is_there_is_found_by_the_error() {
 }
 
 #[tokio::test]
-async fn several_drivers_of_one_folder_share_its_content() {
+pub(crate) async fn several_drivers_of_one_folder_share_its_content() {
     let service = Service::start().await;
     for inf in ["net.inf", "other.inf"] {
         DriverFile { inf, ..DriverFile::default() }.write(&service.folder("net"));
@@ -209,7 +209,7 @@ async fn several_drivers_of_one_folder_share_its_content() {
 }
 
 #[tokio::test]
-async fn a_driver_that_cannot_be_one_is_refused_with_its_code() {
+pub(crate) async fn a_driver_that_cannot_be_one_is_refused_with_its_code() {
     let service = Service::start().await;
     let folder = service.folder("bad");
     DriverFile { inf: "odd.inf", decoration: "NTia64", ..DriverFile::default() }.write(&folder);
@@ -235,7 +235,7 @@ async fn a_driver_that_cannot_be_one_is_refused_with_its_code() {
 
 /// Sequence G.
 #[tokio::test]
-async fn a_driver_is_disabled_enabled_and_deleted() {
+pub(crate) async fn a_driver_is_disabled_enabled_and_deleted() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let ci_id = import(&service, "net").await;
@@ -266,7 +266,7 @@ async fn a_driver_is_disabled_enabled_and_deleted() {
 
 /// What the site itself moves on, here the date of the last change, is old in an old object too.
 #[tokio::test]
-async fn an_old_object_is_refused_as_old_and_a_newer_one_may_say_anything_of_what_is_read_only() {
+pub(crate) async fn an_old_object_is_refused_as_old_and_a_newer_one_may_say_anything_of_what_is_read_only() {
     let clock = Service::fixed_clock();
     let service = Service::start_with(clock.clone()).await;
     DriverFile::default().write(&service.folder("net"));
@@ -313,7 +313,7 @@ async fn an_old_object_is_refused_as_old_and_a_newer_one_may_say_anything_of_wha
 
 /// Sequence B: a script holds a package, has drivers added to it, and puts what it holds.
 #[tokio::test]
-async fn a_package_that_was_read_before_its_snapshot_can_be_put_after_it() {
+pub(crate) async fn a_package_that_was_read_before_its_snapshot_can_be_put_after_it() {
     let clock = Service::fixed_clock();
     let service = Service::start_with(clock.clone()).await;
     let target = "/AdminService/wmi/SMS_DriverPackage('PS100001')";
@@ -344,7 +344,7 @@ async fn a_package_that_was_read_before_its_snapshot_can_be_put_after_it() {
 }
 
 #[tokio::test]
-async fn an_object_that_goes_back_unchanged_changes_nothing() {
+pub(crate) async fn an_object_that_goes_back_unchanged_changes_nothing() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let category = new_category(&service, "Network").await;
@@ -366,7 +366,7 @@ async fn an_object_that_goes_back_unchanged_changes_nothing() {
 
 /// Clients that take an instance out of a list have nothing of what is lazy, and must not write that nothing.
 #[tokio::test]
-async fn an_object_out_of_a_list_goes_back_without_losing_what_is_lazy() {
+pub(crate) async fn an_object_out_of_a_list_goes_back_without_losing_what_is_lazy() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let mut whole = draft(&service, "net").await;
@@ -396,7 +396,7 @@ async fn an_object_out_of_a_list_goes_back_without_losing_what_is_lazy() {
 
 /// The drivers that a txtsetup.oem names are for mass storage before Windows Vista starts.
 #[tokio::test]
-async fn drivers_of_a_txtsetup_are_boot_critical() {
+pub(crate) async fn drivers_of_a_txtsetup_are_boot_critical() {
     let service = Service::start().await;
     let folder = service.folder("oem");
     DriverFile::default().write(&folder);
@@ -437,7 +437,7 @@ async fn drivers_of_a_txtsetup_are_boot_critical() {
 /// Sequence J, platforms: a condition is added to the definition with values of SMS_SupportedPlatforms, Version
 /// counts one up, the driver is put.
 #[tokio::test]
-async fn platforms_are_edited_in_the_definition() {
+pub(crate) async fn platforms_are_edited_in_the_definition() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let ci_id = import(&service, "net").await;
@@ -491,7 +491,7 @@ fn platform_path(row: &Json) -> String {
 }
 
 #[tokio::test]
-async fn mistakes_on_drivers_are_refused_and_change_nothing() {
+pub(crate) async fn mistakes_on_drivers_are_refused_and_change_nothing() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let ci_id = import(&service, "net").await;
@@ -547,7 +547,7 @@ async fn mistakes_on_drivers_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
-async fn roles_decide_who_may_change_drivers() {
+pub(crate) async fn roles_decide_who_may_change_drivers() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let ci_id = import(&service, "net").await;

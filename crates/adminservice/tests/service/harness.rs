@@ -18,6 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::database::{self, PostgresDatabase};
+
 pub(crate) const PASSWORD: &str = "correct horse battery";
 pub(crate) const HOST: &str = "srv.example.test";
 pub(crate) const PACKAGE: &str = "PS100001";
@@ -28,6 +30,7 @@ pub(crate) struct Service {
     pub(crate) addr: std::net::SocketAddr,
     stop: CancellationToken,
     dir: TempDir,
+    _database: Option<PostgresDatabase>,
 }
 
 /// What came back.
@@ -77,10 +80,12 @@ impl Service {
     /// The same, with other limits.
     pub(crate) async fn start_limited(clock: SharedClock, limits: ListLimits) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let database = database::for_this_test().await;
         let source = dir.path().join("src");
         write_drivers(&source.join("dell"));
         let options = SiteOptions {
             data_dir: dir.path().join("ps1"),
+            database_url: database.as_ref().map(|database| database.url.clone()),
             site_code: "PS1".to_owned(),
             site_name: "Test site".to_owned(),
             server_name: Some(HOST.to_owned()),
@@ -98,7 +103,7 @@ impl Service {
         let stop = CancellationToken::new();
         let service = router_with(Provider::new(site.clone()), site.clone(), clock, limits);
         tokio::spawn(listener.serve(service, stop.clone()));
-        Self { site, addr, stop, dir }
+        Self { site, addr, stop, dir, _database: database }
     }
 
     /// Works as a running site does, until the service is dropped.
@@ -109,8 +114,12 @@ impl Service {
 
     /// Sends a request exactly as written, as a script's request line is, with Basic credentials of `user`.
     pub(crate) async fn send_as(&self, user: &str, method: &str, target: &str, body: &str) -> Answer {
-        let credentials = STANDARD.encode(format!("{user}:{PASSWORD}"));
-        self.send_with(&format!("Authorization: Basic {credentials}\r\n"), method, target, body).await
+        self.send_with(&Self::credentials(user), method, target, body).await
+    }
+
+    /// The header of a user's requests.
+    pub(crate) fn credentials(user: &str) -> String {
+        format!("Authorization: Basic {}\r\n", STANDARD.encode(format!("{user}:{PASSWORD}")))
     }
 
     pub(crate) async fn send(&self, method: &str, target: &str, body: &str) -> Answer {

@@ -17,7 +17,7 @@ async fn rows(service: &Service, user: &str, target: &str) -> Vec<Json> {
 }
 
 #[tokio::test]
-async fn status_messages_come_in_words_and_newest_first() {
+pub(crate) async fn status_messages_come_in_words_and_newest_first() {
     let service = Service::start().await;
     service.site.refresh_package(&Actor::local(), PACKAGE).await.unwrap();
     let all = rows(&service, "reader", MESSAGES).await;
@@ -53,7 +53,7 @@ async fn status_messages_come_in_words_and_newest_first() {
 }
 
 #[tokio::test]
-async fn the_words_of_a_message_cannot_be_searched_and_messages_not_be_written() {
+pub(crate) async fn the_words_of_a_message_cannot_be_searched_and_messages_not_be_written() {
     let service = Service::start().await;
     for option in ["$filter=contains(Text,'dell')", "$orderby=Text", "$filter=InsertStrings/any(x:x+eq+'a')"]
     {
@@ -71,7 +71,7 @@ async fn make(service: &Service, by: &str, body: &Json) -> (u16, Json) {
 }
 
 #[tokio::test]
-async fn a_token_is_told_once_signs_in_and_ends_when_it_is_deleted() {
+pub(crate) async fn a_token_is_told_once_signs_in_and_ends_when_it_is_deleted() {
     let service = Service::start().await;
     let (status, made) =
         make(&service, "operator", &json!({ "UserName": "operator", "Label": "nightly", "LifeDays": 7 }))
@@ -98,7 +98,7 @@ async fn a_token_is_told_once_signs_in_and_ends_when_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn users_manage_their_own_tokens_and_administrators_all() {
+pub(crate) async fn users_manage_their_own_tokens_and_administrators_all() {
     let service = Service::start().await;
     let life = Duration::from_secs(3600);
     for owner in ["admin", "reader", "author"] {
@@ -127,7 +127,7 @@ async fn users_manage_their_own_tokens_and_administrators_all() {
 }
 
 #[tokio::test]
-async fn a_user_that_exists_is_not_changed_by_making_it_again() {
+pub(crate) async fn a_user_that_exists_is_not_changed_by_making_it_again() {
     let service = Service::start().await;
     let body = json!({ "Name": "Operator", "Password": "another one", "Role": "administrator" }).to_string();
     let twice = service.send("POST", USERS, &body).await;
@@ -143,7 +143,7 @@ async fn a_user_that_exists_is_not_changed_by_making_it_again() {
 }
 
 #[tokio::test]
-async fn a_change_of_a_user_that_is_refused_changes_nothing() {
+pub(crate) async fn a_change_of_a_user_that_is_refused_changes_nothing() {
     let service = Service::start().await;
     let who = format!("{USERS}('operator')");
     for body in [r#"{"Role":"administrator","Password":""}"#, r#"{"Password":"another one","Role":"owner"}"#]

@@ -29,7 +29,7 @@ async fn states(service: &Service, filter: &str) -> Vec<(String, Json, Json)> {
 }
 
 #[tokio::test]
-async fn a_package_is_made_changed_and_deleted_by_a_rest_client() {
+pub(crate) async fn a_package_is_made_changed_and_deleted_by_a_rest_client() {
     let service = Service::start().await;
     let client = reqwest::Client::builder().build().unwrap();
     let url = format!("http://{}{PACKAGES}", service.addr);
@@ -73,7 +73,7 @@ async fn a_package_is_made_changed_and_deleted_by_a_rest_client() {
 }
 
 #[tokio::test]
-async fn refreshing_publishes_the_next_version() {
+pub(crate) async fn refreshing_publishes_the_next_version() {
     let service = Service::start().await;
     let call = format!("{PACKAGES}('{PACKAGE}')/AdminService.RefreshPkgSource");
     for (version, body) in [(2, ""), (3, "{}")] {
@@ -92,7 +92,7 @@ async fn refreshing_publishes_the_next_version() {
 }
 
 #[tokio::test]
-async fn a_package_is_distributed_in_both_ways_and_removed() {
+pub(crate) async fn a_package_is_distributed_in_both_ways_and_removed() {
     let service = Service::start().await;
     let add = json!({ "SiteCode": ["PS1"], "NALPath": [nal_path("dp2.example.test")] }).to_string();
     let call = format!("{PACKAGES}('{PACKAGE}')/AdminService.AddDistributionPoints");
@@ -127,7 +127,7 @@ async fn a_package_is_distributed_in_both_ways_and_removed() {
 }
 
 #[tokio::test]
-async fn bad_distribution_requests_change_nothing() {
+pub(crate) async fn bad_distribution_requests_change_nothing() {
     let service = Service::start().await;
     let call = format!("{PACKAGES}('{PACKAGE}')/AdminService.AddDistributionPoints");
     for (body, status) in [
@@ -153,7 +153,7 @@ async fn bad_distribution_requests_change_nothing() {
 }
 
 #[tokio::test]
-async fn ordinary_refusals_are_no_failures_of_the_server() {
+pub(crate) async fn ordinary_refusals_are_no_failures_of_the_server() {
     let service = Service::start().await;
     let nal = nal_path("dp1.example.test");
     let verify = json!({ "PackageId": PACKAGE, "NALPath": nal }).to_string();
@@ -180,7 +180,7 @@ async fn ordinary_refusals_are_no_failures_of_the_server() {
 }
 
 #[tokio::test]
-async fn a_schedule_is_refused_and_nothing_is_stored() {
+pub(crate) async fn a_schedule_is_refused_and_nothing_is_stored() {
     let service = Service::start().await;
     let body = r##"{"Description":"changed","RefreshSchedule":[{"@odata.type":"#AdminService.SMS_ST_RecurInterval","DaySpan":7}]}"##;
     let answer = service.send("PATCH", &format!("{PACKAGES}('{PACKAGE}')"), body).await;
@@ -194,7 +194,7 @@ async fn a_schedule_is_refused_and_nothing_is_stored() {
 }
 
 #[tokio::test]
-async fn roles_decide_who_may_do_what() {
+pub(crate) async fn roles_decide_who_may_do_what() {
     let service = Service::start().await;
     let target = format!("{PACKAGES}('{PACKAGE}')");
     let refresh = format!("{target}/AdminService.RefreshPkgSource");
@@ -218,7 +218,7 @@ async fn roles_decide_who_may_do_what() {
 }
 
 #[tokio::test]
-async fn nobody_gets_in_without_credentials() {
+pub(crate) async fn nobody_gets_in_without_credentials() {
     let clock = Service::fixed_clock();
     let service = Service::start_with(clock.clone()).await;
     let wrong = format!("Authorization: Basic {}\r\n", STANDARD.encode("admin:wrong password"));
@@ -241,7 +241,7 @@ async fn nobody_gets_in_without_credentials() {
 }
 
 #[tokio::test]
-async fn a_domain_before_a_name_is_left_out_and_no_name_has_one() {
+pub(crate) async fn a_domain_before_a_name_is_left_out_and_no_name_has_one() {
     let service = Service::start().await;
     let made = service.site.create_user(&Actor::local(), r"CORP\reader", PASSWORD, Role::Operator).await;
     assert_eq!(made.unwrap_err().code(), "invalid_option", "this user could never sign in");
@@ -253,7 +253,7 @@ async fn a_domain_before_a_name_is_left_out_and_no_name_has_one() {
 }
 
 #[tokio::test]
-async fn credentials_travel_only_over_tls_or_on_this_machine() {
+pub(crate) async fn credentials_travel_only_over_tls_or_on_this_machine() {
     let service = Service::start().await;
     let clock = Service::fixed_clock();
     let router = adminservice::router(Provider::new(service.site.clone()), service.site.clone(), clock);
@@ -286,7 +286,7 @@ async fn credentials_travel_only_over_tls_or_on_this_machine() {
 }
 
 #[tokio::test]
-async fn an_oversized_body_is_refused() {
+pub(crate) async fn an_oversized_body_is_refused() {
     let service = Service::start().await;
     let body = format!("{{\"Name\":\"{}\"}}", "x".repeat(adminservice::BODY_BYTES_MAX));
     let answer = service.send("POST", PACKAGES, &body).await;

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod bad_input;
 mod categories;
 mod clients;
 mod conversions;
+mod database;
 mod driver_files;
 mod driver_imports;
 mod driver_matches;
@@ -17,4 +19,5 @@ mod harness;
 mod haulier_classes;
 mod life;
 mod package_content;
+mod postgres;
 mod request_lines;

@@ -47,7 +47,7 @@ async fn version(service: &Service, package: &str) -> Json {
 
 /// Sequence B.
 #[tokio::test]
-async fn a_source_folder_is_checked_before_a_package_is_made_of_it() {
+pub(crate) async fn a_source_folder_is_checked_before_a_package_is_made_of_it() {
     let service = Service::start().await;
     std::fs::create_dir_all(service.folder("empty")).unwrap();
     let check = async |folder: &str, expect: u32| {
@@ -67,7 +67,7 @@ async fn a_source_folder_is_checked_before_a_package_is_made_of_it() {
 
 /// Sequence C.
 #[tokio::test]
-async fn a_driver_is_added_to_a_package() {
+pub(crate) async fn a_driver_is_added_to_a_package() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let ci_id = import(&service, "net").await;
@@ -107,7 +107,7 @@ async fn a_driver_is_added_to_a_package() {
 }
 
 #[tokio::test]
-async fn content_is_added_with_one_path_for_all_and_refreshes_when_nothing_else_is_said() {
+pub(crate) async fn content_is_added_with_one_path_for_all_and_refreshes_when_nothing_else_is_said() {
     let service = Service::start().await;
     for (folder, device) in [("a", "One"), ("b", "Two")] {
         DriverFile { device, ..DriverFile::default() }.write(&service.folder(folder));
@@ -132,7 +132,7 @@ async fn content_is_added_with_one_path_for_all_and_refreshes_when_nothing_else_
 
 /// Sequence H.
 #[tokio::test]
-async fn a_driver_is_removed_from_a_package() {
+pub(crate) async fn a_driver_is_removed_from_a_package() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let ci_id = import(&service, "net").await;
@@ -171,7 +171,7 @@ async fn a_driver_is_removed_from_a_package() {
 
 /// Sequence I.
 #[tokio::test]
-async fn a_package_moves_to_a_new_source() {
+pub(crate) async fn a_package_moves_to_a_new_source() {
     let service = Service::start().await;
     std::fs::create_dir_all(service.folder("moved")).unwrap();
     let body = json!({ "PackageSource": unc("moved") });
@@ -196,7 +196,7 @@ async fn a_package_moves_to_a_new_source() {
 }
 
 #[tokio::test]
-async fn a_package_is_handed_over_and_taken_back() {
+pub(crate) async fn a_package_is_handed_over_and_taken_back() {
     let service = Service::start().await;
     let site = async || service.get(&format!("{PACKAGES}('{PACKAGE}')")).await.first()["SourceSite"].clone();
     let given = call(&service, PACKAGE, "SetSourceSite", &json!({ "SourceSite": "CAS" })).await;
@@ -217,7 +217,7 @@ async fn a_package_is_handed_over_and_taken_back() {
 }
 
 #[tokio::test]
-async fn mistakes_on_package_content_are_refused_and_change_nothing() {
+pub(crate) async fn mistakes_on_package_content_are_refused_and_change_nothing() {
     let service = Service::start().await;
     DriverFile::default().write(&service.folder("net"));
     let ci_id = import(&service, "net").await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use site::{Actor, NewPackage};
 
 #[tokio::test]
-async fn request_lines_of_scripts_find_the_package() {
+pub(crate) async fn request_lines_of_scripts_find_the_package() {
     let service = Service::start().await;
     for query in [
         "",
@@ -43,7 +43,7 @@ async fn request_lines_of_scripts_find_the_package() {
 }
 
 #[tokio::test]
-async fn selected_properties_come_alone_and_in_order() {
+pub(crate) async fn selected_properties_come_alone_and_in_order() {
     let service = Service::start().await;
     let answer =
         service.get("/AdminService/wmi/SMS_DriverPackage?$select=packageid,Name,SecuredScopeNames").await;
@@ -55,7 +55,7 @@ async fn selected_properties_come_alone_and_in_order() {
 }
 
 #[tokio::test]
-async fn nothing_found_is_an_empty_list() {
+pub(crate) async fn nothing_found_is_an_empty_list() {
     let service = Service::start().await;
     for query in [
         "$filter=Name eq 'none'",
@@ -71,7 +71,7 @@ async fn nothing_found_is_an_empty_list() {
 }
 
 #[tokio::test]
-async fn lazy_properties_come_with_a_get_only() {
+pub(crate) async fn lazy_properties_come_with_a_get_only() {
     let service = Service::start().await;
     let listed = service.get("/AdminService/wmi/SMS_DriverPackage").await.first();
     let got = service.get("/AdminService/wmi/SMS_DriverPackage('PS100001')").await.first();
@@ -85,7 +85,7 @@ async fn lazy_properties_come_with_a_get_only() {
 }
 
 #[tokio::test]
-async fn compound_keys_name_one_assignment() {
+pub(crate) async fn compound_keys_name_one_assignment() {
     let service = Service::start().await;
     let encoded = "%5B%22Display%3D%5C%5Cdp1.example.test%5C%22%5DMSWNET%3A%5B%22SMS_SITE%3DPS1%22%5D%5C%5Cdp1.example.test%5C";
     for keys in [
@@ -101,7 +101,7 @@ async fn compound_keys_name_one_assignment() {
 }
 
 #[tokio::test]
-async fn both_spellings_of_static_methods_work_with_get_and_post() {
+pub(crate) async fn both_spellings_of_static_methods_work_with_get_and_post() {
     let service = Service::start().await;
     let id = format!("{{{}}}", service.site.identity().site_guid);
     for (method, target) in [
@@ -121,7 +121,7 @@ async fn both_spellings_of_static_methods_work_with_get_and_post() {
 }
 
 #[tokio::test]
-async fn only_methods_that_read_answer_to_get() {
+pub(crate) async fn only_methods_that_read_answer_to_get() {
     let service = Service::start().await;
     let before = service.get("/AdminService/wmi/Haulier_StatusMessage/$count").await.body;
     let nal = nal_path("dp1.example.test");
@@ -148,7 +148,7 @@ async fn only_methods_that_read_answer_to_get() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_is_refused_with_the_right_status() {
+pub(crate) async fn what_cannot_be_asked_is_refused_with_the_right_status() {
     let service = Service::start().await;
     let long = format!("SMS_DriverPackage?x={}", "x".repeat(adminservice::URL_BYTES_MAX));
     for (method, target, body, status) in [
@@ -229,7 +229,7 @@ async fn follow(service: &Service, target: &str) -> (Vec<String>, Vec<usize>) {
 }
 
 #[tokio::test]
-async fn long_lists_come_in_pages() {
+pub(crate) async fn long_lists_come_in_pages() {
     let limits = ListLimits { instances: 2, chosen_instances: 4, values: 6, ..ListLimits::default() };
     let service = Service::start_limited(Service::fixed_clock(), limits).await;
     for number in 1..=6 {

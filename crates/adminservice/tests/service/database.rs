@@ -1,0 +1,48 @@
+//! The database of a test's site: SQLite, or a PostgreSQL database of its own where the running test says so.
+
+use std::cell::Cell;
+
+use tokio::process::Command;
+
+thread_local! {
+    /// A test's runtime has the one thread that the test was called on.
+    static ON_POSTGRES: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A database that is there for one test.
+pub(crate) struct PostgresDatabase {
+    pub(crate) url: String,
+}
+
+/// Runs a test whose sites keep their data in PostgreSQL.
+pub(crate) fn on_postgres(test: fn()) {
+    struct Reset;
+    impl Drop for Reset {
+        fn drop(&mut self) {
+            ON_POSTGRES.set(false);
+        }
+    }
+    let _reset = Reset;
+    ON_POSTGRES.set(true);
+    test();
+}
+
+/// The URL of a superuser on a throw-away cluster, where the machine has one.
+pub(crate) fn cluster() -> Option<String> {
+    std::env::var("HAULIER_TEST_POSTGRES").ok()
+}
+
+/// None for SQLite.
+pub(crate) async fn for_this_test() -> Option<PostgresDatabase> {
+    if !ON_POSTGRES.get() {
+        return None;
+    }
+    let cluster = cluster().expect("asked before the test began");
+    let name = format!("adminservice_{}", uuid::Uuid::new_v4().simple());
+    let create = format!("CREATE DATABASE {name}");
+    let psql = Command::new("psql").args(["--no-psqlrc", "--quiet", "--command", &create, &cluster]).output();
+    let made = psql.await.unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (server, _) = cluster.rsplit_once('/').expect("the URL ends in /database");
+    Some(PostgresDatabase { url: format!("{server}/{name}") })
+}
