@@ -99,6 +99,12 @@ impl Schema {
         &SHIPPED
     }
 
+    /// The shipped MOF, file by file, in an order in which any MOF compiler takes it.
+    #[must_use]
+    pub fn sources() -> &'static [(&'static str, &'static str)] {
+        &SOURCES
+    }
+
     /// Reads named MOF texts, in order.
     pub fn read(sources: &[(&str, &str)]) -> Result<Self, SchemaError> {
         let mut schema = Self::default();

@@ -117,3 +117,27 @@ fn mistakes_in_mof_are_found() {
     check("class A { [Kye] string x; };", "a.mof: Kye is not declared before its use in A");
     check("class A { string x; }; class B : A { uint8 X; };", "B.X has another type than in the superclass");
 }
+
+/// A second opinion: pywbem's compiler takes the shipped files and finds the same classes.
+#[test]
+fn another_compiler_finds_the_same_classes() {
+    let Some(python) = std::env::var_os("HAULIER_TEST_PYTHON") else {
+        eprintln!("NOT RUN: pywbemcli: HAULIER_TEST_PYTHON names no Python; `cargo xtask test` makes one");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let all: String = Schema::sources().iter().map(|(_, text)| format!("{text}\n")).collect();
+    std::fs::write(folder.path().join("all.mof"), all).unwrap();
+    let found = std::process::Command::new(std::path::Path::new(&python).with_file_name("pywbemcli"))
+        .args(["--mock-server", "all.mof", "class", "enumerate", "--deep-inheritance", "--names-only"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&[found.stdout, found.stderr].concat()).into_owned();
+    assert!(found.status.success(), "{said}");
+    let mut names: Vec<&str> = said.split_whitespace().collect();
+    let mut ours: Vec<&str> = Schema::shipped().classes().map(|class| class.name.as_str()).collect();
+    names.sort_unstable();
+    ours.sort_unstable();
+    assert_eq!(names, ours);
+}

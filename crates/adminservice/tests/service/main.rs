@@ -6,6 +6,7 @@ mod bad_input;
 mod categories;
 mod clients;
 mod conversions;
+mod curl;
 mod database;
 mod driver_files;
 mod driver_imports;
