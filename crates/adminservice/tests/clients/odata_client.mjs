@@ -2,7 +2,7 @@
 // is made (B), the driver goes into it (C), the package to a distribution point (D), it is refreshed (E) and watched
 // (F); the driver is disabled (G) and taken out (H), the source moves (I), platforms and categories are edited (J).
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync } from "node:fs";
+import { cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PACKAGE, SHARE, SHARE_FOLDER, call, callStatic, client, one, refusal, rows, until, where } from "./haulier_site.mjs";
 
@@ -38,6 +38,7 @@ assert.equal((await callStatic("SMS_DriverPackage.CheckSourceFolder", { SourceFo
 const created = await packageSet.create({ Name: "Scenario", Description: "", PkgSourceFlag: 2, PkgSourcePath: source });
 const id = created.PackageID;
 assert.equal(created["@odata.etag"], id);
+writeFileSync(join(SHARE_FOLDER, "package", "readme.txt"), "what is here beside drivers");
 assert.equal((await packageSet.find({ Name: "Scenario" }))[0].PackageID, id);
 assert.equal(await packageSet.count(where("PackageID").eqString(id)), 1);
 
@@ -60,13 +61,17 @@ const assignment = { PackageID: id, ServerNALPath: near.NALPath, SiteCode: near.
 assert.equal((await client.getEntitySet("SMS_DistributionPoint").create(assignment)).PackageID, id);
 await call("SMS_DriverPackage", id, "AddDistributionPoints", { SiteCode: [far.SiteCode], NALPath: [far.NALPath] });
 
-// E: refresh; one call, one version, once the first one is out. Then only one distribution point is sent the same again.
+// E: refresh; an empty folder makes no version, so the first one comes now. Then one call, one version, and only one
+// distribution point is sent the same again.
+await call("SMS_DriverPackage", id, "RefreshPkgSource");
 const first = await until("the first version", () => one("SMS_DriverPackage", id), (seen) => seen.SourceDate !== null);
 const before = first.SourceVersion;
 await call("SMS_DriverPackage", id, "RefreshPkgSource");
 const after = await until("the refresh", () => version(id), (seen) => seen > before);
 assert.equal(after, before + 1);
-await client.getEntitySet("SMS_DistributionPoint").update(assignment, { RefreshNow: true });
+// URL parsers turn a bare backslash into a slash, so in a key it is encoded.
+const assignmentKey = { ...assignment, ServerNALPath: encodeURIComponent(near.NALPath) };
+await client.getEntitySet("SMS_DistributionPoint").update(assignmentKey, { RefreshNow: true });
 
 // F: watch. No distribution point runs here, so both wait for what the package has.
 const states = await rows("SMS_PackageStatusDistPointsSummarizer", where("PackageID").eqString(id));
@@ -114,7 +119,7 @@ await driverSet.update(made.CI_ID, { CategoryInstance_UniqueIDs: [category.Categ
 assert.deepEqual((await one("SMS_Driver", made.CI_ID)).LocalizedCategoryInstanceNames, ["Scenario"]);
 
 // The rest of G: what was made is deleted.
-await client.getEntitySet("SMS_DistributionPoint").delete(assignment);
+await client.getEntitySet("SMS_DistributionPoint").delete(assignmentKey);
 await packageSet.delete(id);
 await driverSet.delete(made.CI_ID);
 assert.equal((await refusal({ collection: "SMS_DriverPackage", method: "GET", id })).StatusCode, 0x80041002);
