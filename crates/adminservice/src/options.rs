@@ -44,6 +44,8 @@ impl Options {
         let refused = |error: odata::ODataError| invalid(name, error.to_string());
         match name {
             "$filter" => self.filter = Some(odata::filter(value).map_err(refused)?),
+            // Clients that build URLs write the option and then choose nothing.
+            "$select" if value.is_empty() => {}
             "$select" => self.select = odata::select(value).map_err(refused)?,
             "$orderby" => self.order = odata::order(value).map_err(refused)?,
             "$top" => self.top = Some(number(name, value)?),

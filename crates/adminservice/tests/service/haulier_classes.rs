@@ -28,7 +28,7 @@ pub(crate) async fn status_messages_come_in_words_and_newest_first() {
         ("MessageID", json!(30011)),
         ("Severity", json!(0x4000_0000)),
         ("SeverityName", json!("information")),
-        ("Component", json!("SMS_PROVIDER")),
+        ("Component", json!("Unknown")),
         ("PackageID", json!(PACKAGE)),
         ("ServerName", json!("")),
         ("UserName", json!("local")),
