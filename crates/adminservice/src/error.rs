@@ -69,7 +69,13 @@ pub(crate) enum ApiError {
     SignIn(#[from] SignInError),
     /// The provider refused or failed.
     #[error(transparent)]
-    Provider(#[from] ProviderError),
+    Provider(Box<ProviderError>),
+}
+
+impl From<ProviderError> for ApiError {
+    fn from(error: ProviderError) -> Self {
+        Self::Provider(Box::new(error))
+    }
 }
 
 impl ApiError {

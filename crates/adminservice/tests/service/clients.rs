@@ -81,6 +81,7 @@ async fn made_up_requests_get_answers_in_form() {
 }
 
 /// What `cargo xtask test` names in the environment.
+#[allow(clippy::print_stderr, reason = "the summary of `cargo xtask test` says what could not run")]
 fn machine(variable: &str, needed_by: &str) -> Option<OsString> {
     let found = std::env::var_os(variable);
     if found.is_none() {

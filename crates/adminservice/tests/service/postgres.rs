@@ -5,6 +5,7 @@ use crate::database::{cluster, on_postgres};
 use crate::{categories, drivers, haulier_classes, life, package_content, request_lines};
 
 /// One after the other: each has its own site and database.
+#[allow(clippy::print_stderr, reason = "the summary of `cargo xtask test` says what could not run")]
 fn all(tests: &[fn()]) {
     if cluster().is_none() {
         eprintln!(
