@@ -265,3 +265,16 @@ SELECT
     CAST(0 AS BIGINT) AS "UnlimitedRateForAll"
 FROM site
 WHERE 1 = 0;
+
+-- Every item of site control, whatever its class.
+CREATE VIEW "SMS_SiteControlItem" AS
+SELECT
+    CAST('SMS_SCI_SysResUse' AS TEXT) AS "__CLASS",
+    "FileType",
+    "ItemName",
+    "ItemType",
+    "SiteCode"
+FROM "SMS_SCI_SysResUse"
+UNION ALL
+SELECT CAST('SMS_SCI_Address' AS TEXT), "FileType", "ItemName", "ItemType", "SiteCode"
+FROM "SMS_SCI_Address";

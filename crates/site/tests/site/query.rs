@@ -14,11 +14,12 @@ const NAMES: [&str; 8] =
     ["Dell 7440", "dell 7450", "HP 100%", "HP_840", "Lenovo [T14]", "Müller^-]", "a*b?c\\d", "O'Neil \"x\""];
 
 /// Views with more than one row where there is one of each thing, and those without any.
-const SEVERAL_ROWS: [&str; 5] = [
+const SEVERAL_ROWS: [&str; 6] = [
     "Haulier_StatusMessage",
     "SMS_PackageContentServerInfo",
     "SMS_PackageStatus",
     "SMS_SCI_SysResUse",
+    "SMS_SiteControlItem",
     "SMS_SupportedPlatforms",
 ];
 const NO_ROWS: [&str; 1] = ["SMS_SCI_Address"];

@@ -30,6 +30,7 @@ pub(super) const VIEWS: &[View] = &[
     View { name: "SMS_DPStatusInfo", columns: DP_STATUS_INFO, key: &["NALPath"] },
     View { name: "SMS_SCI_SysResUse", columns: SCI_SYS_RES_USE, key: SITE_CONTROL_KEY },
     View { name: "SMS_SCI_Address", columns: SCI_ADDRESS, key: SITE_CONTROL_KEY },
+    View { name: "SMS_SiteControlItem", columns: SITE_CONTROL_ITEM, key: SITE_CONTROL_KEY },
 ];
 
 const SITE_CONTROL_KEY: &[&str] = &["FileType", "ItemName", "ItemType", "SiteCode"];
@@ -191,3 +192,6 @@ const SCI_ADDRESS: &[Column] = &[
     text("SiteCode"),
     boolean("UnlimitedRateForAll"),
 ];
+
+const SITE_CONTROL_ITEM: &[Column] =
+    &[text("__CLASS"), integer("FileType"), text("ItemName"), text("ItemType"), text("SiteCode")];
