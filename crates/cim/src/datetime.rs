@@ -1,3 +1,5 @@
+//! Points in time and lengths of time, in the forms in which the protocols write them.
+
 use std::fmt;
 use std::str::FromStr;
 
