@@ -1,0 +1,403 @@
+//! Every change by anybody leaves an audit message. The test walks the schema, so that a new class or method is not
+//! forgotten: what can be written or called is performed here, or stands in a table that says why not.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+use std::collections::BTreeSet;
+
+use cim::{Instance, ObjectPath, Value, wql};
+use clock::SystemClock;
+use provider::{Caller, Context, Provider, Schema};
+use site::{Actor, Role, Site, SiteOptions};
+use tempfile::TempDir;
+
+/// Methods that neither write nor are marked as reading, and changes that need more than a provider.
+const NOT_HERE: &[(&str, &str)] = &[
+    ("SMS_Driver.CreateFromINF", "gives an object that is not stored"),
+    ("SMS_Driver.CreateFromINFs", "gives objects that are not stored"),
+    ("SMS_Driver.CreateFromOEM", "gives objects that are not stored"),
+    ("SMS_DriverPackage.CheckSourceFolder", "looks only"),
+    ("SMS_PackageToContent.IsContentValid", "looks only"),
+    ("SMS_DistributionPoint.VerifyPackage", "needs an installed package: the site's tests of demands"),
+    ("SMS_DistributionPoint.CancelDistribution", "the site's tests of demands"),
+    ("SMS_DriverPackage.RebuildPackage", "the site's tests of package contents"),
+    ("Haulier_DriverImport.Cancel", "the site's tests of imports"),
+    ("SMS_ObjectLock.RequestLock", "a lock is held for minutes and changes no object"),
+    ("SMS_ObjectLock.ReleaseLock", "a lock is held for minutes and changes no object"),
+    ("SMS_ContextMethods.GetContextHandle", "remembers what a caller says of itself"),
+    ("SMS_ContextMethods.ClearContextHandle", "forgets what a caller says of itself"),
+];
+
+/// What the class refuses although it is not marked as read-only; the test asks each time.
+const REFUSED: &[&str] = &[
+    "Haulier_DistributionPoint create",
+    "Haulier_DistributionPoint modify",
+    "Haulier_Token create",
+    "Haulier_Token modify",
+    "SMS_SCI_Address create",
+    "SMS_SCI_Address delete",
+    "SMS_SCI_Address modify",
+    "SMS_SCI_SysResUse create",
+    "SMS_SCI_SysResUse delete",
+    "SMS_SCI_SysResUse modify",
+];
+
+struct World {
+    provider: Provider,
+    site: Site,
+    source: String,
+    drivers: String,
+    performed: BTreeSet<String>,
+    _dir: TempDir,
+}
+
+const INF: &str = "[Version]\r\nSignature=\"$WINDOWS NT$\"\r\nClass=Net\r\n\
+    ClassGuid={4d36e972-e325-11ce-bfc1-08002be10318}\r\nProvider=Maker\r\nDriverVer=05/17/2024,1.2.3.4\r\n\
+    [Manufacturer]\r\nMaker=Models,NTamd64\r\n\
+    [Models.NTamd64]\r\nAdapter=Install.NT,PCI\\VEN_1AF4&DEV_1000\r\n\
+    [Install.NT]\r\nCopyFiles=@net.sys\r\n[DestinationDirs]\r\nDefaultDestDir=12\r\n";
+
+async fn world() -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = |name: &str| {
+        let folder = dir.path().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder.to_str().unwrap().to_owned()
+    };
+    let (source, drivers) = (folder("source"), folder("drivers"));
+    std::fs::write(dir.path().join("source/a.txt"), "a").unwrap();
+    std::fs::write(dir.path().join("drivers/net.inf"), INF).unwrap();
+    std::fs::write(dir.path().join("drivers/net.sys"), "bytes").unwrap();
+    let options = SiteOptions {
+        data_dir: dir.path().join("ps1"),
+        site_code: "PS1".to_owned(),
+        site_name: "Test".to_owned(),
+        server_name: Some("srv".to_owned()),
+        ..SiteOptions::default()
+    };
+    Site::init(&options, "correct horse battery", SystemClock::shared()).await.unwrap();
+    let site = Site::open(&options, SystemClock::shared()).await.unwrap();
+    for name in ["dp1", "dp2"] {
+        site.create_dp_token(&Actor::local(), name, None).await.unwrap();
+    }
+    World {
+        provider: Provider::new(site.clone()),
+        site,
+        source,
+        drivers,
+        performed: BTreeSet::new(),
+        _dir: dir,
+    }
+}
+
+fn nal(server: &str) -> String {
+    format!(r#"["Display=\\{server}\"]MSWNET:["SMS_SITE=PS1"]\\{server}\"#)
+}
+
+fn caller() -> Caller {
+    let context = [("ApplicationName", "Audit test"), ("MachineName", "ADMIN1")];
+    let context = context.map(|(name, value)| (name.to_owned(), Value::text(value)));
+    Caller::new(Actor::new("admin", Role::FullAdministrator), Context::from_values(context).unwrap())
+}
+
+fn text(value: &str) -> Value {
+    Value::text(value)
+}
+
+fn texts(values: &[&str]) -> Value {
+    Value::Array(values.iter().map(|value| Value::text(*value)).collect())
+}
+
+fn instance(class: &str, properties: &[(&str, Value)]) -> Instance {
+    let mut instance = Instance::new(class);
+    for (name, value) in properties {
+        instance.properties.push(((*name).to_owned(), value.clone()));
+    }
+    instance
+}
+
+impl World {
+    async fn count(&self, condition: &str) -> usize {
+        let query = wql::parse(&format!("SELECT RecordID FROM SMS_StatMsg WHERE {condition}")).unwrap();
+        self.provider.query(&caller(), query).await.unwrap().instances.len()
+    }
+
+    /// The newest audit message by the caller, with its program and machine; 0 for none.
+    async fn audited(&self) -> i128 {
+        let by = "Component = 'Audit test' AND MachineName = 'ADMIN1' AND MessageType = 768";
+        let text = format!("SELECT RecordID FROM SMS_StatMsg WHERE {by} ORDER BY RecordID DESC");
+        let found = self.provider.query(&caller(), wql::parse(&text).unwrap()).await.unwrap().instances;
+        found.first().map_or(0, |message| message.get("RecordID").unwrap().as_integer().unwrap())
+    }
+
+    async fn note(&mut self, operation: String, before: i128) {
+        assert!(self.audited().await > before, "{operation} left no audit message");
+        self.performed.insert(operation);
+    }
+
+    async fn create(&mut self, class: &str, properties: &[(&str, Value)]) -> ObjectPath {
+        let before = self.audited().await;
+        let path = self.provider.create(&caller(), instance(class, properties)).await.unwrap();
+        self.note(format!("{class} create"), before).await;
+        path
+    }
+
+    async fn modify(&mut self, path: &ObjectPath, properties: &[(&str, Value)]) {
+        let before = self.audited().await;
+        let change = instance(&path.class, properties);
+        self.provider.modify(&caller(), path, change).await.unwrap();
+        self.note(format!("{} modify", path.class), before).await;
+    }
+
+    async fn delete(&mut self, path: &ObjectPath) {
+        let before = self.audited().await;
+        self.provider.delete(&caller(), path).await.unwrap();
+        self.note(format!("{} delete", path.class), before).await;
+    }
+
+    async fn invoke(
+        &mut self,
+        path: &ObjectPath,
+        method: &str,
+        given: &[(&str, Value)],
+    ) -> Vec<(String, Value)> {
+        self.call(&path.class, Some(path), method, given).await
+    }
+
+    async fn call(
+        &mut self,
+        class: &str,
+        path: Option<&ObjectPath>,
+        method: &str,
+        given: &[(&str, Value)],
+    ) -> Vec<(String, Value)> {
+        let before = self.audited().await;
+        let given = given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let outcome = self.provider.invoke(&caller(), class, path, method, given).await;
+        let outcome = outcome.unwrap_or_else(|error| panic!("{class}.{method}: {error}"));
+        self.note(format!("{class}.{method}"), before).await;
+        outcome.out
+    }
+
+    async fn get(&self, path: &ObjectPath, name: &str) -> Value {
+        self.provider.get(&caller(), path).await.unwrap().get(name).unwrap().clone()
+    }
+}
+
+/// What the schema lets clients change: creations, changes and deletions of writable classes, and methods.
+fn changes() -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for class in Schema::shipped().classes().filter(|class| !class.is_embedded() && !class.is_abstract()) {
+        if class.is_queryable() && !class.is_read_only() {
+            all.extend(["create", "modify", "delete"].map(|what| format!("{} {what}", class.name)));
+        }
+        for method in &class.methods {
+            if !method.qualifiers.has("Reads") && !method.qualifiers.has("NotImplemented") {
+                all.insert(format!("{}.{}", class.name, method.name));
+            }
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn every_change_leaves_an_audit_message() {
+    let mut world = world().await;
+    drivers(&mut world).await;
+    packages(&mut world).await;
+    groups(&mut world).await;
+    access(&mut world).await;
+    status(&mut world).await;
+    let mut missing: Vec<String> = Vec::new();
+    for operation in changes() {
+        let elsewhere = NOT_HERE.iter().any(|(name, _)| *name == operation);
+        if REFUSED.contains(&operation.as_str()) {
+            refused(&world, &operation).await;
+        } else if !world.performed.contains(&operation) && !elsewhere {
+            missing.push(operation);
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new(), "perform them here, or say in NOT_HERE why not");
+}
+
+/// The class answers "not supported", wherever it has an instance to ask about.
+async fn refused(world: &World, operation: &str) {
+    let (class, what) = operation.split_once(' ').unwrap();
+    let found = wql::parse(&format!("SELECT * FROM {class}")).unwrap();
+    let found = world.provider.query(&caller(), found).await.unwrap().instances.into_iter().next();
+    let path = found.map(|found| world.provider.path(Schema::shipped().class(class).unwrap(), &found));
+    let answer = match (what, path) {
+        ("create", _) => world.provider.create(&caller(), Instance::new(class)).await.map(drop),
+        ("modify", Some(path)) => world.provider.modify(&caller(), &path, Instance::new(class)).await,
+        ("delete", Some(path)) => world.provider.delete(&caller(), &path).await,
+        _ => return,
+    };
+    assert_eq!(answer.unwrap_err().hresult(), 0x8004_100C, "{operation}");
+}
+
+async fn drivers(world: &mut World) {
+    let name = instance("SMS_Category_LocalizedProperties", &[("CategoryInstanceName", text("Net"))]);
+    let names = Value::Array(vec![Value::Instance(Box::new(name))]);
+    let unique = ("CategoryInstance_UniqueID", text("DriverCategories:1"));
+    let category = world.create("SMS_CategoryInstance", &[unique, ("LocalizedInformation", names)]).await;
+    let name = instance("SMS_Category_LocalizedProperties", &[("CategoryInstanceName", text("Wired"))]);
+    let names = Value::Array(vec![Value::Instance(Box::new(name))]);
+    world.modify(&category, &[("LocalizedInformation", names)]).await;
+    world.delete(&category).await;
+
+    let folder = world.drivers.clone();
+    let given = [("DriverPath", text(&folder)), ("INFFile", text("net.inf"))];
+    let given = given.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    let draft = world.provider.invoke(&caller(), "SMS_Driver", None, "CreateFromINF", given).await.unwrap();
+    let Some((_, Value::Instance(draft))) = draft.out.into_iter().next() else { panic!("one driver") };
+    let before = world.audited().await;
+    let driver = world.provider.create(&caller(), *draft).await.unwrap();
+    world.note("SMS_Driver create".to_owned(), before).await;
+    world.modify(&driver, &[("IsEnabled", Value::Boolean(true))]).await;
+
+    let source = [
+        ("Name", text("P")),
+        ("PkgSourceFlag", Value::Integer(2)),
+        ("PkgSourcePath", text(&world.source.clone())),
+    ];
+    let package = world.create("SMS_DriverPackage", &source).await;
+    world.site.run_due_snapshots().await.unwrap();
+    let content = wql::parse("SELECT * FROM SMS_CIToContent").unwrap();
+    let content = world.provider.query(&caller(), content).await.unwrap().instances;
+    let ids = Value::Array(vec![content[0].get("ContentID").unwrap().clone()]);
+    let no_refresh = ("bRefreshDPs", Value::Boolean(false));
+    let add = [("ContentIDs", ids.clone()), ("ContentSourcePath", texts(&[&folder])), no_refresh.clone()];
+    world.invoke(&package, "AddDriverContent", &add).await;
+    world.invoke(&package, "RemoveDriverContent", &[("ContentIDs", ids), no_refresh]).await;
+    world.delete(&driver).await;
+
+    world.call("Haulier_DriverImport", None, "Start", &[("Sources", texts(&[&folder]))]).await;
+    let platform = wql::parse("SELECT * FROM SMS_SupportedPlatforms").unwrap();
+    let platform = world.provider.query(&caller(), platform).await.unwrap().instances.remove(0);
+    let class = Schema::shipped().class("SMS_SupportedPlatforms").unwrap();
+    let platform = world.provider.path(class, &platform);
+    world.invoke(&platform, "Enable", &[]).await;
+}
+
+async fn packages(world: &mut World) {
+    let source = world.source.clone();
+    let path = [("Name", text("Q")), ("PkgSourceFlag", Value::Integer(2)), ("PkgSourcePath", text(&source))];
+    let package = world.create("SMS_DriverPackage", &path).await;
+    world.site.run_due_snapshots().await.unwrap();
+    let id = world.get(&package, "PackageID").await;
+    world.modify(&package, &[("Description", text("d"))]).await;
+    let places = [("SiteCode", texts(&["PS1"])), ("NALPath", texts(&[&nal("dp1")]))];
+    world.invoke(&package, "AddDistributionPoints", &places).await;
+    let keys = [("PackageID", id.clone()), ("ServerNALPath", text(&nal("dp2"))), ("SiteCode", text("PS1"))];
+    let point = world.create("SMS_DistributionPoint", &keys).await;
+    world.modify(&point, &[("RefreshNow", Value::Boolean(true))]).await;
+    world.delete(&point).await;
+    world.invoke(&package, "RefreshPkgSource", &[]).await;
+    world.invoke(&package, "AddChangeNotification", &[]).await;
+    world.invoke(&package, "SetSourceSite", &[("SourceSite", text("PS2"))]).await;
+    world.invoke(&package, "Unlock", &[]).await;
+    world.site.run_due_snapshots().await.unwrap();
+    world.invoke(&package, "ValidateNewPackageSource", &[("PackageSource", text(&source))]).await;
+    world.delete(&package).await;
+    world.call("Haulier_ContentLibrary", None, "Collect", &[]).await;
+    world.call("Haulier_ContentLibrary", None, "Verify", &[]).await;
+}
+
+async fn groups(world: &mut World) {
+    const GROUP: &str = "SMS_DistributionPointGroup";
+    let package = world.create("SMS_DriverPackage", &[("Name", text("G"))]).await;
+    let id = world.get(&package, "PackageID").await;
+    let ids = |id: &Value| Value::Array(vec![id.clone()]);
+    let group = world.create(GROUP, &[("Name", text("All"))]).await;
+    world.modify(&group, &[("Description", text("d"))]).await;
+    world.invoke(&group, "AddDistributionPoints", &[("DPNALPath", texts(&[&nal("dp1")]))]).await;
+    world.invoke(&group, "AddPackages", &[("PackageIDs", ids(&id))]).await;
+    world.invoke(&group, "ReDistributePackage", &[("PackageID", ids(&id))]).await;
+    world.invoke(&group, "RefreshDPGroup", &[]).await;
+    world.invoke(&group, "RemovePackages", &[("PackageIDs", ids(&id))]).await;
+    world.invoke(&group, "RemoveDistributionPoints", &[("DPNALPath", texts(&[&nal("dp1")]))]).await;
+    world.delete(&group).await;
+}
+
+async fn access(world: &mut World) {
+    let user = [("Name", text("u")), ("Password", text("correct horse battery")), ("Role", text("author"))];
+    let user = world.create("Haulier_User", &user).await;
+    world.modify(&user, &[("Role", text("reader"))]).await;
+    let made =
+        world.call("Haulier_Token", None, "Create", &[("UserName", text("u")), ("Label", text("l"))]).await;
+    let key = made.into_iter().find(|(name, _)| name == "TokenID").unwrap();
+    world
+        .call("Haulier_Token", None, "Create", &[("Label", text("stays")), ("UserName", text("admin"))])
+        .await;
+    world.delete(&ObjectPath::new("Haulier_Token", [key])).await;
+    world.delete(&user).await;
+    let point = ObjectPath::new("Haulier_DistributionPoint", [("NALPath".to_owned(), text(&nal("dp2")))]);
+    world.delete(&point).await;
+}
+
+async fn status(world: &mut World) {
+    const CLASS: &str = "SMS_StatusMessage";
+    let kind = ("MessageType", Value::Integer(768));
+    for method in ["RaiseInformationalStatusMsg", "RaiseWarningStatusMsg", "RaiseErrorStatusMsg"] {
+        world.call(CLASS, None, method, &[("MessageText", text("It is done.")), kind.clone()]).await;
+    }
+    assert_eq!(world.count("MessageID IN (39997, 39998, 39999)").await, 3);
+    // A raw message cannot be an audit message; it says who wrote it all the same.
+    let raw = [
+        ("ModuleName", text("Tool")),
+        ("MessageType", Value::Integer(256)),
+        ("MessageID", Value::Integer(7)),
+    ];
+    let raw = raw.map(|(name, value)| (name.to_owned(), value)).to_vec();
+    world.provider.invoke(&caller(), CLASS, None, "RaiseRawStatusMsg", raw.clone()).await.unwrap();
+    assert_eq!(world.count("MessageID = 7 AND Component = 'Audit test' AND ModuleName = 'Tool'").await, 1);
+    world.performed.insert(format!("{CLASS}.RaiseRawStatusMsg"));
+    let forged = raw
+        .into_iter()
+        .map(|(name, value)| if name == "MessageType" { (name, Value::Integer(768)) } else { (name, value) });
+    world.provider.invoke(&caller(), CLASS, None, "RaiseRawStatusMsg", forged.collect()).await.unwrap_err();
+
+    let query = "SELECT * FROM SMS_StatusMessage WHERE MessageID = 7 OR MessageID = 39999";
+    world.call(CLASS, None, "DeleteByQuery", &[("Query", text(query))]).await;
+    assert_eq!(world.count("MessageID = 7 OR MessageID = 39999").await, 0);
+    let first = wql::parse("SELECT * FROM SMS_StatMsg WHERE MessageID = 39998").unwrap();
+    let first = world.provider.query(&caller(), first).await.unwrap().instances.remove(0);
+    let ids = Value::Array(vec![first.get("RecordID").unwrap().clone()]);
+    world.call(CLASS, None, "DeleteByID", &[("RecordIDs", ids)]).await;
+    assert_eq!(world.count("MessageID = 39998").await, 0);
+}
+
+#[tokio::test]
+async fn messages_are_raised_and_deleted_only_as_the_methods_allow() {
+    let world = world().await;
+    let check = async |caller: &Caller, method: &str, given: &[(&str, Value)], expect: u32| {
+        let given = given.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let refused =
+            world.provider.invoke(caller, "SMS_StatusMessage", None, method, given).await.unwrap_err();
+        assert_eq!(refused.hresult(), expect, "{method}: {refused}");
+    };
+    let message = [("MessageText", text("x")), ("MessageType", Value::Integer(256))];
+    let nobody = Caller::from(Actor::local());
+    check(&nobody, "RaiseErrorStatusMsg", &message, 0x8004_1008).await;
+    let named = [("ApplicationName".to_owned(), text("Tool"))];
+    let half = Caller::new(Actor::local(), Context::from_values(named).unwrap());
+    check(&half, "RaiseErrorStatusMsg", &message, 0x8004_1008).await;
+    let mut reader = caller();
+    reader.actor.role = Role::Reader;
+    check(&reader, "RaiseErrorStatusMsg", &message, 0x8004_1003).await;
+    let attributes =
+        [message[0].clone(), message[1].clone(), ("AttrIDs", Value::Array(vec![Value::Integer(400)]))];
+    check(&caller(), "RaiseErrorStatusMsg", &attributes, 0x8004_102F).await;
+    let kind = [message[0].clone(), ("MessageType", Value::Integer(5))];
+    check(&caller(), "RaiseErrorStatusMsg", &kind, 0x8004_103C).await;
+    let many = Value::Array((0..257).map(Value::Integer).collect());
+    check(&caller(), "DeleteByID", &[("RecordIDs", many)], 0x8004_103C).await;
+    check(&reader, "DeleteByID", &[("RecordIDs", Value::Array(vec![Value::Integer(1)]))], 0x8004_1003).await;
+    for query in [
+        "SELECT * FROM SMS_DriverPackage",
+        "DELETE FROM SMS_StatusMessage",
+        "SELECT * FROM SMS_StatMsgInsStrings",
+    ] {
+        check(&caller(), "DeleteByQuery", &[("Query", text(query))], 0x8004_1017).await;
+    }
+}
