@@ -65,3 +65,37 @@ fn migrator(sql: impl Fn(&Step) -> &'static str) -> Migrator {
     };
     Migrator::with_migrations(STEPS.iter().map(migration).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{Executor, Row, SqlitePool};
+
+    use super::super::Database;
+    use super::*;
+
+    #[tokio::test]
+    async fn messages_from_before_keep_what_they_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("site.db");
+        let before: Vec<_> = sqlite().iter().filter(|step| step.version < 9).cloned().collect();
+        let url = format!("sqlite://{}?mode=rwc", file.display());
+        let old = SqlitePool::connect(&url).await.unwrap();
+        Migrator::with_migrations(before).run(&old).await.unwrap();
+        let insert = "INSERT INTO status_message (at, severity, message_id, component, dp_name, user_name, inserts) VALUES \
+            (1, 1073741824, 30009, 'SMS_PROVIDER', 'dp1', 'admin', '[\"admin\",\"P\"]'), \
+            (2, 1073741824, 2384, 'SMS_DISTRIBUTION_POINT_MONITOR', 'dp1', NULL, '[]'), \
+            (3, 1073741824, 2342, 'SMS_DISTRIBUTION_MANAGER', 'dp1', NULL, '[]')";
+        old.execute(insert).await.unwrap();
+        old.close().await;
+
+        let Database::Sqlite { writer, .. } = Database::sqlite(&file).await.unwrap() else { unreachable!() };
+        let stored =
+            "SELECT message_type, module_name, machine_name, inserts FROM status_message ORDER BY id";
+        let rows = writer.fetch_all(stored).await.unwrap();
+        let text = |row: usize, column: usize| rows[row].get::<String, _>(column);
+        let kinds: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+        assert_eq!(kinds, [768, 256, 512]);
+        assert_eq!((text(0, 1), text(0, 3)), ("SMS Provider".to_owned(), "[\"admin\",\"P\"]".to_owned()));
+        assert_eq!([text(0, 2), text(1, 2), text(2, 2)], ["", "dp1", ""]);
+    }
+}

@@ -53,7 +53,6 @@ const TEXTS: &[(u32, &str)] = &[
     (39054, "%1 deleted %2 status messages: %3"),
     (39056, "Package %1 is being removed from distribution point %2."),
     (39057, "Package %1 could not be removed from distribution point %2: %3 (%4)"),
-    (39055, "Nobody may sign in as %1 for a while: the password was wrong too often."),
     (39997, "%1"),
     (39998, "%1"),
     (39999, "%1"),
