@@ -176,13 +176,18 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::DriverUnknown { .. }
         | SiteError::LockRequestNotFound { .. }
         | SiteError::UserNotFound { .. }
+        | SiteError::ScopeNotFound { .. }
         | SiteError::ContentNotFound { .. }
         | SiteError::ContentNotInPackage { .. }
         | SiteError::InvalidToken
         | SiteError::UnknownView { .. } => StatusCode::NOT_FOUND,
-        SiteError::AccessDenied { .. } => StatusCode::FORBIDDEN,
+        // The present password that goes with a new one; who calls is signed in.
+        SiteError::AccessDenied { .. }
+        | SiteError::AllScopesNeeded { .. }
+        | SiteError::InvalidCredentials => StatusCode::FORBIDDEN,
         SiteError::AlreadyExists { .. }
         | SiteError::DriverAlreadyImported { .. }
+        | SiteError::DriverOutOfScope { .. }
         | SiteError::Conflict { .. }
         | SiteError::EditionMismatch { .. }
         | SiteError::ContentInPackage { .. }
@@ -206,8 +211,7 @@ fn site_status(error: &SiteError) -> StatusCode {
         SiteError::Busy { .. } | SiteError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
         SiteError::DiskFull(_) | SiteError::SourceFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
         // The first ones answer agents and the command line; here they would be mistakes of this program.
-        SiteError::InvalidCredentials
-        | SiteError::EnrolTokenUnknown
+        SiteError::EnrolTokenUnknown
         | SiteError::EnrolTokenUsed
         | SiteError::EnrolTokenExpired
         | SiteError::CertificateRefused { .. }

@@ -115,6 +115,14 @@ impl Remote {
         Ok(Self { http, base, sign_in })
     }
 
+    /// The password that the commands sign in with; none if it is a token.
+    pub(crate) fn password(&self) -> Option<&str> {
+        match &self.sign_in {
+            SignIn::Password { password, .. } => Some(password),
+            SignIn::Token(_) => None,
+        }
+    }
+
     /// The instances of a class that pass an OData filter, in the order of its key unless told otherwise.
     pub(crate) async fn list(&self, class: &str, options: &[(&str, &str)]) -> Result<Vec<Value>> {
         let query: Vec<String> = options
@@ -267,7 +275,7 @@ fn refusal(status: StatusCode, body: &str) -> RemoteError {
     }
     match status {
         StatusCode::UNAUTHORIZED => RemoteError::NotSignedIn,
-        StatusCode::FORBIDDEN => RemoteError::Forbidden { message },
+        StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => RemoteError::Forbidden { message },
         StatusCode::NOT_FOUND => RemoteError::NotFound { message },
         _ => RemoteError::Refused { message },
     }
@@ -346,6 +354,7 @@ mod tests {
         for (status, code, text) in [
             (401, 4, "the site does not accept user or password (HAULIER_USER, HAULIER_PASSWORD)"),
             (403, 4, "the site refuses: Because."),
+            (429, 4, "the site refuses: Because."),
             (404, 5, "Because."),
             (400, 1, "the site says: Because."),
         ] {

@@ -132,7 +132,11 @@ mod tests {
     #[test]
     fn only_what_the_site_stores_is_left_to_ask() {
         let class = Schema::shipped().class("SMS_DriverPackage").unwrap();
+        // As if the site did not store the array, which has a default that is not empty.
         let view = site::views::find(&class.name).unwrap();
+        let stored = |column: &&site::views::Column| column.name != "SecuredScopeNames";
+        let columns: Vec<_> = view.columns.iter().filter(stored).copied().collect();
+        let view = &View { columns: columns.leak(), ..*view };
         let check = |condition: &str, expect: Result<&str, Option<bool>>| {
             let query = wql::parse(&format!("select * from SMS_DriverPackage where {condition}")).unwrap();
             let checked = check::query(class, query).unwrap();

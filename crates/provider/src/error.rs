@@ -209,6 +209,7 @@ const ERROR_INVALID_DATA: u32 = 13;
 const ERROR_GEN_FAILURE: u32 = 31;
 const ERROR_LOCK_VIOLATION: u32 = 33;
 const ERROR_NOT_SUPPORTED: u32 = 50;
+const ERROR_INVALID_PASSWORD: u32 = 86;
 const ERROR_INVALID_PARAMETER: u32 = 87;
 const ERROR_DISK_FULL: u32 = 112;
 const ERROR_CALL_NOT_IMPLEMENTED: u32 = 120;
@@ -242,10 +243,14 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         | SiteError::DriverUnknown { .. }
         | SiteError::LockRequestNotFound { .. }
         | SiteError::UserNotFound { .. }
+        | SiteError::ScopeNotFound { .. }
         | SiteError::ContentNotFound { .. }
         | SiteError::ContentNotInPackage { .. }
         | SiteError::InvalidToken => (0x8004_1002, ERROR_FILE_NOT_FOUND),
-        SiteError::AccessDenied { .. } => (0x8004_1003, ERROR_ACCESS_DENIED),
+        SiteError::AccessDenied { .. } | SiteError::AllScopesNeeded { .. } => {
+            (0x8004_1003, ERROR_ACCESS_DENIED)
+        }
+        SiteError::InvalidCredentials => (0x8004_1003, ERROR_INVALID_PASSWORD),
         SiteError::InvalidField { .. } | SiteError::InvalidOption { .. } => {
             (0x8004_1008, ERROR_INVALID_PARAMETER)
         }
@@ -257,7 +262,9 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::EditionMismatch { .. } => (FAILED, ERROR_REVISION_MISMATCH),
         SiteError::Transition(_) | SiteError::Conflict { .. } => (FAILED, ERROR_INVALID_STATE),
         SiteError::ContentInPackage { .. } => (FAILED, SiteError::CONTENT_IN_PACKAGE),
-        SiteError::PackageLocked { .. } | SiteError::SourceReadOnly { .. } => (FAILED, ERROR_ACCESS_DENIED),
+        SiteError::PackageLocked { .. }
+        | SiteError::SourceReadOnly { .. }
+        | SiteError::DriverOutOfScope { .. } => (FAILED, ERROR_ACCESS_DENIED),
         SiteError::ObjectLocked { .. } => (FAILED, ERROR_LOCK_VIOLATION),
         SiteError::LockNotHeld { .. } => (FAILED, ERROR_NOT_LOCKED),
         SiteError::SourceDiffers { .. }
@@ -270,7 +277,6 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::DriverNotSupported { .. } => (FAILED, ERROR_INSTALL_PLATFORM_UNSUPPORTED),
         SiteError::DiskFull(_) | SiteError::SourceFull { .. } => (FAILED, ERROR_DISK_FULL),
         SiteError::NoSource { .. }
-        | SiteError::InvalidCredentials
         | SiteError::TooManyFailures { .. }
         | SiteError::EnrolTokenUnknown
         | SiteError::EnrolTokenUsed

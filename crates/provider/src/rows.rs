@@ -16,7 +16,7 @@ pub(crate) async fn query(call: Call<'_>, query: &Query) -> Result<Answer, Fault
     let Some(stored) = on_columns(class, view, query) else {
         return Ok(Answer { instances: Vec::new(), count: query.count.then_some(0) });
     };
-    let rows = call.site.query(view.name, &stored).await?;
+    let rows = call.site.query(call.actor, view.name, &stored).await?;
     let columns: Vec<&str> = rows.columns.iter().map(|column| column.name).collect();
     let instances = rows.rows.into_iter().map(|row| instance(class, query, &columns, row)).collect();
     Ok(Answer { instances, count: rows.count })

@@ -8,7 +8,7 @@ use cim::mof::{self, Declaration};
 use cim::{DateTime, Value};
 
 /// The shipped MOF, in reading order.
-const SOURCES: [(&str, &str); 14] = [
+const SOURCES: [(&str, &str); 15] = [
     ("qualifiers.mof", include_str!("../mof/qualifiers.mof")),
     ("base.mof", include_str!("../mof/base.mof")),
     ("schedule.mof", include_str!("../mof/schedule.mof")),
@@ -21,6 +21,7 @@ const SOURCES: [(&str, &str); 14] = [
     ("category.mof", include_str!("../mof/category.mof")),
     ("status.mof", include_str!("../mof/status.mof")),
     ("site.mof", include_str!("../mof/site.mof")),
+    ("access.mof", include_str!("../mof/access.mof")),
     ("haulier.mof", include_str!("../mof/haulier.mof")),
     ("haulier_driver.mof", include_str!("../mof/haulier_driver.mof")),
 ];

@@ -32,6 +32,7 @@ const NOT_HERE: &[(&str, &str)] = &[
 const REFUSED: &[&str] = &[
     "Haulier_DistributionPoint create",
     "Haulier_DistributionPoint modify",
+    "Haulier_SecurityScope modify",
     "Haulier_Token create",
     "Haulier_Token modify",
     "SMS_SCI_Address create",
@@ -330,7 +331,20 @@ async fn access(world: &mut World) {
         .call("Haulier_Token", None, "Create", &[("Label", text("stays")), ("UserName", text("admin"))])
         .await;
     world.delete(&ObjectPath::new("Haulier_Token", [key])).await;
+    world.invoke(&user, "Unlock", &[]).await;
     world.delete(&user).await;
+    world.call("Haulier_User", None, "UnlockAddress", &[("Address", text("192.0.2.1"))]).await;
+    let own = [("Present", text("correct horse battery")), ("New", text("another horse"))];
+    world.call("Haulier_User", None, "ChangeOwnPassword", &own).await;
+    let scope = world.create("Haulier_SecurityScope", &[("Name", text("Lab"))]).await;
+    let package = world.create("SMS_DriverPackage", &[("Name", text("scoped"))]).await;
+    let key = package.key("PackageID").and_then(Value::as_str).unwrap();
+    let moved =
+        [("ScopeName", text("Lab")), ("ObjectTypeID", Value::Integer(23)), ("ObjectKeys", texts(&[key]))];
+    for method in ["Assign", "Unassign"] {
+        world.call("Haulier_SecurityScope", None, method, &moved).await;
+    }
+    world.delete(&scope).await;
     let point = ObjectPath::new("Haulier_DistributionPoint", [("NALPath".to_owned(), text(&nal("dp2")))]);
     world.delete(&point).await;
 }

@@ -44,12 +44,13 @@ pub async fn authenticate(
     let header = headers.get(AUTHORIZATION).ok_or(SignInError::Unauthenticated)?;
     let credentials = header.to_str().ok().and_then(read).ok_or(SignInError::Unauthenticated)?;
     // Checked before the password, so that an open connection learns nothing about it.
-    if !peer.is_some_and(|peer| peer.secure || peer.is_loopback()) {
+    let Some(peer) = peer.filter(|peer| peer.secure || peer.is_loopback()) else {
         return Err(SignInError::OpenConnection);
-    }
+    };
+    let from = Some(peer.addr.ip());
     Ok(match credentials {
-        Credentials::Basic { user, password } => site.authenticate_password(&user, &password).await?,
-        Credentials::Bearer(token) => site.authenticate_token(&token).await?,
+        Credentials::Basic { user, password } => site.authenticate_password(&user, &password, from).await?,
+        Credentials::Bearer(token) => site.authenticate_token(&token, from).await?,
     })
 }
 

@@ -100,6 +100,16 @@ pub enum SiteError {
         /// The CI_UniqueID of the driver that is there.
         unique_id: String,
     },
+    /// The same INF file with the same content is in the catalog, but does not exist for the caller; Win32 error 5.
+    /// Whoever has the files learns no more than that they cannot be imported.
+    #[error(
+        "{inf} cannot be imported in your security scopes, since the site has it in another; ask an administrator for \
+         the driver"
+    )]
+    DriverOutOfScope {
+        /// The INF file, as the caller named it.
+        inf: String,
+    },
     /// The INF file is for no Windows release that the site knows; Win32 error 1633.
     #[error("{inf} is for no Windows release of SMS_SupportedPlatforms")]
     DriverNotSupported {
@@ -169,16 +179,30 @@ pub enum SiteError {
         /// What was asked for, as a verb phrase.
         action: &'static str,
     },
+    /// What concerns the whole site is for users who work in all of it.
+    #[error("{user} may not {action}: that takes a user with all security scopes")]
+    AllScopesNeeded {
+        /// Who asked.
+        user: String,
+        /// What was asked for, as a verb phrase.
+        action: &'static str,
+    },
+    /// No security scope has this name.
+    #[error("there is no security scope {name}; `haulier scope list` shows those that exist")]
+    ScopeNotFound {
+        /// As asked for.
+        name: String,
+    },
     /// The name or the password is wrong.
     #[error("the user name or the password is wrong")]
     InvalidCredentials,
-    /// The bearer token is unknown, revoked or expired.
+    /// The bearer token is unknown, revoked or expired; which of these is not said.
     #[error("the token is not valid: it is unknown, revoked or expired")]
     InvalidToken,
-    /// Too many wrong passwords for this name.
-    #[error("too many failed sign-ins for this user; try again in {retry_after_s} s")]
+    /// Too many failed sign-ins with this name or from this address.
+    #[error("too many failed sign-ins with this name or from this address; try again in {retry_after_s} s")]
     TooManyFailures {
-        /// How long the name stays closed.
+        /// How long the name or the address stays closed.
         retry_after_s: u64,
     },
     /// The enrolment token was never made, or belongs to another name.
@@ -412,6 +436,7 @@ impl SiteError {
             Self::DriverUnreadable { .. } => "driver_unreadable",
             Self::DriverInvalid { .. } => "driver_invalid",
             Self::DriverAlreadyImported { .. } => "driver_already_imported",
+            Self::DriverOutOfScope { .. } => "driver_out_of_scope",
             Self::DriverNotSupported { .. } => "driver_not_supported",
             Self::FolderNotFound { .. } => "folder_not_found",
             Self::FolderItemNotFound { .. } => "folder_item_not_found",
@@ -421,6 +446,8 @@ impl SiteError {
             Self::LockNotHeld { .. } => "lock_not_held",
             Self::UserNotFound { .. } => "user_not_found",
             Self::AccessDenied { .. } => "access_denied",
+            Self::AllScopesNeeded { .. } => "all_scopes_needed",
+            Self::ScopeNotFound { .. } => "scope_not_found",
             Self::InvalidCredentials => "invalid_credentials",
             Self::InvalidToken => "invalid_token",
             Self::TooManyFailures { .. } => "too_many_failures",

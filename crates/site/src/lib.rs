@@ -54,8 +54,9 @@ pub use self::driver::{
     Category, CategoryChange, Driver, DriverChange, DriverDraft, DriverFields, LocalizedName,
     LocalizedProperties, NewCategory, NewDriver, PayloadEntry, PlatformKey,
 };
-pub use access::token::{ApiToken, NewApiToken};
-pub use access::user::User;
+pub use access::scope::{SecuredType, SecurityScope};
+pub use access::token::{ApiToken, NewApiToken, NewToken, TOKEN_PREFIX};
+pub use access::user::{User, UserChange};
 pub use access::{Actor, Origin, Role, Scopes};
 pub use distribution::DpId;
 pub use distribution::enrol::{AgentCredential, CsrSigner};

@@ -12,7 +12,7 @@ use sea_query::{Expr, ExprTrait, Query};
 use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 
 use crate::access::credentials::Credentials;
-use crate::access::{Role, password, user};
+use crate::access::{Role, password, role, user};
 use crate::change::Changes;
 use crate::db::{Database, Tx};
 use crate::distribution::desired::WAITERS_MAX;
@@ -31,6 +31,8 @@ use crate::suspects::Suspects;
 use crate::verification::Verification;
 
 const DATABASE_FILE: &str = "site.db";
+/// The name of the user that a new site has.
+const FIRST_ADMINISTRATOR: &str = "admin";
 const SITE_NAME_CHARS_MAX: usize = 50;
 const SERVER_NAME_CHARS_MAX: usize = 253;
 
@@ -117,13 +119,13 @@ impl Site {
         let identity = new_identity(options)?;
         create_private_folder(&options.data_dir)?;
         let db = open_database(options).await?;
-        let hash = password::hash(admin_password.to_owned()).await?;
+        let hash = password::hash(FIRST_ADMINISTRATOR, admin_password.to_owned()).await?;
         let mut tx = db.write().await?;
         if read_identity(&mut tx).await?.is_some() {
             return Err(SiteError::AlreadyInitialized);
         }
         insert_identity(&mut tx, &identity, clock.now()).await?;
-        user::insert(&mut tx, "admin", &hash, Role::FullAdministrator, clock.now()).await?;
+        user::insert(&mut tx, FIRST_ADMINISTRATOR, &hash, Role::FullAdministrator, clock.now()).await?;
         tx.commit().await?;
         db.close().await;
         Ok(())
@@ -140,10 +142,12 @@ impl Site {
         let identity = read_identity(&mut tx).await?.ok_or(SiteError::NotInitialized)?;
         platform::seed(&mut tx).await?;
         status::set_failed_message_state(&mut tx, options.failed_message_state).await?;
+        role::seed(&mut tx).await?;
         tx.commit().await?;
         let mut own = options.clone();
         // Drivers from archives name their files by a share of the site's own.
         own.shares.insert(unpacked_share(&identity.server_name), own.data_dir.join(UNPACKED_FOLDER));
+        let credentials = Credentials::open(&db, clock.monotonic(), clock.now()).await?;
         let inner = Inner {
             db,
             clock,
@@ -153,7 +157,7 @@ impl Site {
             changes: Changes::default(),
             snapshot_wake: Notify::new(),
             waiters: Semaphore::new(WAITERS_MAX),
-            credentials: Credentials::new()?,
+            credentials,
             seen: Seen::default(),
             sources: Sources::default(),
             suspects: Suspects::default(),

@@ -1,23 +1,42 @@
--- Who may sign in.
+-- Who may sign in, as what, and where.
 
 CREATE VIEW "Haulier_User" AS
 SELECT
-    created_at AS "Created",
-    name AS "Name",
-    CAST(CASE role
-        WHEN 1 THEN 'administrator'
-        WHEN 2 THEN 'operator'
-        WHEN 3 THEN 'author'
-        ELSE 'reader'
-    END AS TEXT) AS "Role"
-FROM admin_user;
+    u.created_at AS "Created",
+    CAST(CASE WHEN u.disabled = 0 THEN 1 ELSE 0 END AS BIGINT) AS "IsEnabled",
+    (SELECT c.until_at FROM sign_in_closed c WHERE c.subject = 'user:' || u.name_key) AS "LockedUntil",
+    u.name AS "Name",
+    r.name AS "Role",
+    u.scope_names AS "ScopeNames"
+FROM admin_user u
+JOIN admin_role r ON r.number = u.role;
+
+CREATE VIEW "Haulier_Role" AS
+SELECT
+    actions AS "Actions",
+    description AS "Description",
+    name AS "Name"
+FROM admin_role;
+
+CREATE VIEW "Haulier_SecurityScope" AS
+SELECT
+    s.created_at AS "Created",
+    s.created_by AS "CreatedBy",
+    s.description AS "Description",
+    s.name AS "Name",
+    s.id AS "ScopeID"
+FROM security_scope s;
 
 CREATE VIEW "Haulier_Token" AS
 SELECT
     t.created_at AS "Created",
     t.expires_at AS "Expires",
     t.label AS "Label",
+    t.last_used_at AS "LastUsed",
+    r.name AS "Role",
+    t.scope_names AS "ScopeNames",
     t.id AS "TokenID",
     u.name AS "UserName"
 FROM api_token t
-JOIN admin_user u ON u.id = t.user_id;
+JOIN admin_user u ON u.id = t.user_id
+JOIN admin_role r ON r.number = COALESCE(t.role, u.role);

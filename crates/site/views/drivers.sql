@@ -49,6 +49,7 @@ SELECT
     platform_ids AS "PlatformCategoryInstance_UniqueIDs",
     CAST(0 AS BIGINT) AS "PlatformType",
     ci_version AS "SDMPackageVersion",
+    scope_names AS "SecuredScopeNames",
     CAST(ci_id AS TEXT) || ';' || CAST(edition AS TEXT) AS "SedoObjectVersion",
     source_site AS "SourceSite"
 FROM driver;

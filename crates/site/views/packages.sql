@@ -35,6 +35,7 @@ SELECT
     preferred_address_type AS "PreferredAddressType",
     priority AS "Priority",
     CAST(0 AS BIGINT) AS "RefreshPkgSourceFlag",
+    scope_names AS "SecuredScopeNames",
     package_id || ';' || CAST(edition AS TEXT) AS "SedoObjectVersion",
     share_name AS "ShareName",
     share_type AS "ShareType",

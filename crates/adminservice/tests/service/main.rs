@@ -22,3 +22,4 @@ mod life;
 mod package_content;
 mod postgres;
 mod request_lines;
+mod sign_in;

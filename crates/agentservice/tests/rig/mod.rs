@@ -63,7 +63,7 @@ impl Rig {
         Site::init(&options, PASSWORD, Arc::clone(&clock)).await.unwrap();
         let site = Site::open(&options, Arc::clone(&clock)).await.unwrap();
         let ca = SiteCa::create(&dir.path().join("ca"), "PS1", Arc::clone(&clock)).unwrap();
-        let admin = site.authenticate_password("admin", PASSWORD).await.unwrap();
+        let admin = site.authenticate_password("admin", PASSWORD, None).await.unwrap();
 
         let tls = (transport == Transport::Tls).then(|| ca.issue_server(&["127.0.0.1".to_owned()]).unwrap());
         let addr = "127.0.0.1:0".parse().unwrap();

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+mod access;
 mod dp;
 mod driver;
 mod group;
@@ -11,6 +12,7 @@ mod package;
 mod schedule;
 mod site;
 
+pub(crate) use access::{RoleCommand, ScopeCommand, ScopeMove, TokenCommand, TokenCreate, UserCommand};
 pub(crate) use dp::{DpCommand, DpRun};
 pub(crate) use driver::{
     DriverCommand, DriverImport, DriverList, DriverMatch, Duplicates, ImportOptions, PacksCommand,
@@ -27,8 +29,8 @@ Exit codes:
   1  failed; the message says why and what to do
   2  the command line is wrong
   3  the site did not answer
-  4  the site refused: sign-in or role
-  5  no such package, driver, import, distribution point, group or user, or no package that fits";
+  4  the site refused: sign-in, role or security scopes
+  5  no such package, driver, import, distribution point, group, user, role or scope, or no package that fits";
 
 /// A self-hosted server for Windows driver packages: every distribution point holds the current version,
 /// only what changed travels.
@@ -115,9 +117,15 @@ pub(crate) enum Command {
     /// The site's content library.
     #[command(subcommand)]
     Content(ContentCommand),
-    /// Who may sign in.
+    /// Who may sign in, as what, and where.
     #[command(subcommand)]
     User(UserCommand),
+    /// What each role may do.
+    #[command(subcommand)]
+    Role(RoleCommand),
+    /// Security scopes: parts of the site that only some users find.
+    #[command(subcommand)]
+    Scope(ScopeCommand),
     /// Bearer tokens for scripts, instead of passwords.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -180,71 +188,6 @@ pub(crate) enum ContentCommand {
     /// Delete what no kept version needs and no transfer may still read.
     #[command(after_help = "Example: haulier content collect")]
     Collect,
-}
-
-/// `haulier user`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum UserCommand {
-    /// List users and roles.
-    #[command(after_help = "Example: haulier user list")]
-    List,
-    /// Add a user.
-    #[command(after_help = "Example: haulier user create reader1 --role reader --password-file pw")]
-    Create {
-        /// The name to sign in with.
-        name: String,
-        /// administrator, operator (distribute, refresh), author (packages) or reader.
-        #[arg(long)]
-        role: String,
-        /// The first line of this file is the password.
-        #[arg(long, value_name = "FILE")]
-        password_file: PathBuf,
-    },
-    /// Change a user's role or password; a new password ends the user's tokens.
-    #[command(after_help = "Example: haulier user set reader1 --role operator")]
-    Set {
-        /// The user's name.
-        name: String,
-        /// administrator, operator (distribute, refresh), author (packages) or reader.
-        #[arg(long, required_unless_present = "password_file")]
-        role: Option<String>,
-        /// The first line of this file is the new password.
-        #[arg(long, value_name = "FILE")]
-        password_file: Option<PathBuf>,
-    },
-    /// Remove a user and the user's tokens.
-    #[command(after_help = "Example: haulier user delete reader1")]
-    Delete {
-        /// The user's name.
-        name: String,
-    },
-}
-
-/// `haulier token`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum TokenCommand {
-    /// List tokens; their secrets are not kept.
-    #[command(after_help = "Example: haulier token list")]
-    List,
-    /// Make a token and print it, once: `HAULIER_API_TOKEN` takes it.
-    #[command(after_help = "Example: haulier token create operator1 --label nightly --days 90")]
-    Create {
-        /// The user that the token signs in as.
-        #[arg(value_name = "USER")]
-        owner: String,
-        /// What it is for.
-        #[arg(long)]
-        label: String,
-        /// How many days it lasts.
-        #[arg(long, default_value_t = 90)]
-        days: u32,
-    },
-    /// End a token.
-    #[command(after_help = "Example: haulier token revoke 3")]
-    Revoke {
-        /// The token's number in `haulier token list`.
-        id: u64,
-    },
 }
 
 #[cfg(test)]

@@ -15,8 +15,10 @@ mod group;
 mod package;
 mod package_drivers;
 mod query;
+mod role;
 pub(crate) mod rows;
 mod schedule;
+mod scope;
 mod site;
 mod site_path;
 pub(crate) mod status;
@@ -41,6 +43,8 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
         Command::Schedule(command) => schedule::run(command, format),
         Command::Content(command) => content::run(command, &remote()?, format).await,
         Command::User(command) => user::run(command, &remote()?, format).await,
+        Command::Role(command) => role::run(command, &remote()?, format).await,
+        Command::Scope(command) => scope::run(command, &remote()?, format).await,
         Command::Token(command) => token::run(command, &remote()?, format).await,
         Command::Doctor => doctor::run(&cli.site, format).await,
         Command::Completions { shell } => {

@@ -1,6 +1,8 @@
 //! `haulier user`.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
 
 use super::rows;
@@ -13,12 +15,15 @@ const CLASS: &str = "Haulier_User";
 
 /// Does what the command line says.
 pub(crate) async fn run(command: &UserCommand, remote: &Remote, format: Format) -> Result<()> {
+    let role_of = |role: &str| json!({ "Role": role });
     match command {
         UserCommand::List => list(remote, format).await,
-        UserCommand::Create { name, role, password_file } => {
+        UserCommand::Show { name } => show(remote, name, format).await,
+        UserCommand::Create { name, role, password_file, scopes } => {
             let password = read_password(password_file)?;
-            remote.create(CLASS, &json!({ "Name": name, "Role": role, "Password": password })).await?;
-            output::done(format, &json!({ "Name": name, "Role": role }));
+            let user = json!({ "Name": name, "Role": role, "Password": password, "ScopeNames": scopes });
+            remote.create(CLASS, &user).await?;
+            output::done(format, &json!({ "Name": name, "Role": role, "ScopeNames": scopes }));
             Ok(())
         }
         UserCommand::Set { name, role, password_file } => {
@@ -29,16 +34,79 @@ pub(crate) async fn run(command: &UserCommand, remote: &Remote, format: Format) 
             if let Some(file) = password_file {
                 properties.insert("Password".to_owned(), json!(read_password(file)?));
             }
-            remote.change(&Key::one(CLASS, "Name", name), &Value::Object(properties)).await?;
-            output::done(format, &json!({ "Name": name, "Changed": true }));
+            change(remote, name, &Value::Object(properties), format).await
+        }
+        UserCommand::SetRole { name, role } => change(remote, name, &role_of(role), format).await,
+        UserCommand::SetPassword { name, password_file } => {
+            let password = json!({ "Password": read_password(password_file)? });
+            change(remote, name, &password, format).await
+        }
+        UserCommand::ChangeOwnPassword { password_file } => {
+            change_own_password(remote, password_file, format).await
+        }
+        UserCommand::Scopes { name, scopes, all: _ } => {
+            change(remote, name, &json!({ "ScopeNames": scopes }), format).await
+        }
+        UserCommand::Disable { name } => change(remote, name, &json!({ "IsEnabled": false }), format).await,
+        UserCommand::Enable { name } => change(remote, name, &json!({ "IsEnabled": true }), format).await,
+        UserCommand::Unlock { name, address } => {
+            match (name, address) {
+                (Some(name), _) => remote.invoke(&key(name), "Unlock", &json!({})).await?,
+                (None, address) => {
+                    let address = address.context("a user or an address is needed")?;
+                    remote.invoke_static(CLASS, "UnlockAddress", &json!({ "Address": address })).await?
+                }
+            };
+            output::done(format, &json!({ "Name": name, "Address": address, "Unlocked": true }));
             Ok(())
         }
         UserCommand::Delete { name } => {
-            remote.delete(&Key::one(CLASS, "Name", name)).await?;
+            remote.delete(&key(name)).await?;
             output::done(format, &json!({ "Name": name, "Deleted": true }));
             Ok(())
         }
     }
+}
+
+fn key(name: &str) -> Key {
+    Key::one(CLASS, "Name", name)
+}
+
+async fn change(remote: &Remote, name: &str, properties: &Value, format: Format) -> Result<()> {
+    remote.change(&key(name), properties).await?;
+    output::done(format, &json!({ "Name": name, "Changed": true }));
+    Ok(())
+}
+
+async fn change_own_password(remote: &Remote, file: &Path, format: Format) -> Result<()> {
+    let present = remote.password().context("the present password is needed: set HAULIER_PASSWORD")?;
+    let parameters = json!({ "Present": present, "New": read_password(file)? });
+    remote.invoke_static(CLASS, "ChangeOwnPassword", &parameters).await?;
+    output::done(format, &json!({ "Changed": true }));
+    Ok(())
+}
+
+/// A user's scopes in one cell.
+pub(super) fn scopes(row: &Value) -> String {
+    match rows::texts(row, "ScopeNames").as_slice() {
+        [] => "all".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+async fn show(remote: &Remote, name: &str, format: Format) -> Result<()> {
+    let user = remote.get(&key(name)).await?;
+    if format == Format::Json {
+        output::json(&user);
+        return Ok(());
+    }
+    let mut table = Table::new(&["PROPERTY", "VALUE"]);
+    for property in ["Name", "Role", "IsEnabled", "Created", "LockedUntil"] {
+        table.row([property.to_owned(), rows::text(&user, property)]);
+    }
+    table.row(["ScopeNames".to_owned(), scopes(&user)]);
+    table.print();
+    Ok(())
 }
 
 async fn list(remote: &Remote, format: Format) -> Result<()> {
@@ -47,9 +115,13 @@ async fn list(remote: &Remote, format: Format) -> Result<()> {
         output::json(&users);
         return Ok(());
     }
-    let mut table = Table::new(&["USER", "ROLE"]);
+    let mut table = Table::new(&["USER", "ROLE", "SCOPES", "STATE"]);
     for user in &users {
-        table.row([rows::text(user, "Name"), rows::text(user, "Role")]);
+        let state = match user["IsEnabled"].as_bool() {
+            Some(false) => "disabled",
+            _ => "enabled",
+        };
+        table.row([rows::text(user, "Name"), rows::text(user, "Role"), scopes(user), state.to_owned()]);
     }
     table.print();
     Ok(())

@@ -1,29 +1,19 @@
 //! Who may do what. Every change names its [`Actor`]; the check is here and nowhere else.
 
+mod attempts;
 pub(crate) mod credentials;
 pub(crate) mod password;
+pub(crate) mod role;
+pub(crate) mod scope;
 pub(crate) mod token;
 pub(crate) mod user;
 
-use std::fmt;
-use std::str::FromStr;
-
 use aws_lc_rs::digest;
 
-use crate::error::{Result, SiteError};
+pub(crate) use role::Action;
+pub use role::Role;
 
-/// What a user may do. Each role includes reading everything.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Everything, users and distribution points included.
-    FullAdministrator,
-    /// Distribute, redistribute, remove from distribution points, validate, refresh.
-    Operator,
-    /// Create, change, delete and refresh packages.
-    Author,
-    /// Look only.
-    Reader,
-}
+use crate::error::{Result, SiteError};
 
 /// An authenticated user, and from where it calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,100 +55,26 @@ impl Default for Origin {
     }
 }
 
-/// Something that needs a permission.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Action {
-    ChangePackages,
-    Refresh,
-    Distribute,
-    ManageDps,
-    ManageUsers,
-    MaintainContent,
-    ChangeDrivers,
-    RaiseStatus,
-    DeleteStatus,
-}
-
-impl Action {
-    fn phrase(self) -> &'static str {
-        match self {
-            Self::ChangePackages => "create, change or delete packages",
-            Self::Refresh => "refresh packages",
-            Self::Distribute => "change what is on distribution points",
-            Self::ManageDps => "add or remove distribution points",
-            Self::ManageUsers => "manage users and tokens",
-            Self::MaintainContent => "maintain the content library",
-            Self::ChangeDrivers => "import, change or delete drivers and their categories",
-            Self::RaiseStatus => "write status messages",
-            Self::DeleteStatus => "delete status messages",
-        }
-    }
-}
-
-impl Role {
-    /// Every role.
-    pub const ALL: [Self; 4] = [Self::FullAdministrator, Self::Operator, Self::Author, Self::Reader];
-
-    /// The name on the command line and in configuration.
+impl Scopes {
+    /// Whether a scope is one of them.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn has(&self, scope: i64) -> bool {
         match self {
-            Self::FullAdministrator => "administrator",
-            Self::Operator => "operator",
-            Self::Author => "author",
-            Self::Reader => "reader",
+            Self::All => true,
+            Self::Only(scopes) => scopes.contains(&scope),
         }
     }
 
-    fn allows(self, action: Action) -> bool {
-        match self {
-            Self::FullAdministrator => true,
-            Self::Operator => {
-                matches!(action, Action::Distribute | Action::Refresh | Action::RaiseStatus)
+    /// The scopes that both have.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        match (self, other) {
+            (Self::All, other) => other.clone(),
+            (own, Self::All) => own.clone(),
+            (Self::Only(own), Self::Only(other)) => {
+                Self::Only(own.iter().copied().filter(|scope| other.contains(scope)).collect())
             }
-            Self::Author => {
-                matches!(
-                    action,
-                    Action::ChangePackages | Action::ChangeDrivers | Action::Refresh | Action::RaiseStatus
-                )
-            }
-            Self::Reader => false,
         }
-    }
-
-    pub(crate) fn number(self) -> i64 {
-        match self {
-            Self::FullAdministrator => 1,
-            Self::Operator => 2,
-            Self::Author => 3,
-            Self::Reader => 4,
-        }
-    }
-
-    pub(crate) fn from_number(number: i64) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|role| role.number() == number);
-        found.ok_or_else(|| SiteError::corrupt("admin_user.role"))
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Role {
-    type Err = SiteError;
-
-    fn from_str(text: &str) -> Result<Self> {
-        // The design's word is "full administrator"; both spellings are understood.
-        let name = text.to_ascii_lowercase().replace([' ', '_'], "-");
-        let name = if name == "full-administrator" { "administrator" } else { name.as_str() };
-        let found = Self::ALL.into_iter().find(|role| role.name() == name);
-        found.ok_or_else(|| SiteError::InvalidOption {
-            option: "role",
-            reason: "one of administrator, operator, author, reader is needed".to_owned(),
-        })
     }
 }
 
@@ -175,12 +91,17 @@ impl Actor {
         Self::new("local", Role::FullAdministrator)
     }
 
+    /// Errors: [`SiteError::AccessDenied`] if the role does not include the action,
+    /// [`SiteError::AllScopesNeeded`] if it concerns the whole site and the actor does not work in all of it.
     pub(crate) fn may(&self, action: Action) -> Result<()> {
-        if self.role.allows(action) {
-            return Ok(());
+        let (user, phrase) = (|| self.name.clone(), action.phrase());
+        if !self.role.allows(action) {
+            return Err(SiteError::AccessDenied { user: user(), role: self.role.name(), action: phrase });
         }
-        let user = self.name.clone();
-        Err(SiteError::AccessDenied { user, role: self.role.name(), action: action.phrase() })
+        if action.is_of_the_whole_site() && self.scopes != Scopes::All {
+            return Err(SiteError::AllScopesNeeded { user: user(), action: phrase });
+        }
+        Ok(())
     }
 }
 
@@ -201,37 +122,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_role_allows_exactly_its_actions() {
-        use Action::{
-            ChangeDrivers, ChangePackages, DeleteStatus, Distribute, MaintainContent, ManageDps, ManageUsers,
-            RaiseStatus, Refresh,
-        };
-        let every = [
-            ChangePackages,
-            Refresh,
-            Distribute,
-            ManageDps,
-            ManageUsers,
-            MaintainContent,
-            ChangeDrivers,
-            RaiseStatus,
-            DeleteStatus,
-        ];
-        let table: [(Role, &[Action]); 4] = [
-            (Role::FullAdministrator, &every),
-            (Role::Operator, &[Refresh, Distribute, RaiseStatus]),
-            (Role::Author, &[ChangePackages, ChangeDrivers, Refresh, RaiseStatus]),
-            (Role::Reader, &[]),
-        ];
-        for (role, allowed) in table {
-            for action in every {
+    fn what_concerns_the_whole_site_needs_all_scopes() {
+        for role in Role::ALL {
+            for action in Action::ALL {
                 let actor = Actor::new("someone", role);
-                assert_eq!(actor.may(action).is_ok(), allowed.contains(&action), "{role} {action:?}");
+                let within = Actor { scopes: Scopes::Only(vec![1]), ..actor.clone() };
+                assert_eq!(actor.may(action).is_ok(), role.allows(action), "{role} {action:?}");
+                let expect = role.allows(action) && !action.is_of_the_whole_site();
+                assert_eq!(within.may(action).is_ok(), expect, "{role} {action:?} within a scope");
             }
-            assert_eq!(role.name().to_uppercase().parse::<Role>().unwrap(), role);
-            assert_eq!(Role::from_number(role.number()).unwrap(), role);
         }
-        assert_eq!("full administrator".parse::<Role>().unwrap(), Role::FullAdministrator);
-        assert_eq!("owner".parse::<Role>().unwrap_err().code(), "invalid_option");
+    }
+
+    #[test]
+    fn scopes_are_cut_to_what_both_have() {
+        let only = |scopes: &[i64]| Scopes::Only(scopes.to_vec());
+        for (left, right, expect) in [
+            (Scopes::All, Scopes::All, Scopes::All),
+            (Scopes::All, only(&[1]), only(&[1])),
+            (only(&[1, 2]), only(&[2, 3]), only(&[2])),
+            (only(&[1]), only(&[2]), only(&[])),
+        ] {
+            assert_eq!(left.and(&right), expect);
+            assert_eq!(right.and(&left), expect);
+        }
+        assert!(Scopes::All.has(7) && only(&[7]).has(7) && !only(&[]).has(7));
     }
 }

@@ -1,14 +1,16 @@
-use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Query};
+//! Who may sign in, as what, and where.
 
-use super::{Action, Actor, Role, password};
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Query, SelectStatement};
+
+use super::{Action, Actor, Role, Scopes, password, scope};
 use crate::db::{Database, Row, Tx};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
 use crate::status::{self, Message};
 
 const NAME_CHARS_MAX: usize = 64;
-const COLUMNS: [&str; 5] = ["id", "name", "password_hash", "role", "created_at"];
+const COLUMNS: [&str; 6] = ["id", "name", "password_hash", "role", "disabled", "created_at"];
 
 /// An administrative user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +19,23 @@ pub struct User {
     pub name: String,
     /// What the user may do.
     pub role: Role,
+    /// Whether the user may not sign in at present.
+    pub disabled: bool,
     /// When the user was made.
     pub created_at: Timestamp,
+}
+
+/// A change of a user; what is `None` stays.
+#[derive(Clone, Default)]
+pub struct UserChange {
+    /// Another password.
+    pub password: Option<String>,
+    /// Another role.
+    pub role: Option<Role>,
+    /// The names of the security scopes that the user works in; none for all.
+    pub scopes: Option<Vec<String>>,
+    /// Whether the user may not sign in.
+    pub disabled: Option<bool>,
 }
 
 /// A user with what only this crate may see.
@@ -29,8 +46,10 @@ pub(crate) struct StoredUser {
 }
 
 impl StoredUser {
-    pub(crate) fn actor(&self) -> Actor {
-        Actor::new(self.user.name.as_str(), self.user.role)
+    /// The user as the one who acts.
+    pub(crate) async fn actor(&self, db: &Database) -> Result<Actor> {
+        let scopes = scope::of_user(db, self.id).await?;
+        Ok(Actor { scopes, ..Actor::new(&self.user.name, self.user.role) })
     }
 
     fn read(row: &Row) -> Result<Self> {
@@ -39,6 +58,7 @@ impl StoredUser {
             user: User {
                 name: row.get("name")?,
                 role: Role::from_number(row.get("role")?)?,
+                disabled: row.flag("disabled")?,
                 created_at: row.time("created_at")?,
             },
             password_hash: row.get("password_hash")?,
@@ -47,8 +67,24 @@ impl StoredUser {
 }
 
 impl Site {
-    /// Makes a user. Errors: [`SiteError::AlreadyExists`], [`SiteError::InvalidOption`].
+    /// Makes a user who works in all security scopes.
+    ///
+    /// Errors: [`SiteError::AccessDenied`], [`SiteError::AlreadyExists`], [`SiteError::InvalidOption`].
     pub async fn create_user(&self, actor: &Actor, name: &str, password: &str, role: Role) -> Result<()> {
+        self.create_user_in(actor, name, password, role, &[]).await
+    }
+
+    /// Makes a user who works in these security scopes; without one in all.
+    ///
+    /// Errors: as [`Site::create_user`], [`SiteError::ScopeNotFound`].
+    pub async fn create_user_in(
+        &self,
+        actor: &Actor,
+        name: &str,
+        password: &str,
+        role: Role,
+        scopes: &[String],
+    ) -> Result<()> {
         actor.may(Action::ManageUsers)?;
         // No backslash: at sign-in, what stands before one is a domain.
         let allowed = |c: char| c.is_alphanumeric() || "._-@".contains(c);
@@ -56,31 +92,53 @@ impl Site {
             let reason = format!("1 to {NAME_CHARS_MAX} letters, digits or . _ - @ are needed");
             return Err(SiteError::InvalidOption { option: "user name", reason });
         }
-        let hash = password::hash(password.to_owned()).await?;
+        let hash = password::hash(name, password.to_owned()).await?;
         let now = self.now();
         let mut tx = self.db().write().await?;
         if tx.optional(&select(name)).await?.is_some() {
             return Err(SiteError::AlreadyExists { what: format!("user {name}") });
         }
         insert(&mut tx, name, &hash, role, now).await?;
-        status::add(&mut tx, now, Message::user_changed(actor, name, "created")).await?;
+        let user = require(&mut tx, name).await?;
+        set_scopes(&mut tx, user.id, scopes).await?;
+        let what = format!("created as {role}{}", in_scopes(scopes));
+        status::add(&mut tx, now, Message::user_changed(actor, name, &what)).await?;
         tx.commit().await
     }
 
-    /// Gives a user another password; earlier tokens of the user end.
-    pub async fn set_password(&self, actor: &Actor, name: &str, password: &str) -> Result<()> {
+    /// Changes a user, all of it or nothing. A new password, a new role and disabling end the user's tokens.
+    ///
+    /// Errors: [`SiteError::AccessDenied`], [`SiteError::UserNotFound`], [`SiteError::InvalidOption`],
+    /// [`SiteError::ScopeNotFound`], [`SiteError::Conflict`] if nobody could manage the site afterwards.
+    pub async fn change_user(&self, actor: &Actor, name: &str, change: UserChange) -> Result<()> {
         actor.may(Action::ManageUsers)?;
-        let hash = password::hash(password.to_owned()).await?;
-        self.change_user(actor, name, "given another password", "password_hash", hash.into()).await
+        self.apply(actor, name, change).await
     }
 
-    /// Gives a user another role; earlier tokens of the user end.
+    /// Gives a user another password; earlier tokens of the user end. Errors: as [`Site::change_user`].
+    pub async fn set_password(&self, actor: &Actor, name: &str, password: &str) -> Result<()> {
+        let password = Some(password.to_owned());
+        self.change_user(actor, name, UserChange { password, ..UserChange::default() }).await
+    }
+
+    /// Gives a user another role; earlier tokens of the user end. Errors: as [`Site::change_user`].
     pub async fn set_role(&self, actor: &Actor, name: &str, role: Role) -> Result<()> {
-        actor.may(Action::ManageUsers)?;
-        self.change_user(actor, name, "given another role", "role", role.number().into()).await
+        self.change_user(actor, name, UserChange { role: Some(role), ..UserChange::default() }).await
+    }
+
+    /// Gives the actor another password. The present one is asked for again, so that neither a token nor an open
+    /// window is enough; a wrong one counts as a failed sign-in.
+    ///
+    /// Errors: [`SiteError::InvalidCredentials`], [`SiteError::TooManyFailures`], [`SiteError::InvalidOption`].
+    pub async fn change_own_password(&self, actor: &Actor, present: &str, password: &str) -> Result<()> {
+        let who = self.authenticate_password(&actor.name, present, None).await?;
+        let password = Some(password.to_owned());
+        self.apply(actor, &who.name, UserChange { password, ..UserChange::default() }).await
     }
 
     /// Deletes a user and the user's tokens. The last full administrator stays.
+    ///
+    /// Errors: as [`Site::change_user`].
     pub async fn delete_user(&self, actor: &Actor, name: &str) -> Result<()> {
         actor.may(Action::ManageUsers)?;
         let now = self.now();
@@ -90,7 +148,7 @@ impl Site {
             Query::delete().from_table("admin_user").and_where(Expr::col("id").eq(user.id)).to_owned();
         tx.execute(&delete).await?;
         require_administrator(&mut tx).await?;
-        status::add(&mut tx, now, Message::user_changed(actor, name, "deleted")).await?;
+        status::add(&mut tx, now, Message::user_changed(actor, &user.user.name, "deleted")).await?;
         tx.commit().await
     }
 
@@ -105,30 +163,72 @@ impl Site {
         rows.iter().map(|row| StoredUser::read(row).map(|stored| stored.user)).collect()
     }
 
-    async fn change_user(
-        &self,
-        actor: &Actor,
-        name: &str,
-        what: &str,
-        column: &'static str,
-        value: Expr,
-    ) -> Result<()> {
-        let now = self.now();
+    async fn apply(&self, actor: &Actor, name: &str, change: UserChange) -> Result<()> {
+        let UserChange { password, role, scopes, disabled } = change;
+        let hash = match password {
+            Some(password) => Some(password::hash(name, password).await?),
+            None => None,
+        };
         let mut tx = self.db().write().await?;
         let user = require(&mut tx, name).await?;
-        let update = Query::update()
-            .table("admin_user")
-            .value(column, value)
-            .and_where(Expr::col("id").eq(user.id))
-            .to_owned();
-        tx.execute(&update).await?;
+        let mut update = Query::update();
+        update.table("admin_user").and_where(Expr::col("id").eq(user.id));
+        let mut told = Vec::new();
+        let ends_tokens = hash.is_some() || role.is_some() || disabled == Some(true);
+        if let Some(hash) = hash {
+            update.value("password_hash", hash);
+            told.push("given another password".to_owned());
+        }
+        if let Some(role) = role {
+            update.value("role", role.number());
+            told.push(format!("given the role {role}"));
+        }
+        if let Some(disabled) = disabled {
+            update.value("disabled", i64::from(disabled));
+            told.push(if disabled { "disabled" } else { "enabled" }.to_owned());
+        }
+        if !update.get_values().is_empty() {
+            tx.execute(&update).await?;
+        }
+        if let Some(scopes) = &scopes {
+            set_scopes(&mut tx, user.id, scopes).await?;
+            told.push(format!(
+                "given work{}",
+                if scopes.is_empty() { " in all scopes".to_owned() } else { in_scopes(scopes) }
+            ));
+        }
         require_administrator(&mut tx).await?;
-        let revoke =
-            Query::delete().from_table("api_token").and_where(Expr::col("user_id").eq(user.id)).to_owned();
-        tx.execute(&revoke).await?;
-        status::add(&mut tx, now, Message::user_changed(actor, name, what)).await?;
+        if ends_tokens {
+            let revoke = Expr::col("user_id").eq(user.id);
+            tx.execute(Query::delete().from_table("api_token").and_where(revoke)).await?;
+        }
+        let messages = told.iter().map(|what| Message::user_changed(actor, &user.user.name, what));
+        status::add_all(&mut tx, self.now(), messages.collect()).await?;
         tx.commit().await
     }
+}
+
+fn in_scopes(scopes: &[String]) -> String {
+    if scopes.is_empty() { String::new() } else { format!(" in {}", scopes.join(", ")) }
+}
+
+async fn set_scopes(tx: &mut Tx, user_id: i64, names: &[String]) -> Result<()> {
+    let ids = scope::ids(tx, names).await?;
+    let own = Expr::col("user_id").eq(user_id);
+    tx.execute(Query::delete().from_table("user_scope").and_where(own)).await?;
+    let shown = scope::shown(tx, &ids).await?;
+    let user = Expr::col("id").eq(user_id);
+    tx.execute(Query::update().table("admin_user").value("scope_names", shown).and_where(user)).await?;
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let mut insert = Query::insert();
+    insert.into_table("user_scope").columns(["user_id", "scope_id"]);
+    for id in ids {
+        insert.values_panic([user_id.into(), id.into()]);
+    }
+    tx.execute(&insert).await?;
+    Ok(())
 }
 
 /// The form in which names are compared.
@@ -136,7 +236,7 @@ pub(crate) fn key(name: &str) -> String {
     name.to_lowercase()
 }
 
-fn select(name: &str) -> sea_query::SelectStatement {
+fn select(name: &str) -> SelectStatement {
     Query::select()
         .columns(COLUMNS)
         .from("admin_user")
@@ -155,6 +255,11 @@ pub(crate) async fn require(tx: &mut Tx, name: &str) -> Result<StoredUser> {
     }
 }
 
+/// The scopes of a user, inside a transaction.
+pub(crate) async fn scopes(tx: &mut Tx, user_id: i64) -> Result<Scopes> {
+    scope::from_rows(&tx.all(&scope::user_rows(user_id)).await?)
+}
+
 pub(crate) async fn insert(tx: &mut Tx, name: &str, hash: &str, role: Role, now: Timestamp) -> Result<()> {
     let insert = Query::insert()
         .into_table("admin_user")
@@ -171,16 +276,23 @@ pub(crate) async fn insert(tx: &mut Tx, name: &str, hash: &str, role: Role, now:
     Ok(())
 }
 
-/// Refuses a change after which nobody could manage the site.
+/// Refuses a change after which nobody could manage the site: that takes a full administrator with all scopes who may
+/// sign in.
 async fn require_administrator(tx: &mut Tx) -> Result<()> {
+    let scoped = Query::select().column("user_id").from("user_scope").to_owned();
     let administrators = Query::select()
         .column("id")
         .from("admin_user")
         .and_where(Expr::col("role").eq(Role::FullAdministrator.number()))
+        .and_where(Expr::col("disabled").eq(0i64))
+        .and_where(Expr::col("id").not_in_subquery(scoped))
         .limit(1)
         .to_owned();
     match tx.optional(&administrators).await? {
         Some(_) => Ok(()),
-        None => Err(SiteError::Conflict { reason: "the last full administrator must stay".to_owned() }),
+        None => {
+            let reason = "the last full administrator with all security scopes must stay, enabled".to_owned();
+            Err(SiteError::Conflict { reason })
+        }
     }
 }

@@ -23,7 +23,7 @@ const PACKAGE_CONTENT: &str = include_str!("../../migrations/shared/0006_package
 const PACKAGES: &str = include_str!("../../migrations/shared/0007_packages.sql");
 const DP_GROUPS: &str = include_str!("../../migrations/shared/0008_dp_groups.sql");
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         version: 1,
         name: "base",
@@ -47,6 +47,12 @@ const STEPS: [Step; 9] = [
         name: "status",
         sqlite: include_str!("../../migrations/sqlite/0009_status.sql"),
         postgres: include_str!("../../migrations/postgres/0009_status.sql"),
+    },
+    Step {
+        version: 10,
+        name: "access",
+        sqlite: include_str!("../../migrations/sqlite/0010_access.sql"),
+        postgres: include_str!("../../migrations/postgres/0010_access.sql"),
     },
 ];
 

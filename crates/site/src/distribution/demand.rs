@@ -15,7 +15,7 @@ use super::state::{Event, Next, State, transition};
 use crate::access::{Action, Actor};
 use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
-use crate::package::{self, Package, by_id};
+use crate::package::{Package, by_id};
 use crate::server::Site;
 use crate::status::{self, Message};
 
@@ -40,7 +40,7 @@ impl Site {
         }
         let now = self.now();
         let mut tx = self.db().write().await?;
-        let package = package::require(&mut tx, package_id).await?;
+        let package = self.visible_package(&mut tx, actor, package_id).await?;
         let points = point::require_all(self, &mut tx, dps).await?;
         add(&mut tx, &package, &points, now).await?;
         let messages = points.iter().map(|(_, name)| Message::dp_added(actor, package_id, name)).collect();
@@ -85,7 +85,7 @@ impl Site {
         actor.may(Action::Distribute)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
-        package::require(&mut tx, package_id).await?;
+        self.visible_package(&mut tx, actor, package_id).await?;
         let (dp, name) = point::require(self, &mut tx, nal_path).await?;
         let row = read_row(&mut tx, package_id, dp).await?;
         let missing =

@@ -5,6 +5,7 @@ use ::driver::sdm::{self, DriverDigest, PlatformCondition};
 use sea_query::{Expr, ExprTrait, Query};
 
 use super::{Driver, DriverFields, LocalizedProperties, category, localized, require, store};
+use crate::access::scope::SecuredType;
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
@@ -52,7 +53,7 @@ impl Site {
                 .map_err(|error| SiteError::invalid("ContentSourcePath", error.to_string()))?;
         }
         let mut tx = self.db().write().await?;
-        let before = require(&mut tx, ci_id).await?;
+        let before = self.visible_driver(&mut tx, actor, ci_id).await?;
         if change.sedo_object_version.as_ref().is_some_and(|read| *read != before.sedo_object_version) {
             return Err(SiteError::EditionMismatch { what: format!("driver {ci_id}") });
         }
@@ -92,7 +93,8 @@ impl Site {
             .and_where(Expr::col("ci_id").eq(driver.ci_id))
             .to_owned();
         tx.execute(&update).await?;
-        let message = Message::driver_changed(actor, &driver.unique_id, &driver.display_name);
+        let message = Message::driver_changed(actor, &driver.unique_id, &driver.display_name)
+            .about(SecuredType::Driver, driver.ci_id);
         status::add(tx, now, message).await?;
         require(tx, driver.ci_id).await
     }

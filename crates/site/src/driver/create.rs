@@ -6,6 +6,7 @@ use ::driver::sdm::{self, DriverDigest};
 use super::folder::{self, Wanted};
 use super::store::Entry;
 use super::{Driver, LocalizedProperties, category, change, localized, require, store};
+use crate::access::scope::{self, SecuredType};
 use crate::access::{Action, Actor};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
@@ -71,13 +72,18 @@ impl Site {
         let now = self.now();
         let mut tx = self.db().write().await?;
         let categories = category::ids(&mut tx, &new.categories).await?;
-        if !store::existing(&mut tx, std::slice::from_ref(&unique_id)).await?.is_empty() {
-            return Err(SiteError::DriverAlreadyImported { inf: given.inf_file, unique_id });
+        if let Some(ci_id) = store::existing(&mut tx, std::slice::from_ref(&unique_id)).await?.get(&unique_id)
+        {
+            let seen =
+                scope::is_visible(&mut tx, &actor.scopes, SecuredType::Driver, &ci_id.to_string()).await?;
+            return Err(already_imported(given.inf_file, unique_id, seen));
         }
         let ids = store::insert(&mut tx, self, &actor.name, now, &[entry]).await?;
+        scope::enter(&mut tx, &actor.scopes, SecuredType::Driver, &ids[0].to_string()).await?;
         category::assign(&mut tx, &ids, &categories, None).await?;
         let driver = require(&mut tx, ids[0]).await?;
-        let message = Message::driver_created(actor, &driver.unique_id, &driver.display_name);
+        let message = Message::driver_created(actor, &driver.unique_id, &driver.display_name)
+            .about(SecuredType::Driver, driver.ci_id);
         status::add(&mut tx, now, message).await?;
         tx.commit().await?;
         Ok(driver)
@@ -102,6 +108,15 @@ impl Site {
             "{inf} or a file beside it is not the one that SDMPackageXML was made of; call CreateFromINF again"
         );
         Err(SiteError::Conflict { reason })
+    }
+}
+
+/// The refusal of a driver that is in the catalog: scripts go on with the one that is named, if they can see it.
+pub(super) fn already_imported(inf: String, unique_id: String, seen: bool) -> SiteError {
+    if seen {
+        SiteError::DriverAlreadyImported { inf, unique_id }
+    } else {
+        SiteError::DriverOutOfScope { inf }
     }
 }
 

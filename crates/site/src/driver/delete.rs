@@ -2,7 +2,7 @@
 
 use sea_query::{Expr, ExprTrait, Query};
 
-use super::require;
+use crate::access::scope::SecuredType;
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::error::Result;
@@ -23,7 +23,7 @@ impl Site {
     pub async fn delete_driver(&self, actor: &Actor, ci_id: i64) -> Result<()> {
         actor.may(Action::ChangeDrivers)?;
         let mut tx = self.db().write().await?;
-        let driver = require(&mut tx, ci_id).await?;
+        let driver = self.visible_driver(&mut tx, actor, ci_id).await?;
         let object = lock::driver_object(ci_id);
         lock::require_unlocked_for(&mut tx, self, actor, &object, self.now()).await?;
         lock::forget(&mut tx, &object).await?;
@@ -32,7 +32,8 @@ impl Site {
             tx.execute(Query::delete().from_table(table).and_where(Expr::col("ci_id").eq(ci_id))).await?;
         }
         forget_content(&mut tx, driver.content_id).await?;
-        let message = Message::driver_deleted(actor, &driver.unique_id, &driver.display_name);
+        let message = Message::driver_deleted(actor, &driver.unique_id, &driver.display_name)
+            .about(SecuredType::Driver, ci_id);
         status::add(&mut tx, self.now(), message).await?;
         tx.commit().await
     }

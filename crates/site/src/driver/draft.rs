@@ -2,14 +2,16 @@
 //!
 //! Nothing is stored. What was read is remembered for a while, so that the put need not read the folder again.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ::driver::DriverFacts;
 
+use super::create::already_imported;
 use super::folder::{self, Examination, Wanted};
 use super::store;
+use crate::access::scope::SecuredType;
 use crate::access::{Action, Actor};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
@@ -37,6 +39,9 @@ pub struct DriverDraft {
     pub facts: Arc<DriverFacts>,
 }
 
+/// The CI_UniqueIDs that are in the catalog, and whether the caller sees them.
+type Existing = HashMap<String, bool>;
+
 impl Site {
     /// Reads an INF file in a folder with a driver's files; CreateFromINF.
     ///
@@ -62,7 +67,7 @@ impl Site {
             return Err(SiteError::invalid("INFFiles", format!("1 to {INFS_MAX} INF files are needed")));
         }
         let examined = self.examine(driver_path, Wanted::Infs(infs.to_vec())).await?;
-        let existing = self.existing_of(&examined).await?;
+        let existing = self.existing_of(actor, &examined).await?;
         examined.into_iter().map(|examination| self.draft(driver_path, examination, &existing)).collect()
     }
 
@@ -77,7 +82,7 @@ impl Site {
     ) -> Result<Vec<DriverDraft>> {
         actor.may(Action::ChangeDrivers)?;
         let examined = self.examine(driver_path, Wanted::Oem(oem_file.to_owned())).await?;
-        let existing = self.existing_of(&examined).await?;
+        let existing = self.existing_of(actor, &examined).await?;
         let (mut drafts, mut present, mut refused) = (Vec::new(), None, None);
         for mut examination in examined {
             if let Ok(facts) = &mut examination.facts {
@@ -85,7 +90,9 @@ impl Site {
             }
             match self.draft(driver_path, examination, &existing) {
                 Ok(draft) => drafts.push(draft),
-                Err(error @ SiteError::DriverAlreadyImported { .. }) => present = present.or(Some(error)),
+                Err(
+                    error @ (SiteError::DriverAlreadyImported { .. } | SiteError::DriverOutOfScope { .. }),
+                ) => present = present.or(Some(error)),
                 Err(error) => refused = refused.or(Some(error)),
             }
         }
@@ -95,22 +102,21 @@ impl Site {
     }
 
     /// Which of them are in the catalog.
-    async fn existing_of(&self, examined: &[Examination]) -> Result<HashSet<String>> {
+    async fn existing_of(&self, actor: &Actor, examined: &[Examination]) -> Result<Existing> {
         let facts = examined.iter().filter_map(|examination| examination.facts.as_ref().ok());
         let unique_ids: Vec<String> = facts.map(|facts| self.driver_unique_id(&facts.id)).collect();
-        store::existing_now(self.db(), &unique_ids).await
+        let existing = store::existing_now(self.db(), &unique_ids).await?;
+        let keys: Vec<String> = existing.values().map(i64::to_string).collect();
+        let visible = self.visible_of(actor, SecuredType::Driver, &keys).await?;
+        let seen = |(unique_id, ci_id): (String, i64)| (unique_id, visible.contains(&ci_id.to_string()));
+        Ok(existing.into_iter().map(seen).collect())
     }
 
-    fn draft(
-        &self,
-        driver_path: &str,
-        examination: Examination,
-        existing: &HashSet<String>,
-    ) -> Result<DriverDraft> {
+    fn draft(&self, driver_path: &str, examination: Examination, existing: &Existing) -> Result<DriverDraft> {
         let facts = examination.facts?;
         let unique_id = self.driver_unique_id(&facts.id);
-        if existing.contains(&unique_id) {
-            return Err(SiteError::DriverAlreadyImported { inf: examination.inf, unique_id });
+        if let Some(seen) = existing.get(&unique_id) {
+            return Err(already_imported(examination.inf, unique_id, *seen));
         }
         let draft = DriverDraft {
             sdm_package_xml: folder::definition(&facts, &unique_id, driver_path),

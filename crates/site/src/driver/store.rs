@@ -1,6 +1,6 @@
 //! Writing drivers: all their rows, many drivers in few statements.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use ::driver::{DriverDate, DriverFacts, DriverKind, SignatureState};
 use jiff::Timestamp;
@@ -61,12 +61,12 @@ pub(crate) async fn existing(tx: &mut Tx, unique_ids: &[String]) -> Result<BTree
     ids_by(tx, "driver", "unique_id", "ci_id", unique_ids).await
 }
 
-/// Which of these CI_UniqueIDs are there, read beside the writer.
-pub(super) async fn existing_now(db: &Database, unique_ids: &[String]) -> Result<HashSet<String>> {
-    let mut existing = HashSet::new();
+/// Which of these CI_UniqueIDs are there, with their CI_IDs, read beside the writer.
+pub(super) async fn existing_now(db: &Database, unique_ids: &[String]) -> Result<HashMap<String, i64>> {
+    let mut existing = HashMap::new();
     for wanted in unique_ids.chunks(ASKED_AT_ONCE_MAX) {
         for row in db.all(&select_ids("driver", "unique_id", "ci_id", wanted)).await? {
-            existing.insert(row.get("unique_id")?);
+            existing.insert(row.get("unique_id")?, row.get("ci_id")?);
         }
     }
     Ok(existing)

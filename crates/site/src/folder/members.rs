@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use sea_query::{Expr, ExprTrait, Query};
 
 use super::{Folder, FolderType, ROOT, require};
-use crate::access::Actor;
+use crate::access::scope::{self, SecuredType};
+use crate::access::{Actor, Scopes};
 use crate::db::{Tx, counter};
 use crate::driver::store;
 use crate::error::{Result, SiteError};
@@ -55,7 +56,7 @@ impl Site {
         let mut tx = self.db().write().await?;
         check_source(&mut tx, folder_type, from).await?;
         let target = check_target(&mut tx, folder_type, to).await?;
-        let keys = self.existing_keys(&mut tx, folder_type, instance_keys).await?;
+        let keys = self.existing_keys(&mut tx, actor, folder_type, instance_keys).await?;
         let mut moved = Vec::new();
         for some in keys.chunks(KEYS_AT_ONCE_MAX) {
             let now_in = folders_of(&mut tx, folder_type, some).await?;
@@ -99,10 +100,11 @@ impl Site {
         })
     }
 
-    /// The keys as the site writes them, each once.
+    /// The keys as the site writes them, each once. All of them exist for the actor.
     async fn existing_keys(
         &self,
         tx: &mut Tx,
+        actor: &Actor,
         folder_type: FolderType,
         given: &[String],
     ) -> Result<Vec<String>> {
@@ -115,12 +117,17 @@ impl Site {
         keys.dedup();
         for some in keys.chunks(KEYS_AT_ONCE_MAX) {
             let select = match folder_type {
-                FolderType::Package => packages(PackageType::Regular, some),
-                FolderType::DriverPackage => packages(PackageType::Driver, some),
+                FolderType::Package => packages(PackageType::Regular, some, &actor.scopes),
+                FolderType::DriverPackage => packages(PackageType::Driver, some, &actor.scopes),
                 FolderType::Driver => Query::select()
                     .expr_as(Expr::col("unique_id"), "found")
                     .from("driver")
                     .and_where(Expr::col("unique_id").is_in(some.iter().map(String::as_str)))
+                    .cond_where(scope::restriction(
+                        SecuredType::Driver,
+                        &actor.scopes,
+                        Expr::col(("driver", "ci_id")),
+                    ))
                     .to_owned(),
             };
             let rows = tx.all(&select).await?;
@@ -186,13 +193,14 @@ async fn leave(tx: &mut Tx, folder_type: FolderType, instance_key: &str) -> Resu
     Ok(())
 }
 
-fn packages(package_type: PackageType, ids: &[String]) -> sea_query::SelectStatement {
+fn packages(package_type: PackageType, ids: &[String], scopes: &Scopes) -> sea_query::SelectStatement {
     Query::select()
         .expr_as(Expr::col("package_id"), "found")
         .from("package")
         .and_where(visible())
         .and_where(Expr::col("package_type").eq(i64::from(package_type.number())))
         .and_where(Expr::col("package_id").is_in(ids.iter().map(String::as_str)))
+        .cond_where(scope::restriction(SecuredType::Package, scopes, Expr::col(("package", "package_id"))))
         .to_owned()
 }
 

@@ -38,7 +38,7 @@ impl Site {
         check_pairs("PackageIDs", package_ids.len(), members(&mut tx, group_id).await?)?;
         let mut touched = Vec::new();
         for id in each_once(package_ids) {
-            let package = package::require(&mut tx, &id).await?;
+            let package = self.visible_package(&mut tx, actor, &id).await?;
             want(&mut tx, group_id, &id).await?;
             let targets = Targets::Members(group_id);
             touched.extend(assign(&mut tx, &id, package.stored_version, targets, now).await?);
@@ -70,7 +70,7 @@ impl Site {
         check_pairs("PackageIDs", package_ids.len(), members(&mut tx, group_id).await?)?;
         let mut touched = Vec::new();
         for id in each_once(package_ids) {
-            package::require(&mut tx, &id).await?;
+            self.visible_package(&mut tx, actor, &id).await?;
             let delete = Query::delete()
                 .from_table("dp_group_package")
                 .and_where(by_id(group_id))
@@ -114,7 +114,7 @@ impl Site {
         let packages = packages_of(&mut tx, group_id).await?;
         let mut touched = Vec::new();
         for id in each_once(package_ids) {
-            package::require(&mut tx, &id).await?;
+            self.visible_package(&mut tx, actor, &id).await?;
             let package = packages.iter().find(|package| package.id == id);
             let version = package.ok_or_else(|| not_in(&group, &id))?.version;
             let targets = Targets::Members(group_id);
@@ -145,8 +145,12 @@ impl Site {
             touched.extend(demand_again(&mut tx, &package.id, targets, Again::Failed, now).await?);
             touched.extend(assign(&mut tx, &package.id, package.version, targets, now).await?);
         }
-        status::add(&mut tx, now, Message::called(actor, super::CLASS, "RefreshDPGroup", &group.name))
-            .await?;
+        status::add(
+            &mut tx,
+            now,
+            super::of_group(Message::called(actor, super::CLASS, "RefreshDPGroup", &group.name), &group),
+        )
+        .await?;
         tx.commit().await?;
         self.changes().notify(&touched);
         Ok(())

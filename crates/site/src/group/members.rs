@@ -97,7 +97,7 @@ impl Site {
 
 /// Members are the business of who manages distribution points; what they hold, of who distributes.
 fn may_change_members(actor: &Actor, with_packages: bool) -> Result<()> {
-    actor.may(Action::ManageDps)?;
+    actor.may(Action::ManageGroups)?;
     if with_packages {
         actor.may(Action::Distribute)?;
     }

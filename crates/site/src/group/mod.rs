@@ -11,6 +11,7 @@ mod members;
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
+use crate::access::scope::{self, SecuredType};
 use crate::access::{Action, Actor};
 use crate::db::{Row, Tx};
 use crate::error::{Result, SiteError};
@@ -84,7 +85,7 @@ impl Site {
     ///
     /// Errors: [`SiteError::AlreadyExists`] for the name, [`SiteError::InvalidField`], [`SiteError::AccessDenied`].
     pub async fn create_dp_group(&self, actor: &Actor, new: NewDpGroup) -> Result<DpGroup> {
-        actor.may(Action::ManageDps)?;
+        actor.may(Action::ManageGroups)?;
         check_texts(&new.name, &new.description)?;
         let now = self.now();
         let group = DpGroup {
@@ -100,7 +101,8 @@ impl Site {
         let mut tx = self.db().write().await?;
         require_free(&mut tx, &group.name, &group.group_id).await?;
         insert(&mut tx, &group).await?;
-        status::add(&mut tx, now, Message::created(actor, CLASS, &group.name)).await?;
+        scope::enter(&mut tx, &actor.scopes, SecuredType::DpGroup, &group.group_id).await?;
+        status::add(&mut tx, now, of_group(Message::created(actor, CLASS, &group.name), &group)).await?;
         tx.commit().await?;
         Ok(group)
     }
@@ -127,7 +129,7 @@ impl Site {
         group_id: &str,
         change: DpGroupChange,
     ) -> Result<DpGroup> {
-        actor.may(Action::ManageDps)?;
+        actor.may(Action::ManageGroups)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
         let before = require(&mut tx, actor, group_id).await?;
@@ -151,7 +153,8 @@ impl Site {
             .to_owned();
         tx.execute(&update).await?;
         touch(&mut tx, actor, &group, now).await?;
-        status::add(&mut tx, now, Message::changed(actor, CLASS, &group.name, &written)).await?;
+        status::add(&mut tx, now, of_group(Message::changed(actor, CLASS, &group.name, &written), &group))
+            .await?;
         tx.commit().await?;
         Ok(group)
     }
@@ -160,12 +163,13 @@ impl Site {
     ///
     /// Errors: [`SiteError::GroupNotFound`], [`SiteError::AccessDenied`].
     pub async fn delete_dp_group(&self, actor: &Actor, group_id: &str) -> Result<()> {
-        actor.may(Action::ManageDps)?;
+        actor.may(Action::ManageGroups)?;
         let mut tx = self.db().write().await?;
         let group = require(&mut tx, actor, group_id).await?;
         // Members and packages go with it.
         tx.execute(Query::delete().from_table("dp_group").and_where(by_id(group_id))).await?;
-        status::add(&mut tx, self.now(), Message::deleted(actor, CLASS, &group.name)).await?;
+        status::add(&mut tx, self.now(), of_group(Message::deleted(actor, CLASS, &group.name), &group))
+            .await?;
         tx.commit().await
     }
 }
@@ -196,9 +200,11 @@ pub(crate) async fn forget_package(tx: &mut Tx, package_id: &str) -> Result<()> 
 }
 
 /// The group, inside a transaction of this actor.
-async fn require(tx: &mut Tx, _actor: &Actor, group_id: &str) -> Result<DpGroup> {
+async fn require(tx: &mut Tx, actor: &Actor, group_id: &str) -> Result<DpGroup> {
     let row = tx.optional(&select().and_where(by_id(group_id)).to_owned()).await?;
-    row.map_or_else(|| Err(not_found(group_id)), |row| DpGroup::read(&row))
+    let group = row.map_or_else(|| Err(not_found(group_id)), |row| DpGroup::read(&row))?;
+    scope::require_visible(tx, actor, SecuredType::DpGroup, group_id).await?;
+    Ok(group)
 }
 
 async fn insert(tx: &mut Tx, group: &DpGroup) -> Result<()> {
@@ -246,8 +252,13 @@ async fn require_free(tx: &mut Tx, name: &str, group_id: &str) -> Result<()> {
 }
 
 /// Somebody called a method of the group about one package or distribution point.
+/// A message is for those for whom its group exists.
+fn of_group(message: Message, group: &DpGroup) -> Message {
+    message.about(SecuredType::DpGroup, &group.group_id)
+}
+
 fn called(actor: &Actor, method: &str, group: &DpGroup, what: &str) -> Message {
-    Message::called(actor, CLASS, method, &format!("{}: {what}", group.name))
+    of_group(Message::called(actor, CLASS, method, &format!("{}: {what}", group.name)), group)
 }
 
 fn check_texts(name: &str, description: &str) -> Result<()> {

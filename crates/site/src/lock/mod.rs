@@ -15,7 +15,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
-use crate::access::{Action, Actor, Role};
+use crate::access::scope::{self, SecuredType};
+use crate::access::{Action, Actor, Role, Scopes};
 use crate::db::{Row, Tx};
 use crate::driver;
 use crate::error::{Result, SiteError};
@@ -148,7 +149,15 @@ impl LockObject {
         }
     }
 
-    async fn exists(&self, tx: &mut Tx) -> Result<bool> {
+    /// Whether it exists for somebody with these scopes.
+    async fn exists(&self, tx: &mut Tx, scopes: &Scopes) -> Result<bool> {
+        let (object, key) = match self {
+            Self::Package(_, id) => (SecuredType::Package, id.clone()),
+            Self::Driver(ci_id) => (SecuredType::Driver, ci_id.to_string()),
+        };
+        if !scope::is_visible(tx, scopes, object, &key).await? {
+            return Ok(false);
+        }
         match self {
             Self::Package(kind, id) => match package::require(tx, id).await {
                 Ok(package) => Ok(package.package_type == *kind),
@@ -166,9 +175,9 @@ impl LockObject {
 
 impl Site {
     /// Who holds the lock of an object.
-    pub async fn lock_information(&self, object: &LockObject) -> Result<LockInformation> {
+    pub async fn lock_information(&self, actor: &Actor, object: &LockObject) -> Result<LockInformation> {
         let mut tx = self.db().write().await?;
-        let lock = information(&mut tx, object, self.now()).await?;
+        let lock = information(&mut tx, object, &actor.scopes, self.now()).await?;
         tx.commit().await?;
         Ok(lock)
     }
@@ -182,6 +191,9 @@ impl Site {
         let mut tx = self.db().write().await?;
         for object in objects {
             let not_held = || SiteError::LockNotHeld { object: object.to_string() };
+            if !object.exists(&mut tx, &actor.scopes).await? {
+                return Err(not_held());
+            }
             let lock = read(&mut tx, object).await?.ok_or_else(not_held)?;
             if !lock.is_of(self, actor) && actor.role != Role::FullAdministrator {
                 return Err(not_held());
@@ -305,7 +317,12 @@ async fn use_lock(tx: &mut Tx, object: &LockObject, now: Timestamp) -> Result<()
     Ok(())
 }
 
-async fn information(tx: &mut Tx, object: &LockObject, now: Timestamp) -> Result<LockInformation> {
+async fn information(
+    tx: &mut Tx,
+    object: &LockObject,
+    scopes: &Scopes,
+    now: Timestamp,
+) -> Result<LockInformation> {
     let empty = |state| LockInformation {
         object: object.to_string(),
         state,
@@ -315,7 +332,7 @@ async fn information(tx: &mut Tx, object: &LockObject, now: Timestamp) -> Result
         site_code: String::new(),
         assigned_at: None,
     };
-    if !object.exists(tx).await? {
+    if !object.exists(tx, scopes).await? {
         return Ok(empty(LockState::NotFound));
     }
     let Some(lock) = read(tx, object).await? else { return Ok(empty(LockState::Unassigned)) };

@@ -51,7 +51,7 @@ impl Site {
             let request_state = self.request_lock(&mut tx, actor, object, now).await?;
             let request_id = uuid::Uuid::new_v4().to_string().to_ascii_uppercase();
             remember(&mut tx, actor, object, &request_id, request_state, now).await?;
-            let lock = information(&mut tx, object, now).await?;
+            let lock = information(&mut tx, object, &actor.scopes, now).await?;
             answers.push(LockAnswer { request_id, request_state, lock });
         }
         tx.commit().await?;
@@ -68,7 +68,7 @@ impl Site {
             answers.push(match asked(&mut tx, actor, id, now).await? {
                 Some((object, request_state)) => {
                     let lock = match LockObject::of_path(&object) {
-                        Some(object) => information(&mut tx, &object, now).await?,
+                        Some(object) => information(&mut tx, &object, &actor.scopes, now).await?,
                         None => return Err(SiteError::corrupt("lock_request.object")),
                     };
                     LockAnswer { request_id: id.clone(), request_state, lock }
@@ -115,7 +115,7 @@ impl Site {
         object: &LockObject,
         now: Timestamp,
     ) -> Result<LockRequestState> {
-        if !object.exists(tx).await? {
+        if !object.exists(tx, &actor.scopes).await? {
             return Ok(LockRequestState::DeniedLockNotFound);
         }
         let state = match read(tx, object).await? {

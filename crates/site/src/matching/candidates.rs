@@ -11,6 +11,8 @@ use ::driver::{Device, DriverDate, DriverKind, DriverVersion, ModelsFacts, Signa
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
 
+use crate::access::Scopes;
+use crate::access::scope::{self, SecuredType};
 use crate::db::Row;
 use crate::driver::{signature_state, version_of};
 use crate::error::{Result, SiteError};
@@ -67,17 +69,24 @@ impl Site {
     pub(super) async fn candidates(
         &self,
         ids: BTreeSet<String>,
+        scopes: &Scopes,
         lines_left: &mut usize,
     ) -> Result<Vec<Known>> {
         let ids: Vec<String> = ids.into_iter().filter(|id| !id.is_empty()).collect();
         let mut lines = Lines::new();
         for some in ids.chunks(AT_ONCE_MAX) {
-            *lines_left -= self.add_lines(&mut lines, some, *lines_left).await?;
+            *lines_left -= self.add_lines(&mut lines, some, scopes, *lines_left).await?;
         }
         self.known(lines).await
     }
 
-    async fn add_lines(&self, lines: &mut Lines, ids: &[String], limit: usize) -> Result<usize> {
+    async fn add_lines(
+        &self,
+        lines: &mut Lines,
+        ids: &[String],
+        scopes: &Scopes,
+        limit: usize,
+    ) -> Result<usize> {
         let select = Query::select()
             .columns(
                 [
@@ -100,6 +109,7 @@ impl Site {
             .join_as(JoinType::InnerJoin, "driver", "d", Expr::col(("d", "ci_id")).equals(("v", "ci_id")))
             .and_where(Expr::col(("v", "id_key")).is_in(ids.iter().map(String::as_str)))
             .and_where(Expr::col(("d", "is_enabled")).eq(1i64))
+            .cond_where(scope::restriction(SecuredType::Driver, scopes, Expr::col(("d", "ci_id"))))
             .limit(limit as u64 + 1)
             .to_owned();
         let rows = self.db().all(&select).await?;

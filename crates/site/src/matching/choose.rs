@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use ::driver::vendor::choice::{MachineModel, PackageCandidate, TargetOs, choose};
 use sea_query::{Expr, ExprTrait, Order, Query};
 
-use crate::access::Actor;
+use crate::access::scope::{self, SecuredType};
+use crate::access::{Actor, Scopes};
 use crate::error::{Result, SiteError};
 use crate::package::ActionInProgress;
 use crate::server::Site;
@@ -64,9 +65,9 @@ impl Site {
     /// architecture and release, as the community's scripts do.
     ///
     /// Everybody may ask. Errors: [`SiteError::InvalidField`] for texts that are too long.
-    pub async fn choose_package(&self, _actor: &Actor, request: ModelRequest) -> Result<PackageChoice> {
+    pub async fn choose_package(&self, actor: &Actor, request: ModelRequest) -> Result<PackageChoice> {
         check(&request)?;
-        let (candidates, stored) = self.package_candidates().await?;
+        let (candidates, stored) = self.package_candidates(&actor.scopes).await?;
         let choice = choose(&candidates, &request.machine, &request.os);
         let winner = choice.chosen().map(|verdict| verdict.package.id.clone());
         let verdicts = choice
@@ -93,7 +94,7 @@ impl Site {
         Ok(PackageChoice { chosen: Some(chosen), verdicts })
     }
 
-    async fn package_candidates(&self) -> Result<(Vec<PackageCandidate>, Vec<u32>)> {
+    async fn package_candidates(&self, scopes: &Scopes) -> Result<(Vec<PackageCandidate>, Vec<u32>)> {
         let select = Query::select()
             .columns([
                 "package_id",
@@ -111,6 +112,11 @@ impl Site {
             ])
             .from("package")
             .and_where(Expr::col("stored_version").gt(0i64))
+            .cond_where(scope::restriction(
+                SecuredType::Package,
+                scopes,
+                Expr::col(("package", "package_id")),
+            ))
             .and_where(Expr::col("action_in_progress").ne(i64::from(ActionInProgress::Delete.number())))
             .order_by("package_id", Order::Asc)
             .to_owned();

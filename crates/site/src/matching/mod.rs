@@ -124,12 +124,13 @@ impl MatchReport {
 }
 
 impl Site {
-    /// The best drivers of the catalog for a machine's devices, by Windows' ranking rules; enabled drivers only.
+    /// The best drivers of the catalog for a machine's devices, by Windows' ranking rules; enabled drivers only, and
+    /// those only that exist for whoever asks: a machine finds what the user finds that it signs in as.
     ///
     /// Everybody may ask. Errors: [`SiteError::InvalidField`] for too many devices or ids, [`SiteError::Busy`].
-    pub async fn match_drivers(&self, _actor: &Actor, request: MatchRequest) -> Result<MatchReport> {
+    pub async fn match_drivers(&self, actor: &Actor, request: MatchRequest) -> Result<MatchReport> {
         check(&request)?;
-        let mut rounds = Rounds::new(self, request.os).await?;
+        let mut rounds = Rounds::new(self, request.os, &actor.scopes).await?;
         let devices = rounds.rank(request.devices).await?;
         let components = components(&mut rounds, &devices).await?;
         drop(rounds);
@@ -140,7 +141,7 @@ impl Site {
             packages: BTreeMap::new(),
         };
         let contents = report.drivers().map(|driver| driver.content_id).collect();
-        let places = self.content_places(&contents).await?;
+        let places = self.content_places(&contents, &actor.scopes).await?;
         for driver in report.drivers_mut() {
             driver.places = places.of_contents.get(&driver.content_id).cloned().unwrap_or_default();
         }

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sea_query::{Cond, Expr, ExprTrait, Func, JoinType, Order, Query, SelectStatement, WindowStatement};
 
+use crate::access::Scopes;
+use crate::access::scope::{self, SecuredType};
 use crate::db::Row;
 use crate::error::Result;
 use crate::package::ActionInProgress;
@@ -63,10 +65,10 @@ pub(super) struct Held {
 
 impl Site {
     /// Where contents can be had.
-    pub(super) async fn content_places(&self, contents: &BTreeSet<i64>) -> Result<Places> {
+    pub(super) async fn content_places(&self, contents: &BTreeSet<i64>, scopes: &Scopes) -> Result<Places> {
         let mut places = Places::default();
         let mut since: BTreeMap<String, u32> = BTreeMap::new();
-        for held in self.held_in_packages(contents).await? {
+        for held in self.held_in_packages(contents, scopes).await? {
             let id = &held.place.package_id;
             if !places.packages.contains_key(id) {
                 if places.packages.len() == PACKAGES_MAX {
@@ -85,11 +87,15 @@ impl Site {
     }
 
     /// The packages whose stored version holds contents, without addresses: the first of each content, then the second.
-    pub(super) async fn held_in_packages(&self, contents: &BTreeSet<i64>) -> Result<Vec<Held>> {
+    pub(super) async fn held_in_packages(
+        &self,
+        contents: &BTreeSet<i64>,
+        scopes: &Scopes,
+    ) -> Result<Vec<Held>> {
         let contents: Vec<i64> = contents.iter().copied().collect();
         let mut held = Vec::new();
         for some in contents.chunks(AT_ONCE_MAX) {
-            for row in self.db().all(&select_held(some)).await? {
+            for row in self.db().all(&select_held(some, scopes)).await? {
                 held.push(read_held(&row)?);
             }
         }
@@ -115,7 +121,7 @@ impl Site {
     }
 }
 
-fn select_held(contents: &[i64]) -> SelectStatement {
+fn select_held(contents: &[i64], scopes: &Scopes) -> SelectStatement {
     let number =
         WindowStatement::partition_by(("c", "content_id")).order_by(("c", "package_id"), Order::Asc).take();
     let all = Query::select()
@@ -131,6 +137,7 @@ fn select_held(contents: &[i64]) -> SelectStatement {
             "p",
             Expr::col(("p", "package_id")).equals(("c", "package_id")),
         )
+        .cond_where(scope::restriction(SecuredType::Package, scopes, Expr::col(("c", "package_id"))))
         .and_where(Expr::col(("c", "published")).eq(1i64))
         .and_where(Expr::col(("c", "content_id")).is_in(contents.iter().copied()))
         .and_where(Expr::col(("p", "action_in_progress")).ne(i64::from(ActionInProgress::Delete.number())))

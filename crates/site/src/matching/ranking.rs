@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::candidates::{Known, LINES_MAX};
 use super::{DeviceMatch, MatchedDriver, all_ids};
+use crate::access::Scopes;
 use crate::error::{Result, SiteError};
 use crate::library::blocking;
 use crate::server::Site;
@@ -67,6 +68,8 @@ struct Turn {
 pub(super) struct Rounds<'a> {
     site: &'a Site,
     os: Os,
+    /// Whose drivers are looked at.
+    scopes: &'a Scopes,
     turn: Arc<Turn>,
     /// Of [`LINES_MAX`].
     lines_left: usize,
@@ -83,15 +86,15 @@ pub(super) struct Ranked {
 
 impl<'a> Rounds<'a> {
     /// Waits for a turn. Errors: [`SiteError::Busy`].
-    pub(super) async fn new(site: &'a Site, os: Os) -> Result<Self> {
+    pub(super) async fn new(site: &'a Site, os: Os, scopes: &'a Scopes) -> Result<Self> {
         let turn = Arc::new(site.matching().turn().await?);
-        Ok(Self { site, os, turn, lines_left: LINES_MAX })
+        Ok(Self { site, os, scopes, turn, lines_left: LINES_MAX })
     }
 
     /// Ranks for these devices all drivers that have any of their ids.
     pub(super) async fn rank(&mut self, devices: Vec<DeviceIds>) -> Result<Vec<Ranked>> {
         let ids: BTreeSet<String> = devices.iter().flat_map(all_ids).map(str::to_lowercase).collect();
-        let known = self.site.candidates(ids, &mut self.lines_left).await?;
+        let known = self.site.candidates(ids, self.scopes, &mut self.lines_left).await?;
         let (turn, os) = (Arc::clone(&self.turn), self.os);
         blocking(move || {
             let ranked = rank(&known, devices, &os);

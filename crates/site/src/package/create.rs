@@ -10,6 +10,7 @@ use super::data::{self, PackageData};
 use super::fields::{NewPackage, PackageChange, PackageFields};
 use super::source::SourcePath;
 use super::{ActionInProgress, Package, PackageType, by_id, refresh, require};
+use crate::access::scope::{self, SecuredType};
 use crate::access::{Action, Actor};
 use crate::db::{Tx, counter};
 use crate::distribution::demand;
@@ -48,6 +49,7 @@ impl Site {
         let package_id = self.next_package_id(&mut tx).await?;
         self.insert_package(&mut tx, &package_id, package_type, &new, now).await?;
         data::store(&mut tx, &package_id, &data).await?;
+        scope::enter(&mut tx, &actor.scopes, SecuredType::Package, &package_id).await?;
         if new.has_source() {
             refresh::request(&mut tx, &package_id, now).await?;
         }
@@ -73,7 +75,7 @@ impl Site {
         actor.may(Action::ChangePackages)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
-        let before = require(&mut tx, package_id).await?;
+        let before = self.visible_package(&mut tx, actor, package_id).await?;
         if change.sedo_object_version.as_ref().is_some_and(|read| *read != before.sedo_object_version) {
             return Err(SiteError::EditionMismatch { what: format!("package {package_id}") });
         }

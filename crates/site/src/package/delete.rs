@@ -5,7 +5,7 @@
 
 use sea_query::{Expr, ExprTrait, Query};
 
-use super::{ActionInProgress, by_id, require};
+use super::{ActionInProgress, by_id};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::distribution::demand;
@@ -28,7 +28,7 @@ impl Site {
         actor.may(Action::ChangePackages)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
-        let package = require(&mut tx, package_id).await?;
+        let package = self.visible_package(&mut tx, actor, package_id).await?;
         require_unlocked(self, &package)?;
         let object = lock::package_object(&package);
         lock::require_unlocked_for(&mut tx, self, actor, &object, now).await?;

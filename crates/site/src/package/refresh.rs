@@ -9,7 +9,7 @@
 use jiff::Timestamp;
 use sea_query::Query;
 
-use super::{ActionInProgress, by_id, require};
+use super::{ActionInProgress, by_id};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
@@ -26,7 +26,7 @@ impl Site {
         actor.may(Action::Refresh)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
-        let package = require(&mut tx, package_id).await?;
+        let package = self.visible_package(&mut tx, actor, package_id).await?;
         require_unlocked(self, &package)?;
         if !package.fields.has_source() {
             return Err(SiteError::NoSource { package_id: package_id.to_owned() });

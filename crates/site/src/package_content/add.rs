@@ -10,6 +10,7 @@ use super::files::{self, Origin, Place, StageError, Watch, own_fault};
 use super::hold::{Hold, Turn, finish, still};
 use super::rows::{self, Content, Held};
 use super::{distinct, to_its_end};
+use crate::access::scope::SecuredType;
 use crate::access::{Action, Actor};
 use crate::error::{Result, SiteError};
 use crate::package::source::SourcePathError;
@@ -40,6 +41,7 @@ impl Site {
     ) -> Result<()> {
         actor.may(Action::ChangePackages)?;
         let paths = pair(content_ids, source_paths)?;
+        self.require_visible_now(actor, SecuredType::Package, package_id).await?;
         let (site, actor, package_id) = (self.clone(), actor.clone(), package_id.to_owned());
         to_its_end(async move { site.add_contents(&actor, &package_id, &paths, refresh).await }).await
     }
@@ -53,7 +55,7 @@ impl Site {
         refresh: bool,
     ) -> Result<()> {
         let hold = self.hold_recovered(package_id, Turn::Wait).await?;
-        let mut plan = match self.plan_adding(&hold, paths).await {
+        let mut plan = match self.plan_adding(actor, &hold, paths).await {
             Ok(plan) => plan,
             Err(error) => {
                 self.release_hold(hold).await;
@@ -77,9 +79,14 @@ impl Site {
     }
 
     /// What is to be done, decided before anything is.
-    async fn plan_adding(&self, hold: &Hold, paths: &BTreeMap<i64, Option<String>>) -> Result<Plan> {
+    async fn plan_adding(
+        &self,
+        actor: &Actor,
+        hold: &Hold,
+        paths: &BTreeMap<i64, Option<String>>,
+    ) -> Result<Plan> {
         let ids: Vec<i64> = paths.keys().copied().collect();
-        let mut known = self.known_contents(&ids).await?;
+        let mut known = self.known_contents(&ids, &actor.scopes).await?;
         if let Some(missing) = ids.iter().find(|id| !known.contains_key(id)) {
             return Err(SiteError::ContentNotFound { content_id: *missing });
         }

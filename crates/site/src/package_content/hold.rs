@@ -13,6 +13,7 @@ use tokio::sync::OwnedMutexGuard;
 
 use super::check::sources_in_use;
 use super::owner::require_unlocked;
+use crate::access::scope::{self, SecuredType};
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
 use crate::package::source::SourcePath;
@@ -189,9 +190,12 @@ impl Site {
     async fn refuse_shared(&self, tx: &mut Tx, package: &Package, source: &SourcePath) -> Result<()> {
         let rows = tx.all(&sources_in_use()).await?;
         let Some(other) = self.user_of(&rows, source, Some(&package.package_id))? else { return Ok(()) };
+        // Who sees this package need not see the other.
+        let same = scope::have_same_scopes(tx, SecuredType::Package, &package.package_id, &other).await?;
+        let other = if same { format!("package {other}") } else { "another package".to_owned() };
         let reason = format!(
-            "the source folder of package {} is also used by package {other}, itself or as a folder above or below; \
-             give one of them a folder of its own before its drivers are changed",
+            "the source folder of package {} is also used by {other}, itself or as a folder above or below; give one \
+             of them a folder of its own before its drivers are changed",
             package.package_id
         );
         Err(SiteError::Conflict { reason })

@@ -7,7 +7,7 @@ use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::distribution::demand;
 use crate::error::{Result, SiteError};
-use crate::package::{Package, by_id, require};
+use crate::package::{Package, by_id};
 use crate::server::Site;
 use crate::status::{self, Message};
 
@@ -20,7 +20,7 @@ impl Site {
         actor.may(Action::Refresh)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
-        let package = require(&mut tx, package_id).await?;
+        let package = self.visible_package(&mut tx, actor, package_id).await?;
         due_at_once(&mut tx, package_id).await?;
         let touched = demand::tell_again(&mut tx, package_id).await?;
         let message = Message::package_looked_at(actor, package_id, &package.fields.name);
@@ -44,7 +44,7 @@ impl Site {
         }
         let site_code = site_code.to_ascii_uppercase();
         let mut tx = self.db().write().await?;
-        let package = require(&mut tx, package_id).await?;
+        let package = self.visible_package(&mut tx, actor, package_id).await?;
         if package.source_site != site_code {
             give_to(&mut tx, actor, &package, &site_code, self.now()).await?;
         }

@@ -12,7 +12,8 @@ use super::hold::{Hold, Turn, still};
 use super::recover::clean;
 use super::rows::{self, Held, State};
 use super::to_its_end;
-use crate::access::{Action, Actor};
+use crate::access::scope::SecuredType;
+use crate::access::{Action, Actor, Scopes};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -53,6 +54,7 @@ impl Site {
         source_path: Option<&str>,
     ) -> Result<Vec<RebuiltContent>> {
         actor.may(Action::ChangePackages)?;
+        self.require_visible_now(actor, SecuredType::Package, package_id).await?;
         let (site, actor, package_id) = (self.clone(), actor.clone(), package_id.to_owned());
         let path = source_path.filter(|path| !path.is_empty()).map(str::to_owned);
         to_its_end(async move { site.rebuild_contents(&actor, &package_id, path.as_deref()).await }).await
@@ -112,7 +114,7 @@ impl Site {
         source_path: Option<&str>,
     ) -> Result<(Place, Vec<RebuiltContent>)> {
         let own = self.own_place(hold).await?;
-        let mut search = Search::new(source_path);
+        let mut search = Search::new(source_path, &actor.scopes);
         let mut rebuilt = Vec::new();
         for held in self.held_contents(hold.package_id()).await? {
             if self.is_intact(hold, &own, &held).await? {
@@ -239,13 +241,15 @@ impl Site {
 /// Where contents are looked for, found once for all of them.
 struct Search<'a> {
     given: Option<&'a str>,
+    /// Whose drivers' folders are looked at.
+    scopes: &'a Scopes,
     places: Places,
     stored: Option<Arc<Manifest>>,
 }
 
 impl<'a> Search<'a> {
-    fn new(given: Option<&'a str>) -> Self {
-        Self { given, places: Places::default(), stored: None }
+    fn new(given: Option<&'a str>, scopes: &'a Scopes) -> Self {
+        Self { given, scopes, places: Places::default(), stored: None }
     }
 
     /// The folders that may have the content; `tried` says which could not be found.
@@ -256,7 +260,7 @@ impl<'a> Search<'a> {
             paths.push(format!("{}{separator}{}", given.trim_end_matches(['/', '\\']), held.sub_folder));
             paths.push(given.to_owned());
         }
-        for driver in site.drivers_of(held.content_id).await? {
+        for driver in site.drivers_of(held.content_id, self.scopes).await? {
             if !paths.contains(&driver.content_source_path) {
                 paths.push(driver.content_source_path);
             }

@@ -194,7 +194,7 @@ impl Site {
             End::NotAdded | End::Lost => None,
             End::Replaced => Some(Message::content_restored(&actor, package_id, folder, INTERRUPTED)),
             End::Added | End::Removed => {
-                let drivers = self.drivers_of(held.content_id).await?;
+                let drivers = self.drivers_of(held.content_id, &actor.scopes).await?;
                 let driver = drivers.first().map_or(folder.as_str(), |driver| driver.name.as_str());
                 Some(match end {
                     End::Added => Message::content_added(&actor, package_id, driver, folder),

@@ -9,6 +9,7 @@ use super::hold::{Hold, Turn, still};
 use super::recover::clean;
 use super::rows::{self, Held, State};
 use super::{distinct, to_its_end};
+use crate::access::scope::SecuredType;
 use crate::access::{Action, Actor};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
@@ -29,6 +30,7 @@ impl Site {
     ) -> Result<()> {
         actor.may(Action::ChangePackages)?;
         let ids = distinct(content_ids)?;
+        self.require_visible_now(actor, SecuredType::Package, package_id).await?;
         let (site, actor, package_id) = (self.clone(), actor.clone(), package_id.to_owned());
         to_its_end(async move { site.remove_contents(&actor, &package_id, &ids, refresh).await }).await
     }
@@ -119,7 +121,7 @@ impl Site {
         let (id, now) = (hold.package_id(), self.now());
         let mut messages = Vec::with_capacity(gone.len());
         for held in gone {
-            let drivers = self.drivers_of(held.content_id).await?;
+            let drivers = self.drivers_of(held.content_id, &actor.scopes).await?;
             let name = drivers.first().map_or(held.sub_folder.as_str(), |driver| driver.name.as_str());
             messages.push(Message::content_removed(actor, id, name, &held.sub_folder));
         }

@@ -6,7 +6,8 @@ use content::Entry;
 use jiff::Timestamp;
 use sea_query::{Cond, Expr, ExprTrait, Order, Query};
 
-use crate::access::Actor;
+use crate::access::scope::{self, SecuredType};
+use crate::access::{Actor, Scopes};
 use crate::db::{Row, Tx};
 use crate::driver::delete::forget_content;
 use crate::error::{Result, SiteError};
@@ -127,7 +128,11 @@ impl Site {
     }
 
     /// The contents of these ids that drivers have, by id.
-    pub(crate) async fn known_contents(&self, ids: &[i64]) -> Result<BTreeMap<i64, Content>> {
+    pub(crate) async fn known_contents(
+        &self,
+        ids: &[i64],
+        scopes: &Scopes,
+    ) -> Result<BTreeMap<i64, Content>> {
         let mut known = BTreeMap::new();
         for some in ids.chunks(AT_ONCE_MAX) {
             let select = Query::select()
@@ -146,16 +151,22 @@ impl Site {
             }
         }
         for content in known.values_mut() {
-            content.drivers = self.drivers_of(content.content_id).await?;
+            content.drivers = self.drivers_of(content.content_id, scopes).await?;
+        }
+        // A content exists for those for whom one of its drivers does.
+        if *scopes != Scopes::All {
+            known.retain(|_, content| !content.drivers.is_empty());
         }
         Ok(known)
     }
 
-    pub(super) async fn drivers_of(&self, content_id: i64) -> Result<Vec<DriverSource>> {
+    /// The drivers of a content that exist for somebody with these scopes.
+    pub(super) async fn drivers_of(&self, content_id: i64, scopes: &Scopes) -> Result<Vec<DriverSource>> {
         let select = Query::select()
             .columns(["display_name", "inf_file", "content_source_path"])
             .from("driver")
             .and_where(Expr::col("content_id").eq(content_id))
+            .cond_where(scope::restriction(SecuredType::Driver, scopes, Expr::col(("driver", "ci_id"))))
             .order_by("inf_file", Order::Asc)
             .order_by("ci_id", Order::Asc)
             .limit(DRIVERS_MAX)

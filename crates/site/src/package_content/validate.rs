@@ -10,11 +10,12 @@ use sea_query::Query;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::files::{self, Place, Watch, own_fault};
+use crate::access::scope::SecuredType;
 use crate::access::{Action, Actor};
 use crate::error::{Result, SiteError};
 use crate::library::{blocking, library_failed, manifest_id};
+use crate::package::by_id;
 use crate::package::source::SourcePath;
-use crate::package::{by_id, require};
 use crate::server::Site;
 use crate::snapshot::claim::select_manifest;
 use crate::status::{self, Message};
@@ -41,6 +42,7 @@ impl Site {
     ) -> Result<()> {
         actor.may(Action::ChangePackages)?;
         let _turn = self.comparison()?;
+        self.require_visible_now(actor, SecuredType::Package, package_id).await?;
         let package = self.package(package_id).await?;
         require_unlocked(self, &package)?;
         let unusable = |reason: String| SiteError::SourceUnusable { path: path.to_owned(), reason };
@@ -57,7 +59,7 @@ impl Site {
             return Err(SiteError::SourceDiffers { package_id, path, differences });
         }
         let mut tx = self.db().write().await?;
-        let now_stored = require(&mut tx, package_id).await?;
+        let now_stored = self.visible_package(&mut tx, actor, package_id).await?;
         if now_stored.content_hash != package.content_hash {
             let reason = format!("package {package_id} got a new version meanwhile; repeat the call");
             return Err(SiteError::Conflict { reason });

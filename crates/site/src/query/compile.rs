@@ -13,8 +13,9 @@ use sea_query::extension::postgres::PgBinOper;
 use sea_query::extension::sqlite::SqliteBinOper;
 use sea_query::{BinOper, Expr, ExprTrait, Func, LikeExpr, Order, SelectStatement};
 
-use super::pattern;
 use super::views::{CONSTANT_LISTS, Column, Kind, View};
+use super::{pattern, secured};
+use crate::access::Actor;
 use crate::db::Dialect;
 use crate::error::{Result, SiteError};
 
@@ -41,13 +42,19 @@ pub(super) struct Compiled {
     pub(super) count: Option<SelectStatement>,
 }
 
-pub(super) fn compile(view: &'static View, query: &Query, dialect: Dialect) -> Result<Compiled> {
+pub(super) fn compile(
+    view: &'static View,
+    query: &Query,
+    dialect: Dialect,
+    actor: &Actor,
+) -> Result<Compiled> {
     let mut compiler = Compiler { view, dialect, terms: 0 };
     let columns = compiler.columns(&query.select)?;
     let filter = query.filter.as_ref().map(|filter| compiler.condition(filter, 0)).transpose()?;
     let base = || {
         let mut select = sea_query::Query::select();
         select.from(view.name);
+        select.cond_where(secured::condition(view, view.name, actor));
         if let Some(filter) = &filter {
             select.and_where(filter.clone());
         }
@@ -497,7 +504,8 @@ mod tests {
     /// How SQLite goes about a query.
     async fn plan(stage: &Stage, wql: &str) -> Vec<String> {
         let query = cim::wql::parse(wql).unwrap();
-        let compiled = compile(views::find(query.class()).unwrap(), &query, Dialect::Sqlite).unwrap();
+        let compiled =
+            compile(views::find(query.class()).unwrap(), &query, Dialect::Sqlite, &Actor::local()).unwrap();
         let sql = format!("EXPLAIN QUERY PLAN {}", compiled.rows.to_string(SqliteQueryBuilder));
         let Database::Sqlite { reader, .. } = stage.site.db() else { panic!("SQLite explains") };
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(reader).await.unwrap();

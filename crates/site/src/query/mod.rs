@@ -2,10 +2,12 @@
 
 mod compile;
 mod pattern;
+mod secured;
 pub mod views;
 
 use jiff::Timestamp;
 
+use crate::access::Actor;
 use crate::db::Row;
 use crate::error::{Result, SiteError};
 use crate::server::Site;
@@ -40,13 +42,13 @@ pub struct Rows {
 }
 
 impl Site {
-    /// Answers a query on a class.
+    /// Answers a query on a class, as far as its rows exist for the actor.
     ///
     /// Errors: [`SiteError::UnknownView`], [`SiteError::InvalidQuery`] for a property that the class does not
     /// have, a value that does not fit its property, or a condition beyond the limits.
-    pub async fn query(&self, view: &str, query: &cim::query::Query) -> Result<Rows> {
+    pub async fn query(&self, actor: &Actor, view: &str, query: &cim::query::Query) -> Result<Rows> {
         let view = views::find(view).ok_or_else(|| SiteError::UnknownView { view: view.to_owned() })?;
-        let compiled = compile::compile(view, query, self.db().dialect())?;
+        let compiled = compile::compile(view, query, self.db().dialect(), actor)?;
         let count = match &compiled.count {
             Some(count) => {
                 let row = self.db().optional(count).await?.ok_or_else(|| SiteError::corrupt(view.name))?;

@@ -8,10 +8,12 @@ use std::borrow::Cow;
 
 use super::{MessageType, Severity};
 use crate::access::Actor;
+use crate::access::scope::SecuredType;
 
 const DISTRIBUTION_MANAGER: &str = "SMS_DISTRIBUTION_MANAGER";
 const DP_MONITOR: &str = "SMS_DISTRIBUTION_POINT_MONITOR";
 const DRIVER_CATALOG: &str = "HAULIER_DRIVER_CATALOG";
+const SIGN_IN: &str = "HAULIER_SIGN_IN";
 const AGENT_SERVICE: &str = "HAULIER_AGENT_SERVICE";
 
 /// The modules whose messages these are, as the original names them.
@@ -34,6 +36,8 @@ pub(crate) struct Message {
     pub(crate) package_id: Option<String>,
     pub(crate) dp: Option<String>,
     pub(crate) user: Option<String>,
+    /// What else it is about, by its key: only those for whom that exists are told.
+    pub(crate) about: Option<(SecuredType, String)>,
     pub(crate) inserts: Vec<String>,
     pub(crate) win32_error: u32,
     pub(crate) process_id: u32,
@@ -52,6 +56,7 @@ impl Message {
             package_id: None,
             dp: None,
             user: None,
+            about: None,
             inserts: inserts.iter().map(|text| stored_insert(text)).collect(),
             win32_error: 0,
             process_id: 0,
@@ -68,6 +73,12 @@ impl Message {
     /// About a package as well: its attribute 400.
     pub(crate) fn of_package(mut self, package_id: &str) -> Self {
         self.package_id = Some(package_id.to_owned());
+        self
+    }
+
+    /// About another object that security scopes protect.
+    pub(crate) fn about(mut self, object: SecuredType, key: impl ToString) -> Self {
+        self.about = Some((object, key.to_string()));
         self
     }
 
@@ -170,20 +181,23 @@ impl Message {
 
     pub(crate) fn import_requested(actor: &Actor, import_id: i64, sources: &str) -> Self {
         Self::audit(39008, actor, &[&import_id.to_string(), sources])
+            .about(SecuredType::DriverImport, import_id)
     }
 
     pub(crate) fn import_cancelled(actor: &Actor, import_id: i64) -> Self {
-        Self::audit(39009, actor, &[&import_id.to_string()])
+        Self::audit(39009, actor, &[&import_id.to_string()]).about(SecuredType::DriverImport, import_id)
     }
 
     pub(crate) fn import_ended(import_id: i64, imported: u64, already: u64, failed: u64) -> Self {
         let severity = if failed == 0 { Severity::Information } else { Severity::Warning };
         let inserts = [import_id.to_string(), imported.to_string(), already.to_string(), failed.to_string()];
         Self::new(39010, severity, DRIVER_CATALOG, &inserts.each_ref().map(String::as_str))
+            .about(SecuredType::DriverImport, import_id)
     }
 
     pub(crate) fn import_failed(import_id: i64, reason: &str) -> Self {
         Self::new(39011, Severity::Error, DRIVER_CATALOG, &[&import_id.to_string(), reason])
+            .about(SecuredType::DriverImport, import_id)
     }
 
     pub(crate) fn content_added(actor: &Actor, id: &str, driver: &str, sub_folder: &str) -> Self {
@@ -216,6 +230,32 @@ impl Message {
 
     pub(crate) fn user_changed(actor: &Actor, user: &str, what: &str) -> Self {
         Self::audit(39001, actor, &[user, what])
+    }
+
+    pub(crate) fn sign_in_closed(subject: &str, seconds: u64) -> Self {
+        Self::new(39055, Severity::Warning, SIGN_IN, &[subject, &seconds.to_string()])
+    }
+
+    pub(crate) fn scope_changed(actor: &Actor, scope: &str, what: &str) -> Self {
+        Self::audit(39032, actor, &[scope, what])
+    }
+
+    pub(crate) fn object_scope_changed(
+        actor: &Actor,
+        object: SecuredType,
+        key: &str,
+        scope: &str,
+        put_in: bool,
+    ) -> Self {
+        let what = match object {
+            SecuredType::Package => "package",
+            SecuredType::Driver => "driver",
+            SecuredType::DpGroup => "group",
+            SecuredType::DriverImport => "driver import",
+        };
+        let id = if put_in { 39033 } else { 39034 };
+        let message = Self::audit(id, actor, &[&format!("{what} {key}"), scope]);
+        if object == SecuredType::Package { message.of_package(key) } else { message.about(object, key) }
     }
 
     pub(crate) fn dp_server_changed(actor: &Actor, dp: &str, what: &str) -> Self {

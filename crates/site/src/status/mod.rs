@@ -202,7 +202,7 @@ async fn insert(tx: &mut Tx, at: Timestamp, messages: Vec<Message>) -> Result<i6
     Ok(last)
 }
 
-const INSERTED_COLUMNS: [&str; 14] = [
+const INSERTED_COLUMNS: [&str; 16] = [
     "at",
     "severity",
     "message_id",
@@ -217,9 +217,11 @@ const INSERTED_COLUMNS: [&str; 14] = [
     "win32_error",
     "process_id",
     "thread_id",
+    "about_type",
+    "about_key",
 ];
 
-fn values(at: Timestamp, message: Message) -> [Expr; 14] {
+fn values(at: Timestamp, message: Message) -> [Expr; 16] {
     let inserts = serde_json::to_string(&message.inserts).expect("strings always become JSON");
     [
         at.as_microsecond().into(),
@@ -236,6 +238,8 @@ fn values(at: Timestamp, message: Message) -> [Expr; 14] {
         i64::from(message.win32_error).into(),
         i64::from(message.process_id).into(),
         i64::from(message.thread_id).into(),
+        message.about.as_ref().map(|(object, _)| i64::from(object.number())).into(),
+        message.about.map(|(_, key)| key).into(),
     ]
 }
 

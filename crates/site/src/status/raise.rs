@@ -151,6 +151,7 @@ impl RaisedMessage {
             package_id: None,
             dp: None,
             user: Some(actor.name.clone()),
+            about: None,
             inserts: self.text.iter().map(|text| stored_insert(text)).collect(),
         }
     }

@@ -12,7 +12,7 @@ fn reader(name: &str) -> Actor {
 
 on_both! {
     async fn a_site_is_made_once(stage: &Stage) {
-        assert_eq!(code(Site::init(&stage.options, "x", stage.clock.clone()).await), "already_initialized");
+        assert_eq!(code(Site::init(&stage.options, PASSWORD, stage.clock.clone()).await), "already_initialized");
         let identity = stage.site.identity();
         assert_eq!((identity.site_code.as_str(), identity.site_name.as_str()), ("PS1", "Primary"));
         assert_eq!(identity.site_guid.len(), 36);
@@ -22,79 +22,79 @@ on_both! {
     }
 
     async fn the_first_administrator_signs_in(stage: &Stage) {
-        let actor = stage.site.authenticate_password("Admin", PASSWORD).await.unwrap();
+        let actor = stage.site.authenticate_password("Admin", PASSWORD, None).await.unwrap();
         assert_eq!(actor, admin());
         for (name, password) in [("admin", "wrong"), ("nobody", PASSWORD), ("", ""), ("admin", &"x".repeat(5000)), (&"n".repeat(5000), "x")] {
-            assert_eq!(code(stage.site.authenticate_password(name, password).await), "invalid_credentials", "{name}");
+            assert_eq!(code(stage.site.authenticate_password(name, password, None).await), "invalid_credentials", "{name}");
         }
     }
 
     async fn many_failures_close_a_name_for_a_while(stage: &Stage) {
         for _ in 0..5 {
-            assert_eq!(code(stage.site.authenticate_password("admin", "wrong").await), "invalid_credentials");
+            assert_eq!(code(stage.site.authenticate_password("admin", "wrong", None).await), "invalid_credentials");
         }
-        assert_eq!(code(stage.site.authenticate_password("ADMIN", PASSWORD).await), "too_many_failures");
+        assert_eq!(code(stage.site.authenticate_password("ADMIN", PASSWORD, None).await), "too_many_failures");
         stage.clock.advance(Duration::from_secs(61));
-        stage.site.authenticate_password("admin", PASSWORD).await.unwrap();
+        stage.site.authenticate_password("admin", PASSWORD, None).await.unwrap();
         // Who is signed in stays so while somebody else guesses.
         for _ in 0..6 {
-            let _ = stage.site.authenticate_password("admin", "wrong").await.unwrap_err();
+            let _ = stage.site.authenticate_password("admin", "wrong", None).await.unwrap_err();
         }
-        stage.site.authenticate_password("admin", PASSWORD).await.unwrap();
+        stage.site.authenticate_password("admin", PASSWORD, None).await.unwrap();
     }
 
     async fn a_changed_password_ends_the_old_one_at_once(stage: &Stage) {
-        stage.site.create_user(&admin(), "op1", "first", Role::Operator).await.unwrap();
-        stage.site.authenticate_password("op1", "first").await.unwrap();
+        stage.site.create_user(&admin(), "op1", "first horse", Role::Operator).await.unwrap();
+        stage.site.authenticate_password("op1", "first horse", None).await.unwrap();
         let token = stage.site.create_token(&admin(), "op1", "script", Duration::from_secs(60)).await.unwrap();
-        stage.site.set_password(&admin(), "op1", "second").await.unwrap();
-        assert_eq!(code(stage.site.authenticate_password("op1", "first").await), "invalid_credentials");
-        assert_eq!(stage.site.authenticate_password("op1", "second").await.unwrap().role, Role::Operator);
-        assert_eq!(code(stage.site.authenticate_token(&token.secret).await), "invalid_token");
+        stage.site.set_password(&admin(), "op1", "second horse").await.unwrap();
+        assert_eq!(code(stage.site.authenticate_password("op1", "first horse", None).await), "invalid_credentials");
+        assert_eq!(stage.site.authenticate_password("op1", "second horse", None).await.unwrap().role, Role::Operator);
+        assert_eq!(code(stage.site.authenticate_token(&token.secret, None).await), "invalid_token");
         stage.site.set_role(&admin(), "op1", Role::Reader).await.unwrap();
-        assert_eq!(stage.site.authenticate_password("op1", "second").await.unwrap().role, Role::Reader);
+        assert_eq!(stage.site.authenticate_password("op1", "second horse", None).await.unwrap().role, Role::Reader);
     }
 
     async fn only_administrators_manage_users_and_one_stays(stage: &Stage) {
         let site = &stage.site;
-        site.create_user(&admin(), "r", "pw", Role::Reader).await.unwrap();
-        assert_eq!(code(site.create_user(&admin(), "R", "pw", Role::Reader).await), "already_exists");
-        assert_eq!(code(site.create_user(&admin(), "a b", "pw", Role::Reader).await), "invalid_option");
-        assert_eq!(code(site.create_user(&admin(), r"DOM\r2", "pw", Role::Reader).await), "invalid_option");
+        site.create_user(&admin(), "r", PASSWORD, Role::Reader).await.unwrap();
+        assert_eq!(code(site.create_user(&admin(), "R", PASSWORD, Role::Reader).await), "already_exists");
+        assert_eq!(code(site.create_user(&admin(), "a b", PASSWORD, Role::Reader).await), "invalid_option");
+        assert_eq!(code(site.create_user(&admin(), r"DOM\r2", PASSWORD, Role::Reader).await), "invalid_option");
         assert_eq!(code(site.create_user(&admin(), "c", "", Role::Reader).await), "invalid_option");
-        assert_eq!(code(site.create_user(&reader("r"), "x", "pw", Role::Reader).await), "access_denied");
-        assert_eq!(code(site.set_password(&reader("r"), "admin", "pw").await), "access_denied");
+        assert_eq!(code(site.create_user(&reader("r"), "x", PASSWORD, Role::Reader).await), "access_denied");
+        assert_eq!(code(site.set_password(&reader("r"), "admin", PASSWORD).await), "access_denied");
         assert_eq!(code(site.delete_user(&admin(), "admin").await), "conflict");
         assert_eq!(code(site.set_role(&admin(), "admin", Role::Reader).await), "conflict");
         assert_eq!(code(site.delete_user(&admin(), "none").await), "user_not_found");
         let names: Vec<_> = site.users().await.unwrap().into_iter().map(|user| user.name).collect();
         assert_eq!(names, ["admin", "r"]);
         site.delete_user(&admin(), "r").await.unwrap();
-        assert_eq!(code(site.authenticate_password("r", "pw").await), "invalid_credentials");
+        assert_eq!(code(site.authenticate_password("r", PASSWORD, None).await), "invalid_credentials");
     }
 
     async fn tokens_end_by_time_and_by_hand(stage: &Stage) {
         let site = &stage.site;
-        site.create_user(&admin(), "r", "pw", Role::Reader).await.unwrap();
+        site.create_user(&admin(), "r", PASSWORD, Role::Reader).await.unwrap();
         let r = reader("r");
         let hour = Duration::from_secs(3600);
         let first = site.create_token(&r, "r", "one", hour).await.unwrap();
         let second = site.create_token(&r, "R", "two", hour * 2).await.unwrap();
-        assert_eq!(first.secret.len(), 64);
-        assert_eq!(site.authenticate_token(&first.secret).await.unwrap(), r);
+        assert!(first.secret.starts_with(site::TOKEN_PREFIX) && first.secret.len() == 72, "{}", first.secret.len());
+        assert_eq!(site.authenticate_token(&first.secret, None).await.unwrap(), r);
         for wrong in ["", "x", &"0".repeat(64), &second.secret.to_uppercase()] {
-            assert_eq!(code(site.authenticate_token(wrong).await), "invalid_token");
+            assert_eq!(code(site.authenticate_token(wrong, None).await), "invalid_token");
         }
         assert_eq!(code(site.create_token(&r, "admin", "x", hour).await), "access_denied");
         assert_eq!(code(site.create_token(&r, "r", "x", hour * 24 * 400).await), "invalid_option");
         let labels: Vec<_> = site.tokens(&r, "r").await.unwrap().into_iter().map(|token| token.label).collect();
         assert_eq!(labels, ["one", "two"]);
         stage.clock.advance(hour);
-        assert_eq!(code(site.authenticate_token(&first.secret).await), "invalid_token");
-        site.authenticate_token(&second.secret).await.unwrap();
+        assert_eq!(code(site.authenticate_token(&first.secret, None).await), "invalid_token");
+        site.authenticate_token(&second.secret, None).await.unwrap();
         assert_eq!(code(site.revoke_token(&admin(), "admin", second.id).await), "invalid_token");
         site.revoke_token(&r, "r", second.id).await.unwrap();
-        assert_eq!(code(site.authenticate_token(&second.secret).await), "invalid_token");
+        assert_eq!(code(site.authenticate_token(&second.secret, None).await), "invalid_token");
     }
 }
 
@@ -109,14 +109,14 @@ async fn bad_options_make_no_site() {
     };
     for bad in ["", "PS", "PS12", "P 1", "PSÄ"] {
         let options = SiteOptions { site_code: bad.to_owned(), ..good.clone() };
-        assert_eq!(code(Site::init(&options, "pw", clock.clone()).await), "invalid_option", "{bad}");
+        assert_eq!(code(Site::init(&options, PASSWORD, clock.clone()).await), "invalid_option", "{bad}");
         assert_eq!(code(Site::open(&options, clock.clone()).await), "not_initialized");
     }
     let options = SiteOptions { server_name: Some("not a host".to_owned()), ..good.clone() };
-    assert_eq!(code(Site::init(&options, "pw", clock.clone()).await), "invalid_option");
+    assert_eq!(code(Site::init(&options, PASSWORD, clock.clone()).await), "invalid_option");
     assert_eq!(code(Site::init(&good, "", clock.clone()).await), "invalid_option");
     // A password that was refused left nothing behind that would stop the next attempt.
-    Site::init(&good, "pw", clock.clone()).await.unwrap();
+    Site::init(&good, PASSWORD, clock.clone()).await.unwrap();
     let mode = std::os::unix::fs::PermissionsExt::mode(&good.data_dir.metadata().unwrap().permissions());
     assert_eq!(mode & 0o777, 0o700);
 }

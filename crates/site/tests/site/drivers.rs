@@ -31,7 +31,11 @@ pub(crate) async fn category(stage: &Stage, name: &str) -> String {
 /// The rows of a query as texts.
 pub(crate) async fn rows(stage: &Stage, wql: &str) -> Vec<Vec<String>> {
     let query: Query = cim::wql::parse(wql).unwrap_or_else(|error| panic!("{wql}: {error}"));
-    let rows = stage.site.query(query.class(), &query).await.unwrap_or_else(|error| panic!("{wql}: {error}"));
+    let rows = stage
+        .site
+        .query(&Actor::local(), query.class(), &query)
+        .await
+        .unwrap_or_else(|error| panic!("{wql}: {error}"));
     let text = |value: Value| match value {
         Value::Null => "-".to_owned(),
         Value::Text(text) => text,
@@ -201,7 +205,7 @@ on_both! {
             assert_eq!(found.len(), expect, "{condition}");
         }
         let wide = cim::wql::parse("SELECT CI_ID FROM SMS_Driver WHERE LocalizedCategoryInstanceNames LIKE 'n%t'").unwrap();
-        assert_eq!(code(stage.site.query("SMS_Driver", &wide).await), "invalid_query");
+        assert_eq!(code(stage.site.query(&Actor::local(), "SMS_Driver", &wide).await), "invalid_query");
     }
 
     async fn a_driver_is_changed_by_whoever_read_it_last(stage: &Stage) {

@@ -168,7 +168,7 @@ on_both! {
         let point = stage.point("dp1").await;
         stage.assign(&package, &[&point]).await;
         let query = cim::wql::parse("SELECT LastReport FROM Haulier_DistributionState").unwrap();
-        let last = async || stage.site.query(query.class(), &query).await.unwrap().rows.remove(0).remove(0);
+        let last = async || stage.site.query(&site::Actor::local(), query.class(), &query).await.unwrap().rows.remove(0).remove(0);
         assert_eq!(last().await, Value::Null, "it has said nothing yet");
         stage.report(&package, &point, installed(1)).await;
         let reported = Value::DateTime(time("2026-01-01T00:00:00Z"));

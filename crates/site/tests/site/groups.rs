@@ -61,7 +61,8 @@ async fn everything(stage: &Stage) -> Vec<Vec<Vec<String>>> {
 /// Some columns of the rows of a class, in the order of the first column.
 async fn shown(stage: &Stage, class: &str, columns: &[&str]) -> Vec<String> {
     let text = format!("SELECT {} FROM {class} ORDER BY {}", columns.join(", "), columns[0]);
-    let rows = stage.site.query(class, &cim::wql::parse(&text).unwrap()).await.unwrap();
+    let rows =
+        stage.site.query(&site::Actor::local(), class, &cim::wql::parse(&text).unwrap()).await.unwrap();
     let at: Vec<_> = columns
         .iter()
         .map(|name| rows.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name)).unwrap())

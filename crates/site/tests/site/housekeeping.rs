@@ -39,10 +39,10 @@ on_both! {
         // A worker of another server that died; its package is not due for long.
         stage.raw_sql(format!("UPDATE package SET lease_owner = 'x/y', lease_until = {long_ago}, snapshot_next_at = {}", i64::MAX)).await;
         let query = cim::wql::parse("SELECT IsReadingSource FROM Haulier_PackageState").unwrap();
-        assert_eq!(stage.site.query(query.class(), &query).await.unwrap().rows, [[Value::Boolean(true)]]);
+        assert_eq!(stage.site.query(&site::Actor::local(), query.class(), &query).await.unwrap().rows, [[Value::Boolean(true)]]);
         let stop = CancellationToken::new();
         let watching = async {
-            while stage.site.query(query.class(), &query).await.unwrap().rows != [[Value::Boolean(false)]] {
+            while stage.site.query(&site::Actor::local(), query.class(), &query).await.unwrap().rows != [[Value::Boolean(false)]] {
                 tokio::task::yield_now().await;
             }
             stage.clock.advance(Duration::from_secs(15));
@@ -84,7 +84,7 @@ on_both! {
     }
 
     async fn old_messages_and_dead_tokens_are_forgotten(stage: &Stage) {
-        stage.site.create_user(&admin(), "r", "pw", Role::Reader).await.unwrap();
+        stage.site.create_user(&admin(), "r", crate::stage::PASSWORD, Role::Reader).await.unwrap();
         stage.site.create_token(&admin(), "r", "x", Duration::from_secs(60)).await.unwrap();
         stage.site.create_dp_token(&admin(), "dp1", None).await.unwrap();
         assert_eq!(stage.message_ids().await.len(), 3);

@@ -36,10 +36,10 @@ on_both! {
         let id = package.package_id.as_str();
         let object = LockObject::Package(PackageType::Driver, id.to_owned());
         let (ada, other) = (editor("ada", "PC1", "{1}"), editor("ben", "PC2", "{2}"));
-        assert_eq!(stage.site.lock_information(&object).await.unwrap().state, LockState::Unassigned);
+        assert_eq!(stage.site.lock_information(&admin(), &object).await.unwrap().state, LockState::Unassigned);
         let answer = request(stage, &ada, &object).await;
         assert_eq!(answer.request_state, LockRequestState::Granted);
-        let lock = stage.site.lock_information(&object).await.unwrap();
+        let lock = stage.site.lock_information(&admin(), &object).await.unwrap();
         assert_eq!(
             (lock.state, lock.user.as_str(), lock.machine.as_str(), lock.context.as_str(), lock.site_code.as_str()),
             (LockState::Assigned, "ada", "PC1", "{1}", "PS1")
@@ -77,14 +77,14 @@ on_both! {
         stage.clock.advance(LIFE);
         assert_eq!(request(stage, &ben, &object).await.request_state, LockRequestState::DeniedLockAlreadyAssigned);
         stage.clock.advance(Duration::from_secs(1));
-        assert_eq!(stage.site.lock_information(&object).await.unwrap().state, LockState::TimedOut);
+        assert_eq!(stage.site.lock_information(&admin(), &object).await.unwrap().state, LockState::TimedOut);
         assert_eq!(request(stage, &ben, &object).await.request_state, LockRequestState::GrantedLockWasOrphaned);
-        assert_eq!(stage.site.lock_information(&object).await.unwrap().user, "ben");
+        assert_eq!(stage.site.lock_information(&admin(), &object).await.unwrap().user, "ben");
         assert_eq!(code(describe(stage, &ada, &package.package_id).await), "object_locked");
         // Nobody needs to ask: a put passes an abandoned lock.
         stage.clock.advance(LIFE + Duration::from_secs(1));
         describe(stage, &ada, &package.package_id).await.unwrap();
-        assert_eq!(stage.site.lock_information(&object).await.unwrap().state, LockState::Unassigned);
+        assert_eq!(stage.site.lock_information(&admin(), &object).await.unwrap().state, LockState::Unassigned);
     }
 
     async fn requests_are_asked_for_later_and_taken_back(stage: &Stage) {
@@ -130,7 +130,7 @@ on_both! {
         assert_eq!(code(stage.site.request_locks(&ada, &vec![object.clone(); 501]).await), "invalid_field");
         request(stage, &ada, &object).await;
         stage.site.delete_package(&ada, &package.package_id).await.unwrap();
-        assert_eq!(stage.site.lock_information(&object).await.unwrap().state, LockState::NotFound);
+        assert_eq!(stage.site.lock_information(&admin(), &object).await.unwrap().state, LockState::NotFound);
         let full = "INSERT INTO object_lock WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
                     SELECT 'y' || CAST(i AS TEXT), 'ada', 'PC1', '', 'PS1', 0, 0 FROM n";
         stage.raw_sql(full.to_owned()).await;

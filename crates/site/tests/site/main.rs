@@ -28,4 +28,5 @@ mod locks;
 mod packages;
 mod query;
 mod refresh;
+mod scopes;
 mod status;

@@ -48,7 +48,7 @@ on_both! {
         let changed = stage.site.update_package(&admin(), &made.package_id, change).await.unwrap();
         assert_eq!(changed.fields.description, expect.description);
         assert_eq!(changed.fields.isv_string, expect.isv_string);
-        let rows = stage.site.query("SMS_DriverPackage", &cim::query::Query::all("SMS_DriverPackage")).await.unwrap();
+        let rows = stage.site.query(&site::Actor::local(), "SMS_DriverPackage", &cim::query::Query::all("SMS_DriverPackage")).await.unwrap();
         for (property, value) in properties {
             let at = rows.columns.iter().position(|column| column.name == property).unwrap();
             let expect = match value {

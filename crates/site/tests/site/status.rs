@@ -14,7 +14,7 @@ async fn read(site: &Site, class: &str, properties: &str, condition: &str) -> Ve
     let first = properties.split(',').next().unwrap();
     let text = format!("SELECT {properties} FROM {class} WHERE {condition} ORDER BY {first}");
     let query = cim::wql::parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
-    let rows = site.query(query.class(), &query).await.unwrap();
+    let rows = site.query(&Actor::local(), query.class(), &query).await.unwrap();
     let order = |row: Vec<Value>| -> Vec<Value> {
         let at = |name: &str| rows.columns.iter().position(|column| column.name == name).unwrap();
         properties.split(", ").map(|name| row[at(name)].clone()).collect()

@@ -1,31 +1,17 @@
 use std::time::Duration;
 
-use cim::query::{Expr, Operator, Query};
 use cim::{DateTime, ObjectPath, Value};
-use site::Role;
+use site::{NewToken, Role};
 
 use crate::error::Fault;
-use crate::handler::{Answer, Call, ClassHandler, Invocation, Outcome, Work, not_implemented};
-use crate::rows;
+use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemented};
 
-/// `Haulier_Token`: bearer tokens. The secret leaves once, from `Create`.
+/// `Haulier_Token`: bearer tokens. The secret leaves once, from `Create`. Whose tokens a caller sees is the site's rule.
 pub(crate) struct Token;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl ClassHandler for Token {
-    /// Users see their own, full administrators all: as the site lets them manage tokens.
-    fn query<'a>(&'a self, call: Call<'a>, query: &'a Query) -> Work<'a, Answer> {
-        Box::pin(async move {
-            let mut query = query.clone();
-            if call.actor.role != Role::FullAdministrator {
-                let own = Expr::compare("UserName", Operator::Eq, call.actor.name.as_str());
-                query.filter = Some(Expr::And(std::iter::once(own).chain(query.filter).collect()));
-            }
-            rows::query(call, &query).await
-        })
-    }
-
     fn delete<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, ()> {
         Box::pin(async move {
             let missing = || Fault::NotFound { what: path.relative() };
@@ -46,9 +32,21 @@ impl ClassHandler for Token {
                 "" => call.actor.name.as_str(),
                 name => name,
             };
-            let days = invocation.number("LifeDays");
-            let life = DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX));
-            let made = call.site.create_token(call.actor, owner, invocation.text("Label"), life).await?;
+            let whole = |name: &str| u32::try_from(invocation.number(name)).unwrap_or(u32::MAX);
+            let life = match whole("LifeSeconds") {
+                0 => DAY.saturating_mul(whole("LifeDays")),
+                seconds => Duration::from_secs(u64::from(seconds)),
+            };
+            let role = Some(invocation.text("Role")).filter(|role| !role.is_empty());
+            let scopes: Vec<String> = invocation.texts("ScopeNames").into_iter().map(str::to_owned).collect();
+            let new = NewToken {
+                user: owner,
+                label: invocation.text("Label"),
+                life,
+                role: role.map(str::parse::<Role>).transpose()?,
+                scopes: &scopes,
+            };
+            let made = call.site.make_token(call.actor, new).await?;
             let out = [
                 ("TokenID", Value::from(made.id)),
                 ("Token", Value::String(made.secret)),

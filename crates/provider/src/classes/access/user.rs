@@ -1,8 +1,10 @@
+use std::net::IpAddr;
+
 use cim::{Instance, ObjectPath, Value};
-use site::Role;
+use site::{Role, UserChange};
 
 use crate::error::Fault;
-use crate::handler::{Call, ClassHandler, Work};
+use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemented};
 
 /// `Haulier_User`: somebody who may sign in.
 pub(crate) struct User;
@@ -12,34 +14,66 @@ impl ClassHandler for User {
         Box::pin(async move {
             let name = required(&instance, "Name")?;
             let (password, role) = (required(&instance, "Password")?, required(&instance, "Role")?);
-            call.site.create_user(call.actor, name, password, role.parse()?).await?;
+            if instance.get("IsEnabled").and_then(Value::as_bool) == Some(false) {
+                let reason = "a new user is enabled; disable the user afterwards".to_owned();
+                return Err(Fault::OutOfRange { property: "IsEnabled".to_owned(), reason });
+            }
+            let scopes = scopes(&instance).unwrap_or_default();
+            call.site.create_user_in(call.actor, name, password, role.parse()?, &scopes).await?;
             Ok(ObjectPath::new(&call.class.name, [("Name".to_owned(), Value::text(name))]))
         })
     }
 
     fn modify<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath, change: Instance) -> Work<'a, ()> {
         Box::pin(async move {
-            let name = name(path);
-            let role = change.get("Role").and_then(Value::as_str).map(str::parse::<Role>).transpose()?;
-            // The password first: it is the one that is refused more often, and then the role must not be new.
-            if let Some(password) = change.get("Password").and_then(Value::as_str) {
-                call.site.set_password(call.actor, name, password).await?;
-            }
-            if let Some(role) = role {
-                call.site.set_role(call.actor, name, role).await?;
-            }
-            Ok(())
+            let text = |name: &str| change.get(name).and_then(Value::as_str);
+            let change = UserChange {
+                password: text("Password").map(str::to_owned),
+                role: text("Role").map(str::parse::<Role>).transpose()?,
+                scopes: scopes(&change),
+                disabled: change.get("IsEnabled").and_then(Value::as_bool).map(|enabled| !enabled),
+            };
+            Ok(call.site.change_user(call.actor, name(path), change).await?)
         })
     }
 
     fn delete<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, ()> {
         Box::pin(async move { Ok(call.site.delete_user(call.actor, name(path)).await?) })
     }
+
+    fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
+        Box::pin(async move {
+            let text = |name: &str| invocation.text(name);
+            match (invocation.method, invocation.path) {
+                ("ChangeOwnPassword", _) => {
+                    call.site.change_own_password(call.actor, text("Present"), text("New")).await?;
+                }
+                ("Unlock", Some(path)) => call.site.unlock_user(call.actor, name(path)).await?,
+                ("UnlockAddress", _) => {
+                    let address: IpAddr = text("Address").parse().map_err(|_| Fault::InvalidParameters {
+                        method: invocation.method.to_owned(),
+                        reason: "Address must be an IP address, for example 192.0.2.7".to_owned(),
+                    })?;
+                    call.site.unlock_address(call.actor, address).await?;
+                }
+                (other, _) => return Err(not_implemented(call, other)),
+            }
+            Ok(Outcome::success())
+        })
+    }
 }
 
 fn required<'a>(instance: &'a Instance, property: &str) -> Result<&'a str, Fault> {
     let value = instance.get(property).and_then(Value::as_str);
     value.ok_or_else(|| Fault::IllegalNull { property: property.to_owned() })
+}
+
+/// The names that are given; none where the property is not.
+fn scopes(instance: &Instance) -> Option<Vec<String>> {
+    match instance.get("ScopeNames")? {
+        Value::Array(names) => Some(names.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+        _ => None,
+    }
 }
 
 fn name(path: &ObjectPath) -> &str {

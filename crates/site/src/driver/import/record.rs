@@ -8,6 +8,7 @@ use sea_query::{Expr, ExprTrait, Query, Value};
 use super::claim::{Claim, held, is_held};
 use super::read::{Item, Outcome, Refusal, Verdict};
 use super::request::{Duplicates, ImportState, by_id, progress};
+use crate::access::scope::{self, SecuredType};
 use crate::db::Tx;
 use crate::driver::category::{self, ChangedBy};
 use crate::driver::create::DriverFields;
@@ -97,7 +98,9 @@ impl Site {
             .filter_map(|item| item.facts().map(|facts| (self.driver_unique_id(&facts.id), item)))
             .collect();
         let wanted: Vec<String> = drivers.iter().map(|(unique_id, _)| unique_id.clone()).collect();
-        let existing = store::existing(tx, &wanted).await?;
+        let mut existing = store::existing(tx, &wanted).await?;
+        let scopes =
+            scope::creators_scopes(tx, SecuredType::DriverImport, &claim.import_id.to_string()).await?;
         let fields = DriverFields { is_enabled: claim.enable, ..DriverFields::default() };
         let mut seen = HashSet::new();
         let new: Vec<&(String, &Item)> = drivers
@@ -106,6 +109,12 @@ impl Site {
             .collect();
         let entries: Vec<Entry<'_>> = new.iter().filter_map(|(_, item)| item.entry(&fields)).collect();
         let ids = store::insert(tx, self, &claim.requested_by, self.now(), &entries).await?;
+        let keys: Vec<String> = ids.iter().map(i64::to_string).collect();
+        scope::enter_all(tx, &scopes, SecuredType::Driver, &keys).await?;
+        // What does not exist for whoever asked is neither touched nor named.
+        let keys: Vec<String> = existing.values().map(i64::to_string).collect();
+        let visible = scope::visible_among(tx, &scopes, SecuredType::Driver, &keys).await?;
+        existing.retain(|_, ci_id| visible.contains(&ci_id.to_string()));
         let categories = category::existing_ids(tx, &claim.categories).await?;
         if !categories.is_empty() {
             category::assign(tx, &ids, &categories, None).await?;
@@ -133,10 +142,12 @@ impl Site {
             Verdict::Driver { facts, .. } => facts,
         };
         let diagnostics = lines(facts.diagnostics.iter().map(ToString::to_string));
-        let known = ids.get(&self.driver_unique_id(&facts.id));
-        let ci_id = known.map(|(id, _)| *id);
+        let Some((id, path)) = ids.get(&self.driver_unique_id(&facts.id)) else {
+            return Written::out_of_scope(&facts.inf_file);
+        };
+        let ci_id = Some(*id);
         // Of two INF files in one batch that are the same driver, the first one is the driver.
-        let is_new = known.is_some_and(|(_, path)| path.as_ref() == Some(&item.path));
+        let is_new = path.as_ref() == Some(&item.path);
         let named = !claim.categories.is_empty();
         let (outcome, error_code, reason) = match claim.duplicates {
             _ if is_new => (Outcome::Imported, 0, ""),
@@ -293,6 +304,12 @@ async fn write_items<'a>(
 }
 
 impl Written {
+    fn out_of_scope(inf: &str) -> Self {
+        let reason = SiteError::DriverOutOfScope { inf: inf.to_owned() }.to_string();
+        let (outcome, error_code) = (Outcome::Invalid, 5);
+        Self { outcome, error_code, reason, diagnostics: String::new(), ci_id: None }
+    }
+
     fn refused(refusal: &Refusal) -> Self {
         Self {
             outcome: refusal.outcome,

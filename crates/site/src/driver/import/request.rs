@@ -3,6 +3,7 @@
 use sea_query::{Expr, ExprTrait, Query};
 use serde::{Deserialize, Serialize};
 
+use crate::access::scope::{self, SecuredType};
 use crate::access::{Action, Actor};
 use crate::db::{Row, Tx, counter};
 use crate::driver::category;
@@ -167,6 +168,8 @@ impl Site {
             ])
             .to_owned();
         tx.execute(&insert).await?;
+        // What it finds belongs where the import belongs.
+        scope::enter(&mut tx, &actor.scopes, SecuredType::DriverImport, &import_id.to_string()).await?;
         let message = Message::import_requested(actor, import_id, &names.join(", "));
         status::add(&mut tx, now, message).await?;
         tx.commit().await?;
@@ -182,6 +185,7 @@ impl Site {
         let now = self.now();
         let mut tx = self.db().write().await?;
         let state = progress(&mut tx, import_id).await?.state;
+        scope::require_visible(&mut tx, actor, SecuredType::DriverImport, &import_id.to_string()).await?;
         let open = matches!(state, ImportState::Queued | ImportState::Running);
         let mut update = Query::update();
         update.table("driver_import").and_where(by_id(import_id)).value("cancel_requested", 1i64);

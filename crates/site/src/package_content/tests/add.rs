@@ -157,7 +157,7 @@ on_both! {
         assert_eq!(again.content_id, two.content_id);
         stage.site.delete_driver(&admin(), again.ci_id).await.unwrap();
         stage.site.remove_driver_content(&admin(), id, &[two.content_id], false).await.unwrap();
-        assert!(stage.site.known_contents(&[two.content_id]).await.unwrap().is_empty());
+        assert!(stage.site.known_contents(&[two.content_id], &site::Scopes::All).await.unwrap().is_empty());
     }
 
     async fn a_full_or_read_only_disk_is_named(stage: &Stage) {

@@ -97,7 +97,7 @@ pub(crate) async fn publish(stage: &Stage, package: &Package) -> Package {
 /// ContentID, ContentSubFolder and MinPackageVersion of SMS_PackageToContent, by id.
 pub(crate) async fn contents(stage: &Stage, package: &Package) -> Vec<(i64, String, i64)> {
     let query = cim::query::Query::all("SMS_PackageToContent");
-    let rows = stage.site.query("SMS_PackageToContent", &query).await.unwrap();
+    let rows = stage.site.query(&site::Actor::local(), "SMS_PackageToContent", &query).await.unwrap();
     let at = |name: &str| rows.columns.iter().position(|column| column.name == name).unwrap();
     let mut contents = Vec::new();
     for row in &rows.rows {

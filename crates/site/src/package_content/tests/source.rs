@@ -155,7 +155,10 @@ on_both! {
         add(stage, &b, &[&one], false).await;
         stage.site.delete_driver(&admin(), one.ci_id).await.unwrap();
         let known = async || {
-            let known = stage.site.known_contents(&[one.content_id, two.content_id]).await.unwrap();
+            let known = stage
+                .site
+                .known_contents(&[one.content_id, two.content_id], &site::Scopes::All)
+                .await.unwrap();
             known.into_keys().collect::<Vec<i64>>()
         };
         stage.site.delete_package(&admin(), &a.package_id).await.unwrap();

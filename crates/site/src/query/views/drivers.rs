@@ -64,6 +64,7 @@ const DRIVER: &[Column] = &[
     text_list("PlatformCategoryInstance_UniqueIDs"),
     integer("PlatformType"),
     integer("SDMPackageVersion"),
+    text_list("SecuredScopeNames"),
     text("SedoObjectVersion"),
     text("SourceSite"),
 ];

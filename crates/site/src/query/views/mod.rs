@@ -46,11 +46,8 @@ pub struct View {
 }
 
 /// Array properties that can be queried, and the elements that they have in every instance of their class.
-pub(super) const CONSTANT_LISTS: &[(&str, &str, &[&str])] = &[
-    ("SMS_Driver", "SecuredScopeNames", &["Default"]),
-    ("SMS_DriverPackage", "LocalizedCategoryInstanceNames", &[]),
-    ("SMS_DriverPackage", "SecuredScopeNames", &["Default"]),
-];
+pub(super) const CONSTANT_LISTS: &[(&str, &str, &[&str])] =
+    &[("SMS_DriverPackage", "LocalizedCategoryInstanceNames", &[])];
 
 impl View {
     /// The column of that name, whatever its case.

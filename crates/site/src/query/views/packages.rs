@@ -1,6 +1,6 @@
 //! The columns of the classes about packages and their content; their SQL is in `views/packages.sql`.
 
-use super::{Column, View, boolean, integer, text, time};
+use super::{Column, View, boolean, integer, text, text_list, time};
 
 pub(super) const VIEWS: &[View] = &[
     View { name: "SMS_DriverPackage", columns: DRIVER_PACKAGE, key: &["PackageID"] },
@@ -37,6 +37,7 @@ const DRIVER_PACKAGE: &[Column] = &[
     text("PreferredAddressType"),
     integer("Priority"),
     boolean("RefreshPkgSourceFlag"),
+    text_list("SecuredScopeNames"),
     text("SedoObjectVersion"),
     text("ShareName"),
     integer("ShareType"),
