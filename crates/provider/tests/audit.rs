@@ -22,18 +22,18 @@ const NOT_HERE: &[(&str, &str)] = &[
     ("SMS_DistributionPoint.CancelDistribution", "the site's tests of demands"),
     ("SMS_DriverPackage.RebuildPackage", "the site's tests of package contents"),
     ("Haulier_DriverImport.Cancel", "the site's tests of imports"),
-    ("SMS_ObjectLock.RequestLock", "a lock is held for minutes and changes no object"),
-    ("SMS_ObjectLock.ReleaseLock", "a lock is held for minutes and changes no object"),
-    ("SMS_ContextMethods.GetContextHandle", "remembers what a caller says of itself"),
-    ("SMS_ContextMethods.ClearContextHandle", "forgets what a caller says of itself"),
 ];
+
+/// Classes whose methods change no object: locks of serialized editing end by themselves, handles remember what a caller
+/// says of itself.
+const NO_OBJECTS: &[&str] = &["SMS_ContextMethods", "SMS_ObjectLock"];
 
 /// What the class refuses although it is not marked as read-only; the test asks each time.
 const REFUSED: &[&str] = &[
     "Haulier_DistributionPoint create",
     "Haulier_DistributionPoint modify",
-    "Haulier_SecurityScope modify",
     "Haulier_Token create",
+    "Haulier_SecurityScope modify",
     "Haulier_Token modify",
     "SMS_SCI_Address create",
     "SMS_SCI_Address delete",
@@ -211,7 +211,8 @@ async fn every_change_leaves_an_audit_message() {
     status(&mut world).await;
     let mut missing: Vec<String> = Vec::new();
     for operation in changes() {
-        let elsewhere = NOT_HERE.iter().any(|(name, _)| *name == operation);
+        let class = operation.split(['.', ' ']).next().unwrap_or_default();
+        let elsewhere = NOT_HERE.iter().any(|(name, _)| *name == operation) || NO_OBJECTS.contains(&class);
         if REFUSED.contains(&operation.as_str()) {
             refused(&world, &operation).await;
         } else if !world.performed.contains(&operation) && !elsewhere {
@@ -332,18 +333,25 @@ async fn access(world: &mut World) {
         .await;
     world.delete(&ObjectPath::new("Haulier_Token", [key])).await;
     world.invoke(&user, "Unlock", &[]).await;
-    world.delete(&user).await;
     world.call("Haulier_User", None, "UnlockAddress", &[("Address", text("192.0.2.1"))]).await;
-    let own = [("Present", text("correct horse battery")), ("New", text("another horse"))];
-    world.call("Haulier_User", None, "ChangeOwnPassword", &own).await;
-    let scope = world.create("Haulier_SecurityScope", &[("Name", text("Lab"))]).await;
+    let passwords = [("Present", text("correct horse battery")), ("New", text("another horse battery"))];
+    world.call("Haulier_User", None, "ChangeOwnPassword", &passwords).await;
+    world.delete(&user).await;
+
+    const SCOPE: &str = "Haulier_SecurityScope";
     let package = world.create("SMS_DriverPackage", &[("Name", text("scoped"))]).await;
-    let key = package.key("PackageID").and_then(Value::as_str).unwrap();
-    let moved =
-        [("ScopeName", text("Lab")), ("ObjectTypeID", Value::Integer(23)), ("ObjectKeys", texts(&[key]))];
-    for method in ["Assign", "Unassign"] {
-        world.call("Haulier_SecurityScope", None, method, &moved).await;
-    }
+    let id = world.get(&package, "PackageID").await;
+    let scope = world.create(SCOPE, &[("Name", text("West"))]).await;
+    let objects = [
+        ("ScopeName", text("West")),
+        ("ObjectTypeID", Value::Integer(23)),
+        ("ObjectKeys", Value::Array(vec![id])),
+    ];
+    world.call(SCOPE, None, "Assign", &objects).await;
+    let default = [("ScopeName", text("Default")), objects[1].clone(), objects[2].clone()];
+    world.call(SCOPE, None, "Unassign", &default).await;
+    world.call(SCOPE, None, "Assign", &default).await;
+    world.call(SCOPE, None, "Unassign", &objects).await;
     world.delete(&scope).await;
     let point = ObjectPath::new("Haulier_DistributionPoint", [("NALPath".to_owned(), text(&nal("dp2")))]);
     world.delete(&point).await;
