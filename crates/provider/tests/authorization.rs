@@ -218,7 +218,9 @@ impl World {
             "NALPath" | "ServerNALPath" | "DPNALPath" => self.nal.clone(),
             "Query" | "QueryString" => "SELECT * FROM SMS_StatusMessage WHERE RecordID = 0".to_owned(),
             "SiteCode" | "SourceSite" => "PS1".to_owned(),
-            "DriverPath" | "PkgSourcePath" | "SourcePath" | "Sources" | "Path" => self.folder.clone(),
+            "DriverPath" | "PkgSourcePath" | "SourcePath" | "Sources" | "Path" | "ContentSourcePath" => {
+                self.folder.clone()
+            }
             "INFFile" | "INFFiles" => "nic.inf".to_owned(),
             "Duplicates" => "skip".to_owned(),
             "Role" => "reader".to_owned(),
@@ -274,7 +276,7 @@ impl World {
         let needed = |property: &&Property| {
             property.qualifiers.has("not_null")
                 || property.qualifiers.has("key")
-                || ["Name", "Password", "Role", "LocalizedInformation", "SDMPackageXML"]
+                || ["Name", "Password", "Role", "LocalizedInformation", "SDMPackageXML", "ContentSourcePath"]
                     .contains(&property.name.as_str())
         };
         for property in class.properties.iter().filter(writable).filter(needed) {
@@ -297,7 +299,16 @@ impl World {
                 names.set("CategoryInstanceName", "Other");
                 ("LocalizedInformation", Value::Array(vec![Value::Instance(Box::new(names))]))
             }
-            _ => ("Description", Value::text("changed")),
+            _ if class.property("Description").is_some() => ("Description", Value::text("changed")),
+            _ => {
+                let open = |property: &&Property| {
+                    !property.qualifiers.has("read") && !property.qualifiers.has("key") && !property.array
+                };
+                match class.properties.iter().find(open) {
+                    Some(any) => (any.name.as_str(), self.value(&any.name, &any.kind, false)),
+                    None => return change,
+                }
+            }
         };
         change.set(name, value);
         change
