@@ -9,6 +9,7 @@ use site::{Actor, Site};
 
 use crate::context::Context;
 use crate::error::Fault;
+use crate::handles::Handles;
 use crate::rows;
 use crate::schema::ClassInfo;
 
@@ -47,6 +48,8 @@ pub(crate) struct Call<'a> {
     pub(crate) actor: &'a Actor,
     /// What the call says of itself.
     pub(crate) context: &'a Context,
+    /// What calls asked the provider to keep.
+    pub(crate) handles: &'a Handles,
     pub(crate) class: &'a ClassInfo,
 }
 

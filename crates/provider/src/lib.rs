@@ -4,12 +4,14 @@
 //! the schema and answered by the site's database. Every front end speaks to [`Provider`] and to nothing
 //! below it, and gets its errors as [`ProviderError`], which knows its HRESULT and SMS_ExtendedStatus.
 
+mod bytes;
 mod check;
 mod classes;
 mod constant;
 mod context;
 mod error;
 mod handler;
+mod handles;
 mod parameters;
 mod provider;
 mod rows;

@@ -18,7 +18,7 @@ pub(crate) fn bind(
     let inputs: Vec<&Parameter> = method.parameters.iter().filter(|parameter| parameter.goes_in()).collect();
     let mut values: Vec<Option<Value>> = vec![None; inputs.len()];
     for (name, value) in given {
-        let index = inputs.iter().position(|parameter| parameter.name.eq_ignore_ascii_case(&name));
+        let index = inputs.iter().position(|parameter| is_called(parameter, &name));
         let index = index.ok_or_else(|| wrong(format!("{name} is not one of them")))?;
         if values[index].is_some() {
             return Err(wrong(format!("{name} is given twice")));
@@ -37,6 +37,12 @@ pub(crate) fn bind(
         bound.push((parameter.name.clone(), value));
     }
     Ok(bound)
+}
+
+/// Whether callers mean the parameter by a name: its own, or another that scripts give it.
+fn is_called(parameter: &Parameter, name: &str) -> bool {
+    let alias = parameter.qualifiers.get("Alias").and_then(Value::as_str);
+    parameter.name.eq_ignore_ascii_case(name) || alias.is_some_and(|alias| alias.eq_ignore_ascii_case(name))
 }
 
 fn preset(schema: &Schema, parameter: &Parameter) -> Result<Value, Fault> {

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use cim::class::Property;
@@ -9,6 +10,7 @@ use crate::classes;
 use crate::context::Caller;
 use crate::error::{Fault, Operation, ProviderError};
 use crate::handler::{Answer, Call, ClassHandler, Invocation, Outcome, not_implemented};
+use crate::handles::Handles;
 use crate::schema::{ClassInfo, Schema, is_lazy};
 use crate::{check, parameters, rows};
 
@@ -17,6 +19,7 @@ use crate::{check, parameters, rows};
 pub struct Provider {
     site: Site,
     schema: &'static Schema,
+    handles: Arc<Handles>,
 }
 
 /// The namespace of SMS_ProviderLocation; every other class lives in the site's own.
@@ -26,7 +29,7 @@ impl Provider {
     /// The provider of a site.
     #[must_use]
     pub fn new(site: Site) -> Self {
-        Self { site, schema: Schema::shipped() }
+        Self { site, schema: Schema::shipped(), handles: Arc::default() }
     }
 
     /// All classes.
@@ -66,6 +69,8 @@ impl Provider {
     }
 
     async fn run_query(&self, caller: &Caller, query: Query) -> Result<Answer, Fault> {
+        let caller = self.resolve(caller)?;
+        let caller = caller.as_ref();
         let class = self.queryable(query.class())?;
         let call = self.call(caller, class);
         let mut checked = check::query(class, query)?;
@@ -83,6 +88,8 @@ impl Provider {
     }
 
     async fn run_get(&self, caller: &Caller, path: &ObjectPath) -> Result<Instance, Fault> {
+        let caller = self.resolve(caller)?;
+        let caller = caller.as_ref();
         let class = self.queryable(&path.class)?;
         let path = check::path(class, path)?;
         handler(class)?.get(self.call(caller, class), &path).await
@@ -95,6 +102,8 @@ impl Provider {
     }
 
     async fn run_create(&self, caller: &Caller, mut instance: Instance) -> Result<ObjectPath, Fault> {
+        let caller = self.resolve(caller)?;
+        let caller = caller.as_ref();
         let class = self.writable(&instance.class, "creating instances of")?;
         let handler = handler(class)?;
         let is_the_sites = |property: &Property| is_the_sites(property, handler.derived());
@@ -124,6 +133,8 @@ impl Provider {
     }
 
     async fn run_put(&self, caller: &Caller, instance: Instance) -> Result<ObjectPath, Fault> {
+        let caller = self.resolve(caller)?;
+        let caller = caller.as_ref();
         let class = self.writable(&instance.class, "creating instances of")?;
         // A key that the site gives has a default, which a new instance shows until it is stored.
         let given = |key: &&Property| {
@@ -159,6 +170,8 @@ impl Provider {
     }
 
     async fn run_modify(&self, caller: &Caller, path: &ObjectPath, change: Instance) -> Result<(), Fault> {
+        let caller = self.resolve(caller)?;
+        let caller = caller.as_ref();
         let class = self.writable(&path.class, "changing instances of")?;
         let path = check::path(class, path)?;
         let change = check::instance(self.schema, class, change)?;
@@ -177,6 +190,8 @@ impl Provider {
     }
 
     async fn run_delete(&self, caller: &Caller, path: &ObjectPath) -> Result<(), Fault> {
+        let caller = self.resolve(caller)?;
+        let caller = caller.as_ref();
         let class = self.writable(&path.class, "deleting instances of")?;
         let path = check::path(class, path)?;
         let (call, handler) = (self.call(caller, class), handler(class)?);
@@ -208,6 +223,8 @@ impl Provider {
         method: &str,
         given: Vec<(String, Value)>,
     ) -> Result<Outcome, Fault> {
+        let caller = self.resolve(caller)?;
+        let caller = caller.as_ref();
         let class = self.callable(class)?;
         let missing = || Fault::InvalidMethod { class: class.name.clone(), method: method.to_owned() };
         let method = class.method(method).ok_or_else(missing)?;
@@ -231,13 +248,29 @@ impl Provider {
     }
 
     fn call<'a>(&'a self, caller: &'a Caller, class: &'a ClassInfo) -> Call<'a> {
-        Call { site: &self.site, actor: &caller.actor, context: &caller.context, class }
+        Call {
+            site: &self.site,
+            actor: &caller.actor,
+            context: &caller.context,
+            handles: &self.handles,
+            class,
+        }
+    }
+
+    /// The caller with what its context handle stands for.
+    fn resolve<'a>(&self, caller: &'a Caller) -> Result<Cow<'a, Caller>, Fault> {
+        let kept = self.handles.resolve(caller, self.site.clock().monotonic())?;
+        Ok(kept.map_or(Cow::Borrowed(caller), Cow::Owned))
     }
 
     /// The class that answers for a name: itself, or the one class below an abstract one.
     fn queryable(&self, name: &str) -> Result<&'static ClassInfo, Fault> {
         let invalid = || Fault::InvalidClass { class: name.to_owned() };
         let class = self.schema.class(name).filter(|class| class.is_queryable()).ok_or_else(invalid)?;
+        if classes::handler(&class.name).is_some() {
+            // Its own, or a base class with a view of all that is below it.
+            return Ok(class);
+        }
         let mut below = self.schema.concrete(class);
         match (below.next(), below.next()) {
             (Some(only), None) => Ok(only),

@@ -7,7 +7,7 @@ use site::views::{self, View};
 use crate::constant::{self, Folded};
 use crate::error::Fault;
 use crate::handler::{Answer, Call};
-use crate::schema::{ClassInfo, is_lazy};
+use crate::schema::{ClassInfo, Schema, is_lazy};
 
 /// Answers a checked query from the view of the class's name.
 pub(crate) async fn query(call: Call<'_>, query: &Query) -> Result<Answer, Fault> {
@@ -22,6 +22,9 @@ pub(crate) async fn query(call: Call<'_>, query: &Query) -> Result<Answer, Fault
     Ok(Answer { instances, count: rows.count })
 }
 
+/// The hidden column in which the view of a base class names each row's own class.
+pub(crate) const CLASS_COLUMN: &str = "__CLASS";
+
 /// The same query on what the view stores: keys always, constants of the schema never. None if no instance
 /// can match.
 fn on_columns(class: &ClassInfo, view: &View, query: &Query) -> Option<Query> {
@@ -29,7 +32,9 @@ fn on_columns(class: &ClassInfo, view: &View, query: &Query) -> Option<Query> {
         Select::All => Select::All,
         Select::Items(items) => {
             let chosen = names(items).filter_map(|name| view.column(name)).map(|column| column.name);
-            let mut columns: Vec<String> = view.key.iter().map(|key| (*key).to_owned()).collect();
+            let hidden = view.column(CLASS_COLUMN).map(|column| column.name);
+            let own = view.key.iter().copied().chain(hidden);
+            let mut columns: Vec<String> = own.map(str::to_owned).collect();
             for column in chosen.filter(|column| !view.key.contains(column)) {
                 columns.push(column.to_owned());
             }
@@ -52,6 +57,9 @@ fn on_columns(class: &ClassInfo, view: &View, query: &Query) -> Option<Query> {
 
 fn instance(class: &ClassInfo, query: &Query, columns: &[&str], row: Vec<site::Value>) -> Instance {
     let mut found: Vec<(&str, Value)> = columns.iter().copied().zip(row.into_iter().map(value)).collect();
+    // A row of a base class is an instance of the class that it names.
+    let own = found.iter().find(|(name, _)| *name == CLASS_COLUMN).and_then(|(_, name)| name.as_str());
+    let class = own.and_then(|own| Schema::shipped().class(own)).unwrap_or(class);
     let mut instance = Instance::new(&class.name);
     for property in &class.properties {
         let stored = found.iter_mut().find(|(name, _)| *name == property.name);

@@ -14,6 +14,8 @@ const SOURCES: [(&str, &str); 15] = [
     ("schedule.mof", include_str!("../mof/schedule.mof")),
     ("nal.mof", include_str!("../mof/nal.mof")),
     ("package.mof", include_str!("../mof/package.mof")),
+    ("folder.mof", include_str!("../mof/folder.mof")),
+    ("editing.mof", include_str!("../mof/editing.mof")),
     ("distribution.mof", include_str!("../mof/distribution.mof")),
     ("group.mof", include_str!("../mof/group.mof")),
     ("site_control.mof", include_str!("../mof/site_control.mof")),

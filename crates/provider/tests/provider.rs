@@ -210,7 +210,7 @@ async fn refused_calls_have_their_codes() {
         vec![("PackageId".to_owned(), Value::text("x")), ("NALPath".to_owned(), Value::text("y"))];
     let answer =
         provider.invoke(&admin, "SMS_DistributionPoint", None, "CancelDistribution", unfinished).await;
-    assert_eq!(codes(answer), (0x8004_1055, 120));
+    assert_eq!(codes(answer), (0x8004_1002, 2));
     let reader = Caller::from(Actor::new("r", Role::Reader));
     assert_eq!(codes(provider.delete(&reader, &path).await), (0x8004_1003, 5));
     assert_eq!(codes(provider.create(&reader, world.package("Q")).await), (0x8004_1003, 5));
@@ -228,7 +228,7 @@ async fn refused_changes_change_nothing() {
         ("SourceVersion", Value::Integer(9), (0x8004_1023, 87)),
         ("PackageID", Value::text("PS100009"), (0x8004_1023, 87)),
         ("PackageType", Value::Integer(0), (0x8004_103C, 87)),
-        ("ISVData", Value::Array(vec![Value::Integer(1)]), (0x8004_1023, 87)),
+        ("ISVDataSize", Value::Integer(1), (0x8004_103C, 87)),
         ("PkgSourcePath", Value::text("relative/path"), (0x8004_1008, 87)),
     ] {
         let mut change = Instance::new("SMS_DriverPackage");

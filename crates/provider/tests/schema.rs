@@ -77,7 +77,12 @@ fn the_driver_classes_are_complete() {
 fn every_stored_column_is_a_property_and_the_keys_agree() {
     for view in site::views::all() {
         let class = Schema::shipped().class(view.name).unwrap();
-        for column in view.columns {
+        // The view of a base class names each row's class, and has the properties of all of them.
+        let of_rows = |name: &str| {
+            let classes: Vec<_> = Schema::shipped().concrete(class).collect();
+            name == "__CLASS" || classes.iter().any(|class| class.property(name).is_some())
+        };
+        for column in view.columns.iter().filter(|column| !(class.is_abstract() && of_rows(column.name))) {
             assert_eq!(
                 class.property(column.name).map(|p| p.name.as_str()),
                 Some(column.name),
@@ -96,7 +101,7 @@ fn a_base_class_stands_for_its_subclasses() {
     let below = |class: &str| -> Vec<_> {
         schema.concrete(schema.class(class).unwrap()).map(|class| class.name.clone()).collect()
     };
-    assert_eq!(below("SMS_PackageBaseclass"), ["SMS_DriverPackage"]);
+    assert_eq!(below("SMS_PackageBaseclass"), ["SMS_DriverPackage", "SMS_Package"]);
     assert_eq!(below("SMS_DriverPackage"), ["SMS_DriverPackage"]);
     assert_eq!(below("SMS_ConfigurationItemBaseClass"), ["SMS_Driver"]);
     assert_eq!(below("SMS_CategoryInstanceBase"), ["SMS_CategoryInstance"]);

@@ -61,6 +61,7 @@ pub use access::{Actor, Origin, Role, Scopes};
 pub use distribution::DpId;
 pub use distribution::enrol::{AgentCredential, CsrSigner};
 pub use distribution::nal::{NalPath, NalPathError};
+pub use distribution::partner::PartnerData;
 pub use distribution::point::{DistributionPoint, SILENT_AFTER};
 pub use distribution::state::{Event, Next, State, TransitionError, transition};
 pub use distribution::status::{DistributionFault, DistributionStatus};

@@ -192,7 +192,9 @@ impl Site {
         &self.inner.db
     }
 
-    pub(crate) fn clock(&self) -> &SharedClock {
+    /// The clock of the site, for what lives beside it.
+    #[must_use]
+    pub fn clock(&self) -> &SharedClock {
         &self.inner.clock
     }
 

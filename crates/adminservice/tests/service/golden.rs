@@ -92,8 +92,8 @@ async fn refusals_are_as_the_golden_files_show() {
         )
         .await;
     compare_json("error-denied.json", &denied.body);
-    let unfinished = "/AdminService/wmi/SMS_DistributionPoint.CancelDistribution";
-    let unfinished = service.send("POST", unfinished, r#"{"PackageId":"PS100001","NALPath":"x"}"#).await;
+    let unfinished = "/AdminService/wmi/SMS_Identification.GetFileBinary";
+    let unfinished = service.send("POST", unfinished, "").await;
     compare_json("error-not-implemented.json", &unfinished.body);
     let option = service.get("/AdminService/wmi/SMS_DriverPackage?$filter=Name%20eq").await;
     compare_json("error-option.json", &option.body);

@@ -197,7 +197,7 @@ pub(crate) async fn what_cannot_be_asked_is_refused_with_the_right_status() {
             "POST",
             "SMS_DistributionPoint/AdminService.CancelDistribution",
             "{\"PackageID\":\"PS100001\",\"NALPath\":\"x\"}",
-            501,
+            400,
         ),
         ("GET", "SMS_DriverPackage('PS100001')/AdminService.RefreshPkgSource", "", 405),
     ] {

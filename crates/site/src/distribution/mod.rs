@@ -5,6 +5,7 @@ pub(crate) mod desired;
 pub(crate) mod enrol;
 pub(crate) mod facts;
 pub(crate) mod nal;
+pub(crate) mod partner;
 pub(crate) mod point;
 pub(crate) mod seen;
 pub(crate) mod state;

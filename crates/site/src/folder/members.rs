@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
 use super::{Folder, FolderType, ROOT, require};
 use crate::access::scope::{self, SecuredType};
 use crate::access::{Actor, Scopes};
-use crate::db::{Tx, counter};
+use crate::db::{Row, Tx, counter};
 use crate::driver::store;
 use crate::error::{Result, SiteError};
 use crate::package::{Package, PackageType, visible};
@@ -85,19 +85,24 @@ impl Site {
 
     /// What a member id stands for. Errors: [`SiteError::FolderItemNotFound`].
     pub async fn folder_item(&self, member_id: i64) -> Result<FolderItem> {
-        let select = Query::select()
-            .columns(["member_id", "folder_id", "object_type", "instance_key"])
-            .from("folder_item")
-            .and_where(Expr::col("member_id").eq(member_id))
-            .to_owned();
+        let select = select().and_where(Expr::col("member_id").eq(member_id)).to_owned();
         let row = self.db().optional(&select).await?.ok_or(SiteError::FolderItemNotFound { member_id })?;
-        Ok(FolderItem {
-            member_id: row.get("member_id")?,
-            folder_id: row.get("folder_id")?,
-            folder_type: FolderType::from_number(row.unsigned("object_type")?)
-                .map_err(|_| SiteError::corrupt("folder_item.object_type"))?,
-            instance_key: row.get("instance_key")?,
-        })
+        FolderItem::read(&row)
+    }
+
+    /// The item of an object, unless it is in the root. The key is as callers write it.
+    pub async fn folder_item_of(&self, object_type: u32, instance_key: &str) -> Result<Option<FolderItem>> {
+        let folder_type = FolderType::from_number(object_type)?;
+        let key = self.canonical_key(folder_type, instance_key);
+        let select = select().and_where(members(folder_type, &[key])).to_owned();
+        self.db().optional(&select).await?.as_ref().map(FolderItem::read).transpose()
+    }
+
+    fn canonical_key(&self, folder_type: FolderType, key: &str) -> String {
+        match folder_type {
+            FolderType::Package | FolderType::DriverPackage => key.trim().to_ascii_uppercase(),
+            FolderType::Driver => store::canonical(key.trim(), self),
+        }
     }
 
     /// The keys as the site writes them, each once. All of them exist for the actor.
@@ -108,11 +113,7 @@ impl Site {
         folder_type: FolderType,
         given: &[String],
     ) -> Result<Vec<String>> {
-        let canonical = |key: &String| match folder_type {
-            FolderType::Package | FolderType::DriverPackage => key.trim().to_ascii_uppercase(),
-            FolderType::Driver => store::canonical(key.trim(), self),
-        };
-        let mut keys: Vec<String> = given.iter().map(canonical).collect();
+        let mut keys: Vec<String> = given.iter().map(|key| self.canonical_key(folder_type, key)).collect();
         keys.sort_unstable();
         keys.dedup();
         for some in keys.chunks(KEYS_AT_ONCE_MAX) {
@@ -173,6 +174,25 @@ impl Site {
     }
 }
 
+impl FolderItem {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self {
+            member_id: row.get("member_id")?,
+            folder_id: row.get("folder_id")?,
+            folder_type: FolderType::from_number(row.unsigned("object_type")?)
+                .map_err(|_| SiteError::corrupt("folder_item.object_type"))?,
+            instance_key: row.get("instance_key")?,
+        })
+    }
+}
+
+fn select() -> SelectStatement {
+    Query::select()
+        .columns(["member_id", "folder_id", "object_type", "instance_key"])
+        .from("folder_item")
+        .to_owned()
+}
+
 /// A package goes: it is in no folder any more.
 pub(crate) async fn leave_package(tx: &mut Tx, package: &Package) -> Result<()> {
     let folder_type = match package.package_type {
@@ -193,7 +213,7 @@ async fn leave(tx: &mut Tx, folder_type: FolderType, instance_key: &str) -> Resu
     Ok(())
 }
 
-fn packages(package_type: PackageType, ids: &[String], scopes: &Scopes) -> sea_query::SelectStatement {
+fn packages(package_type: PackageType, ids: &[String], scopes: &Scopes) -> SelectStatement {
     Query::select()
         .expr_as(Expr::col("package_id"), "found")
         .from("package")

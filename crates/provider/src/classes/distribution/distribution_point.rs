@@ -1,6 +1,7 @@
 use cim::{Instance, ObjectPath, Value};
-use site::NalPath;
+use site::{NalPath, PartnerData};
 
+use crate::bytes;
 use crate::error::Fault;
 use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, by_keys, not_implemented};
 
@@ -19,13 +20,20 @@ impl ClassHandler for DistributionPoint {
         Box::pin(async move {
             let path = canonical(path)?;
             let found = self.query(call, &by_keys(call.class, &path)).await?.instances.into_iter().next();
-            found.ok_or_else(|| Fault::NotFound { what: path.relative() })
+            let mut found = found.ok_or_else(|| Fault::NotFound { what: path.relative() })?;
+            if found.get("ISVDataSize").and_then(Value::as_integer).is_some_and(|size| size > 0) {
+                let (package, nal_path) = (text(&path, "PackageID"), text(&path, "ServerNALPath"));
+                let data = call.site.partner_data(package, nal_path).await?;
+                found.set("ISVData", data.bytes.map_or(Value::Null, bytes::value));
+            }
+            Ok(found)
         })
     }
 
-    fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
+    fn create<'a>(&'a self, call: Call<'a>, mut instance: Instance) -> Work<'a, ObjectPath> {
         Box::pin(async move {
             let given = key_path(call, &instance)?;
+            let partner = partner_data(&mut instance)?;
             let is_key = |name: &str| given.keys.iter().any(|(key, _)| key == name);
             // RefreshNow on a new assignment asks for what the assignment does anyway.
             let taken = |name: &str| is_key(name) || DERIVED.contains(&name) || name == "RefreshNow";
@@ -35,15 +43,18 @@ impl ClassHandler for DistributionPoint {
             let path = canonical(&given)?;
             let point = (text(&path, "SiteCode").to_owned(), text(&path, "ServerNALPath").to_owned());
             call.site.add_distribution_points(call.actor, text(&path, "PackageID"), &[point]).await?;
+            keep(call, &path, partner).await?;
             Ok(path)
         })
     }
 
-    fn modify<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath, change: Instance) -> Work<'a, ()> {
+    fn modify<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath, mut change: Instance) -> Work<'a, ()> {
         Box::pin(async move {
+            let partner = partner_data(&mut change)?;
             if let Some((name, _)) = change.properties.iter().find(|(name, _)| name != "RefreshNow") {
                 return Err(Fault::ReadOnly { property: name.clone() });
             }
+            keep(call, path, partner).await?;
             if change.get("RefreshNow") == Some(&Value::Boolean(true)) {
                 let (package, nal_path) = (text(path, "PackageID"), text(path, "ServerNALPath"));
                 call.site.redistribute(call.actor, package, nal_path).await?;
@@ -61,16 +72,33 @@ impl ClassHandler for DistributionPoint {
 
     fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
         Box::pin(async move {
+            let package = invocation.text("PackageId").to_ascii_uppercase();
+            let nal_path = invocation.text("NALPath");
             match invocation.method {
-                "VerifyPackage" => {
-                    let package = invocation.text("PackageId").to_ascii_uppercase();
-                    call.site.validate(call.actor, &package, invocation.text("NALPath")).await?;
-                    Ok(Outcome::success())
+                "CancelDistribution" => {
+                    call.site.cancel_distribution(call.actor, &package, nal_path).await?;
                 }
-                _ => Err(not_implemented(call, invocation.method)),
+                "VerifyPackage" => call.site.validate(call.actor, &package, nal_path).await?,
+                _ => return Err(not_implemented(call, invocation.method)),
             }
+            Ok(Outcome::success())
         })
     }
+}
+
+/// Takes what partners keep out of a write.
+fn partner_data(instance: &mut Instance) -> Result<PartnerData, Fault> {
+    let at = instance.properties.iter().position(|(name, _)| name == "ISVString");
+    let text = at.map(|at| instance.properties.remove(at).1.as_str().unwrap_or("").to_owned());
+    Ok(PartnerData { text, bytes: bytes::taken(instance, "ISVData", "ISVDataSize")? })
+}
+
+async fn keep(call: Call<'_>, path: &ObjectPath, partner: PartnerData) -> Result<(), Fault> {
+    if partner == PartnerData::default() {
+        return Ok(());
+    }
+    let (package, nal_path) = (text(path, "PackageID"), text(path, "ServerNALPath"));
+    Ok(call.site.set_partner_data(call.actor, package, nal_path, partner).await?)
 }
 
 /// The path that an instance to be created will have.

@@ -1,20 +1,15 @@
 use cim::{Instance, ObjectPath, Value};
-use site::{FieldValue, NewPackage, PackageChange, SiteError};
+use site::{Duplicate, NewPackage, PackageChange, PackageType, SiteError};
 
+use super::write;
+use crate::bytes;
 use crate::error::Fault;
-use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemented};
+use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, by_keys, not_implemented};
 
-/// `SMS_DriverPackage`: the package and `RefreshPkgSource`, the main job.
-pub(crate) struct DriverPackage;
+/// `SMS_DriverPackage` and `SMS_Package`: the package and `RefreshPkgSource`, the main job.
+pub(crate) struct Package(pub(crate) PackageType);
 
-/// A write, split into what the site stores and what it does.
-#[derive(Debug, Default, PartialEq)]
-struct Write {
-    change: PackageChange,
-    refresh: bool,
-}
-
-impl ClassHandler for DriverPackage {
+impl ClassHandler for Package {
     fn put_changes(&self) -> bool {
         true
     }
@@ -23,18 +18,35 @@ impl ClassHandler for DriverPackage {
         &["StoredPkgVersion"]
     }
 
+    fn get<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, Instance> {
+        Box::pin(async move {
+            let found = self.query(call, &by_keys(call.class, path)).await?.instances.into_iter().next();
+            let mut instance = found.ok_or_else(|| Fault::NotFound { what: path.relative() })?;
+            let id = instance.get("PackageID").and_then(Value::as_str).unwrap_or("").to_owned();
+            let data = call.site.package_data(&id).await?;
+            for (name, bytes) in
+                [("ExtendedData", data.extended_data), ("Icon", data.icon), ("ISVData", data.isv_data)]
+            {
+                instance.set(name, bytes.map_or(Value::Null, bytes::value));
+            }
+            Ok(instance)
+        })
+    }
+
     fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
         Box::pin(async move {
             // The first snapshot is queued by the creation itself, so a refresh asked for with it is done.
-            let write = split(instance)?;
-            let made = call.site.create_package(call.actor, new_package(write.change)).await?;
+            let mut write = write::split(self.0, instance)?;
+            let data = std::mem::take(&mut write.change.data);
+            let new = new_package(write.change);
+            let made = call.site.create_package_of(call.actor, self.0, new, data).await?;
             Ok(ObjectPath::new(&call.class.name, [("PackageID".to_owned(), Value::String(made.package_id))]))
         })
     }
 
     fn modify<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath, change: Instance) -> Work<'a, ()> {
         Box::pin(async move {
-            let write = split(change)?;
+            let write = write::split(self.0, change)?;
             let id = package_id(path);
             // The version that was read is compared before; the site compares it once more only with a change.
             let nothing = PackageChange {
@@ -104,8 +116,44 @@ async fn of_class(call: Call<'_>, invocation: &Invocation<'_>) -> Result<Outcome
             let flags = call.site.check_source_folder(call.actor, invocation.text("SourceFolder")).await?;
             Ok(Outcome { out: vec![("Result".to_owned(), Value::from(flags))], ..Outcome::success() })
         }
+        "CheckDuplicateShareName" => {
+            let (name, except) = (invocation.text("ShareName"), invocation.text("PackageID"));
+            Ok(duplicate(call.site.package_with_share(name, except).await?))
+        }
+        "CheckDuplicateSourceName" => {
+            let (path, except) = (invocation.text("SourceName"), invocation.text("SourceSite"));
+            Ok(duplicate(call.site.package_with_source(path, except).await?))
+        }
+        "CheckPackageShareForTaskSequenceDeployment" => {
+            call.site.package(&invocation.text("PackageID").to_ascii_uppercase()).await?;
+            let none = || Value::Array(Vec::new());
+            let out = vec![
+                ("IsValid".to_owned(), Value::Boolean(true)),
+                ("InvalidTaskSequenceDeploymentIDs".to_owned(), none()),
+                ("InvalidTaskSequenceDeploymentNames".to_owned(), none()),
+            ];
+            Ok(Outcome { out, ..Outcome::success() })
+        }
         method => Err(not_implemented(call, method)),
     }
+}
+
+/// DupPkgType where nothing is duplicated.
+const TYPE_OF_NOTHING: u32 = 1;
+
+fn duplicate(found: Option<Duplicate>) -> Outcome {
+    let text =
+        |of: fn(&Duplicate) -> &String| Value::String(found.as_ref().map(of).cloned().unwrap_or_default());
+    let out = vec![
+        ("IsDuplicated".to_owned(), Value::Boolean(found.is_some())),
+        ("DupPkgName".to_owned(), text(|found| &found.name)),
+        ("DupPkgID".to_owned(), text(|found| &found.package_id)),
+        (
+            "DupPkgType".to_owned(),
+            Value::from(found.as_ref().map_or(TYPE_OF_NOTHING, |found| found.package_type.number())),
+        ),
+    ];
+    Outcome { out, ..Outcome::success() }
 }
 
 fn content_ids(invocation: &Invocation<'_>) -> Result<Vec<i64>, Fault> {
@@ -144,41 +192,6 @@ fn pairs(invocation: &Invocation<'_>) -> Result<Vec<(String, String)>, Fault> {
         return Err(Fault::InvalidParameters { method: invocation.method.to_owned(), reason });
     }
     Ok(codes.into_iter().zip(paths).map(|(code, path)| (code.to_owned(), path.to_owned())).collect())
-}
-
-fn split(instance: Instance) -> Result<Write, Fault> {
-    let mut write = Write::default();
-    for (name, value) in instance.properties {
-        match (name.as_str(), value) {
-            ("RefreshPkgSourceFlag", value) => write.refresh = value == Value::Boolean(true),
-            ("SedoObjectVersion", Value::String(version)) => write.change.sedo_object_version = Some(version),
-            ("RefreshSchedule", Value::Null) => {}
-            ("RefreshSchedule", Value::Array(tokens)) if tokens.is_empty() => {}
-            ("RefreshSchedule", _) => {
-                let reason = "this version refreshes on no schedule; leave it empty".to_owned();
-                return Err(Fault::OutOfRange { property: name, reason });
-            }
-            ("PackageType", value) => {
-                let reason = format!("{value:?} is not allowed; a driver package has type 3");
-                return Err(Fault::OutOfRange { property: name, reason });
-            }
-            (_, value) => write.change.set(&name, field(&name, value)?)?,
-        }
-    }
-    Ok(write)
-}
-
-/// Null means the empty text, as the original's columns have no null.
-fn field(name: &str, value: Value) -> Result<FieldValue, Fault> {
-    Ok(match value {
-        Value::Null => FieldValue::Text(String::new()),
-        Value::String(text) => FieldValue::Text(text),
-        Value::Boolean(truth) => FieldValue::Flag(truth),
-        Value::Integer(number) if u32::try_from(number).is_ok() => {
-            FieldValue::Number(u32::try_from(number).expect("checked by the guard"))
-        }
-        _ => return Err(Fault::ReadOnly { property: name.to_owned() }),
-    })
 }
 
 /// A new package: the site's defaults with a change on top.

@@ -1,0 +1,62 @@
+//! What a client writes of a package: what the site stores, what it does, and what it refuses.
+
+use cim::{Instance, Value};
+use site::{FieldValue, PackageChange, PackageType};
+
+use crate::bytes;
+use crate::error::Fault;
+
+/// A write, split into what the site stores and what it does.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Write {
+    pub(super) change: PackageChange,
+    pub(super) refresh: bool,
+}
+
+/// Splits what a client wrote of a package.
+pub(super) fn split(package_type: PackageType, mut instance: Instance) -> Result<Write, Fault> {
+    let mut write = Write::default();
+    let data = &mut write.change.data;
+    data.icon = bytes::taken(&mut instance, "Icon", "IconSize")?;
+    data.extended_data = bytes::taken(&mut instance, "ExtendedData", "ExtendedDataSize")?;
+    data.isv_data = bytes::taken(&mut instance, "ISVData", "ISVDataSize")?;
+    for (name, value) in instance.properties {
+        match (name.as_str(), value) {
+            ("RefreshPkgSourceFlag", value) => write.refresh = value == Value::Boolean(true),
+            ("SedoObjectVersion", Value::String(version)) => write.change.sedo_object_version = Some(version),
+            ("RefreshSchedule", Value::Null) => {}
+            ("RefreshSchedule", Value::Array(tokens)) if tokens.is_empty() => {}
+            ("RefreshSchedule", _) => {
+                let reason = "this version refreshes on no schedule; leave it empty".to_owned();
+                return Err(Fault::OutOfRange { property: name, reason });
+            }
+            ("PackageType", value) => {
+                let (class, number) = (package_type.class(), package_type.number());
+                let reason = format!("{value:?} is not allowed; a {class} has type {number}");
+                return Err(Fault::OutOfRange { property: name, reason });
+            }
+            (_, value) => write.change.set(&name, field(&name, value)?)?,
+        }
+    }
+    Ok(write)
+}
+
+/// Null means the empty text, as the original's columns have no null.
+fn field(name: &str, value: Value) -> Result<FieldValue, Fault> {
+    Ok(match value {
+        Value::Null => FieldValue::Text(String::new()),
+        Value::String(text) => FieldValue::Text(text),
+        Value::Boolean(truth) => FieldValue::Flag(truth),
+        Value::DateTime(at) => FieldValue::Time(Some(at.timestamp().ok_or_else(|| {
+            let reason = "a point in time is needed".to_owned();
+            Fault::OutOfRange { property: name.to_owned(), reason }
+        })?)),
+        Value::Integer(number) if u32::try_from(number).is_ok() => {
+            FieldValue::Number(u32::try_from(number).expect("checked by the guard"))
+        }
+        _ => {
+            let reason = "a number from 0 to 4294967295 is needed".to_owned();
+            return Err(Fault::OutOfRange { property: name.to_owned(), reason });
+        }
+    })
+}
