@@ -8,7 +8,7 @@ use cim::mof::{self, Declaration};
 use cim::{DateTime, Value};
 
 /// The shipped MOF, in reading order.
-const SOURCES: [(&str, &str); 15] = [
+const SOURCES: [(&str, &str); 17] = [
     ("qualifiers.mof", include_str!("../mof/qualifiers.mof")),
     ("base.mof", include_str!("../mof/base.mof")),
     ("schedule.mof", include_str!("../mof/schedule.mof")),

@@ -120,7 +120,8 @@ pub(crate) async fn a_package_is_distributed_in_both_ways_and_removed() {
 
     assert_eq!(service.send("PATCH", &target, r#"{"RefreshNow":true}"#).await.status, 200);
     assert_eq!(service.send("PATCH", &target, r#"{"PackageID":"PS100001"}"#).await.status, 400);
-    assert_eq!(service.send("PATCH", &target, r#"{"ISVString":"x"}"#).await.status, 400);
+    assert_eq!(service.send("PATCH", &target, r#"{"ISVString":"x"}"#).await.status, 200);
+    assert_eq!(service.get(&target).await.first()["ISVString"], "x");
     assert_eq!(service.send("DELETE", &target, "").await.status, 204);
     // Its agent has not reported yet.
     assert_eq!(service.get(&target).await.first()["Status"], 3);

@@ -21,5 +21,6 @@ mod haulier_classes;
 mod life;
 mod package_content;
 mod postgres;
+mod packages;
 mod request_lines;
 mod sign_in;
