@@ -11,7 +11,7 @@ fn new(name: &str, object_type: u32, parent_id: i64) -> NewFolder {
     NewFolder { name: name.to_owned(), object_type, parent_id, folder_flags, search_folder, search_string }
 }
 
-async fn folder(stage: &Stage, name: &str, object_type: u32, parent_id: i64) -> Folder {
+pub(crate) async fn folder(stage: &Stage, name: &str, object_type: u32, parent_id: i64) -> Folder {
     stage.site.create_folder(&admin(), new(name, object_type, parent_id)).await.unwrap()
 }
 

@@ -4,6 +4,7 @@ use cim::query::{ElementTest, Expr, LikePattern, LikePiece, Operator, PropertyRe
 use site::{ImportRequest, NewPackage, PackageChange, Value, views};
 
 use crate::drivers::category;
+use crate::folders::folder;
 use crate::groups::{group_of, send};
 use crate::imports::request;
 use crate::inf::driver_folder;
@@ -14,11 +15,17 @@ const NAMES: [&str; 8] =
     ["Dell 7440", "dell 7450", "HP 100%", "HP_840", "Lenovo [T14]", "Müller^-]", "a*b?c\\d", "O'Neil \"x\""];
 
 /// Views with more than one row where there is one of each thing, and those without any.
-const SEVERAL_ROWS: [&str; 7] = [
+const SEVERAL_ROWS: [&str; 13] = [
+    "Haulier_PackageState",
     "Haulier_Role",
     "Haulier_StatusMessage",
+    "SMS_ObjectContentExtraInfo",
+    "SMS_ObjectContentInfo",
+    "SMS_PackageBaseclass",
     "SMS_PackageContentServerInfo",
     "SMS_PackageStatus",
+    "SMS_PackageStatusDetailSummarizer",
+    "SMS_PackageStatusRootSummarizer",
     "SMS_SCI_SysResUse",
     "SMS_SiteControlItem",
     "SMS_SupportedPlatforms",
@@ -269,6 +276,12 @@ on_both! {
         stage.assign(&package, &[&point]).await;
         let group = group_of(stage, "Branches", &[&point]).await;
         send(stage, &group, &[&package]).await;
+        let (kind, data) = (site::PackageType::Regular, site::PackageData::default());
+        let plain = NewPackage { name: "plain".to_owned(), ..NewPackage::default() };
+        stage.site.create_package_of(&admin(), kind, plain, data).await.unwrap();
+        let shelf = folder(stage, "shelf", 23, 0).await;
+        let keys = std::slice::from_ref(&package.package_id);
+        stage.site.move_members(&admin(), 23, keys, 0, shelf.folder_id).await.unwrap();
         let life = std::time::Duration::from_secs(60);
         stage.site.create_token(&admin(), "admin", "test", life).await.unwrap();
         let net = category(stage, "Net").await;
