@@ -20,7 +20,7 @@ mod harness;
 mod haulier_classes;
 mod life;
 mod package_content;
-mod postgres;
 mod packages;
+mod postgres;
 mod request_lines;
 mod sign_in;
