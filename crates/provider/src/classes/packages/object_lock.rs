@@ -25,7 +25,10 @@ impl ClassHandler for ObjectLock {
                 "CancelLockRequest" => cancel(call, &[invocation.text("RequestID")]).await?,
                 "CancelLockRequests" => cancel(call, &invocation.texts("RequestIDs")).await?,
                 "GetLockInformation" => information(
-                    &call.site.lock_information(&object(invocation.text("ObjectRelPath"))?).await?,
+                    &call
+                        .site
+                        .lock_information(call.actor, &object(invocation.text("ObjectRelPath"))?)
+                        .await?,
                 ),
                 "ReleaseAllLocks" => {
                     call.site.release_all_locks(call.actor).await?;
