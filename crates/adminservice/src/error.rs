@@ -208,7 +208,9 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::DriverInvalid { .. }
         | SiteError::DriverNotSupported { .. } => StatusCode::BAD_REQUEST,
         SiteError::TooManyFailures { .. } => StatusCode::TOO_MANY_REQUESTS,
-        SiteError::Busy { .. } | SiteError::Stopped => StatusCode::SERVICE_UNAVAILABLE,
+        SiteError::Busy { .. } | SiteError::ReaderTooSlow { .. } | SiteError::Stopped => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         SiteError::DiskFull(_) | SiteError::SourceFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
         // The first ones answer agents and the command line; here they would be mistakes of this program.
         SiteError::EnrolTokenUnknown

@@ -289,6 +289,20 @@ pub enum Operator {
     Ge,
 }
 
+impl Operator {
+    /// The operator that says the same with the sides exchanged.
+    #[must_use]
+    pub fn mirrored(self) -> Self {
+        match self {
+            Self::Lt => Self::Gt,
+            Self::Le => Self::Ge,
+            Self::Gt => Self::Lt,
+            Self::Ge => Self::Le,
+            Self::Eq | Self::Ne => self,
+        }
+    }
+}
+
 /// A condition. Text compares without regard to case. A comparison with a null property is never true.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expr {
@@ -298,7 +312,7 @@ pub enum Expr {
     Or(Vec<Expr>),
     /// The opposite.
     Not(Box<Expr>),
-    /// A comparison; no side is a null literal. An array property means any of its elements; the provider's check
+    /// A comparison; with a null literal it is neither true nor false. An array property means any of its elements; the provider's check
     /// turns that into [`Expr::Any`].
     Compare {
         /// The left side.

@@ -1,152 +1,20 @@
-//! Checks against the schema: queries, object paths and instances leave here with declared names and
+//! Checks against the schema: object paths and instances leave here with declared names and
 //! values of the declared types, or not at all.
 
 use cim::class::{Property, Qualifiers};
-use cim::query::{ElementTest, Expr, Operator, PropertyRef, Query, Scalar, Select, Selected, Source};
 use cim::{CimType, Instance, ObjectPath, Value};
 
 use crate::error::Fault;
-use crate::schema::{ClassInfo, Schema, is_lazy};
+use crate::schema::{ClassInfo, Schema};
 
 /// The longest text for a property that states no limit, in characters.
 const TEXT_CHARS_MAX: usize = 64 * 1024;
 /// The most elements for an array property that states no limit.
 const ELEMENTS_MAX: usize = 1024 * 1024;
 
-/// Checks a query on a class that has instances.
-pub(crate) fn query(class: &ClassInfo, query: Query) -> Result<Query, Fault> {
-    if !query.joins.is_empty() || query.distinct {
-        return Err(invalid_query("only plain queries on one class are answered".to_owned()));
-    }
-    let select = match query.select {
-        Select::All => Select::All,
-        Select::Items(items) => Select::Items(selected(class, &items)?),
-        Select::Count(_) => return Err(invalid_query("COUNT is not answered".to_owned())),
-    };
-    let mut order = Vec::with_capacity(query.order.len());
-    for (scalar, direction) in query.order {
-        let property = searchable(class, named(&scalar)?)?;
-        if property.array {
-            return Err(invalid_query(format!("{} is an array and has no order", property.name)));
-        }
-        order.push((Scalar::property(&property.name), direction));
-    }
-    let filter = query.filter.map(|filter| expr(class, filter)).transpose()?;
-    let from = Source { class: class.name.clone(), alias: None };
-    Ok(Query { from, select, filter, order, ..query })
-}
-
-fn selected(class: &ClassInfo, items: &[Selected]) -> Result<Vec<Selected>, Fault> {
-    let mut properties: Vec<Selected> = Vec::with_capacity(items.len());
-    for item in items {
-        let Selected::Property(property) = item else {
-            return Err(invalid_query("a single class is selected with *".to_owned()));
-        };
-        let declared = Selected::Property(PropertyRef::new(&declared(class, &property.name)?.name));
-        if !properties.contains(&declared) {
-            properties.push(declared);
-        }
-    }
-    Ok(properties)
-}
-
-fn named(scalar: &Scalar) -> Result<&str, Fault> {
-    let other = || invalid_query("a property is needed here".to_owned());
-    scalar.as_property().map(|property| property.name.as_str()).ok_or_else(other)
-}
-
-/// The depth is bounded by the parser that built the tree.
-fn expr(class: &ClassInfo, condition: Expr) -> Result<Expr, Fault> {
-    let all =
-        |terms: Vec<Expr>| terms.into_iter().map(|term| expr(class, term)).collect::<Result<Vec<_>, _>>();
-    let text = |item: &Scalar| named(item).and_then(|name| text(class, name)).map(Scalar::property);
-    Ok(match condition {
-        Expr::And(terms) => Expr::And(all(terms)?),
-        Expr::Or(terms) => Expr::Or(all(terms)?),
-        Expr::Not(inner) => expr(class, *inner)?.not(),
-        Expr::IsNull(item) => Expr::is_null(&searchable(class, named(&item)?)?.name),
-        Expr::Compare { left, op, right: Scalar::Literal(value) } => {
-            comparison(searchable(class, named(&left)?)?, op, value)?
-        }
-        Expr::Any { property, test: ElementTest::Compare(op, value) } => {
-            comparison(searchable(class, &property.name)?, op, value)?
-        }
-        Expr::Any { property, test: ElementTest::Contains(part) } => {
-            Expr::Contains { item: text(&Scalar::Property(property))?, text: part }
-        }
-        Expr::Any { property, test: ElementTest::StartsWith(part) } => {
-            Expr::StartsWith { item: text(&Scalar::Property(property))?, text: part }
-        }
-        Expr::Any { property, test: ElementTest::EndsWith(part) } => {
-            Expr::EndsWith { item: text(&Scalar::Property(property))?, text: part }
-        }
-        Expr::In { item, values } => {
-            let property = searchable(class, named(&item)?)?;
-            let fitted =
-                values.into_iter().map(|value| operand(property, value)).collect::<Result<_, _>>()?;
-            Expr::In { item: Scalar::property(&property.name), values: fitted }
-        }
-        Expr::Like { item, pattern } => Expr::Like { item: text(&item)?, pattern },
-        Expr::StartsWith { item, text: part } => Expr::StartsWith { item: text(&item)?, text: part },
-        Expr::EndsWith { item, text: part } => Expr::EndsWith { item: text(&item)?, text: part },
-        Expr::Contains { item, text: part } => Expr::Contains { item: text(&item)?, text: part },
-        other => return Err(invalid_query(format!("{other} is not answered"))),
-    })
-}
-
-/// A comparison with an array means any of its elements.
-fn comparison(property: &Property, op: Operator, value: Value) -> Result<Expr, Fault> {
-    if value.is_null() {
-        return Err(invalid_query(format!("{} cannot be compared with null; use IS NULL", property.name)));
-    }
-    let value = operand(property, value)?;
-    let property_name = property.name.clone();
-    Ok(match property.array {
-        true => {
-            Expr::Any { property: PropertyRef::new(property_name), test: ElementTest::Compare(op, value) }
-        }
-        false => Expr::compare(property_name, op, value),
-    })
-}
-
-fn operand(property: &Property, value: Value) -> Result<Value, Fault> {
-    if matches!(property.kind, CimType::Embedded(_)) {
-        return Err(invalid_query(format!("{} holds objects and cannot be compared", property.name)));
-    }
-    property.kind.fit(value).map_err(|mismatch| invalid_query(format!("{}: {mismatch}", property.name)))
-}
-
-/// An array of texts is matched where one of its elements is.
-fn text(class: &ClassInfo, name: &str) -> Result<String, Fault> {
-    let property = searchable(class, name)?;
-    match property.kind {
-        CimType::String => Ok(property.name.clone()),
-        _ => Err(invalid_query(format!("{} is no text", property.name))),
-    }
-}
-
-fn searchable<'a>(class: &'a ClassInfo, name: &str) -> Result<&'a Property, Fault> {
-    let property = declared(class, name)?;
-    if is_lazy(property) {
-        let name = &property.name;
-        return Err(invalid_query(format!("{name} is lazy: only a get of one instance returns it")));
-    }
-    if property.qualifiers.has("computed") {
-        let name = &property.name;
-        return Err(invalid_query(format!(
-            "{name} is put together for each answer; compare another property"
-        )));
-    }
-    Ok(property)
-}
-
 fn declared<'a>(class: &'a ClassInfo, name: &str) -> Result<&'a Property, Fault> {
     let missing = || Fault::InvalidProperty { class: class.name.clone(), property: name.to_owned() };
     class.property(name).ok_or_else(missing)
-}
-
-fn invalid_query(reason: String) -> Fault {
-    Fault::InvalidQuery { reason }
 }
 
 /// Checks an object path: exactly the class's keys, each with a value of its type.
@@ -280,61 +148,7 @@ pub(crate) fn read_only(marks: &Qualifiers) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use cim::wql;
-
     use super::*;
-
-    fn check(text: &str) -> Result<String, u32> {
-        let parsed = wql::parse(text).unwrap();
-        let class = Schema::shipped().class(parsed.class()).unwrap();
-        query(class, parsed).map(|query| query.to_string()).map_err(|fault| fault.hresult())
-    }
-
-    #[test]
-    fn queries_leave_with_declared_names_and_types() {
-        for (text, expect) in [
-            (
-                "select packageid, NAME, name from sms_driverpackage where priority = '2' order by SOURCEDATE desc",
-                "SELECT PackageID, Name FROM SMS_DriverPackage WHERE Priority = 2 ORDER BY SourceDate DESC",
-            ),
-            (
-                "select * from SMS_DriverPackage where SecuredScopeNames = 'x'",
-                "SELECT * FROM SMS_DriverPackage WHERE SecuredScopeNames = \"x\"",
-            ),
-            (
-                "select * from SMS_DriverPackage where SourceDate > '2024-01-01T00:00:00Z'",
-                "SELECT * FROM SMS_DriverPackage WHERE SourceDate > \"20240101000000.000000+***\"",
-            ),
-            (
-                "select * from SMS_DriverPackage where packageid = 12",
-                "SELECT * FROM SMS_DriverPackage WHERE PackageID = \"12\"",
-            ),
-            (
-                "select * from SMS_DistributionPoint where RefreshNow = 1",
-                "SELECT * FROM SMS_DistributionPoint WHERE RefreshNow = TRUE",
-            ),
-        ] {
-            assert_eq!(check(text).as_deref(), Ok(expect), "{text}");
-        }
-    }
-
-    #[test]
-    fn queries_that_make_no_sense_are_refused() {
-        for (text, hresult) in [
-            ("select Nothing from SMS_DriverPackage", 0x8004_1031),
-            ("select * from SMS_DriverPackage where Nothing = 1", 0x8004_1031),
-            ("select * from SMS_DriverPackage order by Nothing", 0x8004_1031),
-            ("select * from SMS_DriverPackage where Priority = 'high'", 0x8004_1017),
-            ("select * from SMS_DriverPackage where Priority like '2'", 0x8004_1017),
-            ("select * from SMS_DriverPackage where RefreshPkgSourceFlag = true", 0x8004_1017),
-            ("select * from SMS_DriverPackage where Priority in (1, 'x')", 0x8004_1017),
-            ("select * from SMS_DriverPackage where Priority = 4294967296", 0x8004_1017),
-            ("select * from SMS_DriverPackage order by SecuredScopeNames", 0x8004_1017),
-            ("select * from SMS_DriverPackage where SourceDate = 'yesterday'", 0x8004_1017),
-        ] {
-            assert_eq!(check(text), Err(hresult), "{text}");
-        }
-    }
 
     #[test]
     fn paths_have_exactly_the_keys_of_the_class() {

@@ -258,7 +258,7 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::InvalidQuery { .. } => (0x8004_1017, ERROR_INVALID_PARAMETER),
         SiteError::AlreadyExists { .. } => (0x8004_1019, ERROR_ALREADY_EXISTS),
         SiteError::Stopped => (0x8004_1033, ERROR_SHUTDOWN_IN_PROGRESS),
-        SiteError::Busy { .. } => (0x8004_1045, ERROR_BUSY),
+        SiteError::Busy { .. } | SiteError::ReaderTooSlow { .. } => (0x8004_1045, ERROR_BUSY),
         SiteError::EditionMismatch { .. } => (FAILED, ERROR_REVISION_MISMATCH),
         SiteError::Transition(_) | SiteError::Conflict { .. } => (FAILED, ERROR_INVALID_STATE),
         SiteError::ContentInPackage { .. } => (FAILED, SiteError::CONTENT_IN_PACKAGE),

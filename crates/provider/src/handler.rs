@@ -139,6 +139,17 @@ pub(crate) trait ClassHandler: Send + Sync {
         Box::pin(rows::query(call, query))
     }
 
+    /// Whether [`Self::query`] reads the view and nothing more, so that the rows of a long answer can leave one by one.
+    fn is_plain(&self) -> bool {
+        false
+    }
+
+    /// Makes of a row, in a join, what [`Self::query`] would: what the row alone says. All stored properties are there.
+    fn complete(&self, instance: &mut Instance) -> Result<(), Fault> {
+        let _ = instance;
+        Ok(())
+    }
+
     /// Reads one instance, lazy properties included.
     fn get<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, Instance> {
         Box::pin(async move {

@@ -7,13 +7,13 @@
 mod bytes;
 mod check;
 mod classes;
-mod constant;
 mod context;
 mod error;
 mod handler;
 mod handles;
 mod parameters;
 mod provider;
+mod query;
 mod rows;
 mod schema;
 
@@ -21,4 +21,5 @@ pub use context::{Caller, Context};
 pub use error::{Fault, Operation, ProviderError};
 pub use handler::{Answer, Outcome};
 pub use provider::Provider;
+pub use query::InstanceStream;
 pub use schema::{ClassInfo, Schema, SchemaError};

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use cim::class::Property;
+use cim::class::{Class, Property};
 use cim::query::Query;
 use cim::{Instance, ObjectPath, Value};
 use site::Site;
@@ -11,6 +11,7 @@ use crate::context::Caller;
 use crate::error::{Fault, Operation, ProviderError};
 use crate::handler::{Answer, Call, ClassHandler, Invocation, Outcome, not_implemented};
 use crate::handles::Handles;
+use crate::query::{self, InstanceStream};
 use crate::schema::{ClassInfo, Schema, is_lazy};
 use crate::{check, parameters, rows};
 
@@ -62,24 +63,36 @@ impl Provider {
         path
     }
 
-    /// Answers a query. Lazy properties are null. A query on an abstract class returns its subclass's instances.
+    /// Answers a query, held whole in memory; see [`Self::query_stream`].
     pub async fn query(&self, caller: &Caller, query: Query) -> Result<Answer, ProviderError> {
-        let text = query.class().to_owned();
-        self.run_query(caller, query).await.map_err(|fault| failed(Operation::ExecQuery, text, fault))
+        let object = query.class().to_owned();
+        let answer = async { self.run_query(caller, query).await?.collect().await };
+        answer.await.map_err(|fault| failed(Operation::ExecQuery, object, fault))
     }
 
-    async fn run_query(&self, caller: &Caller, query: Query) -> Result<Answer, Fault> {
+    /// Answers a query, one instance after the other. Lazy properties are null.
+    ///
+    /// What one class is asked for are its instances, those of an abstract class being of its subclasses. Rows of
+    /// several classes are instances of `__GENERIC` with one embedded instance for each, named by its alias, else by
+    /// its class. `COUNT` is one `__GENERIC` with `Count`. A `DISTINCT` list has just the properties that it names.
+    pub async fn query_stream(&self, caller: &Caller, query: Query) -> Result<InstanceStream, ProviderError> {
+        let object = query.class().to_owned();
+        self.run_query(caller, query).await.map_err(|fault| failed(Operation::ExecQuery, object, fault))
+    }
+
+    async fn run_query(&self, caller: &Caller, query: Query) -> Result<InstanceStream, Fault> {
         let caller = self.resolve(caller)?;
         let caller = caller.as_ref();
-        let class = self.queryable(query.class())?;
-        let call = self.call(caller, class);
-        let mut checked = check::query(class, query)?;
-        if let Some(most) = call.context.instance_count {
-            checked.top = Some(checked.top.map_or(most, |top| top.min(most)));
-        }
-        let mut answer = handler(class)?.query(call, &checked).await?;
-        answer.instances.iter_mut().for_each(|instance| rows::drop_lazy(class, instance));
-        Ok(answer)
+        let named = self.schema.class(query.class());
+        let class = named.ok_or_else(|| Fault::InvalidClass { class: query.class().to_owned() })?;
+        query::answer(self.call(caller, class), query).await
+    }
+
+    /// Describes what a query would answer with, as WMI's prototype queries ask: the class for a query on one, for rows
+    /// of several a `__GENERIC` with a property for each.
+    pub fn prototype(&self, query: Query) -> Result<Class, ProviderError> {
+        let object = query.class().to_owned();
+        query::prototype(self.schema, query).map_err(|fault| failed(Operation::ExecQuery, object, fault))
     }
 
     /// Reads one instance, lazy properties included.

@@ -258,3 +258,159 @@ async fn an_assignment_is_made_once_and_removed() {
     world.provider.delete(&admin, &path).await.unwrap();
     assert_eq!(world.read(&path, "Status").await, Value::Integer(3));
 }
+
+/// The answer to WQL, each instance as `Class{Property=value ...}`, embedded ones inside.
+async fn answers(world: &World, text: &str) -> Result<Vec<String>, u32> {
+    fn shown(instance: &Instance) -> String {
+        let values = instance.properties.iter().map(|(name, value)| match value {
+            Value::Instance(inner) => format!("{name}={}", shown(inner)),
+            Value::String(text) => format!("{name}={text}"),
+            Value::Integer(number) => format!("{name}={number}"),
+            Value::Null => format!("{name}=-"),
+            other => format!("{name}={other:?}"),
+        });
+        format!("{}{{{}}}", instance.class, values.collect::<Vec<_>>().join(" "))
+    }
+    let query = wql::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    let answer = world.provider.query(&local(), query).await.map_err(|error| error.hresult())?;
+    Ok(answer.instances.iter().map(shown).collect())
+}
+
+#[tokio::test]
+async fn rows_have_the_shape_of_what_is_selected() {
+    let world = world().await;
+    for name in ["A", "B"] {
+        world.create(name).await;
+    }
+    let join = "FROM SMS_DriverPackage AS p JOIN Haulier_PackageState ON Haulier_PackageState.PackageID = p.PackageID";
+    let one = |name: &str, id: u32| format!("SMS_DriverPackage{{Name={name} PackageID=PS10000{id}}}");
+    for (text, expect) in [
+        ("SELECT COUNT(*) FROM SMS_DriverPackage".to_owned(), vec!["__GENERIC{Count=2}".to_owned()]),
+        ("SELECT COUNT(Icon) FROM SMS_DriverPackage".to_owned(), vec!["__GENERIC{Count=0}".to_owned()]),
+        (
+            format!("SELECT p.Name, Haulier_PackageState.Name {join} WHERE p.Name = 'a'"),
+            vec![
+                "__GENERIC{p=SMS_DriverPackage{Name=A PackageID=PS100001} \
+                 Haulier_PackageState=Haulier_PackageState{Name=A PackageID=PS100001}}"
+                    .to_owned(),
+            ],
+        ),
+        // What comes from one class alone are its instances.
+        (format!("SELECT p.Name {join} ORDER BY p.Name DESC"), vec![one("B", 2), one("A", 1)]),
+        (
+            "SELECT DISTINCT Manufacturer FROM SMS_DriverPackage".to_owned(),
+            vec!["SMS_DriverPackage{Manufacturer=}".to_owned()],
+        ),
+        // The same everywhere, and so not asked of the database.
+        (
+            "SELECT DISTINCT LocalizedCategoryInstanceNames FROM SMS_DriverPackage".to_owned(),
+            vec!["SMS_DriverPackage{LocalizedCategoryInstanceNames=Array([])}".to_owned()],
+        ),
+        (
+            "SELECT Name FROM SMS_DriverPackage WHERE PackageID IN (SELECT PackageID FROM Haulier_PackageState WHERE Name = 'B')"
+                .to_owned(),
+            vec![one("B", 2)],
+        ),
+        (
+            "SELECT Name FROM SMS_DriverPackage p WHERE NOT EXISTS (SELECT * FROM SMS_DistributionPoint d WHERE d.PackageID = p.PackageID) \
+             AND Icon IS NULL AND __this ISA 'SMS_PackageBaseclass'"
+                .to_owned(),
+            vec![one("A", 1), one("B", 2)],
+        ),
+        (
+            "SELECT p.PackageID, d.PackageID FROM SMS_DriverPackage p LEFT JOIN SMS_DistributionPoint d ON d.PackageID = p.PackageID \
+             WHERE p.Name = 'A'"
+                .to_owned(),
+            vec!["__GENERIC{p=SMS_DriverPackage{PackageID=PS100001} d=-}".to_owned()],
+        ),
+    ] {
+        assert_eq!(answers(&world, &text).await, Ok(expect), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn queries_on_several_classes_that_make_no_sense_are_refused() {
+    let world = world().await;
+    let join = "FROM SMS_DriverPackage p JOIN SMS_DistributionPoint d ON p.PackageID = d.PackageID";
+    for (text, hresult) in [
+        (format!("SELECT * {join} WHERE PackageID = 'x'"), 0x8004_1017),
+        (format!("SELECT * {join} WHERE p.Nothing = 'x'"), 0x8004_1031),
+        (format!("SELECT * {join} WHERE p.Priority = 'high'"), 0x8004_1017),
+        (format!("SELECT * {join} WHERE p.ExtendedData = 1"), 0x8004_1017),
+        ("SELECT COUNT(ExtendedData) FROM SMS_DriverPackage".to_owned(), 0x8004_1017),
+        ("SELECT DISTINCT ExtendedData FROM SMS_DriverPackage".to_owned(), 0x8004_1017),
+        ("SELECT * FROM SMS_DriverPackage, SMS_DriverPackage".to_owned(), 0x8004_1017),
+        ("SELECT * FROM SMS_DriverPackage JOIN SMS_Nothing x ON x.a = 1".to_owned(), 0x8004_1010),
+        (
+            "SELECT * FROM SMS_DriverPackage WHERE PackageID IN (SELECT PackageID FROM SMS_Nothing)"
+                .to_owned(),
+            0x8004_1010,
+        ),
+        ("SELECT * FROM SMS_BaseClass".to_owned(), 0x8004_1010),
+    ] {
+        // What the parser already refuses is refused.
+        if wql::parse(&text).is_ok() {
+            assert_eq!(answers(&world, &text).await, Err(hresult), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_prototype_describes_the_rows() {
+    let world = world().await;
+    let prototype = |text: &str| world.provider.prototype(wql::parse(text).unwrap()).unwrap();
+    let one = prototype("SELECT Name FROM SMS_DriverPackage");
+    assert_eq!(
+        (one.name.as_str(), one.superclass.as_deref()),
+        ("SMS_DriverPackage", Some("SMS_PackageBaseclass"))
+    );
+    assert!(one.properties.iter().any(|property| property.name == "PackageID"));
+    let rows = prototype(
+        "SELECT * FROM SMS_DriverPackage p JOIN SMS_DistributionPoint d ON p.PackageID = d.PackageID",
+    );
+    let names: Vec<_> = rows.properties.iter().map(|property| property.name.as_str()).collect();
+    assert_eq!((rows.name.as_str(), names), ("__GENERIC", vec!["p", "d"]));
+    assert_eq!(prototype("SELECT COUNT(*) FROM SMS_DriverPackage").properties[0].name, "Count");
+}
+
+#[tokio::test]
+async fn wql_can_be_asked_of_a_method() {
+    let world = world().await;
+    for number in 0..3 {
+        world.create(&format!("P{number}")).await;
+    }
+    let run = async |text: &str, skip: i32, top: i32| {
+        let given = vec![
+            ("Query".to_owned(), Value::text(text)),
+            ("Skip".to_owned(), Value::from(skip)),
+            ("Top".to_owned(), Value::from(top)),
+        ];
+        let outcome = world.provider.invoke(&local(), "Haulier_Query", None, "Run", given).await;
+        outcome.map_err(|error| error.hresult()).map(|outcome| match outcome.out.as_slice() {
+            [(_, Value::Array(rows)), (_, more)] => (rows.len(), more.as_bool().unwrap()),
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(run("SELECT * FROM SMS_DriverPackage", 0, 2).await, Ok((2, true)));
+    assert_eq!(run("SELECT * FROM SMS_DriverPackage", 2, 2).await, Ok((1, false)));
+    assert_eq!(run("SELECT COUNT(*) FROM SMS_DriverPackage", 0, 2).await, Ok((1, false)));
+    assert_eq!(run("SELECT * FROM SMS_DriverPackage a, SMS_DriverPackage b", 0, 0).await, Ok((9, false)));
+    assert_eq!(run("SELECT nothing", 0, 0).await, Err(0x8004_1017));
+}
+
+#[tokio::test]
+async fn the_context_caps_what_a_query_returns() {
+    let world = world().await;
+    for number in 0..3 {
+        world.create(&format!("P{number}")).await;
+    }
+    let mut caller = local();
+    caller.context.instance_count = Some(2);
+    let mut stream = world.provider.query_stream(&caller, Query::all("SMS_DriverPackage")).await.unwrap();
+    let mut count = 0;
+    while let Some(instance) = stream.next().await {
+        assert_eq!(instance.unwrap().class, "SMS_DriverPackage");
+        count += 1;
+    }
+    assert_eq!(count, 2);
+}

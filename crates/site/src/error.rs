@@ -353,6 +353,12 @@ pub enum SiteError {
         /// Which limit was met.
         what: &'static str,
     },
+    /// The rows of an answer were not taken while they were ready.
+    #[error("the rows of the answer were not read within {} seconds; ask again, for fewer at a time", .limit.as_secs())]
+    ReaderTooSlow {
+        /// How long they were kept.
+        limit: std::time::Duration,
+    },
     /// No class of this name can be queried.
     #[error("there is no class {view}")]
     UnknownView {
@@ -472,6 +478,7 @@ impl SiteError {
             Self::DriverSourceChanged { .. } => "driver_source_changed",
             Self::ContentLost { .. } => "content_lost",
             Self::Busy { .. } => "busy",
+            Self::ReaderTooSlow { .. } => "reader_too_slow",
             Self::UnknownView { .. } => "unknown_class",
             Self::InvalidQuery { .. } => "invalid_query",
             Self::InvalidOption { .. } => "invalid_option",

@@ -25,6 +25,7 @@ use crate::error::{Result, SiteError};
 use crate::matching::Matching;
 use crate::package::source::UNPACKED_FOLDER;
 use crate::package_content::{COMPARISONS_MAX, ContentWork};
+use crate::query::STREAMS_MAX;
 use crate::sources::Sources;
 use crate::status;
 use crate::suspects::Suspects;
@@ -100,6 +101,8 @@ struct Inner {
     drafts: Drafts,
     examinations: Arc<Semaphore>,
     examinations_waiting: Semaphore,
+    /// Turns of long answers that wait for their reader.
+    streams: Arc<Semaphore>,
     comparisons: Arc<Semaphore>,
     matching: Matching,
     unpacking: Unpacking,
@@ -167,6 +170,7 @@ impl Site {
             drafts: Drafts::default(),
             examinations: Arc::new(Semaphore::new(EXAMINATIONS_MAX)),
             examinations_waiting: Semaphore::new(EXAMINATIONS_WAITING_MAX),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             comparisons: Arc::new(Semaphore::new(COMPARISONS_MAX)),
             matching: Matching::default(),
             unpacking: Unpacking::default(),
@@ -190,6 +194,10 @@ impl Site {
 
     pub(crate) fn db(&self) -> &Database {
         &self.inner.db
+    }
+
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.inner.streams
     }
 
     /// The clock of the site, for what lives beside it.

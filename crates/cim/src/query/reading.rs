@@ -153,17 +153,6 @@ pub(crate) fn comparison(left: Scalar, op: Operator, right: Scalar) -> Result<Ex
 }
 
 impl Operator {
-    /// The operator that means the same with the sides exchanged.
-    pub(crate) fn mirrored(self) -> Self {
-        match self {
-            Self::Lt => Self::Gt,
-            Self::Le => Self::Ge,
-            Self::Gt => Self::Lt,
-            Self::Ge => Self::Le,
-            same => same,
-        }
-    }
-
     /// The operator that is true where this one is not, between values that are not null.
     pub(crate) fn opposite(self) -> Self {
         match self {

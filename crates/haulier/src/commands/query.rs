@@ -1,43 +1,99 @@
-//! `haulier query`: WQL typed here, sent as OData, which is what the site's REST route understands.
+//! `haulier query`: WQL typed here. What OData can say is sent as OData, as any client of the REST route would; joins,
+//! subqueries, functions, DISTINCT and COUNT go to the site as WQL, by the method of `Haulier_Query`.
 
 use anyhow::{Context, Result, bail};
 use cim::odata;
 use cim::query::{Query, Select, Selected};
+use serde_json::json;
 
 use super::rows;
 use crate::output::{self, Format, Table};
 use crate::remote::Remote;
 
+/// Rows that are asked for at a time.
+const ROWS_MAX: u64 = 1_000;
+
 /// Does what the command line says.
 pub(crate) async fn run(wql: &str, remote: &Remote, format: Format) -> Result<()> {
     let query = cim::wql::parse(wql).context("this is not WQL that haulier understands")?;
-    let options = odata_options(&query)?;
-    let borrowed: Vec<(&str, &str)> = options.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let instances = remote.list(query.class(), &borrowed).await?;
+    let found = match odata_options(&query) {
+        Ok(options) => {
+            let options: Vec<(&str, &str)> =
+                options.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            remote.list(query.class(), &options).await?
+        }
+        // Why OData cannot say it does not matter: WQL can.
+        Err(_) => by_wql(wql, remote).await?,
+    };
     if format == Format::Json {
-        output::json(&instances);
+        output::json(&found);
         return Ok(());
     }
-    let columns = columns(&query, instances.first());
+    let flat: Vec<serde_json::Value> = found.iter().map(flattened).collect();
+    let columns = columns(&query, &flat);
     let headings: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mut table = Table::new(&headings);
-    for instance in &instances {
-        table.row(columns.iter().map(|column| rows::text(instance, column)));
+    for row in &flat {
+        table.row(columns.iter().map(|column| rows::text(row, column)));
     }
     table.print();
     Ok(())
 }
 
-/// The selected properties; for `*`, what the first instance has besides the system properties.
-fn columns(query: &Query, first: Option<&serde_json::Value>) -> Vec<String> {
-    match (&query.select, first.and_then(|instance| instance.as_object())) {
-        (Select::Items(items), _) => names(items),
-        (_, Some(instance)) => instance
-            .keys()
-            .filter(|name| !name.starts_with("__") && !name.starts_with('@'))
-            .cloned()
-            .collect(),
-        (_, None) => Vec::new(),
+async fn by_wql(wql: &str, remote: &Remote) -> Result<Vec<serde_json::Value>> {
+    let mut found = Vec::new();
+    loop {
+        let page = json!({ "Query": wql, "Skip": found.len(), "Top": ROWS_MAX });
+        let mut answer = remote.invoke_static("Haulier_Query", "Run", &page).await?;
+        let rows = answer["Rows"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let more = answer["More"] == true && !rows.is_empty();
+        found.extend(rows);
+        if !more {
+            return Ok(found);
+        }
+    }
+}
+
+/// A row of several classes with one level: `p.Name`.
+fn flattened(row: &serde_json::Value) -> serde_json::Value {
+    let mut flat = serde_json::Map::new();
+    for (name, value) in row.as_object().into_iter().flatten() {
+        match value.as_object() {
+            Some(embedded) => {
+                let inside = embedded.iter().filter(|(inner, _)| !inner.starts_with('@'));
+                flat.extend(inside.map(|(inner, value)| (format!("{name}.{inner}"), value.clone())));
+            }
+            None => {
+                flat.insert(name.clone(), value.clone());
+            }
+        }
+    }
+    flat.into()
+}
+
+/// The selected properties in their order; for whole classes, what the rows have besides the system properties.
+fn columns(query: &Query, rows: &[serde_json::Value]) -> Vec<String> {
+    let mut columns: Vec<String> = Vec::new();
+    let keys = rows.iter().filter_map(|row| row.as_object()).flat_map(|row| row.keys());
+    for key in keys.filter(|name| !name.starts_with("__") && !name.starts_with('@')) {
+        if !columns.contains(key) {
+            columns.push(key.clone());
+        }
+    }
+    let Select::Items(items) = &query.select else { return columns };
+    let named = |item: &Selected| match item {
+        Selected::Property(property) => {
+            let whole = property.to_string();
+            let is_there = |name: &str| columns.iter().any(|column| column.eq_ignore_ascii_case(name));
+            Some(if !is_there(&whole) && is_there(&property.name) { property.name.clone() } else { whole })
+        }
+        Selected::Source(_) => None,
+    };
+    let chosen: Option<Vec<String>> = items.iter().map(named).collect();
+    match chosen {
+        // Rows of several classes name their columns by class, and the question need not.
+        Some(chosen) if rows.is_empty() || chosen.iter().all(|name| columns.contains(name)) => chosen,
+        Some(_) | None => columns,
     }
 }
 

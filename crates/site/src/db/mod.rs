@@ -17,9 +17,11 @@ use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
 
 pub(crate) mod counter;
 mod migrations;
+mod reader;
 mod row;
 mod view_set;
 
+pub(crate) use reader::Reader;
 pub(crate) use row::Row;
 
 use crate::error::Result;

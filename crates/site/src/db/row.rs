@@ -32,6 +32,14 @@ impl Row {
         })
     }
 
+    /// The value at a place in the row.
+    pub(crate) fn get_at<T: Field>(&self, index: usize) -> Result<T> {
+        Ok(match self {
+            Self::Sqlite(row) => row.try_get(index)?,
+            Self::Postgres(row) => row.try_get(index)?,
+        })
+    }
+
     /// A BIGINT that was written from an unsigned number.
     pub(crate) fn unsigned<T: TryFrom<i64>>(&self, column: &str) -> Result<T> {
         T::try_from(self.get::<i64>(column)?).map_err(|_| SiteError::corrupt(column))

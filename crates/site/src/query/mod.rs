@@ -1,17 +1,22 @@
 //! Provider queries: a checked query tree in, rows of a view out. Nothing is filtered in memory.
 
 mod compile;
-mod pattern;
 mod secured;
+mod stream;
 pub mod views;
 
+use cim::query::Query;
 use jiff::Timestamp;
 
 use crate::access::Actor;
 use crate::db::Row;
-use crate::error::{Result, SiteError};
+use crate::error::Result;
 use crate::server::Site;
 use views::{Column, Kind};
+
+pub use compile::Output;
+pub use stream::RowStream;
+pub(crate) use stream::STREAMS_MAX;
 
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,42 +42,43 @@ pub struct Rows {
     pub columns: Vec<&'static Column>,
     /// The rows, in the order that was asked for.
     pub rows: Vec<Vec<Value>>,
-    /// How many instances match regardless of `top` and `skip`, if that was asked for.
+    /// How many rows match regardless of `top` and `skip`, if that was asked for.
     pub count: Option<u64>,
 }
 
 impl Site {
-    /// Answers a query on a class, as far as its rows exist for the actor.
+    /// Answers a query, whose first class is the view's, with what exists for the actor. The whole answer is held in
+    /// memory.
     ///
-    /// Errors: [`SiteError::UnknownView`], [`SiteError::InvalidQuery`] for a property that the class does not
-    /// have, a value that does not fit its property, or a condition beyond the limits.
-    pub async fn query(&self, actor: &Actor, view: &str, query: &cim::query::Query) -> Result<Rows> {
-        let view = views::find(view).ok_or_else(|| SiteError::UnknownView { view: view.to_owned() })?;
-        let compiled = compile::compile(view, query, self.db().dialect(), actor)?;
-        let count = match &compiled.count {
-            Some(count) => {
-                let row = self.db().optional(count).await?.ok_or_else(|| SiteError::corrupt(view.name))?;
-                Some(row.unsigned("matching")?)
-            }
-            None => None,
-        };
-        let rows = self.db().all(&compiled.rows).await?;
-        let read = |row: &Row| compiled.columns.iter().map(|column| read(row, column)).collect();
-        let rows = rows.iter().map(read).collect::<Result<_>>()?;
-        Ok(Rows { columns: compiled.columns, rows, count })
+    /// Errors: those of [`Site::query_stream`].
+    pub async fn query(&self, actor: &Actor, view: &str, query: &Query) -> Result<Rows> {
+        views::find(view).ok_or_else(|| crate::SiteError::UnknownView { view: view.to_owned() })?;
+        let mut stream = self.query_stream(actor, query).await?;
+        let mut rows = Vec::new();
+        while let Some(row) = stream.next().await {
+            rows.push(row?);
+        }
+        let columns = stream.outputs.iter().map(|output| output.column).collect();
+        Ok(Rows { columns, rows, count: stream.count })
     }
 }
 
-fn read(row: &Row, column: &Column) -> Result<Value> {
+/// The value of an output column, by its place in the row.
+fn read(row: &Row, index: usize, kind: Kind) -> Result<Value> {
     let integer = |make: fn(i64) -> Value| -> Result<Value> {
-        Ok(row.get::<Option<i64>>(column.name)?.map_or(Value::Null, make))
+        Ok(row.get_at::<Option<i64>>(index)?.map_or(Value::Null, make))
     };
-    match column.kind {
-        Kind::Text => Ok(row.get::<Option<String>>(column.name)?.map_or(Value::Null, Value::Text)),
+    let text = || row.get_at::<Option<String>>(index);
+    match kind {
+        Kind::Text => Ok(text()?.map_or(Value::Null, Value::Text)),
         Kind::Integer => integer(Value::Integer),
         Kind::Boolean => integer(|number| Value::Boolean(number != 0)),
-        Kind::TextList => Ok(Value::TextList(list(&row.get::<String>(column.name)?))),
-        Kind::DateTime => Ok(row.time_or_null(column.name)?.map_or(Value::Null, Value::DateTime)),
+        Kind::TextList => Ok(text()?.map_or(Value::Null, |stored| Value::TextList(list(&stored)))),
+        Kind::DateTime => {
+            let time = row.get_at::<Option<i64>>(index)?.map(Timestamp::from_microsecond).transpose();
+            let time = time.map_err(|_| crate::SiteError::corrupt("a time"))?;
+            Ok(time.map_or(Value::Null, Value::DateTime))
+        }
     }
 }
 

@@ -12,6 +12,10 @@ pub(crate) struct DistributionPoint;
 const DERIVED: [&str; 4] = ["LastRefreshTime", "SecureObjectID", "SiteName", "SourceSite"];
 
 impl ClassHandler for DistributionPoint {
+    fn is_plain(&self) -> bool {
+        true
+    }
+
     fn put_changes(&self) -> bool {
         true
     }

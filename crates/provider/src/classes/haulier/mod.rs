@@ -4,6 +4,7 @@ mod content_library;
 mod distribution_point;
 mod driver_import;
 mod driver_match;
+mod query;
 mod status_message;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         "Haulier_DistributionPoint" => Arc::new(distribution_point::Server),
         "Haulier_DriverImport" => Arc::new(driver_import::DriverImport),
         "Haulier_DriverMatch" => Arc::new(driver_match::DriverMatch),
+        "Haulier_Query" => Arc::new(query::Query),
         "Haulier_StatusMessage" => Arc::new(status_message::StatusMessage),
         "Haulier_DistributionState"
         | "Haulier_DriverDetail"

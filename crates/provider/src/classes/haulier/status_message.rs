@@ -14,6 +14,10 @@ const TEXT: &str = "Text";
 const PARTS: [&str; 2] = ["InsertStrings", "MessageID"];
 
 impl ClassHandler for StatusMessage {
+    fn complete(&self, instance: &mut Instance) -> Result<(), Fault> {
+        put_in_words(instance)
+    }
+
     fn query<'a>(&'a self, call: Call<'a>, query: &'a Query) -> Work<'a, Answer> {
         Box::pin(async move {
             let mut answer = rows::query(call, &with_parts(query)).await?;

@@ -10,6 +10,10 @@ use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, by_keys, not
 pub(crate) struct Package(pub(crate) PackageType);
 
 impl ClassHandler for Package {
+    fn is_plain(&self) -> bool {
+        true
+    }
+
     fn put_changes(&self) -> bool {
         true
     }

@@ -45,10 +45,6 @@ pub struct View {
     pub key: &'static [&'static str],
 }
 
-/// Array properties that can be queried, and the elements that they have in every instance of their class.
-pub(super) const CONSTANT_LISTS: &[(&str, &str, &[&str])] =
-    &[("SMS_DriverPackage", "LocalizedCategoryInstanceNames", &[])];
-
 impl View {
     /// The column of that name, whatever its case.
     #[must_use]

@@ -1,0 +1,53 @@
+use sea_query::SqliteQueryBuilder;
+use sqlx::{AssertSqlSafe, Row};
+
+use super::*;
+use crate::db::Database;
+use crate::stage::{BackEnd, Stage};
+
+/// How SQLite goes about a query.
+async fn plan(stage: &Stage, wql: &str) -> Vec<String> {
+    let query = cim::wql::parse(wql).unwrap();
+    let setting = Setting { dialect: Dialect::Sqlite, now: stage.site.now(), actor: &Actor::local() };
+    let compiled = compile(&query, setting).unwrap();
+    let sql = format!("EXPLAIN QUERY PLAN {}", compiled.rows.to_string(SqliteQueryBuilder));
+    let Database::Sqlite { reader, .. } = stage.site.db() else { panic!("SQLite explains") };
+    let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(reader).await.unwrap();
+    rows.iter().map(|row| row.get("detail")).collect()
+}
+
+#[tokio::test]
+async fn keyed_gets_and_package_filters_use_an_index() {
+    let stage = Stage::set(BackEnd::Sqlite).await;
+    let nal = r#"["Display=\\\\dp1\\"]MSWNET:["SMS_SITE=PS1"]\\\\dp1\\"#;
+    let key = format!("PackageID = 'ps100001' AND SiteCode = 'ps1' AND ServerNALPath = '{nal}'");
+    for query in [
+        "SELECT * FROM SMS_DriverPackage WHERE PackageID = 'PS100001'".to_owned(),
+        "SELECT * FROM Haulier_PackageState WHERE PackageID = 'PS100001'".to_owned(),
+        "SELECT * FROM Haulier_DistributionState WHERE PackageID = 'PS100001'".to_owned(),
+        "SELECT * FROM SMS_PackageStatusDistPointsSummarizer WHERE PackageID = 'PS100001'".to_owned(),
+        "SELECT * FROM Haulier_PackageVersion WHERE PackageID = 'PS100001'".to_owned(),
+        format!("SELECT * FROM SMS_DistributionPoint WHERE {key}"),
+        format!("SELECT * FROM Haulier_DistributionState WHERE PackageID = 'PS100001' AND NALPath = '{nal}'"),
+        format!("SELECT * FROM SMS_DistributionPointInfo WHERE NALPath = '{nal}'"),
+        "SELECT * FROM SMS_Driver WHERE CI_ID = 16777217".to_owned(),
+        "SELECT * FROM SMS_Driver WHERE CI_UniqueID = 'ScopeId_A/DRIVER_b'".to_owned(),
+        "SELECT * FROM SMS_CIToContent WHERE CI_ID = 16777217".to_owned(),
+        "SELECT * FROM SMS_CIToContent WHERE ContentID = 16777217".to_owned(),
+        "SELECT * FROM SMS_DriverModel WHERE CI_ID = 16777217".to_owned(),
+        "SELECT * FROM SMS_CategoryInstance WHERE CategoryInstance_UniqueID = 'DriverCategories:a'"
+            .to_owned(),
+        "SELECT * FROM Haulier_DriverDetail WHERE CI_ID = 16777217".to_owned(),
+        "SELECT * FROM Haulier_DriverImportItem WHERE ImportID = 1".to_owned(),
+    ] {
+        let plan = plan(&stage, &query).await;
+        // The table `site` has one row.
+        // Nor is it a table to read through what a view without doubles has found by an index.
+        let no_table = ["SCAN s", "SCAN SMS_DriverModel"];
+        let scans = plan.iter().filter(|step| step.starts_with("SCAN") && !no_table.contains(&step.as_str()));
+        let scans = scans.count();
+        assert_eq!(scans, 0, "{query}: {plan:#?}");
+        assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{query}: {plan:#?}");
+    }
+    stage.strike().await;
+}
