@@ -142,7 +142,7 @@ on_both! {
             ("DateAdd(mm, 1, DateAdd(dd, 30, SourceDate)) >= '2026-02-28T01:00:00Z'", 0b110),
             ("DateAdd(yy, -1, SourceDate) = '2025-01-01T02:00:00Z'", 0b100),
             ("DateAdd(mm, -1300, SourceDate) < '1917-09-01T01:30:00Z'", 0b011),
-            ("DateDiff(dd, DateAdd(yy, -100, SourceDate), SourceDate) = 36524", 0b111),
+            ("DateDiff(dd, DateAdd(yy, -100, SourceDate), SourceDate) = 36525", 0b111),
         ] {
             let expect: Vec<&str> = (0..3).filter(|bit| matches >> bit & 1 == 1).map(|bit| NAMES[bit]).collect();
             check(stage, &format!("SELECT Name FROM SMS_DriverPackage WHERE {condition}"), &expect).await;
