@@ -153,6 +153,15 @@ async fn what_a_role_of_site_control_says_is_put_together_and_not_written() {
     let chosen = world.rows("SELECT RoleName FROM SMS_SCI_SysResUse WHERE RoleName = 'SMS Provider'").await;
     assert_eq!(chosen[0].get("Props"), None);
 
+    // In a join the row says the same.
+    let text = "SELECT r.* FROM SMS_SystemResourceList AS l INNER JOIN SMS_SCI_SysResUse AS r \
+                ON r.NALPath = l.NALPath AND r.RoleName = l.RoleName WHERE l.ServerName = 'dp1'";
+    let joined = world.rows(text).await;
+    assert_eq!(joined[0].get("Props"), roles[0].get("Props"));
+    let items = world.rows("SELECT * FROM SMS_SiteControlItem").await;
+    assert_eq!(items.len(), 4);
+    assert!(items.iter().all(|item| item.class == "SMS_SCI_SysResUse"), "{items:?}");
+
     let path = world.provider.path(world.provider.schema().class("SMS_SCI_SysResUse").unwrap(), &roles[0]);
     let whole = world.provider.get(&local(), &path).await.unwrap();
     assert_eq!(whole.get("Props"), roles[0].get("Props"));

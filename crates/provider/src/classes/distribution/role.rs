@@ -1,20 +1,16 @@
-use cim::query::Query;
 use cim::{Instance, Value};
 
-use crate::handler::{Answer, Call, ClassHandler, Work};
-use crate::rows;
+use crate::error::Fault;
+use crate::handler::ClassHandler;
 
 /// `SMS_SCI_SysResUse`: one role of one server. What scripts look for is in its embedded properties, made here of what
 /// the site's view says of the server; nothing is stored for them, and nothing can be written.
 pub(crate) struct Role;
 
 impl ClassHandler for Role {
-    fn query<'a>(&'a self, call: Call<'a>, query: &'a Query) -> Work<'a, Answer> {
-        Box::pin(async move {
-            let mut answer = rows::query(call, query).await?;
-            answer.instances.iter_mut().for_each(embed);
-            Ok(answer)
-        })
+    fn complete(&self, role: &mut Instance) -> Result<(), Fault> {
+        embed(role);
+        Ok(())
     }
 }
 
