@@ -21,26 +21,26 @@ pub(crate) enum Purpose {
 const SECURITY_VERBS: &str = "__QUALIFIER_SECURITYVERBS";
 
 /// How the entities of one answer look.
-pub(crate) struct Shape<'a> {
-    pub(crate) provider: &'a Provider,
+pub(crate) struct Shape {
+    pub(crate) provider: Provider,
     /// The class that was asked for, in any case.
-    pub(crate) class: &'a str,
+    pub(crate) class: String,
     /// The chosen names; none means all.
-    pub(crate) select: Option<&'a [String]>,
+    pub(crate) select: Option<Vec<String>>,
 }
 
-impl Shape<'_> {
+impl Shape {
     /// An instance of the class or of one below it, which then says so.
     pub(crate) fn entity(&self, instance: &Instance, purpose: Purpose) -> Map<String, Json> {
         let class =
             self.provider.schema().class(&instance.class).expect("the provider returns its own classes");
         let mut entity = Map::new();
-        if !class.name.eq_ignore_ascii_case(self.class) {
+        if !class.name.eq_ignore_ascii_case(&self.class) {
             entity.insert("@odata.type".to_owned(), json!(format!("#AdminService.{}", class.name)));
         }
-        entity.extend(match self.select {
-            None => whole(self.provider, class, instance, purpose),
-            Some(names) => selected(self.provider, class, instance, names),
+        entity.extend(match &self.select {
+            None => whole(&self.provider, class, instance, purpose),
+            Some(names) => selected(&self.provider, class, instance, names),
         });
         entity
     }

@@ -8,7 +8,10 @@ use serde_json::{Map, Value as Json, json};
 use signin::SignInError;
 use site::SiteError;
 
-use crate::{entity, list};
+use crate::entity;
+
+/// What a client that comes at a busy time is told to wait, in seconds.
+const BUSY_RETRY_S: u64 = 2;
 
 /// Why a request was refused.
 #[derive(Debug, thiserror::Error)]
@@ -59,11 +62,6 @@ pub(crate) enum ApiError {
     /// The options of a list stand in the body of a GET, where they would be passed over.
     #[error("a GET takes no body here; write $filter and the other options into the URL")]
     OptionsInBody,
-    /// More long lists are asked for than are made at once and may wait.
-    #[error(
-        "too many long lists are asked for at once; try again shortly, or ask for less with $filter and $top"
-    )]
-    Busy,
     /// Nobody is signed in.
     #[error(transparent)]
     SignIn(#[from] SignInError),
@@ -88,7 +86,6 @@ impl ApiError {
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::OptionsInBody => StatusCode::BAD_REQUEST,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
             Self::SignIn(error) => sign_in_status(error),
             Self::Provider(error) => fault_status(&error.fault),
         }
@@ -101,9 +98,11 @@ impl ApiError {
             Self::Provider(error) if fault_status(&error.fault) == StatusCode::METHOD_NOT_ALLOWED => {
                 vec![(ALLOW, HeaderValue::from_static("GET"))]
             }
-            Self::Busy => vec![(RETRY_AFTER, HeaderValue::from(list::RETRY_AFTER.as_secs()))],
             Self::SignIn(SignInError::Refused(SiteError::TooManyFailures { retry_after_s })) => {
                 vec![(RETRY_AFTER, HeaderValue::from(*retry_after_s))]
+            }
+            _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                vec![(RETRY_AFTER, HeaderValue::from(BUSY_RETRY_S))]
             }
             _ if self.status() == StatusCode::UNAUTHORIZED => signin::CHALLENGES
                 .map(|challenge| (WWW_AUTHENTICATE, HeaderValue::from_static(challenge)))

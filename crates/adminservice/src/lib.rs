@@ -1,7 +1,7 @@
 //! The AdminService: the provider over HTTP, as OData v4.
 //!
 //! A request goes through the same steps each time: who calls (`signin`), what the URL means (`url`,
-//! `options`, `filter`), which of the few things is asked (`request`), the provider, and back to JSON
+//! `options`), which of the few things is asked (`request`), the provider, and back to JSON
 //! (`entity`). No rule of the domain is here; what a class can do is the provider's to say.
 
 mod body;
@@ -17,5 +17,4 @@ mod request;
 mod serve;
 mod url;
 
-pub use list::ListLimits;
-pub use serve::{BODY_BYTES_MAX, URL_BYTES_MAX, router, router_with};
+pub use serve::{BODY_BYTES_MAX, URL_BYTES_MAX, router};

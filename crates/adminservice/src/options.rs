@@ -69,18 +69,6 @@ impl Options {
     }
 }
 
-/// The query, as sent, that continues a list.
-pub(crate) fn rest(raw_query: &str, skip: u64, top: Option<u64>) -> String {
-    let replaced = |part: &&str| {
-        let name = decode(part.split_once('=').map_or(*part, |(name, _)| name)).unwrap_or_default();
-        !part.is_empty() && !["$skip", "$top"].iter().any(|paging| paging.eq_ignore_ascii_case(name.trim()))
-    };
-    let mut parts: Vec<String> = split(raw_query).into_iter().filter(replaced).map(str::to_owned).collect();
-    parts.push(format!("$skip={skip}"));
-    parts.extend(top.map(|top| format!("$top={top}")));
-    parts.join("&")
-}
-
 /// Cuts at ampersands outside of quotes; a quote may be encoded.
 fn split(query: &str) -> Vec<&str> {
     let mut parts = Vec::new();
@@ -162,17 +150,6 @@ mod tests {
         check("$orderby=a+desc,b", Options { order, ..Options::default() });
         check("$skip=5&$COUNT=true", Options { skip: Some(5), count: true, ..Options::default() });
         check("$format=json", Options::default());
-    }
-
-    #[test]
-    fn a_list_continues_with_the_same_options() {
-        for (query, top, expect) in [
-            ("", None, "$skip=50"),
-            ("$filter=a eq '&'&%24Skip=7&$select=b", None, "$filter=a eq '&'&$select=b&$skip=50"),
-            ("$TOP=90&x=1", Some(40), "x=1&$skip=50&$top=40"),
-        ] {
-            assert_eq!(rest(query, 50, top), expect, "{query}");
-        }
     }
 
     #[test]

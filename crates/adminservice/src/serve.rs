@@ -21,7 +21,6 @@ use site::{Role, Site};
 
 use crate::error::ApiError;
 use crate::links::Links;
-use crate::list::{ListLimits, Turns};
 use crate::reply::{reply, xml};
 use crate::request::Request;
 use crate::{headers, metadata};
@@ -41,7 +40,6 @@ struct Service {
     provider: Provider,
     site: Site,
     clock: SharedClock,
-    turns: Turns,
 }
 
 /// Everything about one request that an answer needs.
@@ -56,13 +54,8 @@ struct Exchange {
 ///
 /// Requests must carry the [`Peer`] extension that `net` sets, or no credentials are accepted.
 pub fn router(provider: Provider, site: Site, clock: SharedClock) -> Router {
-    router_with(provider, site, clock, ListLimits::default())
-}
-
-/// The service with other limits than those of [`ListLimits::default`].
-pub fn router_with(provider: Provider, site: Site, clock: SharedClock, limits: ListLimits) -> Router {
     // axum's routes regard case, the service does not; the rest of the path is parsed by `url`.
-    let service = Arc::new(Service { provider, site, clock, turns: Turns::new(limits) });
+    let service = Arc::new(Service { provider, site, clock });
     Router::new().fallback(any(handle)).with_state(service)
 }
 

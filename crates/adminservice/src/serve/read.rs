@@ -10,8 +10,8 @@ use serde_json::{Map, json};
 use super::{Exchange, Service};
 use crate::entity::{self, Purpose, Shape};
 use crate::error::ApiError;
-use crate::options::{self, Options};
-use crate::reply::{reply, reply_text, version};
+use crate::options::Options;
+use crate::reply::{reply, version};
 use crate::{headers, list};
 
 impl Service {
@@ -23,30 +23,16 @@ impl Service {
     ) -> Result<Response, ApiError> {
         exchange.refuse_options_in_body()?;
         let select = options.select.clone();
-        let mut query = options.into_query(class);
-        let (asked, skip) = (query.top, query.skip.unwrap_or(0));
-        let page = self.turns.page(select.as_deref());
-        // One more than fits tells whether something follows.
-        let most = asked.unwrap_or(u64::MAX).min(page + 1);
-        query.top = Some(most);
-        let (context, name) =
-            (exchange.links.context(self.schema(), query.class()), query.class().to_owned());
-        let _turn = self.turns.take(most).await?;
-        let mut answer = self.provider.query(&exchange.caller, query).await?;
-        let next = (answer.instances.len() as u64 > page).then(|| {
-            let sent = exchange.parts.uri.query().unwrap_or("");
-            let rest = options::rest(sent, skip.saturating_add(page), asked.map(|top| top - page));
-            format!("{}/{name}?{rest}", exchange.links.root())
-        });
-        answer.instances.truncate(usize::try_from(page).unwrap_or(usize::MAX));
+        let query = options.into_query(class);
+        let class = query.class().to_owned();
         let mut head = Map::new();
-        head.insert("@odata.context".to_owned(), json!(context));
-        if let Some(count) = answer.count {
+        head.insert("@odata.context".to_owned(), json!(exchange.links.context(self.schema(), &class)));
+        let instances = self.provider.query_stream(&exchange.caller, query).await?;
+        if let Some(count) = instances.count {
             head.insert("@odata.count".to_owned(), json!(count));
         }
-        let shape = Shape { provider: &self.provider, class: &name, select: select.as_deref() };
-        let entity = |instance: &Instance| shape.entity(instance, Purpose::Read);
-        Ok(reply_text(StatusCode::OK, list::write(head, answer.instances, entity, next)))
+        let shape = Shape { provider: self.provider.clone(), class, select };
+        list::answer(head, instances, shape).await
     }
 
     pub(super) async fn count(
@@ -79,7 +65,8 @@ impl Service {
             });
         }
         let context = exchange.links.context(self.schema(), &path.class);
-        let shape = Shape { provider: &self.provider, class: &path.class, select: options.select.as_deref() };
+        let (class, select) = (path.class.clone(), options.select.clone());
+        let shape = Shape { provider: self.provider.clone(), class, select };
         let entity = shape.entity(&instance, Purpose::Read);
         Ok(reply(StatusCode::OK, &json!({ "@odata.context": context, "value": [entity] })))
     }

@@ -56,7 +56,8 @@ impl Service {
             let mut entity = Map::new();
             let context = format!("{}/$entity", exchange.links.context(self.schema(), &instance.class));
             entity.insert("@odata.context".to_owned(), json!(context));
-            let shape = Shape { provider: &self.provider, class: &instance.class, select: None };
+            let shape =
+                Shape { provider: self.provider.clone(), class: instance.class.clone(), select: None };
             entity.extend(shape.entity(&instance, purpose));
             let status = if purpose == Purpose::Created { StatusCode::CREATED } else { StatusCode::OK };
             reply(status, &Json::Object(entity))

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use adminservice::{ListLimits, router_with};
+use adminservice::router;
 use agent::EnrolRequest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -74,11 +74,6 @@ impl Service {
 
     /// A site PS1 with users of every role, dp1 and dp2, and a driver package that has its first version.
     pub(crate) async fn start_with(clock: SharedClock) -> Self {
-        Self::start_limited(clock, ListLimits::default()).await
-    }
-
-    /// The same, with other limits.
-    pub(crate) async fn start_limited(clock: SharedClock, limits: ListLimits) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let database = database::for_this_test().await;
         let source = dir.path().join("src");
@@ -101,7 +96,7 @@ impl Service {
         let listener = Listener::bind(listening, Arc::clone(&clock)).await.unwrap();
         let addr = listener.local_addr();
         let stop = CancellationToken::new();
-        let service = router_with(Provider::new(site.clone()), site.clone(), clock, limits);
+        let service = router(Provider::new(site.clone()), site.clone(), clock);
         tokio::spawn(listener.serve(service, stop.clone()));
         Self { site, addr, stop, dir, _database: database }
     }

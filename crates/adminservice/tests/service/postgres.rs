@@ -81,7 +81,7 @@ fn request_lines_of_scripts_hold_on_postgresql() {
         request_lines::both_spellings_of_static_methods_work_with_get_and_post,
         request_lines::only_methods_that_read_answer_to_get,
         request_lines::what_cannot_be_asked_is_refused_with_the_right_status,
-        request_lines::long_lists_come_in_pages,
+        request_lines::long_lists_come_whole,
     ]);
 }
 
