@@ -7,13 +7,39 @@ use tokio::process::Command;
 use crate::harness::{PACKAGE, PASSWORD, Service, nal_path};
 
 /// `{id}` is the package's; a body makes it a POST. With the status and how many instances come.
-const LINES: [(&str, &str, u16, Option<usize>); 8] = [
+const LINES: [(&str, &str, u16, Option<usize>); 14] = [
     ("wmi/SMS_DriverPackage", "", 200, Some(1)),
     ("wmi/SMS_DriverPackage?$filter=contains(Name,'Dell')", "", 200, Some(1)),
     ("wmi/SMS_DriverPackage?$filter=startswith(Name,'Drivers')", "", 200, Some(1)),
     ("wmi/SMS_DriverPackage({id})", "", 200, Some(1)),
+    (
+        "wmi/SMS_Package?$filter=startswith(Name,'Drivers%20-')&$select=Name,Description,Manufacturer,Version,SourceDate,PackageID,MIFName,MIFVersion",
+        "",
+        200,
+        Some(0),
+    ),
+    (
+        "wmi/SMS_Package?$filter=startswith(Name,'Drivers - ')&$select=Name,Description,Manufacturer,Version,SourceDate,PackageID",
+        "",
+        200,
+        Some(0),
+    ),
+    ("wmi/SMS_Package?$filter=contains(Name,'Drivers')", "", 200, Some(0)),
+    ("wmi/SMS_Package?$filter=PackageID eq 'XYZ00001'&$select=PackageID,Name,Description", "", 200, Some(0)),
     ("wmi/SMS_PackageStatus?$filter=Status eq 5", "", 200, None),
     ("wmi/SMS_ObjectContentInfo", "", 200, None),
+    (
+        "wmi/SMS_ObjectContainerItem.MoveMembers",
+        r#"{"InstanceKeys":["{id}"],"ContainerNodeID":0,"TargetContainerNodeID":0,"ObjectType":23}"#,
+        201,
+        None,
+    ),
+    (
+        "wmi/SMS_DistributionPoint/AdminService.CancelDistribution",
+        r#"{"PackageID":"{id}","NALPath":{nal}}"#,
+        201,
+        None,
+    ),
     ("wmi/SMS_DriverPackage('{id}')/AdminService.RefreshPkgSource", "{}", 201, None),
     ("wmi/SMS_Identification.GetSiteID", "", 201, None),
 ];
