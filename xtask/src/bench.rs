@@ -7,6 +7,7 @@ mod drivers;
 mod gauge;
 mod memory;
 mod proxy;
+mod queries;
 mod report;
 mod rig;
 mod serve;
@@ -39,7 +40,7 @@ impl Workshop {
 
 type Bench = (&'static str, fn(&Workshop, &mut Report) -> Result<()>);
 
-const BENCHES: [Bench; 8] = [
+const BENCHES: [Bench; 9] = [
     ("snapshot", snapshot::first),
     ("unchanged", snapshot::unchanged),
     ("wire", wire::updates),
@@ -48,6 +49,7 @@ const BENCHES: [Bench; 8] = [
     ("infs", drivers::infs),
     ("import", drivers::import),
     ("many", drivers::many),
+    ("queries", queries::all),
 ];
 
 /// Runs the named benches, or all of them.

@@ -90,7 +90,7 @@ pub(crate) fn many(workshop: &Workshop, report: &mut Report) -> Result<()> {
 }
 
 /// Imports a folder and gives the report; that some files are no drivers is part of real folders.
-fn import_into(rig: &Rig, folder: &str) -> Result<Value> {
+pub(crate) fn import_into(rig: &Rig, folder: &str) -> Result<Value> {
     let printed = rig.haulier_even_if_failing(&["driver", "import", folder, "--json"])?;
     serde_json::from_str(&printed).with_context(|| format!("the import printed {printed}"))
 }
@@ -109,7 +109,8 @@ fn drivers(workshop: &Workshop, part: &str) -> Result<(String, PathBuf)> {
     Ok(("generated drivers".to_owned(), folder))
 }
 
-fn write_small_driver(folder: &Path, number: usize) -> Result<()> {
+/// A driver of two small files, unlike every other.
+pub(crate) fn write_small_driver(folder: &Path, number: usize) -> Result<()> {
     std::fs::create_dir_all(folder)?;
     let inf = format!(
         "[Version]\r\nSignature=\"$Windows NT$\"\r\nClass=Net\r\nClassGuid={{4d36e972-e325-11ce-bfc1-08002be10318}}\r\n\

@@ -94,6 +94,22 @@ impl Rig {
         format!("{}/SMS_DP_SMSPKG$/{package}/{path}", self.point.url)
     }
 
+    /// The address of a resource of the AdminService.
+    pub(crate) fn admin_service_url(&self, resource: &str) -> String {
+        format!("{}/AdminService/wmi/{resource}", self.site.url)
+    }
+
+    /// The administrator's name and password, as curl takes them.
+    pub(crate) fn credentials(&self) -> String {
+        format!("admin:{PASSWORD}")
+    }
+
+    /// Lets the site's peak of memory begin anew with what it has now.
+    pub(crate) fn forget_memory_peak(&self) -> Result<()> {
+        std::fs::write(format!("/proc/{}/clear_refs", self.site.child.id()), "5")
+            .context("cannot reset VmHWM")
+    }
+
     /// The most memory that site and distribution point have had, in bytes.
     pub(crate) fn memory_peaks(&self) -> Result<(u64, u64)> {
         Ok((self.site.memory_peak()?, self.point.memory_peak()?))
