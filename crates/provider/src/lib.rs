@@ -7,6 +7,7 @@
 mod bytes;
 mod check;
 mod classes;
+pub mod compatibility;
 mod context;
 mod error;
 mod handler;

@@ -95,6 +95,27 @@ fn every_stored_column_is_a_property_and_the_keys_agree() {
     }
 }
 
+/// What the compatibility page says of a property must be so: it is the same in every instance if the view has a literal
+/// for it, or no column at all.
+#[test]
+fn properties_without_facts_are_marked() {
+    let schema = Schema::shipped();
+    let mut wrong = Vec::new();
+    for view in site::views::all() {
+        let class = schema.class(view.name).unwrap();
+        let literals = site::views::constants(view);
+        for property in class.properties.iter().filter(|property| !property.qualifiers.has("computed")) {
+            let name = property.name.as_str();
+            let filled_by_get = property.qualifiers.has("lazy") && view.column(name).is_none();
+            let fixed = literals.iter().any(|(column, _)| *column == name) || view.column(name).is_none();
+            if !filled_by_get && fixed != property.qualifiers.has("constant") {
+                wrong.push(format!("{}.{name}: constant is {fixed}", class.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
 #[test]
 fn a_base_class_stands_for_its_subclasses() {
     let schema = Schema::shipped();

@@ -23,6 +23,7 @@ mod view_set;
 
 pub(crate) use reader::Reader;
 pub(crate) use row::Row;
+pub(crate) use view_set::constants;
 
 use crate::error::Result;
 

@@ -49,6 +49,23 @@ pub(super) async fn postgres(pool: &PgPool, lock: &'static str) -> Result<()> {
     Ok(())
 }
 
+/// The columns of a view that are the same in every row, because its text has a literal there, and the literal.
+pub(crate) fn constants(view: &str) -> Vec<(&'static str, &'static str)> {
+    let head = format!("CREATE VIEW \"{view}\" AS");
+    let text = FILES.iter().find_map(|file| file.split_once(&head)).map_or("", |(_, text)| text);
+    let end = text.find(";\n").unwrap_or(text.len());
+    text[..end].lines().filter_map(|line| constant(line.trim().trim_end_matches(','))).collect()
+}
+
+/// The column of `CAST(literal AS TYPE) AS "Column"`.
+fn constant(line: &str) -> Option<(&str, &str)> {
+    let (value, column) = line.split_once(" AS \"").map(|(value, rest)| (value, rest.strip_suffix('"')))?;
+    let (literal, _) = value.strip_prefix("CAST(")?.split_once(" AS ")?;
+    let is_text = literal.strip_prefix('\'').is_some_and(|rest| rest.find('\'') == Some(rest.len() - 1));
+    (literal == "NULL" || is_text || literal.parse::<i64>().is_ok())
+        .then_some((column?, literal.trim_matches('\'')))
+}
+
 /// Drops what is there and makes what belongs there. `dependents` is PostgreSQL's word for views that other views use;
 /// SQLite does not look.
 fn script(present: &[String], dependents: &str) -> String {

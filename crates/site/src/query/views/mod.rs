@@ -53,6 +53,12 @@ impl View {
     }
 }
 
+/// The columns of the view that are the same in every row, with their SQL literals.
+#[must_use]
+pub fn constants(view: &View) -> Vec<(&'static str, &'static str)> {
+    crate::db::constants(view.name)
+}
+
 /// The view of that name, whatever its case.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static View> {

@@ -1,0 +1,49 @@
+//! The state of every protocol operation, as text for `docs/compatibility.md`. The requests of each row are in this
+//! crate's tests.
+
+use std::fmt::Write;
+
+enum State {
+    Works,
+    /// Works otherwise than in the original, or only in part; the text says how.
+    Differs(&'static str),
+    Absent(&'static str),
+}
+
+use State::{Absent, Differs, Works};
+
+const OPERATIONS: &[(&str, State)] = &[
+    ("`GET wmi/` (service document), `GET wmi/$metadata`", Works),
+    ("`GET wmi/Class`", Works),
+    ("`GET wmi/Class/$count`", Works),
+    ("`GET wmi/Class('key')`, `(123)`, `(A='x',B=1)`, `/key`: the instance in a `value` array", Works),
+    ("`$filter`, `$select`, `$orderby`, `$top`, `$skip`, `$count`, in any case, raw or encoded", Works),
+    ("`$expand`, `$apply`, `$search`", Absent("400")),
+    ("`POST wmi/Class`: create, or change where the body has the key of an instance that is there", Works),
+    ("`PATCH wmi/Class('key')`, `PUT wmi/Class('key')`: both change what the body names", Works),
+    ("`DELETE wmi/Class('key')`", Works),
+    ("`POST wmi/Class('key')/AdminService.Method`, `wmi/Class/key/AdminService.Method`", Works),
+    ("`POST wmi/Class.Method`, `wmi/Class/AdminService.Method`: static methods", Works),
+    ("`GET wmi/Class.Method` of static methods that only read", Works),
+    ("`GET wmi/Class.Method` of static methods that change something", Absent("405: proxies and browsers repeat a GET")),
+    ("Basic and Bearer authentication over TLS, or from the site's own machine", Works),
+    ("Negotiate and NTLM", Absent("401 offers Basic and Bearer")),
+    ("Context qualifiers", Differs("as HTTP headers `SMS-Context-*`; the original's REST route has none")),
+    ("`v1.0/`", Absent("404; the modelled entities are about clients")),
+    ("WQL with joins and subqueries", Differs("by `haulier query`; OData has no form for it")),
+];
+
+/// The part of the page about the AdminService, as Markdown.
+#[must_use]
+pub fn operations() -> String {
+    let mut page = String::from("| Request | State |\n| --- | --- |\n");
+    for (request, state) in OPERATIONS {
+        let state = match state {
+            Works => "works".to_owned(),
+            Differs(how) => format!("works: {how}"),
+            Absent(answer) => format!("absent: {answer}"),
+        };
+        writeln!(page, "| {request} | {state} |").expect("a String takes everything");
+    }
+    page
+}
