@@ -25,12 +25,18 @@ const OPERATIONS: &[(&str, State)] = &[
     ("`POST wmi/Class('key')/AdminService.Method`, `wmi/Class/key/AdminService.Method`", Works),
     ("`POST wmi/Class.Method`, `wmi/Class/AdminService.Method`: static methods", Works),
     ("`GET wmi/Class.Method` of static methods that only read", Works),
-    ("`GET wmi/Class.Method` of static methods that change something", Absent("405: proxies and browsers repeat a GET")),
+    (
+        "`GET wmi/Class.Method` of static methods that change something",
+        Absent("405: proxies and browsers repeat a GET"),
+    ),
     ("Basic and Bearer authentication over TLS, or from the site's own machine", Works),
     ("Negotiate and NTLM", Absent("401 offers Basic and Bearer")),
     ("Context qualifiers", Differs("as HTTP headers `SMS-Context-*`; the original's REST route has none")),
     ("`v1.0/`", Absent("404; the modelled entities are about clients")),
-    ("WQL with joins and subqueries", Differs("by `haulier query`; OData has no form for it")),
+    (
+        "WQL, with joins and subqueries",
+        Differs("`Haulier_Query.Run`, which `haulier query` calls; OData has no form for it"),
+    ),
 ];
 
 /// The part of the page about the AdminService, as Markdown.

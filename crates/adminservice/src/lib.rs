@@ -5,6 +5,7 @@
 //! (`entity`). No rule of the domain is here; what a class can do is the provider's to say.
 
 mod body;
+pub mod compatibility;
 mod entity;
 mod error;
 mod headers;

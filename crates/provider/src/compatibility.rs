@@ -46,10 +46,17 @@ pub fn classes(schema: &Schema) -> String {
 fn one(page: &mut String, schema: &Schema, class: &ClassInfo) {
     line(page, &format!("### {}\n", class.name));
     line(page, &format!("{}\n", what(schema, class)));
-    let plain = |property: &&Property| !constant(property) && !is_lazy(property);
+    let refuses = |p: &Property| p.qualifiers.has("NotImplemented");
+    let only_got =
+        |property: &&Property| !constant(property) && !refuses(property) && is_only_got(class, property);
+    let written = |property: &&Property| property.qualifiers.has("WriteOnly");
+    let plain = |p: &&Property| !constant(p) && !is_only_got(class, p) && !written(p) && !refuses(p);
     list(page, "Properties", class.properties.iter().filter(plain).map(|p| p.name.clone()));
-    let only_got = class.properties.iter().filter(|p| is_lazy(p) && !constant(p)).map(|p| p.name.clone());
-    list(page, "Only a get of one instance fills", only_got);
+    let got = class.properties.iter().filter(only_got).map(|p| p.name.clone());
+    list(page, "Only a get of one instance fills", got);
+    list(page, "Written, never read", class.properties.iter().filter(written).map(|p| p.name.clone()));
+    let later = class.properties.iter().filter(|p| refuses(p)).map(|p| p.name.clone());
+    list(page, "Refuses every value but its default", later);
     let fixed = class.properties.iter().filter(|p| constant(p)).map(|p| always(class, p));
     list(page, "Always the same", fixed);
     let works = |method: &&Method| !method.qualifiers.has("NotImplemented");
@@ -71,6 +78,9 @@ fn what(schema: &Schema, class: &ClassInfo) -> String {
             _ => "Abstract.".to_owned(),
         };
     }
+    if !class.is_queryable() && class.methods.is_empty() {
+        return "Comes with an error, or as the rows of a query.".to_owned();
+    }
     if class.is_static() {
         return "Static methods only.".to_owned();
     }
@@ -79,6 +89,12 @@ fn what(schema: &Schema, class: &ClassInfo) -> String {
         .chain(writes.iter().filter(|(_, mark)| class.qualifiers.has(mark)).map(|(what, _)| *what))
         .collect();
     format!("Can: {}.", able.join(", "))
+}
+
+/// Lazy, or large and not a column of the view.
+fn is_only_got(class: &ClassInfo, property: &Property) -> bool {
+    let has_column = || views::find(&class.name).is_some_and(|view| view.column(&property.name).is_some());
+    is_lazy(property) || (property.qualifiers.has("Large") && !has_column())
 }
 
 fn constant(property: &Property) -> bool {

@@ -90,6 +90,7 @@ impl Provider {
 
     /// Describes what a query would answer with, as WMI's prototype queries ask: the class for a query on one, for rows
     /// of several a `__GENERIC` with a property for each.
+    #[expect(clippy::result_large_err, reason = "the same error as every other operation, which are futures")]
     pub fn prototype(&self, query: Query) -> Result<Class, ProviderError> {
         let object = query.class().to_owned();
         query::prototype(self.schema, query).map_err(|fault| failed(Operation::ExecQuery, object, fault))
@@ -117,7 +118,7 @@ impl Provider {
     async fn run_create(&self, caller: &Caller, mut instance: Instance) -> Result<ObjectPath, Fault> {
         let caller = self.resolve(caller)?;
         let caller = caller.as_ref();
-        let class = self.writable(&instance.class, "creating instances of")?;
+        let class = self.writable(&instance.class, Write::Create)?;
         let handler = handler(class)?;
         let is_the_sites = |property: &Property| is_the_sites(property, handler.derived());
         if handler.derives_read_only() {
@@ -148,7 +149,7 @@ impl Provider {
     async fn run_put(&self, caller: &Caller, instance: Instance) -> Result<ObjectPath, Fault> {
         let caller = self.resolve(caller)?;
         let caller = caller.as_ref();
-        let class = self.writable(&instance.class, "creating instances of")?;
+        let class = self.writable(&instance.class, Write::Create)?;
         // A key that the site gives has a default, which a new instance shows until it is stored.
         let given = |key: &&Property| {
             let value = instance.get(&key.name).and_then(|value| key.kind.fit(value.clone()).ok());
@@ -185,7 +186,7 @@ impl Provider {
     async fn run_modify(&self, caller: &Caller, path: &ObjectPath, change: Instance) -> Result<(), Fault> {
         let caller = self.resolve(caller)?;
         let caller = caller.as_ref();
-        let class = self.writable(&path.class, "changing instances of")?;
+        let class = self.writable(&path.class, Write::Update)?;
         let path = check::path(class, path)?;
         let change = check::instance(self.schema, class, change)?;
         let (call, handler) = (self.call(caller, class), handler(class)?);
@@ -205,7 +206,7 @@ impl Provider {
     async fn run_delete(&self, caller: &Caller, path: &ObjectPath) -> Result<(), Fault> {
         let caller = self.resolve(caller)?;
         let caller = caller.as_ref();
-        let class = self.writable(&path.class, "deleting instances of")?;
+        let class = self.writable(&path.class, Write::Delete)?;
         let path = check::path(class, path)?;
         let (call, handler) = (self.call(caller, class), handler(class)?);
         let path = own_path(class, &handler.get(call, &path).await?);
@@ -299,13 +300,41 @@ impl Provider {
         }
     }
 
-    fn writable(&self, name: &str, what: &str) -> Result<&'static ClassInfo, Fault> {
+    /// The class of that name, if its qualifiers let clients write so.
+    fn writable(&self, name: &str, write: Write) -> Result<&'static ClassInfo, Fault> {
         let invalid = || Fault::InvalidClass { class: name.to_owned() };
         let class = self.schema.class(name).filter(|class| class.is_queryable()).ok_or_else(invalid)?;
-        if class.is_abstract() || class.is_read_only() {
-            return Err(Fault::NotSupported { what: format!("{what} {}", class.name) });
+        if class.is_abstract() || !class.qualifiers.has(write.qualifier()) {
+            return Err(Fault::NotSupported { what: format!("{} {}", write.phrase(), class.name) });
         }
         Ok(class)
+    }
+}
+
+/// What a client may want to do with an instance.
+#[derive(Debug, Clone, Copy)]
+enum Write {
+    Create,
+    Update,
+    Delete,
+}
+
+impl Write {
+    /// The qualifier of a class that allows it.
+    fn qualifier(self) -> &'static str {
+        match self {
+            Self::Create => "SupportsCreate",
+            Self::Update => "SupportsUpdate",
+            Self::Delete => "SupportsDelete",
+        }
+    }
+
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::Create => "creating instances of",
+            Self::Update => "changing instances of",
+            Self::Delete => "deleting instances of",
+        }
     }
 }
 

@@ -22,5 +22,8 @@ fn the_compatibility_page_is_true() {
         std::fs::write(&file, &page).unwrap();
     }
     let written = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(written == page, "docs/compatibility.md is out of date; write it anew with HAULIER_WRITE_GOLDEN=1");
+    assert!(
+        written == page,
+        "docs/compatibility.md is out of date; write it anew with HAULIER_WRITE_GOLDEN=1"
+    );
 }

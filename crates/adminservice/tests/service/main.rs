@@ -5,6 +5,7 @@
 mod bad_input;
 mod categories;
 mod clients;
+mod compatibility;
 mod conversions;
 mod curl;
 mod database;

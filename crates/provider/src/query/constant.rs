@@ -13,6 +13,7 @@ use crate::schema::Schema;
 
 /// What is left of a condition. `Known(None)` is SQL's unknown, which its opposite is too.
 #[derive(Debug, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "lives while one condition is looked at")]
 enum Folded {
     /// The same for every row.
     Known(Option<bool>),

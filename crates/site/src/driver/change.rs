@@ -94,7 +94,7 @@ impl Site {
             .to_owned();
         tx.execute(&update).await?;
         let message = Message::driver_changed(actor, &driver.unique_id, &driver.display_name)
-            .about(SecuredType::Driver, driver.ci_id);
+            .about(SecuredType::Driver, driver.ci_id.to_string());
         status::add(tx, now, message).await?;
         require(tx, driver.ci_id).await
     }

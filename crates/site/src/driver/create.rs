@@ -83,7 +83,7 @@ impl Site {
         category::assign(&mut tx, &ids, &categories, None).await?;
         let driver = require(&mut tx, ids[0]).await?;
         let message = Message::driver_created(actor, &driver.unique_id, &driver.display_name)
-            .about(SecuredType::Driver, driver.ci_id);
+            .about(SecuredType::Driver, driver.ci_id.to_string());
         status::add(&mut tx, now, message).await?;
         tx.commit().await?;
         Ok(driver)

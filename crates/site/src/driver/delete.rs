@@ -33,7 +33,7 @@ impl Site {
         }
         forget_content(&mut tx, driver.content_id).await?;
         let message = Message::driver_deleted(actor, &driver.unique_id, &driver.display_name)
-            .about(SecuredType::Driver, ci_id);
+            .about(SecuredType::Driver, ci_id.to_string());
         status::add(&mut tx, self.now(), message).await?;
         tx.commit().await
     }

@@ -254,7 +254,7 @@ async fn require_free(tx: &mut Tx, name: &str, group_id: &str) -> Result<()> {
 /// Somebody called a method of the group about one package or distribution point.
 /// A message is for those for whom its group exists.
 fn of_group(message: Message, group: &DpGroup) -> Message {
-    message.about(SecuredType::DpGroup, &group.group_id)
+    message.about(SecuredType::DpGroup, group.group_id.as_str())
 }
 
 fn called(actor: &Actor, method: &str, group: &DpGroup, what: &str) -> Message {

@@ -69,7 +69,7 @@ impl Tie {
             }
             Self::Message => {
                 let column = |name: &'static str| Expr::col(("status_message", name));
-                let about = scope::typed_restriction(column("about_type"), scopes, column("about_key"));
+                let about = scope::typed_restriction(&column("about_type"), scopes, column("about_key"));
                 let message = Query::select()
                     .expr(Expr::val(1i64))
                     .from("status_message")

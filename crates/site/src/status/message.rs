@@ -77,8 +77,8 @@ impl Message {
     }
 
     /// About another object that security scopes protect.
-    pub(crate) fn about(mut self, object: SecuredType, key: impl ToString) -> Self {
-        self.about = Some((object, key.to_string()));
+    pub(crate) fn about(mut self, object: SecuredType, key: impl Into<String>) -> Self {
+        self.about = Some((object, key.into()));
         self
     }
 
@@ -181,23 +181,24 @@ impl Message {
 
     pub(crate) fn import_requested(actor: &Actor, import_id: i64, sources: &str) -> Self {
         Self::audit(39008, actor, &[&import_id.to_string(), sources])
-            .about(SecuredType::DriverImport, import_id)
+            .about(SecuredType::DriverImport, import_id.to_string())
     }
 
     pub(crate) fn import_cancelled(actor: &Actor, import_id: i64) -> Self {
-        Self::audit(39009, actor, &[&import_id.to_string()]).about(SecuredType::DriverImport, import_id)
+        Self::audit(39009, actor, &[&import_id.to_string()])
+            .about(SecuredType::DriverImport, import_id.to_string())
     }
 
     pub(crate) fn import_ended(import_id: i64, imported: u64, already: u64, failed: u64) -> Self {
         let severity = if failed == 0 { Severity::Information } else { Severity::Warning };
         let inserts = [import_id.to_string(), imported.to_string(), already.to_string(), failed.to_string()];
         Self::new(39010, severity, DRIVER_CATALOG, &inserts.each_ref().map(String::as_str))
-            .about(SecuredType::DriverImport, import_id)
+            .about(SecuredType::DriverImport, import_id.to_string())
     }
 
     pub(crate) fn import_failed(import_id: i64, reason: &str) -> Self {
         Self::new(39011, Severity::Error, DRIVER_CATALOG, &[&import_id.to_string(), reason])
-            .about(SecuredType::DriverImport, import_id)
+            .about(SecuredType::DriverImport, import_id.to_string())
     }
 
     pub(crate) fn content_added(actor: &Actor, id: &str, driver: &str, sub_folder: &str) -> Self {

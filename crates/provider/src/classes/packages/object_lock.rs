@@ -18,7 +18,8 @@ impl ClassHandler for ObjectLock {
                 "RequestLocksAsync" => request_many(call, &invocation.texts("ObjectRelPath")).await?,
                 "CheckLockRequest" => check_one(call, &invocation).await?,
                 "CheckLockRequests" => many(
-                    call.site
+                    &call
+                        .site
                         .check_lock_requests(call.actor, &owned(&invocation.texts("RequestIDs")))
                         .await?,
                 ),
@@ -55,7 +56,7 @@ async fn request_one(call: Call<'_>, invocation: &Invocation<'_>) -> Result<Out,
 }
 
 async fn request_many(call: Call<'_>, paths: &[&str]) -> Result<Out, Fault> {
-    Ok(many(call.site.request_locks(call.actor, &objects(paths)?).await?))
+    Ok(many(&call.site.request_locks(call.actor, &objects(paths)?).await?))
 }
 
 async fn check_one(call: Call<'_>, invocation: &Invocation<'_>) -> Result<Out, Fault> {
@@ -110,7 +111,7 @@ fn object(path: &str) -> Result<LockObject, Fault> {
     }
 }
 
-fn many(answers: Vec<LockAnswer>) -> Out {
+fn many(answers: &[LockAnswer]) -> Out {
     let one = |answer: &LockAnswer| {
         let mut request = Instance::new("SMS_ObjectLockRequest");
         request.set("ObjectRelPath", answer.lock.object.as_str());

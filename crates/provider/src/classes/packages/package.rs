@@ -122,11 +122,11 @@ async fn of_class(call: Call<'_>, invocation: &Invocation<'_>) -> Result<Outcome
         }
         "CheckDuplicateShareName" => {
             let (name, except) = (invocation.text("ShareName"), invocation.text("PackageID"));
-            Ok(duplicate(call.site.package_with_share(name, except).await?))
+            Ok(duplicate(call.site.package_with_share(name, except).await?.as_ref()))
         }
         "CheckDuplicateSourceName" => {
             let (path, except) = (invocation.text("SourceName"), invocation.text("SourceSite"));
-            Ok(duplicate(call.site.package_with_source(path, except).await?))
+            Ok(duplicate(call.site.package_with_source(path, except).await?.as_ref()))
         }
         "CheckPackageShareForTaskSequenceDeployment" => {
             call.site.package(&invocation.text("PackageID").to_ascii_uppercase()).await?;
@@ -145,16 +145,15 @@ async fn of_class(call: Call<'_>, invocation: &Invocation<'_>) -> Result<Outcome
 /// DupPkgType where nothing is duplicated.
 const TYPE_OF_NOTHING: u32 = 1;
 
-fn duplicate(found: Option<Duplicate>) -> Outcome {
-    let text =
-        |of: fn(&Duplicate) -> &String| Value::String(found.as_ref().map(of).cloned().unwrap_or_default());
+fn duplicate(found: Option<&Duplicate>) -> Outcome {
+    let text = |of: fn(&Duplicate) -> &String| Value::String(found.map(of).cloned().unwrap_or_default());
     let out = vec![
         ("IsDuplicated".to_owned(), Value::Boolean(found.is_some())),
         ("DupPkgName".to_owned(), text(|found| &found.name)),
         ("DupPkgID".to_owned(), text(|found| &found.package_id)),
         (
             "DupPkgType".to_owned(),
-            Value::from(found.as_ref().map_or(TYPE_OF_NOTHING, |found| found.package_type.number())),
+            Value::from(found.map_or(TYPE_OF_NOTHING, |found| found.package_type.number())),
         ),
     ];
     Outcome { out, ..Outcome::success() }

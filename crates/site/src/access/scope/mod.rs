@@ -95,11 +95,11 @@ impl SecuredType {
 /// The condition under which a row about an object exists for somebody with these scopes. `key` is the object's key as
 /// the row has it, text or number. A row without a key is about no object and exists for everybody.
 pub(crate) fn restriction(object: SecuredType, scopes: &Scopes, key: Expr) -> Cond {
-    typed_restriction(Expr::val(i64::from(object.number())), scopes, key)
+    typed_restriction(&Expr::val(i64::from(object.number())), scopes, key)
 }
 
 /// As [`restriction`], where the row has the object's type as well.
-pub(crate) fn typed_restriction(object_type: Expr, scopes: &Scopes, key: Expr) -> Cond {
+pub(crate) fn typed_restriction(object_type: &Expr, scopes: &Scopes, key: Expr) -> Cond {
     let Scopes::Only(scopes) = scopes else { return Cond::all() };
     let key = key.cast_as("TEXT");
     let of_object = || {
