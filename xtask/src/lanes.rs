@@ -1,10 +1,11 @@
 //! Runs the built test programs, two at a time: many of them wait for processes, disks and clocks more than they compute.
+//! Examples in documentation are no programs: this workspace has none that run.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::process::{by_line, cargo, output};
@@ -32,6 +33,7 @@ pub(crate) fn run(
 ) -> Result<bool> {
     let mut build = cargo(&["test", "--no-run", "--message-format=json", "--quiet"]);
     let mut programs = programs(&output(build.args(arguments))?)?;
+    ensure!(!programs.is_empty(), "cargo named no test program; has the form of its messages changed?");
     let rank = |name: &str| LONGEST.iter().position(|longest| *longest == name).unwrap_or(LONGEST.len());
     programs.sort_by_key(|program| rank(&program.name));
     let waiting = Mutex::new(programs.into_iter());
