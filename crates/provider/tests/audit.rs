@@ -441,10 +441,15 @@ async fn messages_are_raised_and_deleted_only_as_the_methods_allow() {
     let many = Value::Array((0..257).map(Value::Integer).collect());
     check(&caller(), "DeleteByID", &[("RecordIDs", many)], 0x8004_103C).await;
     check(&reader, "DeleteByID", &[("RecordIDs", Value::Array(vec![Value::Integer(1)]))], 0x8004_1003).await;
+    // The role is asked before anything is made of the query.
+    check(&reader, "DeleteByQuery", &[("Query", text("what?"))], 0x8004_1003).await;
     for query in [
         "SELECT * FROM SMS_DriverPackage",
         "DELETE FROM SMS_StatusMessage",
         "SELECT * FROM SMS_StatMsgInsStrings",
+        "SELECT * FROM SMS_StatusMessage WHERE RecordID IN (SELECT RecordID FROM SMS_StatAttr)",
+        "SELECT * FROM SMS_StatusMessage WHERE MessageID = 1 OR NOT (EXISTS (SELECT * FROM SMS_Driver a, SMS_Driver b))",
+        "SELECT m.* FROM SMS_StatusMessage m JOIN SMS_StatAttr a ON a.RecordID = m.RecordID",
     ] {
         check(&caller(), "DeleteByQuery", &[("Query", text(query))], 0x8004_1017).await;
     }

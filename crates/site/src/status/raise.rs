@@ -74,12 +74,19 @@ impl Site {
         Ok(record_id)
     }
 
+    /// Whether the actor may delete status messages at all; to be asked before looking up which.
+    ///
+    /// Errors: [`SiteError::AccessDenied`] for everybody but full administrators with all scopes.
+    pub fn require_status_deletion(&self, actor: &Actor) -> Result<()> {
+        actor.may(Action::DeleteStatus)
+    }
+
     /// Deletes status messages by their record numbers; unknown ones are passed over. Returns how many went. `which`
     /// says in the audit message what was asked for.
     ///
     /// Errors: [`SiteError::AccessDenied`] for everybody but full administrators.
     pub async fn delete_status_messages(&self, actor: &Actor, ids: &[i64], which: &str) -> Result<u64> {
-        actor.may(Action::DeleteStatus)?;
+        self.require_status_deletion(actor)?;
         let mut tx = self.db().write().await?;
         let mut deleted = 0;
         for some in ids.chunks(DELETED_AT_ONCE_MAX) {
