@@ -8,6 +8,8 @@ use cim::{CimType, DateTime, Instance, Value};
 use provider::{ClassInfo, Provider, Schema};
 use serde_json::{Map, Value as Json, json};
 
+use crate::metadata::is_any;
+
 /// What a JSON entity is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -92,9 +94,27 @@ pub(crate) fn typed(schema: &Schema, kind: &CimType, array: bool, value: &Value)
         Value::Array(elements) => {
             elements.iter().map(|element| typed(schema, kind, false, element)).collect()
         }
+        Value::Instance(instance) if is_any(kind) => row(schema, instance),
         Value::Instance(instance) => embedded(schema, instance),
         value => plain(value),
     }
+}
+
+/// An object where the metadata has an open type: a type below that one it cannot name, so it says its class as
+/// entities do.
+fn row(schema: &Schema, instance: &Instance) -> Json {
+    let class = schema.class(&instance.class);
+    let mut object = Map::new();
+    object.insert("__CLASS".to_owned(), json!(instance.class));
+    for (name, value) in by_name(instance) {
+        let json = match (value, class.and_then(|class| class.property(name))) {
+            (Value::Instance(inner), None) => row(schema, inner),
+            (value, Some(property)) => member(schema, property, value),
+            (value, None) => plain(value),
+        };
+        object.insert(name.clone(), json);
+    }
+    Json::Object(object)
 }
 
 /// An object inside of another one, with the name of its class: what is declared may be a base class.
@@ -102,9 +122,7 @@ fn embedded(schema: &Schema, instance: &Instance) -> Json {
     let class = schema.class(&instance.class);
     let mut object = Map::new();
     object.insert("@odata.type".to_owned(), json!(format!("#AdminService.{}", instance.class)));
-    let mut properties: Vec<_> = instance.properties.iter().collect();
-    properties.sort_by_key(|(name, _)| name.to_ascii_lowercase());
-    for (name, value) in properties {
+    for (name, value) in by_name(instance) {
         let json = match class.and_then(|class| class.property(name)) {
             Some(property) => member(schema, property, value),
             None => plain(value),
@@ -112,6 +130,12 @@ fn embedded(schema: &Schema, instance: &Instance) -> Json {
         object.insert(name.clone(), json);
     }
     Json::Object(object)
+}
+
+fn by_name(instance: &Instance) -> Vec<&(String, Value)> {
+    let mut properties: Vec<_> = instance.properties.iter().collect();
+    properties.sort_by_key(|(name, _)| name.to_ascii_lowercase());
+    properties
 }
 
 /// A value whose type is not declared, or plain.

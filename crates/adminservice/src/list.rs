@@ -1,9 +1,12 @@
 //! Lists, written while the rows are read: a list of any length takes the memory of one piece.
 
+use std::convert::Infallible;
+
+use axum::BoxError;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use cim::Instance;
-use futures_util::stream;
+use futures_util::{Stream, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 use provider::{InstanceStream, ProviderError};
@@ -53,8 +56,19 @@ pub(crate) async fn answer(
         };
         Ok::<_, ProviderError>(Some((Bytes::from(piece), (None, list))))
     });
+    Ok(pieces_of(pieces))
+}
+
+/// The answer without the list, and without its length: that would take all of the list.
+pub(crate) fn head() -> Response {
+    pieces_of(stream::empty::<Result<Bytes, Infallible>>())
+}
+
+fn pieces_of<E: Into<BoxError>>(
+    pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+) -> Response {
     let headers = [(CONTENT_TYPE, HeaderValue::from_static(JSON)), version()];
-    Ok((StatusCode::OK, headers, Body::from_stream(pieces)).into_response())
+    (StatusCode::OK, headers, Body::from_stream(pieces)).into_response()
 }
 
 impl List {

@@ -8,6 +8,8 @@
 mod actions;
 mod types;
 
+pub(crate) use types::is_any;
+
 use std::fmt::{self, Write};
 
 use cim::class::Method;

@@ -22,9 +22,21 @@ const SYSTEM_PROPERTIES: [(&str, &str); 12] = [
     ("__PATH", "Edm.String"),
 ];
 
+/// The class above all others: what is declared of it may be an instance of any class.
+const ANY: &str = "SMS_BaseClass";
+/// The class of rows that are no instance of one class; what stands for an instance of any class in the document,
+/// because no complex type is above all others.
+const ROW: &str = "__GENERIC";
+
+/// Whether a value may be an instance of any class, rows of several included.
+pub(crate) fn is_any(kind: &CimType) -> bool {
+    matches!(kind, CimType::Embedded(class) if class == ANY)
+}
+
 pub(super) fn write(xml: &mut String, schema: &Schema) -> fmt::Result {
     // A superclass stands before its subclasses, as in the schema.
     schema.classes().filter(|class| class.is_embedded()).try_for_each(|class| complex(xml, schema, class))?;
+    row(xml, schema.class(ROW).expect("the shipped schema declares it, which a test of the provider proves"))?;
     schema.classes().filter(|class| is_entity(schema, class)).try_for_each(|class| entity(xml, schema, class))
 }
 
@@ -37,6 +49,14 @@ fn complex(xml: &mut String, schema: &Schema, class: &ClassInfo) -> fmt::Result 
     let base = class.derivation.first().and_then(|base| schema.class(base)).filter(|base| base.is_embedded());
     open(xml, "ComplexType", class, base)?;
     own(class, base).into_iter().try_for_each(|declared| property(xml, declared))?;
+    writeln!(xml, "      </ComplexType>")
+}
+
+/// Has the properties of whatever it holds, so it is open.
+fn row(xml: &mut String, class: &ClassInfo) -> fmt::Result {
+    writeln!(xml, "      <ComplexType Name=\"{}\" OpenType=\"true\">", class.name)?;
+    writeln!(xml, "        <Property Name=\"__CLASS\" Type=\"Edm.String\"/>")?;
+    own(class, None).into_iter().try_for_each(|declared| property(xml, declared))?;
     writeln!(xml, "      </ComplexType>")
 }
 
@@ -101,6 +121,7 @@ pub(super) fn edm(kind: &CimType, array: bool) -> String {
         CimType::Real64 => "Edm.Double".to_owned(),
         CimType::Char16 | CimType::String | CimType::Reference(_) => "Edm.String".to_owned(),
         CimType::DateTime => "Edm.DateTimeOffset".to_owned(),
+        kind if is_any(kind) => format!("AdminService.{ROW}"),
         CimType::Embedded(class) => format!("AdminService.{class}"),
     };
     if array { format!("Collection({single})") } else { single }

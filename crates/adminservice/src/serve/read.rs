@@ -23,11 +23,19 @@ impl Service {
     ) -> Result<Response, ApiError> {
         exchange.refuse_options_in_body()?;
         let select = options.select.clone();
-        let query = options.into_query(class);
+        let mut query = options.into_query(class);
+        let only_head = exchange.parts.method == Method::HEAD;
+        if only_head {
+            // The names are checked and no row is read.
+            query.top = Some(0);
+        }
         let class = query.class().to_owned();
         let mut head = Map::new();
         head.insert("@odata.context".to_owned(), json!(exchange.links.context(self.schema(), &class)));
         let instances = self.provider.query_stream(&exchange.caller, query).await?;
+        if only_head {
+            return Ok(list::head());
+        }
         if let Some(count) = instances.count {
             head.insert("@odata.count".to_owned(), json!(count));
         }

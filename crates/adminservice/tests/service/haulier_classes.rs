@@ -157,3 +157,27 @@ pub(crate) async fn a_change_of_a_user_that_is_refused_changes_nothing() {
     assert_eq!(service.send("PATCH", &who, body).await.status, 200);
     assert_eq!(service.send_as("operator", "GET", &who, "").await.status, 401);
 }
+
+#[tokio::test]
+pub(crate) async fn rows_of_a_query_say_their_class() {
+    let service = Service::start().await;
+    let run = async |query: &str| {
+        let answer = service.post("/AdminService/wmi/Haulier_Query.Run", &json!({ "Query": query })).await;
+        assert_eq!((&answer["ReturnValue"], &answer["More"]), (&json!(0), &json!(false)), "{query}");
+        assert!(!answer.to_string().contains("@odata.type"), "{query}: no row has a type of the metadata");
+        answer["Rows"].clone()
+    };
+    let rows = run("SELECT * FROM SMS_DriverPackage").await;
+    assert_eq!(rows[0]["__CLASS"], "SMS_DriverPackage");
+    assert_eq!(rows[0]["PackageID"], "PS100001");
+    let rows = run("SELECT p.PackageID, d.ServerNALPath FROM SMS_DriverPackage p \
+                    JOIN SMS_DistributionPoint d ON d.PackageID = p.PackageID")
+    .await;
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+    assert_eq!(rows[0]["__CLASS"], "__GENERIC");
+    assert_eq!(rows[0]["p"]["__CLASS"], "SMS_DriverPackage");
+    assert_eq!(rows[0]["p"]["PackageID"], "PS100001");
+    assert_eq!(rows[0]["d"]["__CLASS"], "SMS_DistributionPoint");
+    let rows = run("SELECT COUNT(*) FROM SMS_DriverPackage").await;
+    assert_eq!(rows, json!([{ "__CLASS": "__GENERIC", "Count": 1 }]));
+}

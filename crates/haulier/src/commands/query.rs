@@ -60,7 +60,8 @@ fn flattened(row: &serde_json::Value) -> serde_json::Value {
     for (name, value) in row.as_object().into_iter().flatten() {
         match value.as_object() {
             Some(embedded) => {
-                let inside = embedded.iter().filter(|(inner, _)| !inner.starts_with('@'));
+                let inside =
+                    embedded.iter().filter(|(inner, _)| !inner.starts_with('@') && !inner.starts_with("__"));
                 flat.extend(inside.map(|(inner, value)| (format!("{name}.{inner}"), value.clone())));
             }
             None => {
