@@ -64,9 +64,7 @@ pub(crate) fn head() -> Response {
     pieces_of(stream::empty::<Result<Bytes, Infallible>>())
 }
 
-fn pieces_of<E: Into<BoxError>>(
-    pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
-) -> Response {
+fn pieces_of<E: Into<BoxError>>(pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static) -> Response {
     let headers = [(CONTENT_TYPE, HeaderValue::from_static(JSON)), version()];
     (StatusCode::OK, headers, Body::from_stream(pieces)).into_response()
 }

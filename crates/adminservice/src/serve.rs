@@ -10,7 +10,6 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use axum::routing::any;
 use clock::SharedClock;
 use http::StatusCode;
 use http::header::{ALLOW, HeaderName};
@@ -56,7 +55,7 @@ struct Exchange {
 pub fn router(provider: Provider, site: Site, clock: SharedClock) -> Router {
     // axum's routes regard case, the service does not; the rest of the path is parsed by `url`.
     let service = Arc::new(Service { provider, site, clock });
-    Router::new().fallback(any(handle)).with_state(service)
+    Router::new().fallback(handle).with_state(service)
 }
 
 async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {

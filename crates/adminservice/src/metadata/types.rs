@@ -36,7 +36,10 @@ pub(crate) fn is_any(kind: &CimType) -> bool {
 pub(super) fn write(xml: &mut String, schema: &Schema) -> fmt::Result {
     // A superclass stands before its subclasses, as in the schema.
     schema.classes().filter(|class| class.is_embedded()).try_for_each(|class| complex(xml, schema, class))?;
-    row(xml, schema.class(ROW).expect("the shipped schema declares it, which a test of the provider proves"))?;
+    row(
+        xml,
+        schema.class(ROW).expect("the shipped schema declares it, which a test of the provider proves"),
+    )?;
     schema.classes().filter(|class| is_entity(schema, class)).try_for_each(|class| entity(xml, schema, class))
 }
 

@@ -60,6 +60,13 @@ const [near, far] = points;
 const assignment = { PackageID: id, ServerNALPath: near.NALPath, SiteCode: near.SiteCode };
 assert.equal((await client.getEntitySet("SMS_DistributionPoint").create(assignment)).PackageID, id);
 await call("SMS_DriverPackage", id, "AddDistributionPoints", { SiteCode: [far.SiteCode], NALPath: [far.NALPath] });
+// Or to a group, which sends what it is given to its members.
+const group = (await client.getEntitySet("SMS_DistributionPointGroup").create({ Name: "Scenario" })).GroupID;
+const members = { DPNALPath: [near.NALPath, far.NALPath], AddTargetedPackages: true };
+await call("SMS_DistributionPointGroup", group, "AddDistributionPoints", members);
+await call("SMS_DistributionPointGroup", group, "AddPackages", { PackageIDs: [id] });
+assert.deepEqual((await rows("SMS_DPGroupPackages", where("GroupID").eqString(group))).map((row) => row.PkgID), [id]);
+assert.equal((await rows("SMS_DPGroupMembers", where("GroupID").eqString(group))).length, 2);
 
 // E: refresh; an empty folder makes no version, so the first one comes now. Then one call, one version, and only one
 // distribution point is sent the same again.
@@ -72,6 +79,8 @@ assert.equal(after, before + 1);
 // URL parsers turn a bare backslash into a slash, so in a key it is encoded.
 const assignmentKey = { ...assignment, ServerNALPath: encodeURIComponent(near.NALPath) };
 await client.getEntitySet("SMS_DistributionPoint").update(assignmentKey, { RefreshNow: true });
+// All of a group are sent it again by one call.
+await call("SMS_DistributionPointGroup", group, "ReDistributePackage", { PackageID: [id] });
 
 // F: watch. No distribution point runs here, so both wait for what the package has.
 const states = await rows("SMS_PackageStatusDistPointsSummarizer", where("PackageID").eqString(id));

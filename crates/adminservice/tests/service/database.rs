@@ -1,7 +1,10 @@
 //! The database of a test's site: SQLite, or a PostgreSQL database of its own where the running test says so.
 
 use std::cell::Cell;
+use std::path::Path;
 
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::process::Command;
 
 thread_local! {
@@ -45,4 +48,20 @@ pub(crate) async fn for_this_test() -> Option<PostgresDatabase> {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let (server, _) = cluster.rsplit_once('/').expect("the URL ends in /database");
     Some(PostgresDatabase { url: format!("{server}/{name}") })
+}
+
+/// Writes beside the site, whose data is in `data_dir` or in the database.
+pub(crate) async fn write_beside(database: Option<&PostgresDatabase>, data_dir: &Path, sql: &str) {
+    let sql = AssertSqlSafe(sql.to_owned());
+    match database {
+        Some(database) => {
+            let mut connection = PgConnection::connect(&database.url).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        }
+        None => {
+            let options = SqliteConnectOptions::new().filename(data_dir.join("site.db"));
+            let mut connection = SqliteConnection::connect_with(&options).await.unwrap();
+            sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+        }
+    }
 }

@@ -30,7 +30,7 @@ pub(crate) struct Service {
     pub(crate) addr: std::net::SocketAddr,
     stop: CancellationToken,
     dir: TempDir,
-    _database: Option<PostgresDatabase>,
+    database: Option<PostgresDatabase>,
 }
 
 /// What came back.
@@ -98,7 +98,7 @@ impl Service {
         let stop = CancellationToken::new();
         let service = router(Provider::new(site.clone()), site.clone(), clock);
         tokio::spawn(listener.serve(service, stop.clone()));
-        Self { site, addr, stop, dir, _database: database }
+        Self { site, addr, stop, dir, database }
     }
 
     /// Works as a running site does, until the service is dropped.
@@ -151,6 +151,11 @@ impl Service {
         let answer = self.send("POST", target, &body.to_string()).await;
         assert_eq!(answer.status, 201, "{target}: {}", answer.body);
         answer.json()
+    }
+
+    /// Writes beside the site.
+    pub(crate) async fn write_beside(&self, sql: &str) {
+        database::write_beside(self.database.as_ref(), &self.dir.path().join("ps1"), sql).await;
     }
 
     /// Publishes what is due.

@@ -25,3 +25,4 @@ mod packages;
 mod postgres;
 mod request_lines;
 mod sign_in;
+mod streams;

@@ -2,7 +2,7 @@
 
 use crate::bad_input;
 use crate::database::{cluster, on_postgres};
-use crate::{categories, drivers, haulier_classes, life, package_content, request_lines};
+use crate::{categories, drivers, haulier_classes, life, package_content, request_lines, streams};
 
 /// One after the other: each has its own site and database.
 #[allow(clippy::print_stderr, reason = "the summary of `cargo xtask test` says what could not run")]
@@ -94,6 +94,16 @@ fn users_tokens_and_messages_hold_on_postgresql() {
         haulier_classes::users_manage_their_own_tokens_and_administrators_all,
         haulier_classes::a_user_that_exists_is_not_changed_by_making_it_again,
         haulier_classes::a_change_of_a_user_that_is_refused_changes_nothing,
+        haulier_classes::rows_of_a_query_say_their_class,
+    ]);
+}
+
+#[test]
+fn long_lists_hold_on_postgresql() {
+    all(&[
+        streams::every_piece_of_a_list_is_small_and_all_of_them_are_the_list,
+        streams::a_row_that_cannot_be_read_breaks_the_list_off,
+        streams::heads_and_counts_read_no_rows,
     ]);
 }
 
