@@ -12,7 +12,7 @@ use crate::error::{Fault, Operation, ProviderError};
 use crate::handler::{Answer, Call, ClassHandler, Invocation, Outcome, not_implemented};
 use crate::handles::Handles;
 use crate::query::{self, InstanceStream};
-use crate::schema::{ClassInfo, Schema, is_lazy};
+use crate::schema::{ClassInfo, Schema, is_left_out_of_lists};
 use crate::{check, parameters, rows};
 
 /// The provider of one site. Cheap to clone.
@@ -378,8 +378,8 @@ fn changes(
             changed.set(&name, value);
         } else if current.get(&name).is_some_and(|known| rows::same(known, &value)) {
             // A client that sends the whole instance back changes only what differs.
-        } else if value.is_null() && is_lazy(property) {
-            // The instance may come from a list, which shows nothing of what is lazy.
+        } else if value.is_null() && is_left_out_of_lists(property) {
+            // The instance may come from a list, which does not show it.
         } else if property.qualifiers.has("key") {
             return Err(Fault::ReadOnly { property: name });
         } else if is_the_sites(property, derived) {

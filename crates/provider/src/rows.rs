@@ -6,7 +6,7 @@ use cim::{DateTime, Instance, Value};
 use crate::error::Fault;
 use crate::handler::{Answer, Call};
 use crate::query;
-use crate::schema::{Schema, is_lazy};
+use crate::schema::{Schema, is_left_out_of_lists};
 
 /// Answers a checked query on one class from the view of its name, lazy properties included.
 pub(crate) async fn query(call: Call<'_>, query: &Query) -> Result<Answer, Fault> {
@@ -28,7 +28,7 @@ pub(crate) fn drop_lazy(schema: &Schema, instance: &mut Instance) {
     for (name, value) in &mut instance.properties {
         match value {
             Value::Instance(embedded) if is_generic => drop_lazy(schema, embedded),
-            value if class.property(name).is_some_and(is_lazy) => *value = Value::Null,
+            value if class.property(name).is_some_and(is_left_out_of_lists) => *value = Value::Null,
             _ => {}
         }
     }

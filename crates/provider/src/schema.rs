@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use cim::class::{Class, Method, Property, Qualifiers};
 use cim::mof::{self, Declaration};
-use cim::{DateTime, Value};
+use cim::{CimType, DateTime, Value};
 
 /// The shipped MOF, in reading order.
 const SOURCES: [(&str, &str); 17] = [
@@ -297,6 +297,12 @@ impl ClassInfo {
 }
 
 /// Whether only a get of one instance fills the property.
-pub(crate) fn is_lazy(property: &Property) -> bool {
+fn is_lazy(property: &Property) -> bool {
     property.qualifiers.has("lazy")
+}
+
+/// Whether queries and lists leave the property null: what is lazy, and bytes in general, so that an answer of many
+/// instances stays bounded.
+pub(crate) fn is_left_out_of_lists(property: &Property) -> bool {
+    is_lazy(property) || (property.array && property.kind == CimType::Uint8)
 }

@@ -80,6 +80,33 @@ const MAY: &[(&str, &str, &str)] = &[
     ("SMS_DriverPackage", "create", "AU"),
     ("SMS_DriverPackage", "delete", "AU"),
     ("SMS_DriverPackage", "modify", "AU"),
+    ("SMS_ObjectContainerItem", "MoveMembers", "AU"),
+    ("SMS_ObjectContainerItem", "create", "AU"),
+    ("SMS_ObjectContainerItem", "delete", "AU"),
+    ("SMS_ObjectContainerItem", "modify", "AU"),
+    ("SMS_ObjectContainerNode", "create", "AU"),
+    ("SMS_ObjectContainerNode", "delete", "AU"),
+    ("SMS_ObjectContainerNode", "modify", "AU"),
+    // One's own requests and locks.
+    ("SMS_ContextMethods", "ClearContextHandle", EVERYBODY),
+    ("SMS_ContextMethods", "GetContextHandle", EVERYBODY),
+    ("SMS_ObjectLock", "CancelLockRequest", EVERYBODY),
+    ("SMS_ObjectLock", "CancelLockRequests", EVERYBODY),
+    ("SMS_ObjectLock", "ReleaseAllLocks", EVERYBODY),
+    ("SMS_ObjectLock", "ReleaseLock", EVERYBODY),
+    ("SMS_ObjectLock", "ReleaseLocks", EVERYBODY),
+    ("SMS_ObjectLock", "RequestLock", "AU"),
+    ("SMS_ObjectLock", "RequestLockAsync", "AU"),
+    ("SMS_ObjectLock", "RequestLocks", "AU"),
+    ("SMS_ObjectLock", "RequestLocksAsync", "AU"),
+    ("SMS_Package", "AddChangeNotification", "AOU"),
+    ("SMS_Package", "AddDistributionPoints", "AO"),
+    ("SMS_Package", "RefreshPkgSource", "AOU"),
+    ("SMS_Package", "SetSourceSite", "AU"),
+    ("SMS_Package", "Unlock", "AU"),
+    ("SMS_Package", "create", "AU"),
+    ("SMS_Package", "delete", "AU"),
+    ("SMS_Package", "modify", "AU"),
     ("SMS_StatusMessage", "DeleteByID", "A"),
     ("SMS_StatusMessage", "DeleteByQuery", "A"),
     ("SMS_StatusMessage", "RaiseErrorStatusMsg", "AOU"),
@@ -88,6 +115,10 @@ const MAY: &[(&str, &str, &str)] = &[
     ("SMS_StatusMessage", "RaiseWarningStatusMsg", "AOU"),
     ("SMS_SupportedPlatforms", "Enable", "AU"),
 ];
+
+/// What a new instance needs besides what its class says.
+const NEEDED: [&str; 7] =
+    ["ContentSourcePath", "LocalizedInformation", "Name", "ObjectType", "Password", "Role", "SDMPackageXML"];
 
 struct World {
     site: Site,
@@ -147,6 +178,19 @@ async fn world() -> World {
     let group = site.create_dp_group(&local, group).await.unwrap().group_id;
     site.add_dp_group_members(&local, &group, std::slice::from_ref(&nal), false).await.unwrap();
     site.add_dp_group_packages(&local, &group, std::slice::from_ref(&package)).await.unwrap();
+    let data = site::PackageData::default();
+    let plain = NewPackage { name: "Q".to_owned(), ..NewPackage::default() };
+    site.create_package_of(&local, site::PackageType::Regular, plain, data).await.unwrap();
+    let console_folder = site::NewFolder {
+        name: "F".to_owned(),
+        object_type: 23,
+        parent_id: 0,
+        folder_flags: 0,
+        search_folder: false,
+        search_string: String::new(),
+    };
+    let console_folder = site.create_folder(&local, console_folder).await.unwrap().folder_id;
+    site.move_members(&local, 23, std::slice::from_ref(&package), 0, console_folder).await.unwrap();
     site.create_security_scope(&local, "Lab", "").await.unwrap();
     for role in Role::ALL {
         site.create_user(&local, role.name(), "correct horse battery", role).await.unwrap();
@@ -226,7 +270,10 @@ impl World {
             "Role" => "reader".to_owned(),
             "Password" | "New" => "another horse".to_owned(),
             "ScopeName" | "ScopeNames" => "Lab".to_owned(),
-            "ObjectKeys" => self.package.clone(),
+            "ObjectKeys" | "InstanceKey" | "InstanceKeys" => self.package.clone(),
+            "ObjectRelPath" | "ObjectRelPaths" => {
+                format!("SMS_DriverPackage.PackageID=\"{}\"", self.package)
+            }
             "Address" => "192.0.2.1".to_owned(),
             "UserName" => String::new(),
             other => other.to_owned(),
@@ -241,6 +288,7 @@ impl World {
             cim::CimType::Embedded(class) => Value::Instance(Box::new(self.embedded(class))),
             _ => match name {
                 "ObjectTypeID" => Value::Integer(2),
+                "ObjectType" => Value::Integer(23),
                 "MessageType" => Value::Integer(256),
                 _ => Value::Integer(1),
             },
@@ -276,8 +324,7 @@ impl World {
         let needed = |property: &&Property| {
             property.qualifiers.has("not_null")
                 || property.qualifiers.has("key")
-                || ["Name", "Password", "Role", "LocalizedInformation", "SDMPackageXML", "ContentSourcePath"]
-                    .contains(&property.name.as_str())
+                || NEEDED.contains(&property.name.as_str())
         };
         for property in class.properties.iter().filter(writable).filter(needed) {
             if property.default.is_null() || property.default == Value::text("") {
@@ -417,7 +464,7 @@ async fn what_is_outside_of_the_scopes_answers_like_what_is_missing() {
     let outside = Caller::from(outside);
     let mut looked_at = 0;
     for class in classes() {
-        let secured = ["PackageID", "PkgID", "CI_ID", "ImportID", "GroupID"];
+        let secured = ["PackageID", "PkgID", "CI_ID", "ImportID", "GroupID", "MemberID"];
         let is_secured = |key: &&Property| secured.contains(&key.name.as_str());
         if !class.keys().iter().any(is_secured) {
             continue;
@@ -431,7 +478,7 @@ async fn what_is_outside_of_the_scopes_answers_like_what_is_missing() {
         for (name, value) in &mut missing.keys {
             match name.as_str() {
                 "PackageID" | "PkgID" => *value = Value::text("PS1FFFFF"),
-                "CI_ID" | "ImportID" => *value = Value::Integer(33_554_432),
+                "CI_ID" | "ImportID" | "MemberID" => *value = Value::Integer(33_554_432),
                 "GroupID" => *value = Value::text("{00000000-0000-0000-0000-000000000000}"),
                 _ => {}
             }
@@ -472,5 +519,7 @@ async fn what_is_outside_of_the_scopes_answers_like_what_is_missing() {
     world.site.assign_scope(&local.actor, "Lab", &objects).await.unwrap();
     let found = world.provider.query(&outside, Query::all("SMS_DriverPackage")).await.unwrap();
     assert_eq!(found.instances.len(), 1);
+    let items = world.provider.query(&outside, Query::all("SMS_ObjectContainerItem")).await.unwrap();
+    assert_eq!(items.instances.len(), 1);
     world.site.close().await;
 }

@@ -180,9 +180,16 @@ async fn bytes_are_kept_and_cleared_by_their_size() {
     );
     // Lists show no lazy bytes.
     let listed = world.select("SELECT * FROM SMS_DriverPackage").await.remove(0);
-    assert_eq!((listed.get("ISVData"), listed.get("ISVDataSize")), (Some(&Value::Null), Some(&Value::Null)));
+    for left_out in ["Icon", "IconSize", "ISVData", "ISVDataSize", "ExtendedData", "ExtendedDataSize"] {
+        assert_eq!(listed.get(left_out), Some(&Value::Null), "{left_out}");
+    }
     world.provider.modify(&local(), &path, listed).await.unwrap();
     assert_eq!(world.read(&path, "ISVData").await, bytes(&[1]), "what a list left out is not cleared");
+    assert_eq!(world.read(&path, "Icon").await, bytes(&[0, 9, 255]));
+    let compared = wql::parse("SELECT * FROM SMS_DriverPackage WHERE Icon IS NULL").unwrap();
+    assert_eq!(codes(world.provider.query(&local(), compared).await).0, 0x8004_1017);
+    world.modify(&path, &[("IconSize", Value::Integer(0))]).await.unwrap();
+    assert_eq!(world.read(&path, "Icon").await, Value::Null);
     world.modify(&path, &[("ISVDataSize", Value::Integer(0))]).await.unwrap();
     assert_eq!(world.read(&path, "ISVData").await, Value::Null);
     let wrong = world.modify(&path, &[("ExtendedDataSize", Value::Integer(9))]).await;

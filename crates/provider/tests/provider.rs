@@ -286,7 +286,7 @@ async fn rows_have_the_shape_of_what_is_selected() {
     let one = |name: &str, id: u32| format!("SMS_DriverPackage{{Name={name} PackageID=PS10000{id}}}");
     for (text, expect) in [
         ("SELECT COUNT(*) FROM SMS_DriverPackage".to_owned(), vec!["__GENERIC{Count=2}".to_owned()]),
-        ("SELECT COUNT(Icon) FROM SMS_DriverPackage".to_owned(), vec!["__GENERIC{Count=0}".to_owned()]),
+        ("SELECT COUNT(Password) FROM Haulier_User".to_owned(), vec!["__GENERIC{Count=0}".to_owned()]),
         (
             format!("SELECT p.Name, Haulier_PackageState.Name {join} WHERE p.Name = 'a'"),
             vec![
@@ -313,7 +313,7 @@ async fn rows_have_the_shape_of_what_is_selected() {
         ),
         (
             "SELECT Name FROM SMS_DriverPackage p WHERE NOT EXISTS (SELECT * FROM SMS_DistributionPoint d WHERE d.PackageID = p.PackageID) \
-             AND Icon IS NULL AND __this ISA 'SMS_PackageBaseclass'"
+             AND NOT LocalizedCategoryInstanceNames = 'x' AND __this ISA 'SMS_PackageBaseclass'"
                 .to_owned(),
             vec![one("A", 1), one("B", 2)],
         ),

@@ -19,7 +19,7 @@ pub(crate) use driver::{
     PacksImport, PacksList,
 };
 pub(crate) use group::GroupCommand;
-pub(crate) use package::{PackageChanges, PackageChoose, PackageCommand, PackageCreate};
+pub(crate) use package::{PackageChanges, PackageChoose, PackageCommand, PackageCreate, PackageKind};
 pub(crate) use schedule::{ScheduleCommand, ScheduleEncode, ScheduleNext};
 pub(crate) use site::{SiteCommand, SiteInit, SiteRun};
 

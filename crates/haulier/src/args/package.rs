@@ -5,18 +5,18 @@ use clap::{Args, Subcommand};
 /// `haulier package`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PackageCommand {
-    /// List the driver packages.
+    /// List the packages, driver packages and plain ones.
     #[command(after_help = "Example: haulier package list --json")]
     List,
-    /// Show one driver package with its distribution points.
+    /// Show one package with its distribution points.
     #[command(after_help = "Example: haulier package show PS100001")]
     Show {
         /// The package: its ID or exact name.
         package: String,
     },
-    /// Create a driver package and print its ID; its first version is read from the source at once.
+    /// Create a package and print its ID; its first version is read from the source at once.
     Create(PackageCreate),
-    /// Change a driver package's properties.
+    /// Change a package's properties.
     #[command(after_help = "Example: haulier package set PS100001 --priority high --label A07")]
     Set {
         /// The package: its ID or exact name.
@@ -163,8 +163,47 @@ pub(crate) struct PackageCreate {
     #[arg(long, value_name = "PATH")]
     pub(crate) source: String,
 
+    /// What it is to the site: a driver package, or a plain package as driver tools keep their archives in.
+    #[arg(long = "type", value_name = "TYPE", value_enum, default_value_t = PackageKind::Driver)]
+    pub(crate) kind: PackageKind,
+
     #[command(flatten)]
     pub(crate) changes: PackageChanges,
+}
+
+/// The kind of a package.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum PackageKind {
+    /// SMS_DriverPackage, which holds drivers of the catalog.
+    Driver,
+    /// SMS_Package, which holds any files.
+    Package,
+}
+
+impl PackageKind {
+    /// The provider's class.
+    pub(crate) fn class(self) -> &'static str {
+        match self {
+            PackageKind::Driver => "SMS_DriverPackage",
+            PackageKind::Package => "SMS_Package",
+        }
+    }
+
+    /// The kind of an instance of SMS_PackageBaseclass, by its `PackageType`.
+    pub(crate) fn of_number(package_type: u64) -> Self {
+        match package_type {
+            3 => PackageKind::Driver,
+            _ => PackageKind::Package,
+        }
+    }
+
+    /// As people type it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            PackageKind::Driver => "driver",
+            PackageKind::Package => "package",
+        }
+    }
 }
 
 /// Properties that can be given on creation and changed later.

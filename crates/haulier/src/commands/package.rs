@@ -8,7 +8,6 @@ use crate::args::{PackageChanges, PackageCommand, PackageCreate};
 use crate::output::{self, Format, Table};
 use crate::remote::{Key, Remote, literal, no_parameters};
 
-const CLASS: &str = "SMS_DriverPackage";
 /// `PkgSourceFlag`: the site reads the source folder directly.
 const STORAGE_DIRECT: u32 = 2;
 
@@ -20,14 +19,14 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
         PackageCommand::Create(args) => create(remote, args, format).await,
         PackageCommand::Set { package, changes } => set(remote, package, changes, format).await,
         PackageCommand::Delete { package } => {
-            let id = id_of(remote, package).await?;
-            remote.delete(&key(&id)).await?;
+            let (id, key) = found(remote, package).await?;
+            remote.delete(&key).await?;
             output::done(format, &json!({ "PackageID": id, "Deleting": true }));
             Ok(())
         }
         PackageCommand::Refresh { package } => {
-            let id = id_of(remote, package).await?;
-            let reply = remote.invoke(&key(&id), "RefreshPkgSource", &no_parameters()).await?;
+            let (id, key) = found(remote, package).await?;
+            let reply = remote.invoke(&key, "RefreshPkgSource", &no_parameters()).await?;
             output::done(format, &json!({ "PackageID": id, "ReturnValue": reply["ReturnValue"] }));
             Ok(())
         }
@@ -67,24 +66,29 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
     }
 }
 
-fn key(id: &str) -> Key {
-    Key::one(CLASS, "PackageID", id)
+/// A package's ID, and its instance of the class that it has.
+async fn found(remote: &Remote, package: &str) -> Result<(String, Key)> {
+    let package = rows::package(remote, package).await?;
+    let id = rows::text(&package, "PackageID");
+    let key = Key::one(rows::kind(&package).class(), "PackageID", &id);
+    Ok((id, key))
 }
 
 async fn id_of(remote: &Remote, package: &str) -> Result<String> {
-    Ok(rows::text(&rows::package(remote, package).await?, "PackageID"))
+    Ok(found(remote, package).await?.0)
 }
 
 async fn list(remote: &Remote, format: Format) -> Result<()> {
-    let packages = remote.list(CLASS, &[("$orderby", "PackageID")]).await?;
+    let packages = remote.list(rows::BASE, &[("$orderby", "PackageID")]).await?;
     if format == Format::Json {
         output::json(&packages);
         return Ok(());
     }
-    let mut table = Table::new(&["PACKAGE", ">VERSION", ">SIZE", "SOURCE DATE", "NAME"]);
+    let mut table = Table::new(&["PACKAGE", "TYPE", ">VERSION", ">SIZE", "SOURCE DATE", "NAME"]);
     for package in &packages {
         table.row([
             rows::text(package, "PackageID"),
+            rows::kind(package).name().to_owned(),
             rows::text(package, "SourceVersion"),
             output::bytes(rows::number(package, "PackageSize") * 1024),
             rows::text(package, "SourceDate"),
@@ -103,6 +107,8 @@ async fn show(remote: &Remote, package: &str, format: Format) -> Result<()> {
         output::json(&json!({ "package": package, "distribution_points": states }));
         return Ok(());
     }
+    let kind = rows::kind(&package);
+    output::line(format_args!("{:<17} {} ({})", "Type", kind.name(), kind.class()));
     for property in [
         "PackageID",
         "Name",
@@ -127,7 +133,7 @@ async fn create(remote: &Remote, args: &PackageCreate, format: Format) -> Result
     properties.insert("Name".to_owned(), json!(args.name));
     properties.insert("PkgSourceFlag".to_owned(), json!(STORAGE_DIRECT));
     properties.insert("PkgSourcePath".to_owned(), json!(args.source));
-    let package = remote.create(CLASS, &Value::Object(properties)).await?;
+    let package = remote.create(args.kind.class(), &Value::Object(properties)).await?;
     match format {
         Format::Json => output::json(&package),
         Format::Text => output::line(rows::text(&package, "PackageID")),
@@ -136,9 +142,9 @@ async fn create(remote: &Remote, args: &PackageCreate, format: Format) -> Result
 }
 
 async fn set(remote: &Remote, package: &str, changes: &PackageChanges, format: Format) -> Result<()> {
-    let id = id_of(remote, package).await?;
+    let (id, key) = found(remote, package).await?;
     let properties = properties_of(changes);
-    remote.change(&key(&id), &Value::Object(properties.clone())).await?;
+    remote.change(&key, &Value::Object(properties.clone())).await?;
     output::done(format, &json!({ "PackageID": id, "Changed": properties }));
     Ok(())
 }
@@ -162,7 +168,7 @@ fn properties_of(changes: &PackageChanges) -> Map<String, Value> {
 }
 
 async fn distribute(remote: &Remote, package: &str, names: &[String], format: Format) -> Result<()> {
-    let id = id_of(remote, package).await?;
+    let (id, key) = found(remote, package).await?;
     let mut site_codes = Vec::new();
     let mut nal_paths = Vec::new();
     for name in names {
@@ -171,7 +177,7 @@ async fn distribute(remote: &Remote, package: &str, names: &[String], format: Fo
         nal_paths.push(rows::text(&dp, "NALPath"));
     }
     let parameters = json!({ "SiteCode": site_codes, "NALPath": nal_paths });
-    remote.invoke(&key(&id), "AddDistributionPoints", &parameters).await?;
+    remote.invoke(&key, "AddDistributionPoints", &parameters).await?;
     output::done(format, &json!({ "PackageID": id, "Distributing": names }));
     Ok(())
 }

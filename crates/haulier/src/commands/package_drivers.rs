@@ -19,7 +19,7 @@ pub(super) async fn add(
     refresh: bool,
     format: Format,
 ) -> Result<()> {
-    let id = rows::text(&rows::package(remote, package).await?, "PackageID");
+    let id = rows::text(&rows::driver_package(remote, package).await?, "PackageID");
     let drivers = driver::ids(remote, drivers).await?;
     let from = from.map(as_the_site_sees).transpose()?;
     let from = from.as_deref();
@@ -52,7 +52,7 @@ pub(super) async fn remove(
     refresh: bool,
     format: Format,
 ) -> Result<()> {
-    let id = rows::text(&rows::package(remote, package).await?, "PackageID");
+    let id = rows::text(&rows::driver_package(remote, package).await?, "PackageID");
     let drivers = driver::ids(remote, drivers).await?;
     let ids: Vec<u64> = contents(remote, &drivers).await?.iter().map(|content| content.id).collect();
     let siblings = siblings(remote, &ids, &drivers).await?;
@@ -86,7 +86,7 @@ fn list_of(ids: &[u64]) -> String {
 
 /// Lists the drivers of a package.
 pub(super) async fn list(remote: &Remote, package: &str, format: Format) -> Result<()> {
-    let id = rows::text(&rows::package(remote, package).await?, "PackageID");
+    let id = rows::text(&rows::driver_package(remote, package).await?, "PackageID");
     let filter = of_package(&id);
     let drivers = remote.list("SMS_CIContentPackage", &[("$filter", &filter), ("$orderby", "CI_ID")]).await?;
     let contents = remote
@@ -114,7 +114,7 @@ pub(super) async fn rebuild(
     from: Option<&str>,
     format: Format,
 ) -> Result<()> {
-    let id = rows::text(&rows::package(remote, package).await?, "PackageID");
+    let id = rows::text(&rows::driver_package(remote, package).await?, "PackageID");
     let from = from.map(as_the_site_sees).transpose()?;
     let parameters = from.map_or_else(|| json!({}), |path| json!({ "ContentSourcePath": path }));
     remote.invoke(&key(&id), "RebuildPackage", &parameters).await?;
@@ -130,7 +130,7 @@ pub(super) async fn validate_source(
     moves: bool,
     format: Format,
 ) -> Result<()> {
-    let id = rows::text(&rows::package(remote, package).await?, "PackageID");
+    let id = rows::text(&rows::driver_package(remote, package).await?, "PackageID");
     let source = as_the_site_sees(source)?;
     remote.invoke(&key(&id), "ValidateNewPackageSource", &json!({ "PackageSource": source })).await?;
     if moves {

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::args::PackageKind;
 use crate::remote::{Remote, RemoteError, literal};
 
 /// A property as text; empty when it is null or missing.
@@ -23,22 +24,44 @@ pub(crate) fn number(row: &Value, property: &str) -> u64 {
     row[property].as_u64().unwrap_or(0)
 }
 
-/// The one driver package with this ID or, failing that, this exact name.
+/// The one package, of any kind, with this ID or, failing that, this exact name.
 pub(crate) async fn package(remote: &Remote, wanted: &str) -> Result<Value, RemoteError> {
+    one_package(remote, BASE, wanted, "package").await
+}
+
+/// The one driver package with this ID or, failing that, this exact name.
+pub(crate) async fn driver_package(remote: &Remote, wanted: &str) -> Result<Value, RemoteError> {
+    one_package(remote, PackageKind::Driver.class(), wanted, "driver package").await
+}
+
+/// The kind of a package that was read.
+pub(crate) fn kind(package: &Value) -> PackageKind {
+    PackageKind::of_number(number(package, "PackageType"))
+}
+
+/// The class of packages of every kind.
+pub(crate) const BASE: &str = "SMS_PackageBaseclass";
+
+async fn one_package(
+    remote: &Remote,
+    class: &'static str,
+    wanted: &str,
+    what: &str,
+) -> Result<Value, RemoteError> {
     let wanted_literal = literal(wanted);
     for property in ["PackageID", "Name"] {
         let filter = format!("{property} eq {wanted_literal}");
-        let mut rows = remote.list("SMS_DriverPackage", &[("$filter", &filter)]).await?;
+        let mut rows = remote.list(class, &[("$filter", &filter)]).await?;
         match rows.len() {
             0 => {}
             1 => return Ok(rows.remove(0)),
             several => {
-                let message = format!("{several} driver packages have the name {wanted}; use a PackageID");
+                let message = format!("{several} {what}s have the name {wanted}; use a PackageID");
                 return Err(RemoteError::Ambiguous { message });
             }
         }
     }
-    let message = format!("no driver package has the ID or name {wanted}; see `haulier package list`");
+    let message = format!("no {what} has the ID or name {wanted}; see `haulier package list`");
     Err(RemoteError::NotFound { message })
 }
 

@@ -6,7 +6,7 @@ use cim::{CimType, Value};
 
 use super::scope::{CLASS_COLUMN, Found, Place, Scope};
 use crate::error::Fault;
-use crate::schema::{Schema, is_lazy};
+use crate::schema::{Schema, is_left_out_of_lists};
 
 /// Checks a query: it leaves with declared names, each saying whose it is where the query has several classes, and with
 /// values of the declared types.
@@ -271,8 +271,10 @@ impl Checker<'_> {
     fn searchable(&self, named: &PropertyRef) -> Result<Found<'_>, Fault> {
         let found = self.scope.find(named)?;
         let name = &found.property.name;
-        if is_lazy(found.property) {
-            return Err(invalid(format!("{name} is lazy: only a get of one instance returns it")));
+        if is_left_out_of_lists(found.property) {
+            return Err(invalid(format!(
+                "only a get of one instance returns {name}; a query cannot compare it"
+            )));
         }
         if found.property.qualifiers.has("computed") {
             let reason = "is put together for each answer; compare another property";

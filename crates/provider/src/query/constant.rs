@@ -338,23 +338,27 @@ mod tests {
 
     #[test]
     fn only_what_the_site_stores_is_left_to_ask() {
-        let check = |condition: &str, expect: &str| {
-            let query = wql::parse(&format!("select * from SMS_DriverPackage where {condition}")).unwrap();
+        let check_of = |class: &str, condition: &str, expect: &str| {
+            let query = wql::parse(&format!("select * from {class} where {condition}")).unwrap();
             let checked = check(Schema::shipped(), query).unwrap();
             let stored = on_columns(Schema::shipped(), &checked).unwrap();
             let left = stored.filter.map_or_else(String::new, |filter| filter.to_string());
             assert_eq!(left, expect, "{condition}");
         };
+        let check = |condition: &str, expect: &str| check_of("SMS_DriverPackage", condition, expect);
         let never = "1 = 0";
         check("Name = 'x'", "Name = \"x\"");
         check("LocalizedCategoryInstanceNames = 'x'", never);
         check("LocalizedCategoryInstanceNames in ('a', 'b')", never);
         check("not LocalizedCategoryInstanceNames = 'x'", "");
-        check("Icon is null", "");
-        check("Icon = 1", never);
-        check("not Icon = 1", never);
-        check("Icon = 1 and Name = 'x'", "Name = \"x\" AND NULL = NULL");
-        check("Icon = 1 or Name = 'x'", "Name = \"x\" OR NULL = NULL");
+        let check_null = |condition: &str, expect: &str| {
+            check_of("Haulier_User", condition, expect);
+        };
+        check_null("Password is null", "");
+        check_null("Password = 'x'", never);
+        check_null("not Password = 'x'", never);
+        check_null("Password = 'x' and Name = 'y'", "Name = \"y\" AND NULL = NULL");
+        check_null("Password = 'x' or Name = 'y'", "Name = \"y\" OR NULL = NULL");
         check("LocalizedCategoryInstanceNames = 'x' and Name = 'x'", never);
         check(
             "LocalizedCategoryInstanceNames = 'x' or Name = 'x' or Version = 'y'",

@@ -14,6 +14,8 @@ use crate::status::{self, Message};
 const CLASS: &str = "SMS_ObjectContainerNode";
 const NAME_CHARS_MAX: usize = 255;
 const SEARCH_CHARS_MAX: usize = 4_096;
+/// Folders whose contents one statement looks up.
+const PARENTS_AT_ONCE_MAX: usize = 400;
 
 impl Site {
     /// Makes a console folder.
@@ -176,22 +178,24 @@ async fn check_count(tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
-/// The parent must be there and of the same type, no folder may be inside itself, and siblings differ in name.
+/// The parent must be there and of the same type, no folder may be inside itself, what is inside it must not end up too
+/// deep, and siblings differ in name.
 async fn check_place(tx: &mut Tx, folder: &Folder) -> Result<()> {
     let refuse = |reason: String| Err(SiteError::Conflict { reason });
+    let deepest = levels_below(tx, folder.folder_id).await?;
     let mut above = folder.parent_id;
-    for depth in 0.. {
-        if above == ROOT {
-            break;
-        }
+    for depth in 1.. {
         if above == folder.folder_id {
             return refuse(format!(
                 "folder {} cannot move into itself or into a folder inside it",
                 folder.name
             ));
         }
-        if depth + 1 >= DEPTH_MAX {
+        if depth + deepest > DEPTH_MAX {
             return refuse(format!("folders nest at most {DEPTH_MAX} deep"));
+        }
+        if above == ROOT {
+            break;
         }
         let parent = require(tx, above).await?;
         if parent.folder_type != folder.folder_type {
@@ -213,6 +217,25 @@ async fn check_place(tx: &mut Tx, folder: &Folder) -> Result<()> {
         return Err(SiteError::AlreadyExists { what: format!("a folder {} in this place", folder.name) });
     }
     Ok(())
+}
+
+/// How many levels of folders are inside one.
+async fn levels_below(tx: &mut Tx, folder_id: i64) -> Result<usize> {
+    let mut inside = vec![folder_id];
+    for level in 0..DEPTH_MAX {
+        let mut next = Vec::new();
+        for some in inside.chunks(PARENTS_AT_ONCE_MAX) {
+            let children = select().and_where(Expr::col("parent_id").is_in(some.iter().copied())).to_owned();
+            for row in tx.all(&children).await? {
+                next.push(row.get("folder_id")?);
+            }
+        }
+        if next.is_empty() {
+            return Ok(level);
+        }
+        inside = next;
+    }
+    Ok(DEPTH_MAX)
 }
 
 async fn is_empty(tx: &mut Tx, folder_id: i64) -> Result<bool> {

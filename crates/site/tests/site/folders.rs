@@ -79,6 +79,18 @@ on_both! {
             assert!(depth < 100, "there is a limit");
         };
         assert_eq!((depth, refused.code()), (32, "conflict"));
+        // Nor does a folder get there with what is in it.
+        let top = folder(stage, "top", 2, 0).await.folder_id;
+        let inner = folder(stage, "inner", 2, top).await.folder_id;
+        let above = async |folder_id: i64| stage.site.folder(folder_id).await.unwrap().parent_id;
+        let (level31, level30) = (above(parent).await, above(above(parent).await).await);
+        let to = |parent_id| FolderChange { parent_id: Some(parent_id), ..FolderChange::default() };
+        assert_eq!(code(stage.site.update_folder(&admin(), top, to(level31)).await), "conflict");
+        assert_eq!(above(top).await, 0, "what was refused moved nothing");
+        stage.site.update_folder(&admin(), inner, to(level31)).await.unwrap();
+        stage.site.update_folder(&admin(), inner, to(top)).await.unwrap();
+        stage.site.update_folder(&admin(), top, to(level30)).await.unwrap();
+        assert_eq!(code(stage.site.create_folder(&admin(), new("deeper", 2, inner)).await), "conflict");
     }
 
     async fn objects_are_in_one_folder_and_leave_it_when_they_go(stage: &Stage) {
