@@ -7,7 +7,7 @@ use cim::class::{Method, Property};
 use cim::{CimType, Value};
 use site::views;
 
-use crate::schema::{ClassInfo, Schema, is_lazy};
+use crate::schema::{ClassInfo, Schema, is_left_out_of_lists};
 
 /// Classes of the original that stand near those served here and are not served: asked for, they answer as a class that
 /// does not exist.
@@ -48,9 +48,9 @@ fn one(page: &mut String, schema: &Schema, class: &ClassInfo) {
     line(page, &format!("{}\n", what(schema, class)));
     let refuses = |p: &Property| p.qualifiers.has("NotImplemented");
     let only_got =
-        |property: &&Property| !constant(property) && !refuses(property) && is_only_got(class, property);
+        |property: &&Property| !constant(property) && !refuses(property) && is_left_out_of_lists(property);
     let written = |property: &&Property| property.qualifiers.has("WriteOnly");
-    let plain = |p: &&Property| !constant(p) && !is_only_got(class, p) && !written(p) && !refuses(p);
+    let plain = |p: &&Property| !constant(p) && !is_left_out_of_lists(p) && !written(p) && !refuses(p);
     list(page, "Properties", class.properties.iter().filter(plain).map(|p| p.name.clone()));
     let got = class.properties.iter().filter(only_got).map(|p| p.name.clone());
     list(page, "Only a get of one instance fills", got);
@@ -89,12 +89,6 @@ fn what(schema: &Schema, class: &ClassInfo) -> String {
         .chain(writes.iter().filter(|(_, mark)| class.qualifiers.has(mark)).map(|(what, _)| *what))
         .collect();
     format!("Can: {}.", able.join(", "))
-}
-
-/// Lazy, or large and not a column of the view.
-fn is_only_got(class: &ClassInfo, property: &Property) -> bool {
-    let has_column = || views::find(&class.name).is_some_and(|view| view.column(&property.name).is_some());
-    is_lazy(property) || (property.qualifiers.has("Large") && !has_column())
 }
 
 fn constant(property: &Property) -> bool {
