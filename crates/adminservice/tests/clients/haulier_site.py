@@ -8,6 +8,9 @@ URL = os.environ["HAULIER_URL"].rstrip("/")
 USER = os.environ["HAULIER_USER"]
 PASSWORD = os.environ["HAULIER_PASSWORD"]
 PACKAGE = os.environ["HAULIER_PACKAGE"]
+# The UNC path of the share with source folders, and where it lies on this machine.
+SHARE = os.environ["HAULIER_SHARE"]
+SHARE_FOLDER = os.environ["HAULIER_SHARE_FOLDER"]
 ROOT = URL + "/AdminService/wmi"
 REFRESH_TIME_S = 60
 
