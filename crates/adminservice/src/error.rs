@@ -183,6 +183,7 @@ fn site_status(error: &SiteError) -> StatusCode {
         // The present password that goes with a new one; who calls is signed in.
         SiteError::AccessDenied { .. }
         | SiteError::AllScopesNeeded { .. }
+        | SiteError::PasswordNeeded { .. }
         | SiteError::InvalidCredentials => StatusCode::FORBIDDEN,
         SiteError::AlreadyExists { .. }
         | SiteError::DriverAlreadyImported { .. }

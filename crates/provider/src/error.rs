@@ -247,9 +247,9 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         | SiteError::ContentNotFound { .. }
         | SiteError::ContentNotInPackage { .. }
         | SiteError::InvalidToken => (0x8004_1002, ERROR_FILE_NOT_FOUND),
-        SiteError::AccessDenied { .. } | SiteError::AllScopesNeeded { .. } => {
-            (0x8004_1003, ERROR_ACCESS_DENIED)
-        }
+        SiteError::AccessDenied { .. }
+        | SiteError::AllScopesNeeded { .. }
+        | SiteError::PasswordNeeded { .. } => (0x8004_1003, ERROR_ACCESS_DENIED),
         SiteError::InvalidCredentials => (0x8004_1003, ERROR_INVALID_PASSWORD),
         SiteError::InvalidField { .. } | SiteError::InvalidOption { .. } => {
             (0x8004_1008, ERROR_INVALID_PARAMETER)

@@ -187,6 +187,12 @@ pub enum SiteError {
         /// What was asked for, as a verb phrase.
         action: &'static str,
     },
+    /// A bearer token cannot do what would outlive it.
+    #[error("a token may not {action}; sign in with the password")]
+    PasswordNeeded {
+        /// What was asked for, as a verb phrase.
+        action: &'static str,
+    },
     /// No security scope has this name.
     #[error("there is no security scope {name}; `haulier scope list` shows those that exist")]
     ScopeNotFound {
@@ -453,6 +459,7 @@ impl SiteError {
             Self::UserNotFound { .. } => "user_not_found",
             Self::AccessDenied { .. } => "access_denied",
             Self::AllScopesNeeded { .. } => "all_scopes_needed",
+            Self::PasswordNeeded { .. } => "password_needed",
             Self::ScopeNotFound { .. } => "scope_not_found",
             Self::InvalidCredentials => "invalid_credentials",
             Self::InvalidToken => "invalid_token",

@@ -26,6 +26,30 @@ pub struct Actor {
     pub scopes: Scopes,
     /// What the call says of its program and machine, for audit messages.
     pub origin: Origin,
+    /// How the user signed in.
+    pub sign_in: SignIn,
+}
+
+/// How an [`Actor`] came to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SignIn {
+    /// On this machine, without credentials.
+    Local,
+    /// With the password whose stored form has this hash.
+    Password(String),
+    /// With the bearer token with this number.
+    Token(i64),
+}
+
+impl SignIn {
+    /// The number of the bearer token, if it was one.
+    #[must_use]
+    pub const fn token(&self) -> Option<i64> {
+        match self {
+            Self::Token(id) => Some(*id),
+            Self::Local | Self::Password(_) => None,
+        }
+    }
 }
 
 /// The security scopes of a user.
@@ -79,10 +103,11 @@ impl Scopes {
 }
 
 impl Actor {
-    /// A user with every security scope, of a call that does not say from where it comes.
+    /// A user with every security scope on this machine, of a call that does not say from where it comes.
     #[must_use]
     pub fn new(name: impl Into<String>, role: Role) -> Self {
-        Self { name: name.into(), role, scopes: Scopes::All, origin: Origin::default() }
+        let (scopes, origin, sign_in) = (Scopes::All, Origin::default(), SignIn::Local);
+        Self { name: name.into(), role, scopes, origin, sign_in }
     }
 
     /// The site acting for whoever holds its data folder, as the command line does.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement};
 
-use super::{Action, Actor, Role, Scopes, random_secret, scope, secret_hash, user};
+use super::{Action, Actor, Role, Scopes, SignIn, random_secret, scope, secret_hash, user};
 use crate::db::{Row, Tx};
 use crate::error::{Result, SiteError};
 use crate::library::error_chain;
@@ -104,12 +104,13 @@ impl Site {
         let scopes = scope::of_user(self.db(), row.get("user_id")?).await?.and(&own);
         let role = Role::from_number(row.get("role")?)?;
         let lesser = row.get::<Option<i64>>("token_role")?.map(Role::from_number).transpose()?;
+        // A token whose role is not within its user's has no right that could be told.
+        if lesser.is_some_and(|lesser| !role.covers(lesser)) {
+            return Err(self.refuse_token(from).await);
+        }
         self.note_use(id).await;
         let name: String = row.get("name")?;
-        Ok(Actor {
-            scopes,
-            ..Actor::new(&name, lesser.filter(|lesser| role.covers(*lesser)).unwrap_or(role))
-        })
+        Ok(Actor { scopes, sign_in: SignIn::Token(id), ..Actor::new(&name, lesser.unwrap_or(role)) })
     }
 
     /// Writes when a token was used, now and then. It is for people to see; nothing depends on it.
@@ -144,12 +145,16 @@ impl Site {
         self.make_token(actor, NewToken { user, label, life, ..NewToken::default() }).await
     }
 
-    /// Makes a bearer token.
+    /// Makes a bearer token. Not with a token: one that leaked would otherwise renew itself for ever.
     ///
-    /// Errors: [`SiteError::AccessDenied`], [`SiteError::UserNotFound`], [`SiteError::ScopeNotFound`],
+    /// Errors: [`SiteError::PasswordNeeded`] with a token, [`SiteError::InvalidCredentials`] if the maker's password, role
+    /// or right to sign in changed since, [`SiteError::AccessDenied`], [`SiteError::UserNotFound`], [`SiteError::ScopeNotFound`],
     /// [`SiteError::InvalidOption`] for rights beyond those of its user or its maker, [`SiteError::Conflict`] if the user
-    /// has too many.
+    /// has too many or is disabled.
     pub async fn make_token(&self, actor: &Actor, new: NewToken<'_>) -> Result<NewApiToken> {
+        if actor.sign_in.token().is_some() {
+            return Err(SiteError::PasswordNeeded { action: "make tokens" });
+        }
         may_manage(actor, new.user)?;
         if new.label.chars().count() > LABEL_CHARS_MAX || new.label.chars().any(char::is_control) {
             let reason = format!("at most {LABEL_CHARS_MAX} plain characters are allowed");
@@ -162,7 +167,12 @@ impl Site {
         let (now, secret) = (self.now(), format!("{TOKEN_PREFIX}{}", random_secret()?));
         let expires_at = now.saturating_add(new.life).expect("a year from now is in range");
         let mut tx = self.db().write().await?;
+        user::require_unchanged(&mut tx, actor).await?;
         let owner = user::require(&mut tx, new.user).await?;
+        if owner.user.disabled {
+            let reason = format!("{} is disabled; enable the user first", owner.user.name);
+            return Err(SiteError::Conflict { reason });
+        }
         refuse_beyond_limit(&mut tx, &owner.user.name, owner.id).await?;
         let role = granted_role(actor, owner.user.role, new.role)?;
         let scopes = granted_scopes(&mut tx, actor, owner.id, new.scopes).await?;
@@ -188,9 +198,10 @@ impl Site {
         Ok(NewApiToken { id, secret, expires_at })
     }
 
-    /// A user's tokens that have not ended, oldest first.
+    /// A user's tokens that have not ended, oldest first. A token tells of itself only.
     pub async fn tokens(&self, actor: &Actor, name: &str) -> Result<Vec<ApiToken>> {
         may_manage(actor, name)?;
+        let with = actor.sign_in.token();
         let columns = ["id", "label", "role", "created_at", "expires_at", "last_used_at"];
         let select = Query::select()
             .columns(columns.map(|column| ("t", column)))
@@ -199,13 +210,18 @@ impl Site {
             .join_as(JoinType::InnerJoin, "admin_user", "u", Expr::col(("u", "id")).equals(("t", "user_id")))
             .and_where(Expr::col(("u", "name_key")).eq(user::key(name)))
             .and_where(Expr::col(("t", "expires_at")).gt(self.now().as_microsecond()))
+            .and_where_option(with.map(|id| Expr::col(("t", "id")).eq(id)))
             .order_by(("t", "id"), sea_query::Order::Asc)
             .to_owned();
         self.db().all(&select).await?.iter().map(ApiToken::read).collect()
     }
 
-    /// Ends a token at once. Errors: [`SiteError::InvalidToken`] if the user has no such token.
+    /// Ends a token at once. Errors: [`SiteError::InvalidToken`] if the user has no such token,
+    /// [`SiteError::PasswordNeeded`] for a token that ends another.
     pub async fn revoke_token(&self, actor: &Actor, name: &str, id: i64) -> Result<()> {
+        if actor.sign_in.token().is_some_and(|with| with != id) {
+            return Err(SiteError::PasswordNeeded { action: "end other tokens" });
+        }
         may_manage(actor, name)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
@@ -256,7 +272,7 @@ async fn refuse_beyond_limit(tx: &mut Tx, name: &str, user_id: i64) -> Result<()
     Ok(())
 }
 
-/// None if the token simply has its user's role. A token that makes a token gives it no more than it has itself.
+/// None if the token simply has its user's role.
 fn granted_role(actor: &Actor, owner: Role, wanted: Option<Role>) -> Result<Option<Role>> {
     let within = |role: Role| owner.covers(role) && actor.role.covers(role);
     match wanted {

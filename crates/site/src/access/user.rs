@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 
-use super::{Action, Actor, Role, Scopes, password, scope};
+use super::{Action, Actor, Role, Scopes, SignIn, password, scope, secret_hash};
 use crate::db::{Database, Row, Tx};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
@@ -49,7 +49,8 @@ impl StoredUser {
     /// The user as the one who acts.
     pub(crate) async fn actor(&self, db: &Database) -> Result<Actor> {
         let scopes = scope::of_user(db, self.id).await?;
-        Ok(Actor { scopes, ..Actor::new(&self.user.name, self.user.role) })
+        let sign_in = SignIn::Password(secret_hash(&self.password_hash));
+        Ok(Actor { scopes, sign_in, ..Actor::new(&self.user.name, self.user.role) })
     }
 
     fn read(row: &Row) -> Result<Self> {
@@ -112,7 +113,7 @@ impl Site {
     /// [`SiteError::ScopeNotFound`], [`SiteError::Conflict`] if nobody could manage the site afterwards.
     pub async fn change_user(&self, actor: &Actor, name: &str, change: UserChange) -> Result<()> {
         actor.may(Action::ManageUsers)?;
-        self.apply(actor, name, change).await
+        self.apply(actor, name, None, change).await
     }
 
     /// Gives a user another password; earlier tokens of the user end. Errors: as [`Site::change_user`].
@@ -133,7 +134,7 @@ impl Site {
     pub async fn change_own_password(&self, actor: &Actor, present: &str, password: &str) -> Result<()> {
         let who = self.authenticate_password(&actor.name, present, None).await?;
         let password = Some(password.to_owned());
-        self.apply(actor, &who.name, UserChange { password, ..UserChange::default() }).await
+        self.apply(actor, &who.name, Some(&who), UserChange { password, ..UserChange::default() }).await
     }
 
     /// Deletes a user and the user's tokens. The last full administrator stays.
@@ -163,13 +164,23 @@ impl Site {
         rows.iter().map(|row| StoredUser::read(row).map(|stored| stored.user)).collect()
     }
 
-    async fn apply(&self, actor: &Actor, name: &str, change: UserChange) -> Result<()> {
+    /// `unchanged` is who must still be the user that signed in.
+    async fn apply(
+        &self,
+        actor: &Actor,
+        name: &str,
+        unchanged: Option<&Actor>,
+        change: UserChange,
+    ) -> Result<()> {
         let UserChange { password, role, scopes, disabled } = change;
         let hash = match password {
             Some(password) => Some(password::hash(name, password).await?),
             None => None,
         };
         let mut tx = self.db().write().await?;
+        if let Some(signed_in) = unchanged {
+            require_unchanged(&mut tx, signed_in).await?;
+        }
         let user = require(&mut tx, name).await?;
         let mut update = Query::update();
         update.table("admin_user").and_where(Expr::col("id").eq(user.id));
@@ -253,6 +264,19 @@ pub(crate) async fn require(tx: &mut Tx, name: &str) -> Result<StoredUser> {
         Some(row) => StoredUser::read(&row),
         None => Err(SiteError::UserNotFound { name: name.to_owned() }),
     }
+}
+
+/// Errors: [`SiteError::InvalidCredentials`] if who signed in with a password has another one since, or another role, or
+/// may not sign in any more.
+pub(crate) async fn require_unchanged(tx: &mut Tx, actor: &Actor) -> Result<()> {
+    let SignIn::Password(stamp) = &actor.sign_in else { return Ok(()) };
+    let stored = tx.optional(&select(&actor.name)).await?.as_ref().map(StoredUser::read).transpose()?;
+    let same = |stored: &StoredUser| {
+        !stored.user.disabled
+            && stored.user.role == actor.role
+            && secret_hash(&stored.password_hash) == *stamp
+    };
+    if stored.as_ref().is_some_and(same) { Ok(()) } else { Err(SiteError::InvalidCredentials) }
 }
 
 /// The scopes of a user, inside a transaction.

@@ -35,8 +35,9 @@ const TIES: [(&str, Tie); 10] = [
     ("RecordID", Tie::Message),
 ];
 
-/// Views whose rows are for one user alone, and for whoever manages users: the column with the user's name.
-const OWN: [(&str, &str); 1] = [("Haulier_Token", "UserName")];
+/// Views whose rows are for one user alone, and for whoever manages users: the columns with the user's name and with the
+/// number of the token, since a token is told of itself only.
+const OWN: [(&str, &str, &str); 1] = [("Haulier_Token", "UserName", "TokenID")];
 
 /// The condition under which rows of a source exist for the actor. `source` is the name that the statement has for the
 /// view: its own or an alias. It belongs to every view of a statement, those of subqueries too.
@@ -48,10 +49,13 @@ pub(super) fn condition(view: &View, source: &str, actor: &Actor) -> Cond {
             condition = condition.add(tie.restriction(&actor.scopes, column(name)));
         }
     }
-    if let Some((_, owner)) = OWN.iter().find(|(name, _)| *name == view.name)
-        && actor.may(Action::ManageUsers).is_err()
-    {
-        condition = condition.add(column(owner).eq(actor.name.as_str()));
+    if let Some((_, owner, token)) = OWN.iter().find(|(name, ..)| *name == view.name) {
+        if actor.may(Action::ManageUsers).is_err() {
+            condition = condition.add(column(owner).eq(actor.name.as_str()));
+        }
+        if let Some(id) = actor.sign_in.token() {
+            condition = condition.add(column(token).eq(id));
+        }
     }
     condition
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use site::{Actor, Role, Site, SiteOptions};
+use site::{Actor, Role, SignIn, Site, SiteOptions, UserChange};
 
 use crate::stage::{PASSWORD, admin, code};
 
@@ -23,7 +23,8 @@ on_both! {
 
     async fn the_first_administrator_signs_in(stage: &Stage) {
         let actor = stage.site.authenticate_password("Admin", PASSWORD, None).await.unwrap();
-        assert_eq!(actor, admin());
+        assert!(matches!(actor.sign_in, SignIn::Password(_)));
+        assert_eq!(Actor { sign_in: SignIn::Local, ..actor }, admin());
         for (name, password) in [("admin", "wrong"), ("nobody", PASSWORD), ("", ""), ("admin", &"x".repeat(5000)), (&"n".repeat(5000), "x")] {
             assert_eq!(code(stage.site.authenticate_password(name, password, None).await), "invalid_credentials", "{name}");
         }
@@ -73,6 +74,48 @@ on_both! {
         assert_eq!(code(site.authenticate_password("r", PASSWORD, None).await), "invalid_credentials");
     }
 
+    async fn a_token_makes_and_ends_no_other_and_tells_of_none(stage: &Stage) {
+        let site = &stage.site;
+        let hour = Duration::from_secs(3600);
+        let first = site.create_token(&admin(), "admin", "one", hour).await.unwrap();
+        let second = site.create_token(&admin(), "admin", "two", hour).await.unwrap();
+        let with_first = site.authenticate_token(&first.secret, None).await.unwrap();
+        for life in [hour, Duration::from_secs(1)] {
+            assert_eq!(code(site.create_token(&with_first, "admin", "x", life).await), "password_needed");
+        }
+        assert_eq!(code(site.revoke_token(&with_first, "admin", second.id).await), "password_needed");
+        let listed = async |actor: &Actor| {
+            site.tokens(actor, "admin").await.unwrap().into_iter().map(|token| token.label).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(&with_first).await, ["one"]);
+        let select = "SELECT Label FROM Haulier_Token ORDER BY Label";
+        assert_eq!(crate::scopes::seen(stage, &with_first, select).await, ["one"]);
+        assert_eq!(crate::scopes::seen(stage, &admin(), select).await, ["one", "two"]);
+        site.revoke_token(&with_first, "admin", first.id).await.unwrap();
+        assert_eq!(listed(&admin()).await, ["two"]);
+    }
+
+    async fn who_was_changed_since_signing_in_makes_no_token(stage: &Stage) {
+        let site = &stage.site;
+        let hour = Duration::from_secs(3600);
+        site.create_user(&admin(), "op1", "first horse", Role::Operator).await.unwrap();
+        let change = UserChange::default;
+        let password = UserChange { password: Some("second horse".to_owned()), ..change() };
+        let changes = [
+            (password, "first horse"),
+            (UserChange { role: Some(Role::Reader), ..change() }, "second horse"),
+            (UserChange { disabled: Some(true), ..change() }, "second horse"),
+        ];
+        for (change, password) in changes {
+            let signed_in = site.authenticate_password("op1", password, None).await.unwrap();
+            site.create_token(&signed_in, "op1", "x", hour).await.unwrap();
+            site.change_user(&admin(), "op1", change).await.unwrap();
+            assert_eq!(code(site.create_token(&signed_in, "op1", "x", hour).await), "invalid_credentials");
+        }
+        assert_eq!(code(site.create_token(&admin(), "op1", "x", hour).await), "conflict", "nobody uses it");
+        assert_eq!(site.tokens(&admin(), "op1").await.unwrap(), []);
+    }
+
     async fn tokens_end_by_time_and_by_hand(stage: &Stage) {
         let site = &stage.site;
         site.create_user(&admin(), "r", PASSWORD, Role::Reader).await.unwrap();
@@ -81,7 +124,8 @@ on_both! {
         let first = site.create_token(&r, "r", "one", hour).await.unwrap();
         let second = site.create_token(&r, "R", "two", hour * 2).await.unwrap();
         assert!(first.secret.starts_with(site::TOKEN_PREFIX) && first.secret.len() == 72, "{}", first.secret.len());
-        assert_eq!(site.authenticate_token(&first.secret, None).await.unwrap(), r);
+        let expect = Actor { sign_in: SignIn::Token(first.id), ..r.clone() };
+        assert_eq!(site.authenticate_token(&first.secret, None).await.unwrap(), expect);
         for wrong in ["", "x", &"0".repeat(64), &second.secret.to_uppercase()] {
             assert_eq!(code(site.authenticate_token(wrong, None).await), "invalid_token");
         }
