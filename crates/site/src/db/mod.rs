@@ -54,7 +54,7 @@ pub(crate) enum Database {
     Postgres { writer: PgPool, reader: PgPool },
 }
 
-/// A writing transaction. Dropped without [`Tx::commit`], it changes nothing.
+/// A transaction of the writer ([`Database::write`]), or one that only reads ([`Database::read`]). Dropped without [`Tx::commit`], it changes nothing.
 pub(crate) enum Tx {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
@@ -116,6 +116,17 @@ impl Database {
                 let mut transaction = writer.begin().await?;
                 sqlx::query(POSTGRES_WRITER_LOCK).execute(&mut *transaction).await?;
                 Ok(Tx::Postgres(transaction))
+            }
+        }
+    }
+
+    /// Begins a transaction that only reads: what it sees is of one moment, and no writer waits for it.
+    pub(crate) async fn read(&self) -> Result<Tx> {
+        match self {
+            Self::Sqlite { reader, .. } => Ok(Tx::Sqlite(reader.begin().await?)),
+            Self::Postgres { reader, .. } => {
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                Ok(Tx::Postgres(reader.begin_with(begin).await?))
             }
         }
     }

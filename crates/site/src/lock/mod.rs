@@ -176,7 +176,7 @@ impl LockObject {
 impl Site {
     /// Who holds the lock of an object.
     pub async fn lock_information(&self, actor: &Actor, object: &LockObject) -> Result<LockInformation> {
-        let mut tx = self.db().write().await?;
+        let mut tx = self.db().read().await?;
         let lock = information(&mut tx, object, &actor.scopes, self.now()).await?;
         tx.commit().await?;
         Ok(lock)
@@ -364,4 +364,23 @@ fn check_count(count: usize) -> Result<()> {
         return Ok(());
     }
     Err(SiteError::invalid("ObjectRelPath", format!("1 to {AT_ONCE_MAX} objects are needed")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::admin;
+
+    on_both! {
+        async fn locks_are_read_while_somebody_writes(stage: &Stage) {
+            let id = stage.package("dell").await.package_id;
+            let object = LockObject::Package(PackageType::Driver, id);
+            let answer = stage.site.request_locks(&admin(), std::slice::from_ref(&object)).await.unwrap().remove(0);
+            let writing = stage.site.db().write().await.unwrap();
+            assert_eq!(stage.site.lock_information(&admin(), &object).await.unwrap(), answer.lock);
+            let ids = [answer.request_id.clone()];
+            assert_eq!(stage.site.check_lock_requests(&admin(), &ids).await.unwrap(), [answer]);
+            drop(writing);
+        }
+    }
 }

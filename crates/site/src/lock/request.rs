@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Func, Query};
 
 use super::{
-    CLASS, LockInformation, LockObject, LockRequestState, LockState, check_count, forget, information, read,
-    use_lock,
+    CLASS, LOCK_LIFE, LockInformation, LockObject, LockRequestState, LockState, check_count, forget,
+    information, read, use_lock,
 };
 use crate::access::Actor;
 use crate::db::Tx;
@@ -62,7 +62,7 @@ impl Site {
     pub async fn check_lock_requests(&self, actor: &Actor, ids: &[String]) -> Result<Vec<LockAnswer>> {
         check_count(ids.len())?;
         let now = self.now();
-        let mut tx = self.db().write().await?;
+        let mut tx = self.db().read().await?;
         let mut answers = Vec::with_capacity(ids.len());
         for id in ids {
             answers.push(match asked(&mut tx, actor, id, now).await? {
@@ -101,7 +101,7 @@ impl Site {
             let update = Query::update()
                 .table("lock_request")
                 .value("state", i64::from(LockRequestState::Canceled.number()))
-                .and_where(Expr::col("request_id").eq(id.as_str()))
+                .and_where(Expr::col("request_id").eq(stored_id(id)))
                 .to_owned();
             tx.execute(&update).await?;
         }
@@ -153,14 +153,23 @@ impl Site {
         let old = Expr::col("requested_at").lt(begun(now).as_microsecond());
         tx.execute(Query::delete().from_table("lock_request").and_where(old)).await?;
         let more = i64::try_from(more).expect("few objects in one call");
-        for (table, max, what) in [
-            ("object_lock", LOCKS_OF_USER_MAX, "this user holds too many object locks"),
-            ("lock_request", REQUESTS_OF_USER_MAX, "this user asked for too many object locks"),
+        // An abandoned lock is held by nobody.
+        let held =
+            Expr::col("used_at").gte(now.checked_sub(LOCK_LIFE).unwrap_or(Timestamp::MIN).as_microsecond());
+        for (table, max, counted, what) in [
+            ("object_lock", LOCKS_OF_USER_MAX, held, "this user holds too many object locks"),
+            (
+                "lock_request",
+                REQUESTS_OF_USER_MAX,
+                Expr::val(1i64).eq(1i64),
+                "this user asked for too many object locks",
+            ),
         ] {
             let count = Query::select()
                 .expr_as(Func::count(Expr::val(1i64)), "held")
                 .from(table)
                 .and_where(Expr::col("user_name").eq(actor.name.as_str()))
+                .and_where(counted)
                 .to_owned();
             let held: i64 = tx.optional(&count).await?.map_or(Ok(0), |row| row.get("held"))?;
             if held.saturating_add(more) > max {
@@ -218,12 +227,17 @@ async fn asked(
     let select = Query::select()
         .columns(["object", "state"])
         .from("lock_request")
-        .and_where(Expr::col("request_id").eq(id.trim_matches(['{', '}']).to_ascii_uppercase()))
+        .and_where(Expr::col("request_id").eq(stored_id(id)))
         .and_where(Expr::col("user_name").eq(actor.name.as_str()))
         .and_where(Expr::col("requested_at").gte(begun(now).as_microsecond()))
         .to_owned();
     let Some(row) = tx.optional(&select).await? else { return Ok(None) };
     Ok(Some((row.get("object")?, LockRequestState::from_number(row.get("state")?)?)))
+}
+
+/// A request's id as it is stored: clients also write it with braces or in lower case.
+fn stored_id(id: &str) -> String {
+    id.trim_matches(['{', '}']).to_ascii_uppercase()
 }
 
 /// Requests from before this moment are forgotten.
