@@ -5,23 +5,24 @@ ALTER TABLE package ADD COLUMN default_image_flags BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE package ADD COLUMN transform_analysis_date BIGINT;
 ALTER TABLE package ADD COLUMN transform_readiness BIGINT NOT NULL DEFAULT 0;
 
--- Bytes as base64, each with its length, so that lists need not read them. A package without any has no row.
+-- Bytes as base64, and their lengths, which lists show. The lengths are first: SQLite reads a long row up to the last
+-- column that is asked for. A package without any has no row.
 CREATE TABLE package_data (
     package_id TEXT PRIMARY KEY NOT NULL REFERENCES package (package_id) ON DELETE CASCADE,
-    icon TEXT,
     icon_bytes BIGINT NOT NULL,
-    extended_data TEXT,
     extended_data_bytes BIGINT NOT NULL,
-    isv_data TEXT,
-    isv_data_bytes BIGINT NOT NULL
+    isv_data_bytes BIGINT NOT NULL,
+    icon TEXT,
+    extended_data TEXT,
+    isv_data TEXT
 );
 
 -- The agent shall transfer nothing until the next demand.
 ALTER TABLE distribution ADD COLUMN cancelled BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE distribution ADD COLUMN isv_string TEXT NOT NULL DEFAULT '';
+ALTER TABLE distribution ADD COLUMN isv_data_bytes BIGINT NOT NULL DEFAULT 0;
 -- Base64.
 ALTER TABLE distribution ADD COLUMN isv_data TEXT;
-ALTER TABLE distribution ADD COLUMN isv_data_bytes BIGINT NOT NULL DEFAULT 0;
 
 -- Console folders count from 16777217, so that an object path ends in eight digits; parent 0 is the root of a type.
 INSERT INTO counter (name, value) VALUES ('folder', 16777216), ('folder item', 16777216);
@@ -52,7 +53,6 @@ CREATE TABLE folder_item (
     UNIQUE (object_type, instance_key)
 );
 CREATE INDEX folder_item_by_folder ON folder_item (folder_id);
-CREATE INDEX folder_item_by_key ON folder_item (LOWER(instance_key));
 
 -- Explicit locks of serialized editing. An object is its relative path as the site writes it.
 CREATE TABLE object_lock (

@@ -20,7 +20,6 @@ const VIEW_SET: &str = include_str!("../../migrations/shared/0005_view_set.sql")
 
 const PACKAGE_CONTENT: &str = include_str!("../../migrations/shared/0006_package_content.sql");
 
-const PACKAGES: &str = include_str!("../../migrations/shared/0007_packages.sql");
 const DP_GROUPS: &str = include_str!("../../migrations/shared/0008_dp_groups.sql");
 
 const STEPS: [Step; 10] = [
@@ -40,7 +39,18 @@ const STEPS: [Step; 10] = [
     },
     Step { version: 5, name: "view set", sqlite: VIEW_SET, postgres: VIEW_SET },
     Step { version: 6, name: "package content", sqlite: PACKAGE_CONTENT, postgres: PACKAGE_CONTENT },
-    Step { version: 7, name: "packages", sqlite: PACKAGES, postgres: PACKAGES },
+    Step {
+        version: 7,
+        name: "packages",
+        sqlite: concat!(
+            include_str!("../../migrations/shared/0007_packages.sql"),
+            include_str!("../../migrations/sqlite/0007_packages.sql")
+        ),
+        postgres: concat!(
+            include_str!("../../migrations/shared/0007_packages.sql"),
+            include_str!("../../migrations/postgres/0007_packages.sql")
+        ),
+    },
     Step { version: 8, name: "distribution point groups", sqlite: DP_GROUPS, postgres: DP_GROUPS },
     Step {
         version: 9,
@@ -78,6 +88,24 @@ mod tests {
 
     use super::super::Database;
     use super::*;
+
+    #[tokio::test]
+    async fn lengths_stand_before_what_they_measure() {
+        let dir = tempfile::tempdir().unwrap();
+        let opened = Database::sqlite(&dir.path().join("site.db")).await.unwrap();
+        let Database::Sqlite { writer, .. } = opened else { unreachable!() };
+        let later = "SELECT m.name || '.' || long.name FROM sqlite_master m \
+            JOIN pragma_table_info(m.name) long JOIN pragma_table_info(m.name) length \
+            ON length.name = long.name || '_bytes' WHERE m.type = 'table' AND length.cid";
+        let columns = async |comparison: &str| {
+            let sql = sqlx::AssertSqlSafe(format!("{later} {comparison} long.cid ORDER BY 1"));
+            let rows = sqlx::query(sql).fetch_all(&writer).await.unwrap();
+            rows.iter().map(|row| row.get(0)).collect::<Vec<String>>()
+        };
+        assert_eq!(columns(">").await, [""; 0]);
+        let well = ["distribution.isv_data", "package_data.extended_data", "package_data.icon"];
+        assert_eq!(columns("<").await[..3], well);
+    }
 
     #[tokio::test]
     async fn messages_from_before_keep_what_they_say() {

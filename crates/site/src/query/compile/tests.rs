@@ -1,4 +1,4 @@
-use sea_query::SqliteQueryBuilder;
+use sea_query::{PostgresQueryBuilder, SqliteQueryBuilder};
 use sqlx::{AssertSqlSafe, Row};
 
 use super::*;
@@ -50,4 +50,22 @@ async fn keyed_gets_and_package_filters_use_an_index() {
         assert!(plan.iter().any(|step| step.starts_with("SEARCH")), "{query}: {plan:#?}");
     }
     stage.strike().await;
+}
+
+on_both! {
+    async fn the_folder_of_an_object_is_found_by_an_index(stage: &Stage) {
+        let query = cim::wql::parse("SELECT * FROM SMS_ObjectContainerItem WHERE InstanceKey = 'PS100001'").unwrap();
+        let dialect = stage.site.db().dialect();
+        let setting = Setting { dialect, now: stage.site.now(), actor: &Actor::local() };
+        let rows = compile(&query, setting).unwrap().rows;
+        let plan = match dialect {
+            Dialect::Sqlite => plan(stage, "SELECT * FROM SMS_ObjectContainerItem WHERE InstanceKey = 'PS100001'").await,
+            // A table without rows is read through, whatever its indexes.
+            Dialect::Postgres => {
+                let sql = format!("SET enable_seqscan = off; EXPLAIN {}", rows.to_string(PostgresQueryBuilder));
+                stage.raw_sql(sql).await.concat()
+            }
+        };
+        assert!(plan.iter().any(|step| step.contains("folder_item_by_key")), "{plan:#?}");
+    }
 }
