@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
 use super::DpId;
+use super::partner::{self, PartnerData};
 use super::point;
 use super::state::{Event, Next, State, transition};
 use crate::access::{Action, Actor};
@@ -33,7 +34,21 @@ impl Site {
         package_id: &str,
         dps: &[(String, String)],
     ) -> Result<()> {
+        self.add_distribution_points_with(actor, package_id, dps, &PartnerData::default()).await
+    }
+
+    /// As [`Site::add_distribution_points`], with what a partner keeps with each assignment: both or neither.
+    ///
+    /// Errors: also [`SiteError::InvalidField`].
+    pub async fn add_distribution_points_with(
+        &self,
+        actor: &Actor,
+        package_id: &str,
+        dps: &[(String, String)],
+        partner: &PartnerData,
+    ) -> Result<()> {
         actor.may(Action::Distribute)?;
+        partner.check()?;
         if dps.is_empty() || dps.len() > ADDED_AT_ONCE_MAX {
             let reason = format!("1 to {ADDED_AT_ONCE_MAX} distribution points are needed");
             return Err(SiteError::invalid("NALPath", reason));
@@ -45,6 +60,9 @@ impl Site {
         add(&mut tx, &package, &points, now).await?;
         let messages = points.iter().map(|(_, name)| Message::dp_added(actor, package_id, name)).collect();
         status::add_all(&mut tx, now, messages).await?;
+        for (dp, name) in &points {
+            partner::store(&mut tx, actor, package_id, (*dp, name), partner, now).await?;
+        }
         let touched: Vec<DpId> = points.iter().map(|(dp, _)| *dp).collect();
         tx.commit().await?;
         self.changes().notify(&touched);
@@ -53,14 +71,27 @@ impl Site {
 
     /// Brings the same version to one distribution point again: verify everything, repair what is wrong.
     pub async fn redistribute(&self, actor: &Actor, package_id: &str, nal_path: &str) -> Result<()> {
-        self.demand(actor, package_id, nal_path, Demand::Again).await
+        self.demand(actor, package_id, nal_path, Demand::Again, &PartnerData::default()).await
+    }
+
+    /// As [`Site::redistribute`], with what a partner keeps with the assignment: both or neither.
+    ///
+    /// Errors: also [`SiteError::InvalidField`].
+    pub async fn redistribute_with(
+        &self,
+        actor: &Actor,
+        package_id: &str,
+        nal_path: &str,
+        partner: &PartnerData,
+    ) -> Result<()> {
+        self.demand(actor, package_id, nal_path, Demand::Again, partner).await
     }
 
     /// Hashes all files of the package at one distribution point again; what is wrong is repaired.
     ///
     /// Errors: [`SiteError::Transition`] unless the package is installed there.
     pub async fn validate(&self, actor: &Actor, package_id: &str, nal_path: &str) -> Result<()> {
-        self.demand(actor, package_id, nal_path, Demand::Validate).await
+        self.demand(actor, package_id, nal_path, Demand::Validate, &PartnerData::default()).await
     }
 
     /// Removes a package from one distribution point. The assignment ends when the agent has reported.
@@ -70,7 +101,7 @@ impl Site {
         package_id: &str,
         nal_path: &str,
     ) -> Result<()> {
-        self.demand(actor, package_id, nal_path, Demand::Remove).await
+        self.demand(actor, package_id, nal_path, Demand::Remove, &PartnerData::default()).await
     }
 
     /// Ends an ongoing distribution to one distribution point: it is in state [`State::InstallFailed`], the agent stops
@@ -78,11 +109,19 @@ impl Site {
     ///
     /// Errors: [`SiteError::Transition`] unless a distribution is going on.
     pub async fn cancel_distribution(&self, actor: &Actor, package_id: &str, nal_path: &str) -> Result<()> {
-        self.demand(actor, package_id, nal_path, Demand::Cancel).await
+        self.demand(actor, package_id, nal_path, Demand::Cancel, &PartnerData::default()).await
     }
 
-    async fn demand(&self, actor: &Actor, package_id: &str, nal_path: &str, demand: Demand) -> Result<()> {
+    async fn demand(
+        &self,
+        actor: &Actor,
+        package_id: &str,
+        nal_path: &str,
+        demand: Demand,
+        partner: &PartnerData,
+    ) -> Result<()> {
         actor.may(Action::Distribute)?;
+        partner.check()?;
         let now = self.now();
         let mut tx = self.db().write().await?;
         self.visible_package(&mut tx, actor, package_id).await?;
@@ -111,6 +150,7 @@ impl Site {
         };
         tx.execute(&update.and_where(by_id(package_id)).and_where(at(dp)).to_owned()).await?;
         status::add(&mut tx, now, message).await?;
+        partner::store(&mut tx, actor, package_id, (dp, &name), partner, now).await?;
         tx.commit().await?;
         self.changes().notify(&[dp]);
         Ok(())

@@ -147,10 +147,12 @@ impl Record<'_> {
         Ok(Vec::new())
     }
 
-    /// Whether the agent was done before it heard that the distribution was cancelled.
+    /// Whether the agent was done with the demand that was cancelled before it heard of that. A demand before that one
+    /// proves nothing: its report may come again at any time.
     fn outran_its_cancel(&self) -> bool {
         let Reported::Installed { version, .. } = self.fact.event else { return false };
-        self.row.cancelled && version == self.row.desired_version
+        let is_the_cancelled = self.fact.generation == self.row.generation - 1;
+        self.row.cancelled && is_the_cancelled && version == self.row.desired_version
     }
 
     /// What is true of the disk, whatever was demanded since.

@@ -234,4 +234,45 @@ on_both! {
         let refused = stage.site.cancel_distribution(&reader, &package.package_id, &point.nal).await;
         assert_eq!(code(refused), "access_denied");
     }
+
+    async fn an_old_report_undoes_no_cancellation(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        let (first, _) = stage.goal(&package, &point).await;
+        stage.report(&package, &point, installed(1)).await;
+        stage.site.redistribute(&admin(), &package.package_id, &point.nal).await.unwrap();
+        let (second, _) = stage.goal(&package, &point).await;
+        stage.site.cancel_distribution(&admin(), &package.package_id, &point.nal).await.unwrap();
+        // The agent never heard that its report arrived, and sends it again.
+        stage.report_of(&package, &point, first, installed(1)).await;
+        let status = stage.status(&package, &point).await.unwrap();
+        assert_eq!((status.state, status.fault.unwrap().code.as_str()), (State::InstallFailed, "cancelled"));
+        stage.report_of(&package, &point, second, installed(1)).await;
+        assert_eq!(stage.state(&package, &point).await, State::Installed);
+    }
+
+    async fn an_assignment_and_what_a_partner_keeps_are_one_act(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        let id = package.package_id.as_str();
+        let dps = [("PS1".to_owned(), point.nal.clone())];
+        let long = site::PartnerData { text: Some("x".repeat(513)), bytes: None };
+        let add = async |data| stage.site.add_distribution_points_with(&admin(), id, &dps, data).await;
+        assert_eq!(code(add(&long).await), "invalid_field");
+        assert!(stage.status(&package, &point).await.is_none());
+        let short = site::PartnerData { text: Some("x".to_owned()), bytes: Some(vec![1, 2]) };
+        add(&short).await.unwrap();
+        assert_eq!(stage.site.partner_data(&admin(), id, &point.nal).await.unwrap(), short);
+        stage.report(&package, &point, installed(1)).await;
+        let before = stage.goal(&package, &point).await;
+        let again = async |data| stage.site.redistribute_with(&admin(), id, &point.nal, data).await;
+        assert_eq!(code(again(&long).await), "invalid_field");
+        assert_eq!(stage.goal(&package, &point).await, before);
+        let other = site::PartnerData { text: Some("y".to_owned()), bytes: None };
+        again(&other).await.unwrap();
+        assert!(stage.goal(&package, &point).await.0 > before.0);
+        let kept = stage.site.partner_data(&admin(), id, &point.nal).await.unwrap();
+        assert_eq!(kept, site::PartnerData { text: other.text, bytes: short.bytes });
+    }
 }

@@ -27,7 +27,7 @@ impl ClassHandler for DistributionPoint {
             let mut found = found.ok_or_else(|| Fault::NotFound { what: path.relative() })?;
             if found.get("ISVDataSize").and_then(Value::as_integer).is_some_and(|size| size > 0) {
                 let (package, nal_path) = (text(&path, "PackageID"), text(&path, "ServerNALPath"));
-                let data = call.site.partner_data(package, nal_path).await?;
+                let data = call.site.partner_data(call.actor, package, nal_path).await?;
                 found.set("ISVData", data.bytes.map_or(Value::Null, bytes::value));
             }
             Ok(found)
@@ -46,8 +46,8 @@ impl ClassHandler for DistributionPoint {
             }
             let path = canonical(&given)?;
             let point = (text(&path, "SiteCode").to_owned(), text(&path, "ServerNALPath").to_owned());
-            call.site.add_distribution_points(call.actor, text(&path, "PackageID"), &[point]).await?;
-            keep(call, &path, partner).await?;
+            let package = text(&path, "PackageID");
+            call.site.add_distribution_points_with(call.actor, package, &[point], &partner).await?;
             Ok(path)
         })
     }
@@ -58,10 +58,12 @@ impl ClassHandler for DistributionPoint {
             if let Some((name, _)) = change.properties.iter().find(|(name, _)| name != "RefreshNow") {
                 return Err(Fault::ReadOnly { property: name.clone() });
             }
-            keep(call, path, partner).await?;
+            let (package, nal_path) = (text(path, "PackageID"), text(path, "ServerNALPath"));
+            let Call { site, actor, .. } = call;
             if change.get("RefreshNow") == Some(&Value::Boolean(true)) {
-                let (package, nal_path) = (text(path, "PackageID"), text(path, "ServerNALPath"));
-                call.site.redistribute(call.actor, package, nal_path).await?;
+                site.redistribute_with(actor, package, nal_path, &partner).await?;
+            } else if partner != PartnerData::default() {
+                site.set_partner_data(actor, package, nal_path, &partner).await?;
             }
             Ok(())
         })
@@ -95,14 +97,6 @@ fn partner_data(instance: &mut Instance) -> Result<PartnerData, Fault> {
     let at = instance.properties.iter().position(|(name, _)| name == "ISVString");
     let text = at.map(|at| instance.properties.remove(at).1.as_str().unwrap_or("").to_owned());
     Ok(PartnerData { text, bytes: bytes::taken(instance, "ISVData", "ISVDataSize")? })
-}
-
-async fn keep(call: Call<'_>, path: &ObjectPath, partner: PartnerData) -> Result<(), Fault> {
-    if partner == PartnerData::default() {
-        return Ok(());
-    }
-    let (package, nal_path) = (text(path, "PackageID"), text(path, "ServerNALPath"));
-    Ok(call.site.set_partner_data(call.actor, package, nal_path, partner).await?)
 }
 
 /// The path that an instance to be created will have.
