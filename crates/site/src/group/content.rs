@@ -2,7 +2,10 @@
 
 use sea_query::{Expr, ExprTrait, Func, JoinType, OnConflict, Order, Query};
 
-use super::{DpGroup, PACKAGES_AT_ONCE_MAX, by_id, called, check_count, check_pairs, require, touch};
+use super::{
+    DpGroup, PACKAGES_AT_ONCE_MAX, PAIRS_AT_ONCE_MAX, by_id, called, check_count, check_pairs, require, touch,
+};
+use crate::access::scope::{SecuredType, visible_among};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::distribution::targets::{Again, Targets, assign, demand_again, withdraw};
@@ -129,36 +132,73 @@ impl Site {
         Ok(())
     }
 
-    /// Brings every member to the group's packages: what a member is not assigned, or no longer, it is assigned;
+    /// Brings every member to the group's packages, of those that exist for the actor: what a member is not assigned, or no longer, it is assigned;
     /// where the last attempt failed, the next is made now. Transfers under way and what is installed go on
     /// undisturbed.
     ///
-    /// Errors: [`SiteError::GroupNotFound`], [`SiteError::AccessDenied`].
+    /// Errors: [`SiteError::GroupNotFound`], [`SiteError::AccessDenied`], [`SiteError::Conflict`] for more than one
+    /// transaction does.
     pub async fn refresh_dp_group(&self, actor: &Actor, group_id: &str) -> Result<()> {
         actor.may(Action::Distribute)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
         let group = require(&mut tx, actor, group_id).await?;
+        let Visible { packages, left_alone } = visible_packages_of(&mut tx, actor, group_id).await?;
+        check_refreshed(packages.len(), members(&mut tx, group_id).await?)?;
         let mut touched = Vec::new();
-        for package in packages_of(&mut tx, group_id).await? {
+        for package in packages {
             let targets = Targets::Members(group_id);
             touched.extend(demand_again(&mut tx, &package.id, targets, Again::Failed, now).await?);
             touched.extend(assign(&mut tx, &package.id, package.version, targets, now).await?);
         }
-        status::add(
-            &mut tx,
-            now,
-            super::of_group(Message::called(actor, super::CLASS, "RefreshDPGroup", &group.name), &group),
-        )
-        .await?;
+        let what = format!("{}{}", group.name, said_of_the_rest(left_alone));
+        let message = Message::called(actor, super::CLASS, "RefreshDPGroup", &what);
+        status::add(&mut tx, now, super::of_group(message, &group)).await?;
         tx.commit().await?;
         self.changes().notify(&touched);
         Ok(())
     }
 }
 
+/// The packages of a group that exist for an actor.
+pub(super) struct Visible {
+    pub(super) packages: Vec<GroupPackage>,
+    /// Packages of the group that do not.
+    pub(super) left_alone: usize,
+}
+
+/// The group's packages that the actor may move, by id.
+pub(super) async fn visible_packages_of(tx: &mut Tx, actor: &Actor, group_id: &str) -> Result<Visible> {
+    let mut packages = packages_of(tx, group_id).await?;
+    let all = packages.len();
+    let ids: Vec<String> = packages.iter().map(|package| package.id.clone()).collect();
+    let visible = visible_among(tx, &actor.scopes, SecuredType::Package, &ids).await?;
+    packages.retain(|package| visible.contains(&package.id));
+    Ok(Visible { left_alone: all - packages.len(), packages })
+}
+
+/// What an audit message adds for packages that were left alone; they are not named.
+pub(super) fn said_of_the_rest(left_alone: usize) -> String {
+    match left_alone {
+        0 => String::new(),
+        count => format!(" ({count} of the group's packages, outside of the user's scopes, left alone)"),
+    }
+}
+
+/// A refresh has nothing to name less of, so it says what else does the same.
+fn check_refreshed(packages: usize, points: usize) -> Result<()> {
+    if packages.saturating_mul(points) <= PAIRS_AT_ONCE_MAX {
+        return Ok(());
+    }
+    let reason = format!(
+        "{packages} packages for {points} distribution points are more than the {PAIRS_AT_ONCE_MAX} assignments of \
+         one refresh; use ReDistributePackage with some of its packages at once"
+    );
+    Err(SiteError::Conflict { reason })
+}
+
 /// The packages of a group, by id.
-pub(super) async fn packages_of(tx: &mut Tx, group_id: &str) -> Result<Vec<GroupPackage>> {
+async fn packages_of(tx: &mut Tx, group_id: &str) -> Result<Vec<GroupPackage>> {
     let select = Query::select()
         .columns([("p", "package_id"), ("p", "stored_version")])
         .from_as("dp_group_package", "g")

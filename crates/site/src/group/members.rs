@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use sea_query::{Expr, ExprTrait, OnConflict, Query};
 
+use super::content::Visible;
 use super::{DpGroup, POINTS_AT_ONCE_MAX, by_id, called, check_count, check_pairs, content, require, touch};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
@@ -15,7 +16,7 @@ use crate::status::{self, Message};
 
 impl Site {
     /// Lets distribution points, named by NAL path, join a group; with `add_packages` they are sent the group's
-    /// packages. All of them or none; who is a member already stays one, and is sent what it lacks.
+    /// packages, of those that exist for the actor. All of them or none; who is a member already stays one, and is sent what it lacks.
     ///
     /// Errors: [`SiteError::GroupNotFound`], [`SiteError::DpNotFound`], [`SiteError::InvalidField`],
     /// [`SiteError::AccessDenied`].
@@ -33,9 +34,11 @@ impl Site {
         let group = require(&mut tx, actor, group_id).await?;
         let points = points(self, &mut tx, nal_paths).await?;
         join(&mut tx, group_id, &points).await?;
-        let mut touched = Vec::new();
+        let (mut touched, mut left_alone) = (Vec::new(), 0);
         if add_packages {
-            let packages = content::packages_of(&mut tx, group_id).await?;
+            let Visible { packages, left_alone: hidden } =
+                content::visible_packages_of(&mut tx, actor, group_id).await?;
+            left_alone = hidden;
             check_pairs("DPNALPath", packages.len(), points.len())?;
             let ids: Vec<DpId> = points.iter().map(|(dp, _)| *dp).collect();
             for package in &packages {
@@ -46,7 +49,7 @@ impl Site {
             }
         }
         touch(&mut tx, actor, &group, now).await?;
-        let messages = messages(actor, "AddDistributionPoints", &group, &points);
+        let messages = messages(actor, "AddDistributionPoints", &group, &points, left_alone);
         status::add_all(&mut tx, now, messages).await?;
         tx.commit().await?;
         self.changes().notify(&touched);
@@ -54,7 +57,7 @@ impl Site {
     }
 
     /// Lets distribution points leave a group. They keep what they hold, unless `remove_packages`: then the group's
-    /// packages leave them, except those that another of their groups wants. All of them or none.
+    /// packages, of those that exist for the actor, leave them, except those that another of their groups wants. All of them or none.
     ///
     /// Errors: [`SiteError::NotInGroup`] for one that is no member; else as [`Site::add_dp_group_members`].
     pub async fn remove_dp_group_members(
@@ -75,9 +78,11 @@ impl Site {
             let what = format!("distribution point {dp}");
             return Err(SiteError::NotInGroup { what, group: group.name });
         }
-        let mut touched = Vec::new();
+        let (mut touched, mut left_alone) = (Vec::new(), 0);
         if remove_packages {
-            let packages = content::packages_of(&mut tx, group_id).await?;
+            let Visible { packages, left_alone: hidden } =
+                content::visible_packages_of(&mut tx, actor, group_id).await?;
+            left_alone = hidden;
             check_pairs("DPNALPath", packages.len(), points.len())?;
             let ids: Vec<DpId> = points.iter().map(|(dp, _)| *dp).collect();
             for package in &packages {
@@ -87,7 +92,7 @@ impl Site {
             }
         }
         touch(&mut tx, actor, &group, now).await?;
-        let messages = messages(actor, "RemoveDistributionPoints", &group, &points);
+        let messages = messages(actor, "RemoveDistributionPoints", &group, &points, left_alone);
         status::add_all(&mut tx, now, messages).await?;
         tx.commit().await?;
         self.changes().notify(&touched);
@@ -113,8 +118,15 @@ async fn points(site: &Site, tx: &mut Tx, nal_paths: &[String]) -> Result<Vec<(D
     Ok(points)
 }
 
-fn messages(actor: &Actor, method: &str, group: &DpGroup, points: &[(DpId, String)]) -> Vec<Message> {
-    points.iter().map(|(_, dp)| called(actor, method, group, dp).at_dp(dp)).collect()
+fn messages(
+    actor: &Actor,
+    method: &str,
+    group: &DpGroup,
+    points: &[(DpId, String)],
+    left_alone: usize,
+) -> Vec<Message> {
+    let rest = content::said_of_the_rest(left_alone);
+    points.iter().map(|(_, dp)| called(actor, method, group, &format!("{dp}{rest}")).at_dp(dp)).collect()
 }
 
 async fn join(tx: &mut Tx, group_id: &str, points: &[(DpId, String)]) -> Result<()> {

@@ -413,4 +413,19 @@ on_both! {
         let many = vec![dell.package_id.clone(); 56];
         assert_eq!(code(site.add_dp_group_packages(&admin(), id, &many).await), "invalid_field");
     }
+
+    async fn a_refresh_of_too_many_assignments_is_refused_whole(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let group = group(stage, "g").await;
+        send(stage, &group, &[&package]).await;
+        let many = "INSERT INTO dp (name, name_key, nal_path, identity_guid, created_at) \
+                    WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 50001) \
+                    SELECT 'm', 'm' || CAST(i AS TEXT), 'm', '', 0 FROM n";
+        stage.raw_sql(many.to_owned()).await;
+        let join = format!("INSERT INTO dp_group_member SELECT '{}', id FROM dp", group.group_id);
+        stage.raw_sql(join).await;
+        let before = everything(stage).await;
+        assert_eq!(code(stage.site.refresh_dp_group(&admin(), &group.group_id).await), "conflict");
+        assert_eq!(everything(stage).await, before);
+    }
 }
