@@ -33,15 +33,17 @@ pub(crate) enum Action {
     ManageUsers,
     MaintainContent,
     ChangeDrivers,
+    ChangeDriverCatalog,
     RaiseStatus,
     DeleteStatus,
 }
 
 impl Action {
     /// Every action, in the order in which a role shows them.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::ChangePackages,
         Self::ChangeDrivers,
+        Self::ChangeDriverCatalog,
         Self::Refresh,
         Self::Distribute,
         Self::RaiseStatus,
@@ -62,7 +64,10 @@ impl Action {
             Self::ManageGroups => "make, change or delete groups of distribution points",
             Self::ManageUsers => "manage users, tokens and security scopes",
             Self::MaintainContent => "maintain the content library",
-            Self::ChangeDrivers => "import, change or delete drivers and their categories",
+            Self::ChangeDrivers => "import, change or delete drivers, and make categories for them",
+            Self::ChangeDriverCatalog => {
+                "change or delete categories of drivers, and say which platforms are supported"
+            }
             Self::RaiseStatus => "write status messages",
             Self::DeleteStatus => "delete status messages",
         }
@@ -70,7 +75,14 @@ impl Action {
 
     /// Whether it touches what belongs to every scope at once, so that only who has all scopes may do it.
     pub(crate) fn is_of_the_whole_site(self) -> bool {
-        matches!(self, Self::ManageDps | Self::ManageUsers | Self::MaintainContent | Self::DeleteStatus)
+        matches!(
+            self,
+            Self::ManageDps
+                | Self::ManageUsers
+                | Self::MaintainContent
+                | Self::DeleteStatus
+                | Self::ChangeDriverCatalog
+        )
     }
 }
 
@@ -108,7 +120,11 @@ impl Role {
             }
             Self::Author => matches!(
                 action,
-                Action::ChangePackages | Action::ChangeDrivers | Action::Refresh | Action::RaiseStatus
+                Action::ChangePackages
+                    | Action::ChangeDrivers
+                    | Action::ChangeDriverCatalog
+                    | Action::Refresh
+                    | Action::RaiseStatus
             ),
             Self::Reader => false,
         }
@@ -181,11 +197,11 @@ mod tests {
 
     #[test]
     fn each_role_allows_exactly_its_actions() {
-        use Action::{ChangeDrivers, ChangePackages, Distribute, RaiseStatus, Refresh};
+        use Action::{ChangeDriverCatalog, ChangeDrivers, ChangePackages, Distribute, RaiseStatus, Refresh};
         let table: [(Role, &[Action]); 4] = [
             (Role::FullAdministrator, &Action::ALL),
             (Role::Operator, &[Refresh, Distribute, RaiseStatus]),
-            (Role::Author, &[ChangePackages, ChangeDrivers, Refresh, RaiseStatus]),
+            (Role::Author, &[ChangePackages, ChangeDrivers, ChangeDriverCatalog, Refresh, RaiseStatus]),
             (Role::Reader, &[]),
         ];
         for (role, allowed) in table {

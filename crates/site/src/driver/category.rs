@@ -113,7 +113,7 @@ impl Site {
         self.db().all(&select()).await?.iter().map(Category::read).collect()
     }
 
-    /// Renames a category; its drivers show the new name.
+    /// Renames a category; its drivers show the new name, those of every scope.
     ///
     /// Errors: [`SiteError::CategoryNotFound`], [`SiteError::InvalidField`], [`SiteError::AccessDenied`].
     pub async fn update_category(
@@ -122,7 +122,7 @@ impl Site {
         category_id: i64,
         change: CategoryChange,
     ) -> Result<Category> {
-        actor.may(Action::ChangeDrivers)?;
+        actor.may(Action::ChangeDriverCatalog)?;
         let mut tx = self.db().write().await?;
         let before = require(&mut tx, category_id).await?;
         let names = change.localized.unwrap_or_else(|| before.localized.clone());
@@ -151,11 +151,11 @@ impl Site {
         Ok(category)
     }
 
-    /// Deletes a category and takes it from its drivers.
+    /// Deletes a category and takes it from its drivers, those of every scope.
     ///
     /// Errors: [`SiteError::CategoryNotFound`], [`SiteError::AccessDenied`].
     pub async fn delete_category(&self, actor: &Actor, category_id: i64) -> Result<()> {
-        actor.may(Action::ChangeDrivers)?;
+        actor.may(Action::ChangeDriverCatalog)?;
         let mut tx = self.db().write().await?;
         let category = require(&mut tx, category_id).await?;
         let drivers = drivers_of(&mut tx, category_id).await?;

@@ -47,7 +47,7 @@ impl Site {
         key: &PlatformKey,
         is_supported: bool,
     ) -> Result<()> {
-        actor.may(Action::ChangeDrivers)?;
+        actor.may(Action::ChangeDriverCatalog)?;
         let mut tx = self.db().write().await?;
         let select = Query::select()
             .columns(["platform_id", "display_text"])
