@@ -84,6 +84,7 @@ pub use package_content::{
 pub use query::{Output, RowStream, Rows, Value, views};
 pub use server::{Site, SiteIdentity, SiteOptions};
 pub use status::{
-    MessageType, RaisedMessage, Severity, StatusFilter, StatusMessage, status_inserts, status_text,
+    MESSAGES_DELETED_MAX, MessageType, RaisedMessage, Severity, StatusFilter, StatusMessage, status_inserts,
+    status_text,
 };
 pub use verification::VerificationState;

@@ -5,7 +5,7 @@ mod message;
 mod raise;
 
 pub(crate) use message::Message;
-pub use raise::RaisedMessage;
+pub use raise::{MESSAGES_DELETED_MAX, RaisedMessage};
 
 use std::time::Duration;
 

@@ -18,6 +18,8 @@ const ATTRIBUTES_MAX: usize = 32;
 const NAME_CHARS_MAX: usize = 255;
 /// How far ahead of the site's clock a message may say it is; callers' clocks differ, and messages are kept by their time.
 const AHEAD_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Messages that one call deletes.
+pub const MESSAGES_DELETED_MAX: usize = 50_000;
 /// Identifiers in one statement.
 const DELETED_AT_ONCE_MAX: usize = 500;
 
@@ -84,9 +86,15 @@ impl Site {
     /// Deletes status messages by their record numbers; unknown ones are passed over. Returns how many went. `which`
     /// says in the audit message what was asked for.
     ///
-    /// Errors: [`SiteError::AccessDenied`] for everybody but full administrators.
+    /// Errors: [`SiteError::AccessDenied`] for everybody but full administrators, [`SiteError::Conflict`] for more than
+    /// [`MESSAGES_DELETED_MAX`].
     pub async fn delete_status_messages(&self, actor: &Actor, ids: &[i64], which: &str) -> Result<u64> {
         self.require_status_deletion(actor)?;
+        if ids.len() > MESSAGES_DELETED_MAX {
+            let reason =
+                format!("at most {MESSAGES_DELETED_MAX} messages are deleted at once; narrow the query");
+            return Err(SiteError::Conflict { reason });
+        }
         let mut tx = self.db().write().await?;
         let mut deleted = 0;
         for some in ids.chunks(DELETED_AT_ONCE_MAX) {

@@ -256,6 +256,8 @@ on_both! {
         assert_eq!(code(site.raise_status_message(&reader, raised.clone()).await), "access_denied");
 
         assert_eq!(code(site.delete_status_messages(&author, &[id], "x").await), "access_denied");
+        let many: Vec<i64> = (0..=50_000).collect();
+        assert_eq!(code(site.delete_status_messages(&admin(), &many, "all").await), "conflict");
         assert_eq!(site.delete_status_messages(&admin(), &[id, id + 1000], "these").await.unwrap(), 1);
         assert!(rows(stage, "SMS_StatAttr", "AttributeValue", &format!("RecordID = {id}")).await.is_empty());
         let told = rows(stage, "SMS_StatMsgWithInsStrings", "InsString1, InsString2, InsString3", "MessageID = 39054").await;

@@ -1,6 +1,6 @@
 use cim::query::{Direction, Expr, Operator, Query, Scalar, Select};
 use cim::{DateTime, Instance, Value, wql};
-use site::{MessageType, RaisedMessage, Severity};
+use site::{MESSAGES_DELETED_MAX, MessageType, RaisedMessage, Severity};
 
 use crate::error::Fault;
 use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemented};
@@ -144,7 +144,8 @@ async fn matching(call: Call<'_>, query: Query) -> Result<Vec<i64>, Fault> {
         }
         let found = rows::query(call, &query::check(Schema::shipped(), page)?).await?.instances;
         ids.extend(found.iter().filter_map(record_id));
-        if (found.len() as u64) < FOUND_AT_ONCE_MAX {
+        // More than are deleted at once need not be read: the site refuses them.
+        if (found.len() as u64) < FOUND_AT_ONCE_MAX || ids.len() > MESSAGES_DELETED_MAX {
             return Ok(ids);
         }
     }
