@@ -11,6 +11,8 @@ pub(crate) mod source;
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
+use crate::access::Actor;
+use crate::access::scope::SecuredType;
 use crate::db::{Row, Tx};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
@@ -133,6 +135,13 @@ impl Site {
         let select = select().and_where(visible()).and_where(by_id(package_id)).to_owned();
         let row = self.db().optional(&select).await?;
         row.map_or_else(|| Err(SiteError::package(package_id)), |row| Package::read(&row))
+    }
+
+    /// As [`Site::package`], if it exists for the actor.
+    pub async fn package_for(&self, actor: &Actor, package_id: &str) -> Result<Package> {
+        let package = self.package(package_id).await?;
+        self.require_visible_now(actor, SecuredType::Package, package_id).await?;
+        Ok(package)
     }
 
     /// Every package that is not being deleted, by id.

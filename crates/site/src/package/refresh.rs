@@ -9,10 +9,11 @@
 use jiff::Timestamp;
 use sea_query::Query;
 
-use super::{ActionInProgress, by_id};
+use super::{ActionInProgress, Package, by_id};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
+use crate::lock;
 use crate::package_content::require_unlocked;
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -23,20 +24,47 @@ impl Site {
     /// Returns once the request is durable. Errors: [`SiteError::PackageNotFound`], [`SiteError::NoSource`],
     /// [`SiteError::PackageLocked`], [`SiteError::AccessDenied`].
     pub async fn refresh_package(&self, actor: &Actor, package_id: &str) -> Result<()> {
+        let mut tx = self.db().write().await?;
+        self.accept_refresh(&mut tx, actor, package_id).await?;
+        tx.commit().await?;
+        self.snapshot_wake().notify_one();
+        Ok(())
+    }
+
+    /// As [`Site::refresh_package`], asked for by an edit of the package: who has it locked keeps others out, and
+    /// `version_read` is its SedoObjectVersion as the editor read it.
+    ///
+    /// Errors: also [`SiteError::ObjectLocked`], [`SiteError::EditionMismatch`].
+    pub async fn refresh_edited_package(
+        &self,
+        actor: &Actor,
+        package_id: &str,
+        version_read: Option<&str>,
+    ) -> Result<()> {
+        let mut tx = self.db().write().await?;
+        let package = self.accept_refresh(&mut tx, actor, package_id).await?;
+        if version_read.is_some_and(|read| read != package.sedo_object_version) {
+            return Err(SiteError::EditionMismatch { what: format!("package {package_id}") });
+        }
+        let object = lock::package_object(&package);
+        lock::require_unlocked_for(&mut tx, self, actor, &object, self.now()).await?;
+        tx.commit().await?;
+        self.snapshot_wake().notify_one();
+        Ok(())
+    }
+
+    /// Returns the package as it was before.
+    async fn accept_refresh(&self, tx: &mut Tx, actor: &Actor, package_id: &str) -> Result<Package> {
         actor.may(Action::Refresh)?;
         let now = self.now();
-        let mut tx = self.db().write().await?;
-        let package = self.visible_package(&mut tx, actor, package_id).await?;
+        let package = self.visible_package(tx, actor, package_id).await?;
         require_unlocked(self, &package)?;
         if !package.fields.has_source() {
             return Err(SiteError::NoSource { package_id: package_id.to_owned() });
         }
-        request(&mut tx, package_id, now).await?;
-        status::add(&mut tx, now, Message::package_refreshed(actor, package_id, &package.fields.name))
-            .await?;
-        tx.commit().await?;
-        self.snapshot_wake().notify_one();
-        Ok(())
+        request(tx, package_id, now).await?;
+        status::add(tx, now, Message::package_refreshed(actor, package_id, &package.fields.name)).await?;
+        Ok(package)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use site::{
     Actor, DriverChange, LockAnswer, LockObject, LockRequestState, LockState, PackageChange, PackageType,
     Role,
@@ -65,6 +66,22 @@ on_both! {
         describe(stage, &other, id).await.unwrap();
     }
 
+    async fn a_put_that_only_refreshes_respects_lock_and_version(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let id = package.package_id.as_str();
+        let object = LockObject::Package(PackageType::Driver, id.to_owned());
+        let (ada, ben) = (editor("ada", "PC1", ""), editor("ben", "PC2", ""));
+        request(stage, &ada, &object).await;
+        assert_eq!(code(stage.site.refresh_edited_package(&ben, id, None).await), "object_locked");
+        assert_eq!(code(stage.site.refresh_edited_package(&ada, id, Some("{0}")).await), "edition_mismatch");
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 0, "nothing was accepted");
+        // The method is no edit.
+        stage.site.refresh_package(&ben, id).await.unwrap();
+        let read = package.sedo_object_version.as_str();
+        stage.site.refresh_edited_package(&ada, id, Some(read)).await.unwrap();
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1);
+    }
+
     async fn an_abandoned_lock_goes_to_who_asks_next(stage: &Stage) {
         let package = stage.package("dell").await;
         let object = LockObject::Package(PackageType::Driver, package.package_id.clone());
@@ -110,7 +127,9 @@ on_both! {
         assert_eq!(code(refused), "object_locked");
         assert_eq!(code(stage.site.delete_driver(&ben, driver.ci_id).await), "object_locked");
         assert_eq!(code(stage.site.cancel_lock_requests(&ben, &ids).await), "lock_request_not_found");
-        stage.site.cancel_lock_requests(&ada, &ids[2..3]).await.unwrap();
+        // However the id is spelled.
+        let braced = [format!("{{{}}}", ids[2].to_lowercase())];
+        stage.site.cancel_lock_requests(&ada, &braced).await.unwrap();
         assert_eq!(states(&stage.site.check_lock_requests(&ada, &ids).await.unwrap()), [10, 22, 3, 22]);
         stage.site.update_driver(&ben, driver.ci_id, disable).await.unwrap();
         assert_eq!(stage.site.release_all_locks(&ben).await.unwrap(), 0);
@@ -131,9 +150,12 @@ on_both! {
         request(stage, &ada, &object).await;
         stage.site.delete_package(&ada, &package.package_id).await.unwrap();
         assert_eq!(stage.site.lock_information(&admin(), &object).await.unwrap().state, LockState::NotFound);
-        let full = "INSERT INTO object_lock WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
+        let of_long_ago = "INSERT INTO object_lock WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000) \
                     SELECT 'y' || CAST(i AS TEXT), 'ada', 'PC1', '', 'PS1', 0, 0 FROM n";
-        stage.raw_sql(full.to_owned()).await;
+        stage.raw_sql(of_long_ago.to_owned()).await;
+        request(stage, &ada, &object).await;
+        let now: Timestamp = "2100-01-01T00:00:00Z".parse().unwrap();
+        stage.raw_sql(format!("UPDATE object_lock SET used_at = {}", now.as_microsecond())).await;
         assert_eq!(code(stage.site.request_locks(&ada, std::slice::from_ref(&object)).await), "busy");
     }
 }

@@ -150,9 +150,12 @@ on_both! {
         first.share_name = "HP$".to_owned();
         let first = stage.site.create_package(&admin(), first).await.unwrap();
         let id = first.package_id.as_str();
-        let found = |duplicate: Option<site::Duplicate>| duplicate.map(|found| found.package_id);
+        let found = |duplicate: Option<site::Duplicate>| match duplicate? {
+            site::Duplicate::Package { package_id, .. } => Some(package_id),
+            site::Duplicate::Hidden => panic!("an administrator sees all"),
+        };
         for (share, except, expect) in [("hp$", "", Some(id)), ("HP$", id, None), ("", "", None), ("x", "", None)] {
-            let duplicate = stage.site.package_with_share(share, except).await.unwrap();
+            let duplicate = stage.site.package_with_share(&admin(), share, except).await.unwrap();
             assert_eq!(found(duplicate).as_deref(), expect, "{share}");
         }
         for (path, except, expect) in [
@@ -162,7 +165,7 @@ on_both! {
             (r"\\srv\src\hp\x64", "", None),
             ("nonsense", "", None),
         ] {
-            let duplicate = stage.site.package_with_source(path, except).await.unwrap();
+            let duplicate = stage.site.package_with_source(&admin(), path, except).await.unwrap();
             assert_eq!(found(duplicate).as_deref(), expect, "{path}");
         }
     }

@@ -2,10 +2,11 @@
 
 use cim::query::Query;
 use site::{
-    Actor, DeviceIds, DriverChange, ImportRequest, ImportSource, MatchRequest, NewToken, Os, PackageChange,
-    Role, Scopes, SecuredType, StatusFilter, UserChange, Value,
+    Actor, DeviceIds, DriverChange, Duplicate, ImportRequest, ImportSource, MatchRequest, NewToken, Os,
+    PackageChange, PartnerData, Role, Scopes, SecuredType, StatusFilter, UserChange, Value,
 };
 
+use crate::groups::{group_of, send};
 use crate::inf::driver_folder;
 use crate::stage::{PASSWORD, Stage, admin, code, with_source};
 
@@ -285,5 +286,91 @@ on_both! {
         assert_eq!(signed(&whole.secret).await.scopes, Scopes::All);
         let scoped = UserChange { scopes: Some(vec!["Lab".to_owned()]), ..UserChange::default() };
         assert_eq!(code(site.change_user(&admin(), "admin", scoped).await), "conflict", "somebody must have all");
+    }
+
+    async fn a_group_moves_only_packages_that_exist_for_whoever_asks(stage: &Stage) {
+        let site = &stage.site;
+        scopes(stage, &["Lab"]).await;
+        let (first, second) = (stage.point("dp1").await, stage.point("dp2").await);
+        let (open, hidden) = (stage.package("open").await, stage.package("hidden").await);
+        let group = group_of(stage, "g", &[&first]).await;
+        send(stage, &group, &[&open, &hidden]).await;
+        site.assign_scope(&admin(), "Lab", &package(&hidden.package_id)).await.unwrap();
+        site.unassign_scope(&admin(), "Default", &package(&hidden.package_id)).await.unwrap();
+        let actor = somebody(stage, "d", Role::FullAdministrator, &["Default"]).await;
+        let (id, nal) = (group.group_id.as_str(), std::slice::from_ref(&second.nal));
+
+        site.add_dp_group_members(&actor, id, nal, true).await.unwrap();
+        assert!(stage.status(&open, &second).await.is_some());
+        assert!(stage.status(&hidden, &second).await.is_none(), "not sent");
+        site.refresh_dp_group(&actor, id).await.unwrap();
+        assert!(stage.status(&hidden, &second).await.is_none(), "not refreshed");
+        site.refresh_dp_group(&admin(), id).await.unwrap();
+        let before = stage.state(&hidden, &second).await;
+        site.remove_dp_group_members(&actor, id, nal, true).await.unwrap();
+        assert_eq!(stage.state(&hidden, &second).await, before, "not withdrawn");
+        assert_eq!(stage.state(&open, &second).await, site::State::RemovalPending);
+        let said = site.status_messages(&StatusFilter::default()).await.unwrap();
+        let said = said.iter().filter(|message| message.text.contains("(1 of the group's packages")).count();
+        assert_eq!(said, 3);
+    }
+
+    async fn what_is_asked_of_the_class_names_no_package_of_others(stage: &Stage) {
+        let site = &stage.site;
+        scopes(stage, &["Lab"]).await;
+        let mut new = with_source("hp");
+        new.share_name = "HP$".to_owned();
+        let hidden = site.create_package(&admin(), new).await.unwrap();
+        let reader = somebody(stage, "l", Role::Reader, &["Lab"]).await;
+        let source = r"\\srv\src\hp";
+        assert_eq!(site.package_with_share(&reader, "hp$", "").await.unwrap(), Some(Duplicate::Hidden));
+        assert_eq!(site.package_with_source(&reader, source, "").await.unwrap(), Some(Duplicate::Hidden));
+        assert_eq!(site.package_with_share(&reader, "x$", "").await.unwrap(), None);
+        for id in [hidden.package_id.as_str(), "PS1FFFFF"] {
+            assert_eq!(code(site.package_for(&reader, id).await), "package_not_found");
+        }
+        // Of two with one source, the one that may be named is named.
+        let second = site.create_package(&admin(), with_source("hp")).await.unwrap();
+        site.assign_scope(&admin(), "Lab", &package(&second.package_id)).await.unwrap();
+        let shown = site.package_with_source(&reader, source, "").await.unwrap();
+        assert!(matches!(shown, Some(Duplicate::Package { package_id, .. }) if package_id == second.package_id));
+        assert!(site.package_for(&reader, &second.package_id).await.is_ok());
+    }
+
+    async fn what_partners_keep_is_as_closed_as_its_package(stage: &Stage) {
+        let site = &stage.site;
+        scopes(stage, &["Lab"]).await;
+        let point = stage.point("dp1").await;
+        let hidden = stage.package("hidden").await;
+        stage.assign(&hidden, &[&point]).await;
+        let actor = somebody(stage, "l", Role::FullAdministrator, &["Lab"]).await;
+        let (id, nal) = (hidden.package_id.as_str(), point.nal.as_str());
+        let change = PartnerData { text: Some("mine".to_owned()), bytes: None };
+        assert_eq!(code(site.set_partner_data(&actor, id, nal, &change).await), "package_not_found");
+        assert_eq!(code(site.partner_data(&actor, id, nal).await), "package_not_found");
+        assert_eq!(code(site.redistribute_with(&actor, id, nal, &change).await), "package_not_found");
+        assert_eq!(site.partner_data(&admin(), id, nal).await.unwrap(), PartnerData::default());
+    }
+
+    async fn the_catalog_of_drivers_is_of_the_whole_site(stage: &Stage) {
+        let site = &stage.site;
+        scopes(stage, &["Lab"]).await;
+        let author = somebody(stage, "l", Role::Author, &["Lab"]).await;
+        let localized = vec![site::LocalizedName { locale_id: 1033, name: "Net".to_owned() }];
+        let new = site::NewCategory { localized, ..site::NewCategory::default() };
+        let category = site.create_category(&author, new.clone()).await.unwrap().category_id;
+        let change = || site::CategoryChange { localized: Some(new.localized.clone()) };
+        assert_eq!(code(site.update_category(&author, category, change()).await), "all_scopes_needed");
+        assert_eq!(code(site.delete_category(&author, category).await), "all_scopes_needed");
+        let platform = site::PlatformKey {
+            name: "Win NT".to_owned(),
+            platform: "x64".to_owned(),
+            min_version: String::new(),
+            max_version: String::new(),
+        };
+        assert_eq!(code(site.set_platform_supported(&author, &platform, true).await), "all_scopes_needed");
+        let everywhere = Actor::new("a", Role::Author);
+        site.update_category(&everywhere, category, change()).await.unwrap();
+        site.delete_category(&everywhere, category).await.unwrap();
     }
 }

@@ -52,19 +52,18 @@ impl ClassHandler for Package {
         Box::pin(async move {
             let write = write::split(self.0, change)?;
             let id = package_id(path);
-            // The version that was read is compared before; the site compares it once more only with a change.
-            let nothing = PackageChange {
-                sedo_object_version: write.change.sedo_object_version.clone(),
-                ..PackageChange::default()
-            };
-            if !write.refresh || write.change != nothing {
-                if write.refresh {
-                    require_source_after(call, id, &write.change).await?;
-                }
-                call.site.update_package(call.actor, id, write.change).await?;
+            let read = write.change.sedo_object_version.clone();
+            let nothing = PackageChange { sedo_object_version: read.clone(), ..PackageChange::default() };
+            if write.change == nothing && write.refresh {
+                // Who may refresh only may put only this.
+                return Ok(call.site.refresh_edited_package(call.actor, id, read.as_deref()).await?);
             }
             if write.refresh {
-                call.site.refresh_package(call.actor, id).await?;
+                require_source_after(call, id, &write.change).await?;
+            }
+            call.site.update_package(call.actor, id, write.change).await?;
+            if write.refresh {
+                call.site.refresh_edited_package(call.actor, id, None).await?;
             }
             Ok(())
         })
@@ -122,14 +121,14 @@ async fn of_class(call: Call<'_>, invocation: &Invocation<'_>) -> Result<Outcome
         }
         "CheckDuplicateShareName" => {
             let (name, except) = (invocation.text("ShareName"), invocation.text("PackageID"));
-            Ok(duplicate(call.site.package_with_share(name, except).await?.as_ref()))
+            Ok(duplicate(call.site.package_with_share(call.actor, name, except).await?.as_ref()))
         }
         "CheckDuplicateSourceName" => {
             let (path, except) = (invocation.text("SourceName"), invocation.text("SourceSite"));
-            Ok(duplicate(call.site.package_with_source(path, except).await?.as_ref()))
+            Ok(duplicate(call.site.package_with_source(call.actor, path, except).await?.as_ref()))
         }
         "CheckPackageShareForTaskSequenceDeployment" => {
-            call.site.package(&invocation.text("PackageID").to_ascii_uppercase()).await?;
+            call.site.package_for(call.actor, &invocation.text("PackageID").to_ascii_uppercase()).await?;
             let none = || Value::Array(Vec::new());
             let out = vec![
                 ("IsValid".to_owned(), Value::Boolean(true)),
@@ -142,19 +141,21 @@ async fn of_class(call: Call<'_>, invocation: &Invocation<'_>) -> Result<Outcome
     }
 }
 
-/// DupPkgType where nothing is duplicated.
+/// DupPkgType where nothing is duplicated, or by what does not exist for the caller.
 const TYPE_OF_NOTHING: u32 = 1;
 
 fn duplicate(found: Option<&Duplicate>) -> Outcome {
-    let text = |of: fn(&Duplicate) -> &String| Value::String(found.map(of).cloned().unwrap_or_default());
+    let (package_id, name, package_type) = match found {
+        Some(Duplicate::Package { package_id, name, package_type }) => {
+            (package_id.as_str(), name.as_str(), package_type.number())
+        }
+        Some(Duplicate::Hidden) | None => ("", "", TYPE_OF_NOTHING),
+    };
     let out = vec![
         ("IsDuplicated".to_owned(), Value::Boolean(found.is_some())),
-        ("DupPkgName".to_owned(), text(|found| &found.name)),
-        ("DupPkgID".to_owned(), text(|found| &found.package_id)),
-        (
-            "DupPkgType".to_owned(),
-            Value::from(found.map_or(TYPE_OF_NOTHING, |found| found.package_type.number())),
-        ),
+        ("DupPkgName".to_owned(), Value::text(name)),
+        ("DupPkgID".to_owned(), Value::text(package_id)),
+        ("DupPkgType".to_owned(), Value::from(package_type)),
     ];
     Outcome { out, ..Outcome::success() }
 }
