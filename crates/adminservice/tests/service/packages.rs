@@ -114,3 +114,56 @@ async fn bytes_travel_as_base64_and_locks_keep_others_out() {
     let other = service.send_as("author", "PATCH", &format!("{WMI}/{target}"), &body).await;
     assert!(other.status < 300, "{other:?}");
 }
+
+#[tokio::test]
+async fn the_base_class_lists_every_kind_of_package() {
+    let service = Service::start().await;
+    for name in ["Archive", "Tools"] {
+        post(&service, "SMS_Package", &json!({ "Name": name, "Description": "kept" }), 201).await;
+    }
+    post(&service, "SMS_DriverPackage", &json!({ "Name": "Zbook", "Description": "kept" }), 201).await;
+    const PLAIN: &str = "SMS_Package";
+    const DRIVERS: &str = "SMS_DriverPackage";
+    for (options, expect) in [
+        (
+            "$filter=Description%20eq%20'kept'&$orderby=Name",
+            &[(PLAIN, "Archive"), (PLAIN, "Tools"), (DRIVERS, "Zbook")][..],
+        ),
+        (
+            "$filter=Description%20eq%20'kept'&$orderby=Name%20desc&$top=2",
+            &[(DRIVERS, "Zbook"), (PLAIN, "Tools")],
+        ),
+        ("$filter=Description%20eq%20'kept'&$orderby=Name&$skip=2", &[(DRIVERS, "Zbook")]),
+        ("$filter=PackageType%20eq%200&$orderby=Name", &[(PLAIN, "Archive"), (PLAIN, "Tools")]),
+        ("$filter=startswith(Name,'z')", &[(DRIVERS, "Zbook")]),
+        (
+            "$filter=Name%20in%20('Tools','Zbook')&$orderby=PackageType",
+            &[(PLAIN, "Tools"), (DRIVERS, "Zbook")],
+        ),
+    ] {
+        let rows = service.get(&format!("{WMI}/SMS_PackageBaseclass?{options}")).await.rows();
+        let found: Vec<_> = rows
+            .iter()
+            .map(|row| (row["__CLASS"].as_str().unwrap(), row["Name"].as_str().unwrap()))
+            .collect();
+        assert_eq!(found, expect, "{options}");
+    }
+    let counted = "$filter=Description%20eq%20'kept'&$count=true&$top=1";
+    let counted = service.get(&format!("{WMI}/SMS_PackageBaseclass?{counted}")).await.json();
+    assert_eq!((counted["@odata.count"].clone(), counted["value"].as_array().unwrap().len()), (json!(3), 1));
+    let all = service.get(&format!("{WMI}/SMS_PackageBaseclass")).await.rows();
+    for row in &all {
+        let own = row["__CLASS"] == PLAIN;
+        assert_eq!(
+            row.get("DefaultImageFlags").is_some(),
+            own,
+            "a row has its own class's properties: {row}"
+        );
+        let path = format!(
+            "{}.PackageID=\"{}\"",
+            row["__CLASS"].as_str().unwrap(),
+            row["PackageID"].as_str().unwrap()
+        );
+        assert_eq!(row["__RELPATH"], path.as_str());
+    }
+}
