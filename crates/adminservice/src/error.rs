@@ -201,6 +201,7 @@ fn site_status(error: &SiteError) -> StatusCode {
         SiteError::InvalidField { .. }
         | SiteError::InvalidOption { .. }
         | SiteError::InvalidQuery { .. }
+        | SiteError::QueryTooLong { .. }
         | SiteError::NoSource { .. }
         | SiteError::SourceReadOnly { .. }
         | SiteError::SourceUnusable { .. }

@@ -215,6 +215,7 @@ const ERROR_DISK_FULL: u32 = 112;
 const ERROR_CALL_NOT_IMPLEMENTED: u32 = 120;
 const ERROR_NOT_LOCKED: u32 = 158;
 const ERROR_BUSY: u32 = 170;
+const ERROR_TIMEOUT: u32 = 1460;
 const ERROR_ALREADY_EXISTS: u32 = 183;
 const ERROR_SHUTDOWN_IN_PROGRESS: u32 = 1115;
 const ERROR_REVISION_MISMATCH: u32 = 1306;
@@ -259,6 +260,7 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::AlreadyExists { .. } => (0x8004_1019, ERROR_ALREADY_EXISTS),
         SiteError::Stopped => (0x8004_1033, ERROR_SHUTDOWN_IN_PROGRESS),
         SiteError::Busy { .. } | SiteError::ReaderTooSlow { .. } => (0x8004_1045, ERROR_BUSY),
+        SiteError::QueryTooLong { .. } => (0x8004_106c, ERROR_TIMEOUT),
         SiteError::EditionMismatch { .. } => (FAILED, ERROR_REVISION_MISMATCH),
         SiteError::Transition(_) | SiteError::Conflict { .. } => (FAILED, ERROR_INVALID_STATE),
         SiteError::ContentInPackage { .. } => (FAILED, SiteError::CONTENT_IN_PACKAGE),

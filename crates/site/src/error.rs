@@ -365,6 +365,12 @@ pub enum SiteError {
         /// How long they were kept.
         limit: std::time::Duration,
     },
+    /// The database found no rows in all the time that a query has.
+    #[error("the query took longer than {} seconds; ask for less, or compare properties that are keys", .limit.as_secs())]
+    QueryTooLong {
+        /// The time it had.
+        limit: std::time::Duration,
+    },
     /// No class of this name can be queried.
     #[error("there is no class {view}")]
     UnknownView {
@@ -486,6 +492,7 @@ impl SiteError {
             Self::ContentLost { .. } => "content_lost",
             Self::Busy { .. } => "busy",
             Self::ReaderTooSlow { .. } => "reader_too_slow",
+            Self::QueryTooLong { .. } => "query_too_long",
             Self::UnknownView { .. } => "unknown_class",
             Self::InvalidQuery { .. } => "invalid_query",
             Self::InvalidOption { .. } => "invalid_option",

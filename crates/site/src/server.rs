@@ -25,7 +25,7 @@ use crate::error::{Result, SiteError};
 use crate::matching::Matching;
 use crate::package::source::UNPACKED_FOLDER;
 use crate::package_content::{COMPARISONS_MAX, ContentWork};
-use crate::query::STREAMS_MAX;
+use crate::query::{STREAMS_LATE_MAX, STREAMS_MAX};
 use crate::sources::Sources;
 use crate::status;
 use crate::suspects::Suspects;
@@ -103,6 +103,7 @@ struct Inner {
     examinations_waiting: Semaphore,
     /// Turns of long answers that wait for their reader.
     streams: Arc<Semaphore>,
+    late_streams: Arc<Semaphore>,
     comparisons: Arc<Semaphore>,
     matching: Matching,
     unpacking: Unpacking,
@@ -171,6 +172,7 @@ impl Site {
             examinations: Arc::new(Semaphore::new(EXAMINATIONS_MAX)),
             examinations_waiting: Semaphore::new(EXAMINATIONS_WAITING_MAX),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            late_streams: Arc::new(Semaphore::new(STREAMS_LATE_MAX)),
             comparisons: Arc::new(Semaphore::new(COMPARISONS_MAX)),
             matching: Matching::default(),
             unpacking: Unpacking::default(),
@@ -198,6 +200,10 @@ impl Site {
 
     pub(crate) fn streams(&self) -> &Arc<Semaphore> {
         &self.inner.streams
+    }
+
+    pub(crate) fn late_streams(&self) -> &Arc<Semaphore> {
+        &self.inner.late_streams
     }
 
     /// The clock of the site, for what lives beside it.

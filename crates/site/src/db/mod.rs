@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Postgres, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Executor, PgConnection, Postgres, Sqlite, Transaction};
 
 pub(crate) mod counter;
 mod migrations;
@@ -21,14 +21,14 @@ mod reader;
 mod row;
 mod view_set;
 
-pub(crate) use reader::Reader;
+pub(crate) use reader::{Reader, RowsRead};
 pub(crate) use row::Row;
 pub(crate) use view_set::constants;
 
 use crate::error::Result;
 
 /// Readers at once on SQLite; each holds a file handle and a page cache of 2 MB.
-const SQLITE_READERS_MAX: u32 = 8;
+pub(crate) const SQLITE_READERS_MAX: u32 = 8;
 /// Readers at once on PostgreSQL.
 const POSTGRES_READERS_MAX: u32 = 15;
 /// How long a caller waits for a connection, and SQLite for another process's write.
@@ -37,6 +37,9 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// for a lock, a transaction that does nothing, a statement without end.
 const POSTGRES_LIMITS: [(&str, &str); 3] =
     [("lock_timeout", "30s"), ("idle_in_transaction_session_timeout", "60s"), ("statement_timeout", "300s")];
+/// Has PostgreSQL look now and then whether anybody is there to hear its answer. Servers that cannot (before version 14,
+/// and on some systems) refuse, and compute on until their time is up.
+const POSTGRES_LOOK: &str = "SET client_connection_check_interval = '1s'";
 /// The advisory lock that makes writers on PostgreSQL take turns: "haul" in ASCII.
 const POSTGRES_WRITER_LOCK: &str = "SELECT pg_advisory_xact_lock(1751217516)";
 
@@ -97,7 +100,10 @@ impl Database {
         let writer = pool(1).connect_with(options.clone()).await?;
         migrations::postgres().run(&writer).await?;
         view_set::postgres(&writer, POSTGRES_WRITER_LOCK).await?;
-        let reader = pool(POSTGRES_READERS_MAX).connect_with(options).await?;
+        let reader = pool(POSTGRES_READERS_MAX)
+            .after_connect(|connection, _| Box::pin(look_for_clients(connection)))
+            .connect_with(options)
+            .await?;
         Ok(Self::Postgres { writer, reader })
     }
 
@@ -214,6 +220,13 @@ impl Tx {
         }
         Ok(())
     }
+}
+
+async fn look_for_clients(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    if let Err(error) = connection.execute(POSTGRES_LOOK).await {
+        tracing::debug!(%error, "PostgreSQL does not notice clients that have left");
+    }
+    Ok(())
 }
 
 fn render(dialect: Dialect, statement: &impl SqlxBinder) -> (String, SqlxValues) {

@@ -16,7 +16,7 @@ use views::{Column, Kind};
 
 pub use compile::Output;
 pub use stream::RowStream;
-pub(crate) use stream::STREAMS_MAX;
+pub(crate) use stream::{STREAMS_LATE_MAX, STREAMS_MAX};
 
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]

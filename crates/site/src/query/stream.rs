@@ -15,12 +15,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use super::compile::{self, Output, Setting};
 use super::{Value, read};
 use crate::access::Actor;
-use crate::db::{Database, Reader};
+use crate::db::{Database, Reader, RowsRead, SQLITE_READERS_MAX};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
 
 /// Answers that wait for their reader at once; about half of SQLite's reading connections.
 pub(crate) const STREAMS_MAX: usize = 4;
+/// Answers that wait to be one of [`STREAMS_MAX`]. They hold a connection too, so that some must be left for what is
+/// short: reading one object, agents, signing in.
+pub(crate) const STREAMS_LATE_MAX: usize = 2;
+const _: () = assert!(STREAMS_MAX + STREAMS_LATE_MAX < SQLITE_READERS_MAX as usize);
 /// Rows that are handed over together.
 const BATCH_ROWS: usize = 64;
 /// Batches that are read ahead.
@@ -29,7 +33,9 @@ const BATCHES_AHEAD: usize = 8;
 const TURN_MAX: Duration = Duration::from_secs(10);
 /// How long a reader may take none of the rows that are ready.
 const READER_MAX: Duration = Duration::from_secs(30);
-/// How long an answer may take altogether, once it has had to wait for its reader.
+/// How long the database may look for the next batch of rows.
+const QUERY_MAX: Duration = Duration::from_secs(60);
+/// How long an answer may take altogether.
 const STREAM_MAX: Duration = Duration::from_secs(300);
 
 /// The rows of an answer. Dropped, it ends the reading.
@@ -99,13 +105,11 @@ impl Site {
         let mut reader = self.db().reader().await?;
         let count = match &compiled.count {
             None => None,
-            Some(count) => match matching(&mut reader, count).await {
-                Ok(count) => Some(count),
-                Err(error) => {
-                    reader.abandon();
-                    return Err(error);
-                }
-            },
+            Some(count) => Some(tokio::select! {
+                biased;
+                error = out_of_time(self.db(), self.clock(), QUERY_MAX) => return Err(error),
+                count = matching(&mut reader, count) => count?,
+            }),
         };
         let (batches, taken) = mpsc::channel(BATCHES_AHEAD);
         let (end, ended) = oneshot::channel();
@@ -114,6 +118,7 @@ impl Site {
             started: clock.monotonic(),
             db: self.db().clone(),
             streams: self.streams().clone(),
+            late: self.late_streams().clone(),
             clock,
             batches,
             turn: None,
@@ -127,6 +132,34 @@ impl Site {
         let batch = Vec::new().into_iter();
         Ok(RowStream { outputs: compiled.outputs, count, batch, batches: taken, end: Some(ended) })
     }
+}
+
+/// Ends when the database has looked for rows long enough; what drops its [`Reader`] then stops it.
+async fn out_of_time(db: &Database, clock: &SharedClock, left: Duration) -> SiteError {
+    let patience = left.min(QUERY_MAX);
+    tokio::select! {
+        biased;
+        () = db.closing() => SiteError::Stopped,
+        () = clock.sleep(patience) => match patience < QUERY_MAX {
+            true => SiteError::ReaderTooSlow { limit: STREAM_MAX },
+            false => SiteError::QueryTooLong { limit: QUERY_MAX },
+        },
+    }
+}
+
+/// [`BATCH_ROWS`] rows; fewer at the end.
+async fn next_batch(rows: &mut RowsRead<'_>, outputs: &[Output]) -> Result<Vec<Vec<Value>>> {
+    let mut batch = Vec::with_capacity(BATCH_ROWS);
+    while batch.len() < BATCH_ROWS
+        && let Some(row) = rows.next().await
+    {
+        let row = row?;
+        let values = outputs.iter().enumerate();
+        batch.push(
+            values.map(|(index, output)| read(&row, index, output.column.kind)).collect::<Result<_>>()?,
+        );
+    }
+    Ok(batch)
 }
 
 /// Counts in the transaction that the rows are then read in.
@@ -143,6 +176,7 @@ struct Reading {
     db: Database,
     clock: SharedClock,
     streams: Arc<Semaphore>,
+    late: Arc<Semaphore>,
     batches: mpsc::Sender<Vec<Vec<Value>>>,
     turn: Option<OwnedSemaphorePermit>,
 }
@@ -154,15 +188,9 @@ impl Reading {
         statement: &SelectStatement,
         outputs: &[Output],
     ) -> Result<()> {
-        let done = self.read(&mut reader, statement, outputs).await;
-        match done {
-            Ok(()) => reader.finish().await,
-            // What is left of the answer must not be read into the connection's next one.
-            Err(error) => {
-                reader.abandon();
-                Err(error)
-            }
-        }
+        // Otherwise what is left of the answer would be read into the connection's next one.
+        self.read(&mut reader, statement, outputs).await?;
+        reader.finish().await
     }
 
     async fn read(
@@ -172,18 +200,28 @@ impl Reading {
         outputs: &[Output],
     ) -> Result<()> {
         let mut rows = reader.rows(statement);
-        let mut batch = Vec::with_capacity(BATCH_ROWS);
-        while let Some(row) = rows.next().await {
-            let row = row?;
-            let values = outputs.iter().enumerate();
-            batch.push(
-                values.map(|(index, output)| read(&row, index, output.column.kind)).collect::<Result<_>>()?,
-            );
-            if batch.len() == BATCH_ROWS {
-                self.hand_over(std::mem::replace(&mut batch, Vec::with_capacity(BATCH_ROWS))).await?;
+        loop {
+            let left = self.left()?;
+            let batch = tokio::select! {
+                biased;
+                error = out_of_time(&self.db, &self.clock, left) => return Err(error),
+                () = self.batches.closed() => return Err(SiteError::Stopped),
+                batch = next_batch(&mut rows, outputs) => batch?,
+            };
+            let is_last = batch.len() < BATCH_ROWS;
+            if !batch.is_empty() {
+                self.hand_over(batch).await?;
+            }
+            if is_last {
+                return Ok(());
             }
         }
-        if batch.is_empty() { Ok(()) } else { self.hand_over(batch).await }
+    }
+
+    /// What is left of [`STREAM_MAX`].
+    fn left(&self) -> Result<Duration> {
+        let so_far = self.clock.monotonic().saturating_sub(self.started);
+        STREAM_MAX.checked_sub(so_far).ok_or(SiteError::ReaderTooSlow { limit: STREAM_MAX })
     }
 
     async fn hand_over(&mut self, batch: Vec<Vec<Value>>) -> Result<()> {
@@ -195,17 +233,19 @@ impl Reading {
     }
 
     async fn wait_for_reader(&mut self, batch: Vec<Vec<Value>>) -> Result<()> {
-        let so_far = self.clock.monotonic().saturating_sub(self.started);
-        let left = STREAM_MAX.checked_sub(so_far).ok_or(SiteError::ReaderTooSlow { limit: STREAM_MAX })?;
+        let left = self.left()?;
         if self.turn.is_none() {
+            self.turn = self.streams.clone().try_acquire_owned().ok();
+        }
+        if self.turn.is_none() {
+            let busy = SiteError::Busy { what: "many long answers are being read" };
+            let Ok(_late) = self.late.clone().try_acquire_owned() else { return Err(busy) };
             self.turn = tokio::select! {
                 biased;
                 () = self.db.closing() => return Err(SiteError::Stopped),
                 sent = self.batches.reserve() => return give(sent, batch),
                 turn = self.streams.clone().acquire_owned() => turn.ok(),
-                () = self.clock.sleep(TURN_MAX) => {
-                    return Err(SiteError::Busy { what: "many long answers are being read" });
-                }
+                () = self.clock.sleep(TURN_MAX) => return Err(busy),
             };
         }
         let patience = left.min(READER_MAX);

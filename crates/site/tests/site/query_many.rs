@@ -138,6 +138,7 @@ on_both! {
             ("DatePart(yyyy, SourceDate) = 2026 AND DatePart(month, SourceDate) = 1 AND DatePart(dd, SourceDate) = 1", 0b111),
             ("DatePart(hh, SourceDate) = 1 AND DatePart(mi, SourceDate) = 0 AND DatePart(ss, SourceDate) = 0", 0b010),
             ("DatePart(dw, SourceDate) = 5 AND DatePart(wk, SourceDate) = 1 AND DatePart(dy, SourceDate) = 1", 0b111),
+            ("DatePart(wk, DateAdd(dd, 7, DateAdd(dd, 2, SourceDate))) = 2", 0b111),
             ("DatePart(qq, SourceDate) = 1 AND DatePart(ms, SourceDate) = 0", 0b111),
             ("DateAdd(mm, 1, DateAdd(dd, 30, SourceDate)) >= '2026-02-28T01:00:00Z'", 0b110),
             ("DateAdd(yy, -1, SourceDate) = '2025-01-01T02:00:00Z'", 0b100),
@@ -149,6 +150,46 @@ on_both! {
         }
         check(stage, "SELECT Name FROM SMS_DriverPackage ORDER BY LENGTH(Version) DESC, SUBSTRING(Name, 7, 1) DESC",
             &["beta disk", "Alpha Net", "GAMMA net"]).await;
+    }
+
+    async fn weeks_begin_on_sunday_whatever_day_the_year_begins_on(stage: &Stage) {
+        set_up(stage).await;
+        let first: jiff::civil::Date = "2026-01-01".parse().unwrap();
+        for (day, week) in [
+            ("2023-01-01", 1),
+            ("2023-01-07", 1),
+            ("2023-01-08", 2),
+            ("2022-01-01", 1),
+            ("2022-01-02", 2),
+            ("2012-12-31", 53),
+            ("2000-12-31", 54),
+            ("2026-01-03", 1),
+            ("2026-01-04", 2),
+        ] {
+            let days = first.until(day.parse::<jiff::civil::Date>().unwrap()).unwrap().get_days();
+            let wql = format!(
+                "SELECT COUNT(*) FROM SMS_DriverPackage WHERE DatePart(wk, DateAdd(dd, {days}, SourceDate)) = {week}"
+            );
+            check(stage, &wql, &["3"]).await;
+        }
+    }
+
+    async fn functions_that_repeat_their_arguments_stay_within_what_sqlite_binds(stage: &Stage) {
+        set_up(stage).await;
+        let nested = "DATEADD(month,1,DATEADD(month,1,DATEADD(month,1,DATEADD(month,1,SourceDate)))) > '2026-04-30T00:00:00Z'";
+        let text = "LENGTH(SUBSTRING(Name,LENGTH(SUBSTRING(Name,1,2)),3)) > 0";
+        for term in [nested, text] {
+            let condition = [term; 16].join(" AND ");
+            check(stage, &format!("SELECT COUNT(*) FROM SMS_DriverPackage WHERE {condition}"), &["3"]).await;
+        }
+    }
+
+    async fn an_array_without_elements_equals_no_text(stage: &Stage) {
+        set_up(stage).await;
+        let users = "SELECT COUNT(*) FROM Haulier_User u JOIN SMS_DriverPackage p ON";
+        // The first administrator has all scopes, so none by name.
+        check(stage, &format!("{users} u.Name <> p.Name"), &["3"]).await;
+        check(stage, &format!("{users} u.ScopeNames = SUBSTRING(p.Name, 1, 0)"), &["0"]).await;
     }
 
     async fn counts_and_distinct_rows(stage: &Stage) {

@@ -35,6 +35,23 @@ async fn waiting(stage: &Stage, wanted: usize) {
     }
 }
 
+/// A query that finds nothing in more steps than anybody waits for.
+fn endless() -> Query {
+    let message = "Haulier_StatusMessage";
+    let wql = format!(
+        "SELECT a.Component FROM {message} a, {message} b, {message} c, {message} d \
+         WHERE CONCAT(a.Component, b.Component, c.Component, d.Component) = 'x'"
+    );
+    cim::wql::parse(&wql).unwrap()
+}
+
+/// Waits until PostgreSQL computes nothing more for the site; SQLite's readers are proved in `db::reader`.
+async fn idle(stage: &Stage) {
+    let busy = "SELECT CAST(COUNT(*) AS TEXT) FROM pg_stat_activity \
+        WHERE datname = CURRENT_DATABASE() AND state = 'active' AND pid <> PG_BACKEND_PID()";
+    while stage.is_postgres() && stage.raw_sql(busy.to_owned()).await != [["0"]] {}
+}
+
 /// How many rows come, and what ends them.
 async fn drain(stream: &mut RowStream) -> (usize, Option<&'static str>) {
     let mut rows = 0;
@@ -65,8 +82,15 @@ on_both! {
         let mut stream = open(stage).await;
         stream.next().await.unwrap().unwrap();
         waiting(stage, 1).await;
-        stage.clock.advance(Duration::from_secs(30));
-        waiting(stage, 0).await;
+        while stage.site.streams_waiting() > 0 {
+            // Whether it waits already or is about to read one batch more, it does not show.
+            if stream.is_full() {
+                stage.clock.advance(Duration::from_secs(10));
+            }
+            for _ in 0..50 {
+                tokio::task::yield_now().await;
+            }
+        }
         let (rows, end) = drain(&mut stream).await;
         assert_eq!(end, Some("reader_too_slow"));
         // What was read ahead, and no more, was ever in memory.
@@ -139,5 +163,79 @@ on_both! {
         waiting(stage, 1).await;
         stage.site.close().await;
         assert_eq!(drain(&mut stream).await.1, Some("stopped"));
+    }
+
+    async fn late_readers_leave_connections_for_what_is_short(stage: &Stage) {
+        fill(stage).await;
+        // All stop for their reader; more of them than there are connections on SQLite.
+        let mut slow = Vec::new();
+        for _ in 0..20 {
+            let mut stream = open(stage).await;
+            stream.next().await.unwrap().unwrap();
+            slow.push(stream);
+        }
+        let one = cim::wql::parse("SELECT * FROM SMS_Identification").unwrap();
+        for _ in 0..20 {
+            let found = stage.site.query(&Actor::local(), "SMS_Identification", &one).await.unwrap();
+            assert_eq!(found.rows.len(), 1);
+        }
+        // No time has passed: who got no turn has been told at once.
+        let over = || slow.iter().filter(|stream| stream.is_over()).count();
+        while over() != 14 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn a_query_that_finds_nothing_ends(stage: &Stage) {
+        fill(stage).await;
+        let mut stream = stage.site.query_stream(&Actor::local(), &endless()).await.unwrap();
+        while !stream.is_over() {
+            stage.clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(drain(&mut stream).await, (0, Some("query_too_long")));
+        idle(stage).await;
+    }
+
+    async fn a_query_that_nobody_waits_for_ends(stage: &Stage) {
+        fill(stage).await;
+        for counts in [false, true] {
+            let query = Query { count: counts, ..endless() };
+            // More than there are connections, so that each must come back.
+            for _ in 0..20 {
+                let actor = Actor::local();
+                let asked = stage.site.query_stream(&actor, &query);
+                let begun = async {
+                    stage.site.packages().await.unwrap();
+                    if !counts {
+                        // The stream itself comes at once.
+                        std::future::pending::<()>().await;
+                    }
+                };
+                tokio::select! {
+                    stream = asked => drop(stream.unwrap()),
+                    () = begun => {}
+                }
+            }
+            assert_eq!(stage.site.packages().await.unwrap(), []);
+        }
+        idle(stage).await;
+    }
+
+    async fn a_site_that_closes_waits_for_no_query(stage: &Stage) {
+        fill(stage).await;
+        let mut stream = stage.site.query_stream(&Actor::local(), &endless()).await.unwrap();
+        let query = Query { count: true, ..endless() };
+        let actor = Actor::local();
+        let counting = stage.site.query_stream(&actor, &query);
+        let closing = async {
+            stage.site.packages().await.unwrap();
+            stage.site.close().await;
+        };
+        let (counted, ()) = tokio::join!(counting, closing);
+        // The second if it had no connection yet.
+        let code = counted.unwrap_err().code();
+        assert!(["stopped", "database_failed"].contains(&code), "{code}");
+        assert_eq!(drain(&mut stream).await, (0, Some("stopped")));
     }
 }

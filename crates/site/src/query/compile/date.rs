@@ -9,7 +9,7 @@ use jiff::{Span, Timestamp};
 use sea_query::{Expr, ExprTrait, Func};
 
 use super::limits::invalid;
-use super::text::big;
+use super::text::{big, constant};
 use crate::db::Dialect;
 use crate::error::Result;
 
@@ -48,7 +48,7 @@ fn length(unit: DateUnit) -> Length {
 /// A time so many units later. The last day of a month stays the last one: a month after 31 August is 30 September.
 pub(super) fn add(dialect: Dialect, unit: DateUnit, count: i64, at: Expr) -> Result<Expr> {
     Ok(match length(unit) {
-        Length::Microseconds(length) => at.add(reach(count, length, REACH_MAX)?),
+        Length::Microseconds(length) => at.add(constant(reach(count, length, REACH_MAX)?)),
         Length::Months(length) => add_months(dialect, reach(count, length, REACH_MONTHS_MAX)?, at),
     })
 }
@@ -82,7 +82,7 @@ fn too_far() -> crate::error::SiteError {
 pub(super) fn between(dialect: Dialect, unit: DateUnit, from: Expr, to: Expr) -> Expr {
     let index = |at: Expr| match (length(unit), unit) {
         (Length::Months(length), _) => floor(months(dialect, at), length),
-        (Length::Microseconds(length), DateUnit::Week) => floor(at.add(WEEK_OFFSET), length),
+        (Length::Microseconds(length), DateUnit::Week) => floor(at.add(constant(WEEK_OFFSET)), length),
         (Length::Microseconds(length), _) => floor(at, length),
     };
     index(to).sub(index(from))
@@ -90,16 +90,19 @@ pub(super) fn between(dialect: Dialect, unit: DateUnit, from: Expr, to: Expr) ->
 
 /// One number of a time.
 pub(super) fn part(dialect: Dialect, unit: DateUnit, at: Expr) -> Expr {
-    let within = |length: i64, whole: i64| rest(at.clone(), whole).div(length);
+    let within = |length: i64, whole: i64| rest(at.clone(), whole).div(constant(length));
     match unit {
         DateUnit::Year => year(dialect, at),
-        DateUnit::Quarter => calendar(dialect, "%m", "MONTH", at).add(2i64).div(3i64),
+        DateUnit::Quarter => calendar(dialect, "%m", "MONTH", at).add(constant(2)).div(constant(3)),
         DateUnit::Month => calendar(dialect, "%m", "MONTH", at),
         DateUnit::DayOfYear => calendar(dialect, "%j", "DOY", at),
         DateUnit::Day => calendar(dialect, "%d", "DAY", at),
         // The week of 1 January is the first, however short.
-        DateUnit::Week => calendar(dialect, "%j", "DOY", at.clone()).sub(weekday(at)).add(13i64).div(7i64),
-        DateUnit::Weekday => weekday(at).add(1i64),
+        DateUnit::Week => {
+            let day = calendar(dialect, "%j", "DOY", at.clone());
+            day.sub(weekday(at)).add(constant(12)).div(constant(7))
+        }
+        DateUnit::Weekday => weekday(at).add(constant(1)),
         DateUnit::Hour => within(HOUR, DAY),
         DateUnit::Minute => within(MINUTE, HOUR),
         DateUnit::Second => within(SECOND, MINUTE),
@@ -109,7 +112,7 @@ pub(super) fn part(dialect: Dialect, unit: DateUnit, at: Expr) -> Expr {
 
 /// From 0, Sunday.
 fn weekday(at: Expr) -> Expr {
-    rest(at.add(WEEK_OFFSET), WEEK).div(DAY)
+    rest(at.add(constant(WEEK_OFFSET)), WEEK).div(constant(DAY))
 }
 
 fn year(dialect: Dialect, at: Expr) -> Expr {
@@ -118,7 +121,7 @@ fn year(dialect: Dialect, at: Expr) -> Expr {
 
 /// Months since January of the year 0.
 fn months(dialect: Dialect, at: Expr) -> Expr {
-    year(dialect, at.clone()).mul(12i64).add(calendar(dialect, "%m", "MONTH", at)).sub(1i64)
+    year(dialect, at.clone()).mul(constant(12)).add(calendar(dialect, "%m", "MONTH", at)).sub(constant(1))
 }
 
 fn calendar(dialect: Dialect, sqlite: &'static str, postgres: &'static str, at: Expr) -> Expr {
@@ -133,29 +136,33 @@ fn calendar(dialect: Dialect, sqlite: &'static str, postgres: &'static str, at: 
 }
 
 fn strftime<const N: usize>(format: &'static str, at: Expr, modifiers: [Expr; N]) -> Expr {
-    let arguments =
-        [Expr::val(format), floor(at, SECOND), Expr::val("unixepoch")].into_iter().chain(modifiers);
+    let arguments = [quoted(format), floor(at, SECOND), quoted("unixepoch")].into_iter().chain(modifiers);
     Expr::from(Func::cust("STRFTIME").args(arguments))
+}
+
+/// A text of ours, without quotes in it; see [`constant`].
+fn quoted(text: &str) -> Expr {
+    Expr::cust(format!("'{text}'"))
 }
 
 fn add_months(dialect: Dialect, months: i64, at: Expr) -> Expr {
     match dialect {
         Dialect::Sqlite => {
-            let first = || [Expr::val("start of month"), Expr::val(format!("{months:+} months"))];
+            let first = || [quoted("start of month"), quoted(&format!("{months:+} months"))];
             let [start, moved] = first();
-            let last = [start, moved, Expr::val("+1 month"), Expr::val("-1 day")];
+            let last = [start, moved, quoted("+1 month"), quoted("-1 day")];
             let last_day = big(strftime("%d", at.clone(), last));
             let day = calendar(dialect, "%d", "DAY", at.clone());
-            let day = Expr::from(Func::cust("MIN").args([day, last_day])).sub(1i64);
-            let month = big(strftime("%s", at.clone(), first())).mul(SECOND);
-            month.add(day.mul(DAY)).add(rest(at, DAY))
+            let day = Expr::from(Func::cust("MIN").args([day, last_day])).sub(constant(1));
+            let month = big(strftime("%s", at.clone(), first())).mul(constant(SECOND));
+            month.add(day.mul(constant(DAY))).add(rest(at, DAY))
         }
         Dialect::Postgres => {
             // Seconds with microseconds as they are stored: the calendar sees only the day.
             let text = "CAST(EXTRACT(EPOCH FROM TO_TIMESTAMP($1) AT TIME ZONE 'UTC' + \
                 MAKE_INTERVAL(months => CAST($2 AS INTEGER))) AS BIGINT)";
-            let day = floor(at.clone(), DAY).mul(DAY / SECOND);
-            Expr::cust_with_exprs(text, [day, Expr::val(months)]).mul(SECOND).add(rest(at, DAY))
+            let day = floor(at.clone(), DAY).mul(constant(DAY / SECOND));
+            Expr::cust_with_exprs(text, [day, constant(months)]).mul(constant(SECOND)).add(rest(at, DAY))
         }
     }
 }
@@ -163,13 +170,13 @@ fn add_months(dialect: Dialect, months: i64, at: Expr) -> Expr {
 /// The whole part of a quotient, downwards: both back ends cut towards zero, so the number is lifted above it first.
 fn floor(number: Expr, length: i64) -> Expr {
     let (lift, lifted) = lift(length);
-    number.add(lift).div(length).sub(lifted)
+    number.add(constant(lift)).div(constant(length)).sub(constant(lifted))
 }
 
 /// What is left of [`floor`], never negative.
 fn rest(number: Expr, length: i64) -> Expr {
     let (lift, _) = lift(length);
-    number.add(lift).modulo(length)
+    number.add(constant(lift)).modulo(constant(length))
 }
 
 /// A multiple of a length, above every time that a query can reach, and how many lengths that is.

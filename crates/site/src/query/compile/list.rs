@@ -42,10 +42,13 @@ impl Compiler<'_> {
     /// Whether any element equals a text of each row.
     pub(super) fn any_equals(&mut self, list: Found<'_>, other: Expr) -> Result<Expr> {
         self.spent.terms(1)?;
-        let other = Expr::val("\n")
-            .binary(CONCATENATE, self.dialect.folded(other))
-            .binary(CONCATENATE, Expr::val("\n"));
-        Ok(self.dialect.index_of(self.enclosed(list), other).gt(0i64))
+        let other = self.dialect.folded(other);
+        // No element is empty or has a newline; without this such a text would be found between elements.
+        let single = self.dialect.index_of(other.clone(), Expr::val("\n")).eq(0i64);
+        let is_text = other.clone().ne("").and(single);
+        let enclosed = Expr::val("\n").binary(CONCATENATE, other).binary(CONCATENATE, Expr::val("\n"));
+        let has = self.dialect.index_of(self.enclosed(list), enclosed).gt(0i64);
+        Ok(list.expr().ne("").and(is_text).and(has))
     }
 
     fn element_is(&mut self, list: Found<'_>, text: &str) -> Result<Expr> {

@@ -125,8 +125,13 @@ pub(super) fn big(number: Expr) -> Expr {
     Expr::from(Func::cast_as(number, "bigint"))
 }
 
+/// A number of ours. It is written out, since functions repeat their arguments and SQLite binds 32,766 values at most.
+pub(super) fn constant(number: i64) -> Expr {
+    Expr::cust(format!("({number})"))
+}
+
 fn within(number: Expr) -> Expr {
-    let limit = |bound: i64| Expr::val(bound);
+    let limit = constant;
     Expr::case(number.clone().lt(limit(-POSITION_MAX)), limit(-POSITION_MAX))
         .case(number.clone().gt(limit(POSITION_MAX)), limit(POSITION_MAX))
         .finally(number)
@@ -135,5 +140,5 @@ fn within(number: Expr) -> Expr {
 
 /// Null stays null.
 fn at_least(number: Expr, least: i64) -> Expr {
-    Expr::case(number.clone().lt(Expr::val(least)), Expr::val(least)).finally(number).into()
+    Expr::case(number.clone().lt(constant(least)), constant(least)).finally(number).into()
 }
