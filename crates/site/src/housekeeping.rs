@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::closed;
 use crate::change::WATCH_INTERVAL;
 use crate::distribution::seen::SEEN_INTERVAL;
 use crate::driver::import::worker::IMPORTS_MAX;
@@ -157,6 +158,7 @@ impl Site {
             Query::delete().from_table(table).and_where(expired).to_owned()
         };
         tx.execute(&ended_before("api_token", now)).await?;
+        closed::forget_ended(&mut tx, now).await?;
         let long_ago = now.checked_sub(ENDED_TOKEN_KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
         tx.execute(&ended_before("enrol_token", long_ago)).await?;
         let oldest = now.checked_sub(status::KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH);

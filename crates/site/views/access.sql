@@ -4,7 +4,10 @@ CREATE VIEW "Haulier_User" AS
 SELECT
     u.created_at AS "Created",
     CAST(CASE WHEN u.disabled = 0 THEN 1 ELSE 0 END AS BIGINT) AS "IsEnabled",
-    (SELECT c.until_at FROM sign_in_closed c WHERE c.subject = 'user:' || u.name_key) AS "LockedUntil",
+    -- At the address where it is closed longest; what was opened by hand has a negative time.
+    (SELECT MAX(c.until_at) FROM sign_in_closed c
+        WHERE c.until_at > 0 AND (c.subject = 'user:' || u.name_key
+            OR substr(c.subject, 1, length(u.name_key) + 6) = 'user:' || u.name_key || ' ')) AS "LockedUntil",
     u.name AS "Name",
     r.name AS "Role",
     u.scope_names AS "ScopeNames"

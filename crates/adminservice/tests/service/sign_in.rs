@@ -92,34 +92,18 @@ async fn a_name_is_closed_whether_anybody_has_it_or_not() {
 }
 
 #[tokio::test]
-async fn an_address_is_closed_after_many_failures_of_any_kind() {
-    let clock = Service::fixed_clock();
-    let service = Service::start_with(clock.clone()).await;
-    assert_eq!(with(&service, "admin", PASSWORD).await.status, 200);
-    let token = service.site.create_token(&Actor::local(), "reader", "t", HOUR).await.unwrap().secret;
-    for number in 0..60 {
-        let answer = if number % 2 == 0 {
-            bearing(&service, &format!("made-up-{number}"), "GET", PACKAGES).await
-        } else {
-            with(&service, &format!("guess{number}"), "wrong password").await
-        };
-        assert_eq!(answer.status, 401, "{number}");
+async fn this_machine_is_not_closed_since_a_proxy_on_it_is_everybody() {
+    let service = Service::start_with(Service::fixed_clock()).await;
+    for number in 0..65 {
+        let made_up = bearing(&service, &format!("made-up-{number}"), "GET", PACKAGES).await;
+        assert_eq!(made_up.status, 401, "{number}");
+        let guess = with(&service, &format!("guess{number}"), "wrong password").await;
+        assert_eq!(guess.status, 401, "{number}");
     }
-    for answer in [
-        with(&service, "operator", PASSWORD).await,
-        with(&service, "guess99", "wrong password").await,
-        bearing(&service, "made-up", "GET", PACKAGES).await,
-    ] {
-        assert_eq!(answer.status, 429, "{answer:?}");
-        assert!(answer.head.contains("retry-after: 60"), "{answer:?}");
-    }
-    // Who signed in a moment ago, and who has a token, is not stopped by a neighbour.
-    assert_eq!(with(&service, "admin", PASSWORD).await.status, 200);
-    assert_eq!(bearing(&service, &token, "GET", PACKAGES).await.status, 200);
+    assert_eq!(with(&service, "operator", PASSWORD).await.status, 200);
     let unlock = "/AdminService/wmi/Haulier_User.UnlockAddress";
     assert_eq!(service.send("POST", unlock, r#"{"Address":"nowhere"}"#).await.status, 400);
-    assert_eq!(service.send("POST", unlock, r#"{"Address":"127.0.0.1"}"#).await.status, 201);
-    assert_eq!(with(&service, "operator", PASSWORD).await.status, 200);
+    assert_eq!(service.send("POST", unlock, r#"{"Address":"192.0.2.1"}"#).await.status, 201);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! One argon2 check takes tens of milliseconds and 19 MiB, and HTTP Basic brings the password with each
 //! request. So a few checks run at once, a bounded number waits, a verified password is remembered for a
-//! minute (as a keyed hash, never in clear), and a name with many failures is closed for a while.
+//! minute of silence (as a keyed hash, never in clear), and a name with many failures is closed where they came from.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,24 +11,24 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_query::{Expr, ExprTrait, Query};
 use tokio::sync::Semaphore;
 
-use super::attempts::{Attempts, CLOSED_FOR, Subject};
-use super::{Action, Actor, password, user};
+use super::attempts::{Attempts, Subject};
+use super::{Actor, closed, password, user};
 use crate::db::Database;
 use crate::error::{Result, SiteError};
-use crate::library::error_chain;
 use crate::server::Site;
-use crate::status::{self, Message};
 
 /// Password checks at once: 38 MiB of memory.
 const CHECKS_MAX: usize = 2;
 /// Password checks that run or wait.
 const CHECKS_QUEUED_MAX: usize = 32;
+/// Password checks that run or wait for one address, so that a guesser leaves room for others.
+const CHECKS_OF_ADDRESS_MAX: usize = 8;
 /// Verified passwords that are remembered.
 const VERIFIED_MAX: usize = 256;
-/// How long a verified password is remembered.
+/// How long a verified password is remembered after its last use.
 const VERIFIED_FOR: Duration = Duration::from_secs(60);
 /// The longest user name in a request.
 const NAME_BYTES_MAX: usize = 256;
@@ -55,6 +55,33 @@ struct Memory {
     attempts: Attempts,
     /// When the use of a token was last written, on the monotonic clock.
     used_tokens: HashMap<i64, Duration>,
+    /// Password checks that run or wait, by address.
+    waiting: HashMap<IpAddr, usize>,
+}
+
+/// A place in the queue of password checks.
+struct Place<'a> {
+    credentials: &'a Credentials,
+    address: Option<IpAddr>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let Some(address) = self.address else { return };
+        let mut memory = self.credentials.memory();
+        if let Some(count) = memory.waiting.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                memory.waiting.remove(&address);
+            }
+        }
+    }
+}
+
+/// What a password check said, and what it closed.
+enum Checked {
+    Right,
+    Wrong { closed: Vec<Subject> },
 }
 
 impl Credentials {
@@ -62,6 +89,9 @@ impl Credentials {
     pub(crate) async fn open(db: &Database, now: Duration, wall: Timestamp) -> Result<Self> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &aws_lc_rs::rand::SystemRandom::new());
         let mut memory = Memory::default();
+        let mut tx = db.write().await?;
+        closed::forget_ended(&mut tx, wall).await?;
+        tx.commit().await?;
         let select = Query::select()
             .columns(["subject", "until_at"])
             .from("sign_in_closed")
@@ -96,21 +126,66 @@ impl Credentials {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn check(&self, password: &str, stored: &str) -> Result<bool> {
-        let _queued =
-            self.queued.try_acquire().map_err(|_| SiteError::Busy { what: "too many sign-ins at once" })?;
+    /// Checks a password that nobody has checked lately. The failure is counted before the check and taken back after it,
+    /// so that checks at once are no more guesses than checks one by one.
+    async fn check(
+        &self,
+        password: &str,
+        stored: &str,
+        fingerprint: Option<Fingerprint>,
+        subjects: &[Subject],
+        now: impl Fn() -> Duration,
+    ) -> Result<Checked> {
+        const BUSY: SiteError = SiteError::Busy { what: "too many sign-ins at once" };
+        let own = subjects.first().expect("the name at the address is always counted");
+        let _place = self.place(own.from()).ok_or(BUSY)?;
+        let _queued = self.queued.try_acquire().map_err(|_| BUSY)?;
         let _running = self.running.acquire().await.map_err(|_| SiteError::Stopped)?;
-        password::verify(password.to_owned(), stored.to_owned()).await
+        let closed: Vec<Subject> = {
+            let (mut memory, now) = (self.memory(), now());
+            if fingerprint.is_some_and(|fingerprint| memory.is_verified(&fingerprint, now)) {
+                return Ok(Checked::Right);
+            }
+            refuse_closed(memory.attempts.password_closed_for(subjects, now))?;
+            subjects.iter().filter(|subject| memory.attempts.fail(subject, now)).cloned().collect()
+        };
+        let right = password::verify(password.to_owned(), stored.to_owned()).await?;
+        let Some(fingerprint) = fingerprint.filter(|_| right) else { return Ok(Checked::Wrong { closed }) };
+        let mut memory = self.memory();
+        for subject in subjects {
+            memory.attempts.take_back(subject, closed.contains(subject));
+        }
+        memory.attempts.succeed(own, now());
+        memory.remember_verified(fingerprint, now());
+        Ok(Checked::Right)
     }
 
-    /// Errors: [`SiteError::TooManyFailures`] if one of them is closed.
-    fn require_open(&self, subjects: &[&Subject], now: Duration) -> Result<()> {
-        let memory = self.memory();
-        let left = subjects.iter().filter_map(|subject| memory.attempts.closed_for(subject, now)).max();
-        match left {
-            Some(left) => Err(SiteError::TooManyFailures { retry_after_s: Ord::max(left.as_secs(), 1) }),
-            None => Ok(()),
+    /// None if the address has its share of the queue. This machine may be a proxy, and has all of it.
+    fn place(&self, address: Option<IpAddr>) -> Option<Place<'_>> {
+        let address = address.filter(|address| !address.is_loopback());
+        if let Some(address) = address {
+            let mut memory = self.memory();
+            let count = memory.waiting.entry(address).or_default();
+            if *count >= CHECKS_OF_ADDRESS_MAX {
+                return None;
+            }
+            *count += 1;
         }
+        Some(Place { credentials: self, address })
+    }
+
+    /// Whether a message about something closed may be written now.
+    pub(crate) fn may_tell(&self, now: Duration) -> bool {
+        self.memory().attempts.may_tell(now)
+    }
+
+    /// Opens what another process opened by hand so long ago.
+    pub(crate) fn opened(&self, subject: &Subject, ago: Duration, now: Duration) {
+        self.memory().attempts.opened(subject, ago, now);
+    }
+
+    pub(crate) fn forget_failures(&self, forgets: impl Fn(&Subject) -> bool) {
+        self.memory().attempts.forget(forgets);
     }
 
     /// Whether the use of a token is to be written now; if so, remembers that it was.
@@ -125,9 +200,22 @@ impl Credentials {
     }
 }
 
+/// Errors: [`SiteError::TooManyFailures`] if something is closed for so long.
+fn refuse_closed(left: Option<Duration>) -> Result<()> {
+    match left {
+        Some(left) => Err(SiteError::TooManyFailures { retry_after_s: Ord::max(left.as_secs(), 1) }),
+        None => Ok(()),
+    }
+}
+
 impl Memory {
-    fn is_verified(&self, fingerprint: &Fingerprint, now: Duration) -> bool {
-        self.verified.get(fingerprint).is_some_and(|until| now < *until)
+    /// Whether a password is right as far as is remembered; if so, it is for another while.
+    fn is_verified(&mut self, fingerprint: &Fingerprint, now: Duration) -> bool {
+        let Some(until) = self.verified.get_mut(fingerprint).filter(|until| now < **until) else {
+            return false;
+        };
+        *until = now + VERIFIED_FOR;
+        true
     }
 
     fn remember_verified(&mut self, fingerprint: Fingerprint, now: Duration) {
@@ -151,126 +239,57 @@ impl Site {
         password: &str,
         from: Option<IpAddr>,
     ) -> Result<Actor> {
-        let now = self.clock().monotonic();
         let credentials = self.credentials();
-        let address = from.map(Subject::address);
         if name.len() > NAME_BYTES_MAX {
-            self.sign_in_failed(address.iter(), false).await;
+            self.failed(Subject::of_password("", from).get(2..).unwrap_or_default()).await;
             return Err(SiteError::InvalidCredentials);
         }
-        let by_name = Subject::Name(user::key(name));
+        let subjects = Subject::of_password(&user::key(name), from);
         let found = user::find(self.db(), name).await?.filter(|user| !user.user.disabled);
         let fingerprint = found.as_ref().map(|user| credentials.fingerprint(password, &user.password_hash));
+        let now = || self.clock().monotonic();
         if let (Some(user), Some(fingerprint)) = (&found, &fingerprint)
-            && credentials.memory().is_verified(fingerprint, now)
+            && credentials.memory().is_verified(fingerprint, now())
         {
             return user.actor(self.db()).await;
         }
-        let subjects: Vec<&Subject> = std::iter::once(&by_name).chain(address.as_ref()).collect();
-        credentials.require_open(&subjects, now)?;
+        if credentials.memory().attempts.password_closed_for(&subjects, now()).is_some() {
+            self.hear_of_unlocks(&subjects).await?;
+            refuse_closed(credentials.memory().attempts.password_closed_for(&subjects, now()))?;
+        }
         // An unknown name costs the same time as a wrong password.
         let stored = found.as_ref().map_or(NOBODY, |user| user.password_hash.as_str());
-        let right = credentials.check(password, stored).await?;
-        match (found, fingerprint) {
-            (Some(user), Some(fingerprint)) if right => {
-                {
-                    let mut memory = credentials.memory();
-                    memory.attempts.forget(&by_name);
-                    memory.remember_verified(fingerprint, now);
-                }
-                user.actor(self.db()).await
-            }
-            (found, _) => {
-                self.sign_in_failed(subjects, found.is_some()).await;
+        match (credentials.check(password, stored, fingerprint, &subjects, now).await?, found) {
+            (Checked::Right, Some(user)) => user.actor(self.db()).await,
+            (Checked::Right, None) => Err(SiteError::InvalidCredentials),
+            (Checked::Wrong { closed }, found) => {
+                self.note_closed(closed, found.is_some()).await;
                 Err(SiteError::InvalidCredentials)
             }
         }
     }
 
-    /// Refuses a bearer token that is not valid, and counts it for the address. Valid tokens are not asked for their
-    /// address: they cannot be guessed, and a neighbour's mistakes do not stop them.
+    /// Refuses a bearer token that is not valid, and counts it for the address, apart from passwords. Valid tokens are not
+    /// asked for their address: they cannot be guessed, and a neighbour's mistakes do not stop them.
     pub(crate) async fn refuse_token(&self, from: Option<IpAddr>) -> SiteError {
-        let Some(address) = from.map(Subject::address) else { return SiteError::InvalidToken };
-        if let Err(closed) = self.credentials().require_open(&[&address], self.clock().monotonic()) {
+        let network = from.map(Subject::network).filter(|network| !network.is_loopback());
+        let Some(subject) = network.map(Subject::Bearer) else { return SiteError::InvalidToken };
+        let now = self.clock().monotonic();
+        if let Err(closed) = refuse_closed(self.credentials().memory().attempts.closed_for(&subject, now)) {
             return closed;
         }
-        self.sign_in_failed([&address], false).await;
+        self.failed(&[subject]).await;
         SiteError::InvalidToken
     }
 
-    /// Counts a failure, and writes down what it closes.
-    async fn sign_in_failed<'a>(&self, subjects: impl IntoIterator<Item = &'a Subject>, name_is_known: bool) {
+    /// Counts failures of addresses.
+    async fn failed(&self, subjects: &[Subject]) {
         let now = self.clock().monotonic();
-        let closed: Vec<(&Subject, bool)> = {
+        let closed: Vec<Subject> = {
             let mut memory = self.credentials().memory();
-            let closed = subjects.into_iter().filter(|subject| memory.attempts.fail(subject, now));
-            let closed: Vec<&Subject> = closed.collect();
-            closed.into_iter().map(|subject| (subject, memory.attempts.may_tell(now))).collect()
+            subjects.iter().filter(|subject| memory.attempts.fail(subject, now)).cloned().collect()
         };
-        for (subject, tells) in closed {
-            // A name that nobody has may be a password typed into the wrong field.
-            let shown = match subject {
-                Subject::Name(name) if name_is_known => format!("user {name}"),
-                Subject::Name(_) => "a name that no user has".to_owned(),
-                Subject::Address(address) => format!("address {address}"),
-            };
-            tracing::warn!(subject = shown, "closed after failed sign-ins");
-            if let Err(error) = self.write_closed(subject, tells.then_some(shown.as_str())).await {
-                tracing::error!(error = error_chain(&error), "a closed name or address was not written down");
-            }
-        }
-    }
-
-    async fn write_closed(&self, subject: &Subject, told_as: Option<&str>) -> Result<()> {
-        let now = self.now();
-        let until = now.saturating_add(CLOSED_FOR).expect("a minute from now is in range");
-        let mut tx = self.db().write().await?;
-        let upsert = Query::insert()
-            .into_table("sign_in_closed")
-            .columns(["subject", "until_at"])
-            .values_panic([subject.to_string().into(), until.as_microsecond().into()])
-            .on_conflict(OnConflict::column("subject").update_column("until_at").to_owned())
-            .to_owned();
-        tx.execute(&upsert).await?;
-        if let Some(shown) = told_as {
-            status::add(&mut tx, now, Message::sign_in_closed(shown, CLOSED_FOR.as_secs())).await?;
-        }
-        tx.commit().await
-    }
-
-    /// Opens a user's name before its time.
-    ///
-    /// Errors: [`SiteError::AccessDenied`], [`SiteError::UserNotFound`].
-    pub async fn unlock_user(&self, actor: &Actor, name: &str) -> Result<()> {
-        actor.may(Action::ManageUsers)?;
-        let mut tx = self.db().write().await?;
-        let user = user::require(&mut tx, name).await?.user;
-        self.open_again(actor, tx, &Subject::Name(user::key(name)), &user.name).await
-    }
-
-    /// Opens an address before its time. Errors: [`SiteError::AccessDenied`].
-    pub async fn unlock_address(&self, actor: &Actor, address: IpAddr) -> Result<()> {
-        actor.may(Action::ManageUsers)?;
-        let tx = self.db().write().await?;
-        self.open_again(actor, tx, &Subject::address(address), &address.to_string()).await
-    }
-
-    async fn open_again(
-        &self,
-        actor: &Actor,
-        mut tx: crate::db::Tx,
-        subject: &Subject,
-        shown: &str,
-    ) -> Result<()> {
-        let delete = Query::delete()
-            .from_table("sign_in_closed")
-            .and_where(Expr::col("subject").eq(subject.to_string()))
-            .to_owned();
-        tx.execute(&delete).await?;
-        status::add(&mut tx, self.now(), Message::user_changed(actor, shown, "unlocked")).await?;
-        tx.commit().await?;
-        self.credentials().memory().attempts.forget(subject);
-        Ok(())
+        self.note_closed(closed, false).await;
     }
 }
 

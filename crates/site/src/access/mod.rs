@@ -1,6 +1,7 @@
 //! Who may do what. Every change names its [`Actor`]; the check is here and nowhere else.
 
 mod attempts;
+pub(crate) mod closed;
 pub(crate) mod credentials;
 pub(crate) mod password;
 pub(crate) mod role;

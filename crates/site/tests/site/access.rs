@@ -74,6 +74,73 @@ on_both! {
         assert_eq!(code(site.authenticate_password("r", PASSWORD, None).await), "invalid_credentials");
     }
 
+    async fn a_name_is_closed_where_it_was_guessed_and_an_unlock_beside_the_server_opens_it(stage: &Stage) {
+        let (here, there) = (Some("192.0.2.1".parse().unwrap()), Some("198.51.100.7".parse().unwrap()));
+        let local = Some("127.0.0.1".parse().unwrap());
+        // All at once, so that checks in flight are counted too.
+        let guesses = (0..32).map(|_| stage.site.authenticate_password("admin", "wrong", here));
+        let answers = futures_util::future::join_all(guesses).await;
+        let checked = answers.iter().filter(|answer| matches!(answer, Err(site::SiteError::InvalidCredentials))).count();
+        assert_eq!(checked, 5);
+        assert!(answers.iter().all(Result::is_err));
+        assert_eq!(code(stage.site.authenticate_password("admin", PASSWORD, here).await), "too_many_failures");
+        for open in [there, local, None] {
+            stage.site.authenticate_password("admin", PASSWORD, open).await.unwrap();
+        }
+        stage.clock.advance(Duration::from_secs(1));
+        let beside = stage.reopen().await;
+        beside.unlock_user(&Actor::local(), "admin").await.unwrap();
+        beside.close().await;
+        stage.site.authenticate_password("admin", PASSWORD, here).await.unwrap();
+    }
+
+    async fn an_address_is_closed_for_strangers_and_this_machine_never(stage: &Stage) {
+        let site = &stage.site;
+        let address = Some("192.0.2.1".parse().unwrap());
+        for name in ["op1", "op2"] {
+            site.create_user(&admin(), name, PASSWORD, Role::Operator).await.unwrap();
+        }
+        site.authenticate_password("op1", PASSWORD, address).await.unwrap();
+        stage.clock.advance(Duration::from_secs(61));
+        let too_long = "n".repeat(300);
+        for from in [address, Some("::1".parse().unwrap())] {
+            for _ in 0..60 {
+                assert_eq!(code(site.authenticate_token("made-up", from).await), "invalid_token");
+            }
+        }
+        assert_eq!(code(site.authenticate_token("made-up", address).await), "too_many_failures");
+        assert_eq!(code(site.authenticate_token("made-up", Some("::1".parse().unwrap())).await), "invalid_token");
+        // Tokens close no passwords.
+        for from in [address, Some("127.0.0.1".parse().unwrap())] {
+            for _ in 0..60 {
+                assert_eq!(code(site.authenticate_password(&too_long, "x", from).await), "invalid_credentials");
+            }
+        }
+        assert_eq!(code(site.authenticate_password("op2", PASSWORD, address).await), "too_many_failures");
+        site.authenticate_password("op1", PASSWORD, address).await.unwrap();
+        site.authenticate_password("op2", PASSWORD, Some("127.0.0.1".parse().unwrap())).await.unwrap();
+        site.unlock_address(&admin(), "192.0.2.1".parse().unwrap()).await.unwrap();
+        site.authenticate_password("op2", PASSWORD, address).await.unwrap();
+    }
+
+    async fn what_nobody_is_called_is_not_written_and_what_ended_is_forgotten(stage: &Stage) {
+        for name in ["admin", "nobody"] {
+            for _ in 0..5 {
+                let _ = stage.site.authenticate_password(name, "wrong", None).await.unwrap_err();
+            }
+            assert_eq!(code(stage.site.authenticate_password(name, "wrong", None).await), "too_many_failures");
+        }
+        let again = stage.reopen().await;
+        assert_eq!(code(again.authenticate_password("admin", PASSWORD, None).await), "too_many_failures");
+        assert_eq!(code(again.authenticate_password("nobody", PASSWORD, None).await), "invalid_credentials");
+        again.close().await;
+        let locked = "SELECT Name FROM Haulier_User WHERE LockedUntil IS NOT NULL";
+        assert_eq!(crate::scopes::seen(stage, &admin(), locked).await, ["admin"]);
+        stage.clock.advance(Duration::from_secs(61));
+        stage.reopen().await.close().await;
+        assert_eq!(crate::scopes::seen(stage, &admin(), locked).await, [""; 0]);
+    }
+
     async fn a_token_makes_and_ends_no_other_and_tells_of_none(stage: &Stage) {
         let site = &stage.site;
         let hour = Duration::from_secs(3600);
