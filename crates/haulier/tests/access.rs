@@ -97,9 +97,19 @@ async fn who_guesses_is_locked_out_until_an_administrator_unlocks() {
     hierarchy.text(&["user", "unlock", "op1"]).await;
     assert_eq!(attempt(PASSWORD).await.0, Some(0));
     assert_eq!(hierarchy.json(&["user", "show", "op1"]).await["LockedUntil"], Value::Null);
+    // Who holds the data folder needs no sign-in, and the running site hears of it.
+    for _ in 0..5 {
+        assert_eq!(attempt("guessed it").await.0, Some(4));
+    }
+    assert_eq!(attempt("another guess").await.0, Some(4));
+    let data = hierarchy.site.data.to_str().unwrap();
+    let mut unlock = processes::program();
+    unlock.args(["user", "unlock", "op1", "--data", data]);
+    assert_eq!(unlock.output().await.unwrap().status.code(), Some(0));
+    assert_eq!(attempt(PASSWORD).await.0, Some(0));
     let messages = hierarchy.json(&["status", "--messages"]).await;
     let of = |id: u64| messages.as_array().unwrap().iter().filter(|row| row["MessageID"] == id).count();
-    assert_eq!(of(39055), 1, "{messages:#}");
+    assert_eq!(of(39055), 2, "{messages:#}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

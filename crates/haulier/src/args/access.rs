@@ -102,6 +102,9 @@ pub(crate) enum UserCommand {
         /// An IP address whose failed sign-ins locked it out.
         #[arg(long, value_name = "IP", conflicts_with = "name")]
         address: Option<IpAddr>,
+        /// The site's data folder on this machine; then nobody needs to sign in, and a running site hears of it.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
     },
     /// Remove a user and the user's tokens.
     #[command(after_help = "Example: haulier user delete reader1")]

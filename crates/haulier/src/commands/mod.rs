@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::CommandFactory;
 
-use crate::args::{Cli, Command, DriverCommand, PacksCommand};
+use crate::args::{Cli, Command, DriverCommand, PacksCommand, UserCommand};
 use crate::output::Format;
 use crate::remote::Remote;
 
@@ -42,6 +42,9 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
         Command::Query { wql } => query::run(wql, &remote()?, format).await,
         Command::Schedule(command) => schedule::run(command, format),
         Command::Content(command) => content::run(command, &remote()?, format).await,
+        Command::User(UserCommand::Unlock { name, address, data: Some(data) }) => {
+            user::unlock_here(data, name.as_deref(), *address, format).await
+        }
         Command::User(command) => user::run(command, &remote()?, format).await,
         Command::Role(command) => role::run(command, &remote()?, format).await,
         Command::Scope(command) => scope::run(command, &remote()?, format).await,

@@ -1,12 +1,14 @@
 //! `haulier user`.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Map, Value, json};
+use site::Actor;
 
 use super::rows;
-use super::site::read_password;
+use super::site::{open_site, read_password};
 use crate::args::UserCommand;
 use crate::output::{self, Format, Table};
 use crate::remote::{Key, Remote};
@@ -49,7 +51,7 @@ pub(crate) async fn run(command: &UserCommand, remote: &Remote, format: Format) 
         }
         UserCommand::Disable { name } => change(remote, name, &json!({ "IsEnabled": false }), format).await,
         UserCommand::Enable { name } => change(remote, name, &json!({ "IsEnabled": true }), format).await,
-        UserCommand::Unlock { name, address } => {
+        UserCommand::Unlock { name, address, data: _ } => {
             match (name, address) {
                 (Some(name), _) => remote.invoke(&key(name), "Unlock", &json!({})).await?,
                 (None, address) => {
@@ -66,6 +68,25 @@ pub(crate) async fn run(command: &UserCommand, remote: &Remote, format: Format) 
             Ok(())
         }
     }
+}
+
+/// Unlocks in the site's data folder, for whom signing in is closed to.
+pub(super) async fn unlock_here(
+    data: &Path,
+    name: Option<&str>,
+    address: Option<IpAddr>,
+    format: Format,
+) -> Result<()> {
+    let site = open_site(data).await?;
+    let unlocked = match (name, address) {
+        (Some(name), _) => site.unlock_user(&Actor::local(), name).await,
+        (None, Some(address)) => site.unlock_address(&Actor::local(), address).await,
+        (None, None) => anyhow::bail!("a user or an address is needed"),
+    };
+    site.close().await;
+    unlocked?;
+    output::done(format, &json!({ "Name": name, "Address": address, "Unlocked": true }));
+    Ok(())
 }
 
 fn key(name: &str) -> Key {
