@@ -459,9 +459,13 @@ async fn access(world: &mut World) {
 
 async fn status(world: &mut World) {
     const CLASS: &str = "SMS_StatusMessage";
-    let kind = ("MessageType", Value::Integer(768));
+    let kind = ("MessageType", Value::Integer(256));
     for method in ["RaiseInformationalStatusMsg", "RaiseWarningStatusMsg", "RaiseErrorStatusMsg"] {
-        world.call(CLASS, None, method, &[("MessageText", text("It is done.")), kind.clone()]).await;
+        // The message says of itself who wrote it; it is no audit message.
+        let given = [("MessageText", text("It is done.")), kind.clone()];
+        let given = given.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        world.provider.invoke(&caller(), CLASS, None, method, given).await.unwrap();
+        world.performed.insert(format!("{CLASS}.{method}"));
     }
     assert_eq!(world.count("MessageID IN (39997, 39998, 39999)").await, 3);
     // A raw message cannot be an audit message; it says who wrote it all the same.
@@ -510,8 +514,12 @@ async fn messages_are_raised_and_deleted_only_as_the_methods_allow() {
     let attributes =
         [message[0].clone(), message[1].clone(), ("AttrIDs", Value::Array(vec![Value::Integer(400)]))];
     check(&caller(), "RaiseErrorStatusMsg", &attributes, 0x8004_102F).await;
-    let kind = [message[0].clone(), ("MessageType", Value::Integer(5))];
-    check(&caller(), "RaiseErrorStatusMsg", &kind, 0x8004_103C).await;
+    for method in ["RaiseInformationalStatusMsg", "RaiseWarningStatusMsg", "RaiseErrorStatusMsg"] {
+        for kind in [5, 768] {
+            let kind = [message[0].clone(), ("MessageType", Value::Integer(kind))];
+            check(&caller(), method, &kind, 0x8004_103C).await;
+        }
+    }
     let many = Value::Array((0..257).map(Value::Integer).collect());
     check(&caller(), "DeleteByID", &[("RecordIDs", many)], 0x8004_103C).await;
     check(&reader, "DeleteByID", &[("RecordIDs", Value::Array(vec![Value::Integer(1)]))], 0x8004_1003).await;

@@ -51,6 +51,15 @@ fn the_driver_classes_are_complete() {
     ] {
         assert_eq!(kind(class, property), expect, "{class}.{property}");
     }
+    for (class, property, qualifier, expect) in [
+        ("SMS_Driver", "CI_UniqueID", "Unique", true),
+        ("SMS_Driver", "ModelName", "Unique", true),
+        ("SMS_CategoryInstance", "CategoryInstance_UniqueID", "Unique", true),
+        ("SMS_Driver", "SDMPackageXML", "Large", false),
+    ] {
+        let property_found = schema.class(class).unwrap().property(property).unwrap();
+        assert_eq!(property_found.qualifiers.has(qualifier), expect, "{class}.{property}: {qualifier}");
+    }
     for (class, keys) in [
         ("SMS_CIToContent", vec!["CI_ID", "ContentID", "SDMMethodType"]),
         ("SMS_DriverModel", vec!["CI_ID", "ModelManufacture", "ModelName"]),

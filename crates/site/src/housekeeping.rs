@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, Order, Query};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::closed;
@@ -17,7 +17,7 @@ use crate::error::{Result, SiteError};
 use crate::library::error_chain;
 use crate::server::Site;
 use crate::snapshot::worker::SNAPSHOTS_MAX;
-use crate::status;
+use crate::status::{self, MessageType};
 
 /// Held by the process that runs the workers.
 const LOCK_FILE: &str = "workers.lock";
@@ -164,17 +164,35 @@ impl Site {
         let oldest = now.checked_sub(status::KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
         let old = Expr::col("at").lt(oldest.as_microsecond());
         tx.execute(Query::delete().from_table("status_message").and_where(old)).await?;
-        let newest: SelectStatement =
-            Query::select().expr_as(Expr::col("id").max(), "newest").from("status_message").to_owned();
-        let newest: Option<i64> = match tx.optional(&newest).await? {
-            Some(row) => row.get("newest")?,
-            None => None,
-        };
-        if let Some(newest) = newest {
-            let beyond = Expr::col("id").lte(newest - status::KEPT_MAX);
-            tx.execute(Query::delete().from_table("status_message").and_where(beyond)).await?;
+        tx.commit().await?;
+        self.forget_messages_beyond(status::KEPT_MAX).await
+    }
+
+    /// Forgets the oldest messages beyond so many audit messages and so many others.
+    async fn forget_messages_beyond(&self, kept_max: u64) -> Result<()> {
+        for is_audit in [true, false] {
+            let kind = || {
+                let kind = Expr::col("message_type");
+                let audit = i64::from(MessageType::Audit.number());
+                if is_audit { kind.eq(audit) } else { kind.ne(audit) }
+            };
+            let first_beyond = Query::select()
+                .column("id")
+                .from("status_message")
+                .and_where(kind())
+                .order_by("id", Order::Desc)
+                .limit(1)
+                .offset(kept_max)
+                .to_owned();
+            // Counted outside of a transaction, which would hold up every change meanwhile.
+            let Some(row) = self.db().optional(&first_beyond).await? else { continue };
+            let beyond = Expr::col("id").lte(row.get::<i64>("id")?);
+            let mut tx = self.db().write().await?;
+            tx.execute(Query::delete().from_table("status_message").and_where(kind()).and_where(beyond))
+                .await?;
+            tx.commit().await?;
         }
-        tx.commit().await
+        Ok(())
     }
 
     /// The manifests that some package version needs, one entry for each version.
@@ -185,5 +203,36 @@ impl Site {
             .and_where(Expr::col("retained").eq(1i64))
             .to_owned();
         self.db().all(&live).await?.iter().map(|row| row.get("manifest_id")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::admin;
+    use crate::status::{Message, add_all};
+
+    on_both! {
+        async fn other_messages_do_not_push_audit_messages_out(stage: &Stage) {
+            let audit = |id: &str| Message::created(&admin(), "SMS_Package", id);
+            let other = |id: &str| Message { kind: MessageType::Milestone, ..audit(id) };
+            let mut tx = stage.site.db().write().await.unwrap();
+            let messages = vec![audit("a"), audit("b"), other("c"), audit("d"), other("e"), other("f"), other("g"), other("h")];
+            add_all(&mut tx, stage.site.now(), messages).await.unwrap();
+            tx.commit().await.unwrap();
+            let left = async || {
+                let select = Query::select().column("inserts").from("status_message").order_by("id", Order::Asc).to_owned();
+                let rows = stage.site.db().all(&select).await.unwrap();
+                let object = |row: &crate::db::Row| {
+                    let inserts: Vec<String> = serde_json::from_str(&row.get::<String>("inserts").unwrap()).unwrap();
+                    inserts.last().unwrap().clone()
+                };
+                rows.iter().map(object).collect::<String>()
+            };
+            for (kept_max, expect) in [(5, "abcdefgh"), (3, "abdfgh"), (2, "bdgh"), (2, "bdgh")] {
+                stage.site.forget_messages_beyond(kept_max).await.unwrap();
+                assert_eq!(left().await, expect, "{kept_max}");
+            }
+        }
     }
 }

@@ -136,8 +136,8 @@ SELECT
         WHEN 2 THEN 4
         WHEN 3 THEN 5
         WHEN 4 THEN 7
-        WHEN 5 THEN 9
-        WHEN 6 THEN 8
+        WHEN 5 THEN 7
+        WHEN 6 THEN 5
         WHEN 7 THEN 1
         ELSE 3
     END AS BIGINT),
@@ -360,6 +360,8 @@ CREATE VIEW "SMS_StatInsStr" AS
 SELECT * FROM "SMS_StatMsgInsStrings";
 
 -- 400 package, 403 user, 404 distribution point by its NAL path; others as callers of the Raise methods give them.
+-- SQLite joins the parts one by one, each through its index, only where a column is of the same type in all of them;
+-- hence the CAST. Otherwise it makes all attributes of all messages first.
 CREATE VIEW "SMS_StatMsgAttributes" AS
 SELECT
     CAST(400 AS BIGINT) AS "AttributeID",
@@ -374,7 +376,7 @@ FROM status_message m
 WHERE m.user_name IS NOT NULL
 UNION ALL
 SELECT CAST(404 AS BIGINT), m.at,
-    '["Display=\\' || m.dp_name || '\"]MSWNET:["SMS_SITE=' || s.site_code || '"]\\' || m.dp_name || '\',
+    CAST('["Display=\\' || m.dp_name || '\"]MSWNET:["SMS_SITE=' || s.site_code || '"]\\' || m.dp_name || '\' AS TEXT),
     m.id
 FROM status_message m
 CROSS JOIN site s

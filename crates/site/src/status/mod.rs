@@ -18,8 +18,9 @@ use crate::server::Site;
 
 /// How long messages are kept.
 pub(crate) const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
-/// How many messages are kept; beyond it the oldest go earlier.
-pub(crate) const KEPT_MAX: i64 = 1_000_000;
+/// How many messages are kept; beyond it the oldest go earlier. Audit messages have this count for themselves, so that
+/// nobody pushes them out by raising others.
+pub(crate) const KEPT_MAX: u64 = 1_000_000;
 /// The most messages in one answer.
 const LISTED_MAX: u64 = 10_000;
 

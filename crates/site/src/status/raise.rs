@@ -1,6 +1,7 @@
 //! Messages that callers write and delete: the methods of SMS_StatusMessage.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,6 +13,10 @@ use crate::access::{Action, Actor};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
 
+/// The attribute that names a package; it is who sees the package who sees the message.
+const PACKAGE_ATTRIBUTE: u32 = 400;
+/// The attribute that names who did it; the site writes that itself.
+const USER_ATTRIBUTE: u32 = 403;
 /// The most attributes of a raised message.
 const ATTRIBUTES_MAX: usize = 32;
 /// The longest value of an attribute and the longest module name, in characters.
@@ -44,31 +49,34 @@ pub struct RaisedMessage {
     pub thread_id: u32,
     /// When it happened; now where it is none.
     pub at: Option<Timestamp>,
-    /// What it is about: identifiers such as 400 (package) and their values.
+    /// What it is about: identifiers such as 400 (package; at most one) and their values.
     pub attributes: Vec<(u32, String)>,
 }
 
 impl Site {
     /// Writes a status message of the caller's own, under its name, program and machine. Returns its record number.
     ///
-    /// Errors: [`SiteError::AccessDenied`] for readers, [`SiteError::InvalidField`] for what is beyond the limits.
+    /// Errors: [`SiteError::AccessDenied`] for readers, [`SiteError::InvalidField`] for what is beyond the limits or only
+    /// the site may say, [`SiteError::PackageNotFound`] for a package that does not exist for the actor.
     pub async fn raise_status_message(&self, actor: &Actor, raised: RaisedMessage) -> Result<i64> {
         actor.may(Action::RaiseStatus)?;
         let now = self.now();
         raised.check(now)?;
-        let attributes = raised.attributes.clone();
         let at = raised.at.unwrap_or(now);
         let mut tx = self.db().write().await?;
-        let record_id = super::insert(&mut tx, at, vec![raised.message(actor)]).await?;
-        if !attributes.is_empty() {
+        let package_id = match raised.package()? {
+            Some(package_id) => Some(self.visible_package(&mut tx, actor, package_id).await?.package_id),
+            None => None,
+        };
+        let others = raised.attributes.iter().filter(|(id, _)| *id != PACKAGE_ATTRIBUTE);
+        let others: BTreeSet<(u32, String)> = others.cloned().collect();
+        let message = Message { package_id, ..raised.message(actor) };
+        let record_id = super::insert(&mut tx, at, vec![message]).await?;
+        if !others.is_empty() {
             let mut insert = Query::insert();
             insert.into_table("status_attribute").columns(["record_id", "attribute_id", "value"]);
-            let mut written: Vec<(u32, String)> = Vec::new();
-            for (id, value) in attributes {
-                if !written.contains(&(id, value.clone())) {
-                    insert.values_panic([record_id.into(), i64::from(id).into(), value.as_str().into()]);
-                    written.push((id, value));
-                }
+            for (id, value) in others {
+                insert.values_panic([record_id.into(), i64::from(id).into(), value.into()]);
             }
             tx.execute(&insert).await?;
         }
@@ -129,9 +137,9 @@ impl RaisedMessage {
                 format!("1 to {NAME_CHARS_MAX} characters are needed"),
             ));
         }
-        if self.module.is_some() && self.message_type == MessageType::Audit {
-            // A raw message could say that the provider saw a change that never was.
-            return Err(SiteError::invalid("MessageType", "a raw message cannot be an audit message"));
+        if self.message_type == MessageType::Audit {
+            // It could say that somebody made a change that never was.
+            return Err(SiteError::invalid("MessageType", "audit messages are written by the site alone"));
         }
         if self.attributes.len() > ATTRIBUTES_MAX {
             return Err(SiteError::invalid(
@@ -145,11 +153,24 @@ impl RaisedMessage {
                 format!("at most {NAME_CHARS_MAX} characters are taken"),
             ));
         }
+        if self.attributes.iter().any(|(id, _)| *id == USER_ATTRIBUTE) {
+            return Err(SiteError::invalid("AttrIDs", "403, the user, is written by the site alone"));
+        }
         let latest = now.checked_add(AHEAD_MAX).unwrap_or(Timestamp::MAX);
         if self.at.is_some_and(|at| at > latest) {
             return Err(SiteError::invalid("Time", "it is more than a day ahead of the site's clock"));
         }
         Ok(())
+    }
+
+    /// The package that it is about.
+    fn package(&self) -> Result<Option<&str>> {
+        let mut named = self.attributes.iter().filter(|(id, _)| *id == PACKAGE_ATTRIBUTE);
+        let Some((_, first)) = named.next() else { return Ok(None) };
+        if named.any(|(_, other)| !other.eq_ignore_ascii_case(first)) {
+            return Err(SiteError::invalid("AttrValues", "a message is about one package (attribute 400)"));
+        }
+        Ok(Some(first))
     }
 
     fn message(self, actor: &Actor) -> Message {

@@ -1,7 +1,7 @@
 //! Summarizers and status messages: what the rows say, on both back ends.
 
 use agent::Event;
-use site::{Actor, MessageType, Origin, Package, RaisedMessage, Role, Severity, Site, Value};
+use site::{Actor, MessageType, Origin, Package, RaisedMessage, Role, Scopes, Severity, Site, Value};
 
 use crate::stage::{Point, Stage, admin, code, failed, installed, time};
 
@@ -119,6 +119,15 @@ on_both! {
         assert_eq!(found, [row(1, "srv.example.test", 3), row(2, &first.nal, 3), row(2, &second.nal, 5)]);
         let broken = rows(stage, "SMS_PackageStatus", "PackageID, Location", "Status = 5").await;
         assert_eq!(broken, [[text("PS100001"), text("http://dp2:8540/SMS_DP_SMSPKG$/PS100001")]]);
+        // A removal that failed is still to be done until its attempts are used up; there are no numbers but the documented.
+        stage.site.remove_from_distribution_point(&admin(), &package.package_id, &first.nal).await.unwrap();
+        let of_first = "Type = 2 AND PkgServer LIKE '%dp1%'";
+        for (attempt, expect) in [(0, 7), (1, 7), (10, 5)] {
+            if attempt > 0 {
+                stage.report(&package, &first, failed(attempt)).await;
+            }
+            assert_eq!(rows(stage, "SMS_PackageStatus", "Status", of_first).await, [numbers(&[expect])], "{attempt}");
+        }
         // A source that cannot be read shows at the site.
         std::fs::remove_dir_all(stage.source("dell", &[])).unwrap();
         stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
@@ -217,6 +226,7 @@ on_both! {
     async fn callers_raise_and_delete_messages(stage: &Stage) {
         let site = &stage.site;
         let author = Actor::new("author", Role::Author);
+        stage.package("dell").await;
         let raised = RaisedMessage {
             text: Some("It's done: \"x\" \\ ü".to_owned()),
             message_id: 39998,
@@ -227,7 +237,7 @@ on_both! {
             process_id: u32::MAX,
             thread_id: 7,
             at: Some(time("2025-12-31T23:00:00Z")),
-            attributes: vec![(400, "PS100001".to_owned()), (400, "PS100002".to_owned()), (400, "PS100001".to_owned())],
+            attributes: vec![(400, "PS100001".to_owned()), (402, "B".to_owned()), (402, "A".to_owned()), (402, "B".to_owned()), (400, "PS100001".to_owned())],
         };
         let id = site.raise_status_message(&author, raised.clone()).await.unwrap();
         let properties = "RecordID, InsString1, Win32Error, ProcessID, ThreadID, Time";
@@ -235,8 +245,9 @@ on_both! {
         let expect = [Value::Integer(id), text("It's done: \"x\" \\ ü"), Value::Integer(5), Value::Integer(i64::from(u32::MAX)), Value::Integer(7),
             Value::DateTime(time("2025-12-31T23:00:00Z"))];
         assert_eq!(found, [expect]);
-        let about = rows(stage, "SMS_StatAttr", "AttributeValue", &format!("RecordID = {id}")).await;
-        assert_eq!(about, [["author"], ["PS100001"], ["PS100002"]].map(|row| row.map(text).to_vec()));
+        let mut about = rows(stage, "SMS_StatAttr", "AttributeID, AttributeValue", &format!("RecordID = {id}")).await;
+        about.sort_by_key(|row| format!("{row:?}"));
+        assert_eq!(about, [(400, "PS100001"), (402, "A"), (402, "B"), (403, "author")].map(|(id, value)| vec![Value::Integer(id), text(value)]));
 
         let check = async |change: &dyn Fn(&mut RaisedMessage)| {
             let mut message = raised.clone();
@@ -252,6 +263,16 @@ on_both! {
         check(&|m| m.attributes = vec![(1, "x".to_owned()); 33]).await;
         check(&|m| m.at = Some(time("2026-01-02T00:00:01Z"))).await;
         check(&|m| (m.module, m.message_type) = (Some("SMS Provider".to_owned()), MessageType::Audit)).await;
+        // What only the site says: who changed what.
+        check(&|m| m.message_type = MessageType::Audit).await;
+        check(&|m| m.attributes.push((403, "admin".to_owned()))).await;
+        check(&|m| m.attributes.push((400, "PS100002".to_owned()))).await;
+        // Who does not see the package says nothing about it, and does not see what others say.
+        let elsewhere = Actor { scopes: Scopes::Only(Vec::new()), ..author.clone() };
+        assert_eq!(code(site.raise_status_message(&elsewhere, raised.clone()).await), "package_not_found");
+        let query = cim::wql::parse("SELECT RecordID FROM SMS_StatMsg WHERE MessageID = 39998").unwrap();
+        assert_eq!(site.query(&author, query.class(), &query).await.unwrap().rows.len(), 1);
+        assert!(site.query(&elsewhere, query.class(), &query).await.unwrap().rows.is_empty());
         let reader = Actor::new("reader", Role::Reader);
         assert_eq!(code(site.raise_status_message(&reader, raised.clone()).await), "access_denied");
 

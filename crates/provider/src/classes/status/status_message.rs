@@ -72,9 +72,10 @@ async fn raise(
 
 fn message_type(invocation: &Invocation<'_>) -> Result<MessageType, Fault> {
     let given = number(invocation, "MessageType");
-    MessageType::from_number(given).ok_or_else(|| Fault::OutOfRange {
+    let taken = MessageType::from_number(given).filter(|kind| *kind != MessageType::Audit);
+    taken.ok_or_else(|| Fault::OutOfRange {
         property: "MessageType".to_owned(),
-        reason: "one of 256, 512, 768, 1024 is needed".to_owned(),
+        reason: "one of 256, 512, 1024 is needed".to_owned(),
     })
 }
 

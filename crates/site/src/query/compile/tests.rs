@@ -69,3 +69,25 @@ on_both! {
         assert!(plan.iter().any(|step| step.contains("folder_item_by_key")), "{plan:#?}");
     }
 }
+
+#[tokio::test]
+async fn joins_of_messages_with_what_they_say_read_only_those_messages() {
+    let stage = Stage::set(BackEnd::Sqlite).await;
+    for parts in ["SMS_StatMsgAttributes", "SMS_StatAttr", "SMS_StatMsgInsStrings", "SMS_StatInsStr"] {
+        let query = format!(
+            "SELECT m.*, p.* FROM SMS_StatusMessage m JOIN {parts} p ON p.RecordID = m.RecordID WHERE m.RecordID = 5"
+        );
+        let plan = plan(&stage, &query).await;
+        let reads = |step: &&String| step.contains("status_message") || step.starts_with("SCAN m");
+        // Neither all messages nor a table made of all their parts.
+        let made = plan
+            .iter()
+            .filter(|step| step.contains("AUTOMATIC") || step.contains(&format!("MATERIALIZE {parts}")));
+        assert_eq!(made.count() + plan.iter().filter(reads).count(), 0, "{query}: {plan:#?}");
+        assert!(
+            plan.iter().any(|step| step.starts_with("SEARCH m USING INTEGER PRIMARY KEY")),
+            "{query}: {plan:#?}"
+        );
+    }
+    stage.strike().await;
+}
