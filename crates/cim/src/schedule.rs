@@ -143,6 +143,12 @@ pub enum ScheduleError {
 /// Why one token is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
+    /// It says something in bits that no property of an object shows.
+    #[error(
+        "it has bits that no property shows, such as offset days, and would be another schedule when it is written \
+         back; keep the string"
+    )]
+    SpareBits,
     /// Its kind has no meaning.
     #[error("the recurrence kind {kind} has no meaning; 1 to 5 have")]
     Kind {

@@ -42,6 +42,9 @@ async fn wrong_schedules_are_refused_by_name() {
     };
     check("ReadFromString", json!({ "StringData": "00" }), 0x8004_102F, "16 hexadecimal digits").await;
     check("ReadFromString", json!({ "StringData": "0001200000380000" }), 0x8004_102F, "kind 7").await;
+    // The second token has offset days, which no property shows.
+    let offset = json!({ "StringData": "791378800008000000491D8018231402" });
+    check("ReadFromString", offset, 0x8004_102F, "token 2: it has bits that no property shows").await;
     check("ReadFromString", json!({}), 0x8004_102F, "StringData is missing").await;
     let token = |kind: &str, property: &str, value: serde_json::Value| json!({ "TokenData": [{ "@odata.type": format!("#AdminService.{kind}"), property: value }] });
     check("WriteToString", token("SMS_ST_RecurWeekly", "Day", json!(8)), 0x8004_103C, "Day").await;

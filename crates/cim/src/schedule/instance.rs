@@ -14,9 +14,13 @@ use crate::{DateTime, Instance, Value};
 const START: Civil = jiff::civil::date(1970, 2, 1).at(0, 0, 0, 0);
 
 /// The objects of tokens, with all properties in the order of the schema.
-#[must_use]
-pub fn to_instances(tokens: &[Token]) -> Vec<Instance> {
-    tokens.iter().map(Token::to_instance).collect()
+///
+/// Errors: a token with spare bits, which no property shows. Written back it would be another schedule.
+pub fn to_instances(tokens: &[Token]) -> Result<Vec<Instance>, ScheduleError> {
+    if let Some(at) = tokens.iter().position(|token| token.spare_bits != 0) {
+        return Err(ScheduleError::Token { token: at + 1, reason: TokenError::SpareBits });
+    }
+    Ok(tokens.iter().map(Token::to_instance).collect())
 }
 
 /// The tokens of objects; what an object leaves out has its default.

@@ -27,7 +27,7 @@ impl ClassHandler for ScheduleMethods {
 /// Scripts copy strings out of files and logs, with blanks around them.
 fn tokens(text: &str) -> Result<Value, schedule::ScheduleError> {
     let tokens = schedule::parse(text.trim())?;
-    let objects = schedule::to_instances(&tokens).into_iter();
+    let objects = schedule::to_instances(&tokens)?.into_iter();
     Ok(Value::Array(objects.map(|object| Value::Instance(Box::new(object))).collect()))
 }
 
@@ -48,7 +48,7 @@ mod tests {
     fn tokens_of_every_kind_are_whole_objects_of_the_schema() {
         let text = "791378800008000000012000001000380001170000\
                     1F200000491D80182314003C9F1D8000280400";
-        let objects = schedule::to_instances(&schedule::parse(text).unwrap());
+        let objects = schedule::to_instances(&schedule::parse(text).unwrap()).unwrap();
         assert_eq!(objects.len(), 5);
         for object in objects {
             let class = Schema::shipped().class(&object.class).unwrap();
