@@ -18,10 +18,6 @@ const AGENT_CHARS_MAX: usize = 128;
 /// Errors: a value that is no text, or not of its qualifier's form.
 pub(crate) fn context(headers: &HeaderMap) -> Result<Context, Fault> {
     let mut values = Vec::new();
-    if let Some(agent) = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()) {
-        let agent: String = agent.chars().take(AGENT_CHARS_MAX).filter(|c| !c.is_control()).collect();
-        values.push(("ApplicationName".to_owned(), Value::String(agent)));
-    }
     for (header, value) in headers {
         let Some(name) = header.as_str().strip_prefix(PREFIX) else { continue };
         let text = std::str::from_utf8(value.as_bytes()).map_err(|_| Fault::InvalidContext {
@@ -34,7 +30,12 @@ pub(crate) fn context(headers: &HeaderMap) -> Result<Context, Fault> {
         };
         values.push((name.to_owned(), value));
     }
-    Context::from_values(values)
+    Ok(Context { agent: agent(headers), ..Context::from_values(values)? })
+}
+
+fn agent(headers: &HeaderMap) -> Option<String> {
+    let named = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok())?;
+    Some(named.chars().take(AGENT_CHARS_MAX).filter(|c| !c.is_control()).collect())
 }
 
 /// The value of `If-Match`, where one was sent.
@@ -78,11 +79,12 @@ mod tests {
         let agent = ("User-Agent", "tool/1.0");
         let named = |name: &str| Some(name.to_owned());
         for (lines, expect) in [
-            (&[agent][..], Context { application_name: named("tool/1.0"), ..Context::default() }),
+            (&[agent][..], Context { agent: named("tool/1.0"), ..Context::default() }),
             (
                 &[agent, ("SMS-Context-ApplicationName", "Import"), ("sms-context-machinename", "ADMIN1")],
                 Context {
                     application_name: named("Import"),
+                    agent: named("tool/1.0"),
                     machine_name: named("ADMIN1"),
                     ..Context::default()
                 },
@@ -106,7 +108,7 @@ mod tests {
             assert_eq!(context(&headers(lines)).unwrap(), expect, "{lines:?}");
         }
         let long = "x".repeat(AGENT_CHARS_MAX + 1);
-        let cut = context(&headers(&[("User-Agent", &long)])).unwrap().application_name.unwrap();
+        let cut = context(&headers(&[("User-Agent", &long)])).unwrap().agent.unwrap();
         assert_eq!(cut.len(), AGENT_CHARS_MAX);
         for line in [("SMS-Context-LocaleID", "1033"), ("SMS-Context-InstanceCount", "many")] {
             assert_eq!(context(&headers(&[line])).unwrap_err().hresult(), 0x8004_1008, "{line:?}");

@@ -37,6 +37,9 @@ pub struct Context {
     pub context_handle: Option<String>,
     /// `SessionHandle`: a private copy of the site control file.
     pub session_handle: Option<String>,
+    /// The caller's program as its protocol names it (`User-Agent`): what audit shows where no `ApplicationName` is
+    /// given, by the call or its handle.
+    pub agent: Option<String>,
     /// `LimitToCollectionIDs`: only one element is honored, by queries on resources.
     pub limit_to_collection_ids: Vec<String>,
 }
@@ -48,7 +51,7 @@ impl Caller {
         let named = |name: &Option<String>, unknown: String| name.clone().unwrap_or(unknown);
         let unknown = Origin::default();
         actor.origin = Origin {
-            application: named(&context.application_name, unknown.application),
+            application: named(context.application(), unknown.application),
             machine: named(&context.machine_name, unknown.machine),
             lock_context: context.object_lock_context.clone().unwrap_or_default(),
         };
@@ -72,6 +75,11 @@ impl Context {
             context.set(&name, value)?;
         }
         Ok(context)
+    }
+
+    /// The caller's program, however it is known.
+    pub(crate) fn application(&self) -> &Option<String> {
+        if self.application_name.is_some() { &self.application_name } else { &self.agent }
     }
 
     fn set(&mut self, name: &str, value: Value) -> Result<(), Fault> {

@@ -175,6 +175,11 @@ pub(crate) trait ClassHandler: Send + Sync {
         &[]
     }
 
+    /// Whether a new instance may say anything of [`Self::derived`] properties: it is left aside.
+    fn passes_over_derived(&self) -> bool {
+        self.derives_read_only()
+    }
+
     /// Makes an instance and returns its path.
     fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
         drop(instance);

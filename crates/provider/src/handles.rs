@@ -38,7 +38,8 @@ impl Handles {
         make_room(&mut sets, OF_USER_MAX, of_user);
         make_room(&mut sets, ALL_MAX, |_| true);
         let handle = format!("{{{}}}", uuid::Uuid::new_v4().to_string().to_ascii_uppercase());
-        let context = Context { context_handle: None, ..context.clone() };
+        // Each call has an agent of its own.
+        let context = Context { context_handle: None, agent: None, ..context.clone() };
         sets.insert(handle.clone(), Kept { user: user.to_owned(), context, used_at: now });
         handle
     }
@@ -85,6 +86,7 @@ fn merged(own: &Context, kept: &Context) -> Context {
     let limits = if own.limit_to_collection_ids.is_empty() { kept } else { own };
     Context {
         application_name: text(&own.application_name, &kept.application_name),
+        agent: own.agent.clone(),
         machine_name: text(&own.machine_name, &kept.machine_name),
         locale_id: own.locale_id.or(kept.locale_id),
         instance_count: own.instance_count.or(kept.instance_count),
@@ -131,6 +133,11 @@ mod tests {
         let kept = origin(&caller("ada", &handle, None));
         assert_eq!((kept.machine.as_str(), kept.application.as_str()), ("PC1", "Tool"));
         assert_eq!(origin(&caller("ada", &handle, Some("PC2"))).machine, "PC2");
+        let mut browsing = caller("ada", &handle, None).context;
+        browsing.agent = Some("curl/8".to_owned());
+        let browsing = Caller::new(Actor::new("ada", Role::Author), browsing);
+        assert_eq!(browsing.actor.origin.application, "curl/8");
+        assert_eq!(origin(&browsing).application, "Tool", "an agent is no ApplicationName");
         assert_eq!(handles.resolve(&caller("ben", &handle, None), now).unwrap_err().hresult(), 0x8004_1008);
         assert!(handles.forget("ben", &handle, now).is_err(), "a handle of another user");
         handles.forget("ada", &handle, now).unwrap();

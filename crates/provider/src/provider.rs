@@ -121,9 +121,11 @@ impl Provider {
         let class = self.writable(&instance.class, Write::Create)?;
         let handler = handler(class)?;
         let is_the_sites = |property: &Property| is_the_sites(property, handler.derived());
-        if handler.derives_read_only() {
-            instance.properties.retain(|(name, _)| !class.property(name).is_some_and(is_the_sites));
-        }
+        let left_aside = |property: &Property| match handler.derives_read_only() {
+            true => is_the_sites(property),
+            false => handler.passes_over_derived() && handler.derived().contains(&property.name.as_str()),
+        };
+        instance.properties.retain(|(name, _)| !class.property(name).is_some_and(left_aside));
         let mut new = check::instance(self.schema, class, instance)?;
         for property in &class.properties {
             let Some(value) = new.get(&property.name) else { continue };
@@ -170,8 +172,8 @@ impl Provider {
     }
 
     /// Sets the given properties of an instance; the others stay. A `SedoObjectVersion` that is not the stored one
-    /// refuses the change. With the stored one, what is read-only may be given with any value and stays; without one,
-    /// only with the value that it has.
+    /// refuses the change. With the stored one, what is read-only may be given with any value and stays, and so in
+    /// a class without editions where the keys are given; elsewhere only with the value that it has.
     pub async fn modify(
         &self,
         caller: &Caller,
@@ -357,6 +359,15 @@ fn is_the_sites(property: &Property, derived: &[&str]) -> bool {
     check::read_only(&property.qualifiers) || derived.contains(&property.name.as_str())
 }
 
+/// Whether an instance of a class without editions was read and comes back: then it names its keys.
+fn is_whole(class: &ClassInfo, current: &Instance, change: &Instance) -> bool {
+    let is_same = |key: &Property| match (current.get(&key.name), change.get(&key.name)) {
+        (Some(known), Some(given)) => rows::same(known, given),
+        _ => false,
+    };
+    class.property("SedoObjectVersion").is_none() && class.keys().into_iter().all(is_same)
+}
+
 /// The properties that a change really changes.
 fn changes(
     class: &ClassInfo,
@@ -370,6 +381,7 @@ fn changes(
     if read.as_ref().is_some_and(|read| current.get("SedoObjectVersion") != Some(read)) {
         return Err(Fault::Stale { what: path.relative() });
     }
+    let is_whole = read.is_some() || is_whole(class, current, &change);
     let mut changed = Instance::new(&class.name);
     for (name, value) in change.properties {
         let property = class.property(&name).expect("the change was checked against the class");
@@ -383,8 +395,8 @@ fn changes(
         } else if property.qualifiers.has("key") {
             return Err(Fault::ReadOnly { property: name });
         } else if is_the_sites(property, derived) {
-            // A snapshot moves some of them on without a new edition: nobody wrote what a whole instance has of them.
-            if read.is_none() {
+            // The site moves some of them on without a new edition: nobody wrote what a whole instance has of them.
+            if !is_whole {
                 return Err(Fault::ReadOnly { property: name });
             }
         } else {

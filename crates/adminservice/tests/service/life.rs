@@ -11,6 +11,7 @@ use serde_json::{Value as Json, json};
 use site::{Actor, Role};
 use tower::ServiceExt;
 
+const ROUTE: &str = "/AdminService/wmi";
 const PACKAGES: &str = "/AdminService/wmi/SMS_DriverPackage";
 
 async fn package(service: &Service, id: &str) -> Json {
@@ -295,4 +296,80 @@ pub(crate) async fn an_oversized_body_is_refused() {
     // Who may not change anything is not even heard out.
     let answer = service.send_as("reader", "POST", PACKAGES, &body[..20_000]).await;
     assert_eq!(answer.status, 413, "{}", answer.body);
+}
+
+/// Scripts read an assignment or a group, set one property and send all of it back, while the site moves on.
+#[tokio::test]
+pub(crate) async fn a_whole_object_comes_back_while_its_state_moves() {
+    let service = Service::start().await;
+    let nal = nal_path("dp1.example.test")
+        .replace('[', "%5B")
+        .replace(']', "%5D")
+        .replace('"', "%22")
+        .replace('\\', "%5C");
+    let point =
+        format!("{ROUTE}/SMS_DistributionPoint(PackageID='{PACKAGE}',ServerNALPath='{nal}',SiteCode='PS1')");
+    let mut whole = service.get(&point).await.first();
+    whole["RefreshNow"] = json!(true);
+    for (name, moved) in [
+        ("Status", json!(3)),
+        ("LastRefreshTime", json!("2020-01-01T00:00:00Z")),
+        ("SiteName", json!("Old name")),
+    ] {
+        assert_ne!(whole[name], moved, "{name}");
+        // By itself it is a wish that the site does not grant.
+        let alone = service.send("PATCH", &point, &json!({ name: moved }).to_string()).await;
+        assert_eq!(alone.status, 400, "{name}: {}", alone.body);
+        assert_eq!(alone.fault("StatusCode"), 0x8004_1023_u32, "{name}");
+        whole[name] = moved;
+    }
+    service.post(&format!("{ROUTE}/SMS_DistributionPoint"), &whole).await;
+    let put = service.send("PUT", &point, &whole.to_string()).await;
+    assert_eq!(put.status, 200, "{}", put.body);
+    assert_eq!(put.json()["SiteName"], service.get(&point).await.first()["SiteName"]);
+    assert_ne!(put.json()["SiteName"], "Old name");
+
+    let made =
+        service.post(&format!("{ROUTE}/SMS_DistributionPointGroup"), &json!({ "Name": "Branches" })).await;
+    let group = format!("{ROUTE}/SMS_DistributionPointGroup('{}')", made["GroupID"].as_str().unwrap());
+    let mut whole = service.get(&group).await.first();
+    let member = json!({ "DPNALPath": nal_path("dp1.example.test") });
+    service.post(&format!("{group}/AdminService.AddDistributionPoints"), &member).await;
+    assert_ne!(service.get(&group).await.first()["MemberCount"], whole["MemberCount"], "the state moved");
+    whole["Description"] = json!("the small ones");
+    let put = service.send("PUT", &group, &whole.to_string()).await;
+    assert_eq!(
+        (put.status, &put.json()["Description"], &put.json()["MemberCount"]),
+        (200, &json!("the small ones"), &json!(1))
+    );
+    let alone = service.send("PATCH", &group, r#"{"MemberCount":7}"#).await;
+    assert_eq!(alone.fault("StatusCode"), 0x8004_1023_u32, "{}", alone.body);
+}
+
+/// Every client of HTTP sends a `User-Agent`; it does not hide the name that a context handle keeps.
+#[tokio::test]
+pub(crate) async fn a_context_handle_names_the_application() {
+    let service = Service::start().await;
+    let admin = Service::credentials("admin");
+    let agent = format!("{admin}User-Agent: curl/8\r\n");
+    let raise = format!("{ROUTE}/SMS_StatusMessage.RaiseInformationalStatusMsg");
+    let body = json!({ "MessageText": "done", "MessageType": 256 }).to_string();
+    let keep = format!("{admin}SMS-Context-ApplicationName: Import\r\nSMS-Context-MachineName: PC1\r\n");
+    let handle =
+        service.send_with(&keep, "POST", &format!("{ROUTE}/SMS_ContextMethods.GetContextHandle"), "{}").await;
+    let handle = handle.json()["ContextHandle"].as_str().unwrap().to_owned();
+    for (headers, application) in [
+        (format!("{agent}SMS-Context-MachineName: PC1\r\n"), "curl/8"),
+        (format!("{agent}SMS-Context-ContextHandle: {handle}\r\n"), "Import"),
+        (
+            format!("{agent}SMS-Context-ContextHandle: {handle}\r\nSMS-Context-ApplicationName: Own\r\n"),
+            "Own",
+        ),
+    ] {
+        let raised = service.send_with(&headers, "POST", &raise, &body).await;
+        assert_eq!(raised.status, 201, "{}", raised.body);
+        let newest =
+            service.get(&format!("{ROUTE}/SMS_StatMsg?$orderby=RecordID%20desc&$top=1")).await.first();
+        assert_eq!(newest["Component"], application, "{newest}");
+    }
 }

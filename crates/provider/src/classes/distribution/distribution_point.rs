@@ -20,6 +20,14 @@ impl ClassHandler for DistributionPoint {
         true
     }
 
+    fn derived(&self) -> &'static [&'static str] {
+        &DERIVED
+    }
+
+    fn passes_over_derived(&self) -> bool {
+        true
+    }
+
     fn get<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, Instance> {
         Box::pin(async move {
             let path = canonical(path)?;
@@ -40,7 +48,7 @@ impl ClassHandler for DistributionPoint {
             let partner = partner_data(&mut instance)?;
             let is_key = |name: &str| given.keys.iter().any(|(key, _)| key == name);
             // RefreshNow on a new assignment asks for what the assignment does anyway.
-            let taken = |name: &str| is_key(name) || DERIVED.contains(&name) || name == "RefreshNow";
+            let taken = |name: &str| is_key(name) || name == "RefreshNow";
             if let Some((name, _)) = instance.properties.iter().find(|(name, _)| !taken(name)) {
                 return Err(Fault::ReadOnly { property: name.clone() });
             }

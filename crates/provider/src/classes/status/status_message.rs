@@ -46,7 +46,7 @@ async fn raise(
     message_id: u32,
 ) -> Result<Outcome, Fault> {
     for (name, given) in
-        [("ApplicationName", &call.context.application_name), ("MachineName", &call.context.machine_name)]
+        [("ApplicationName", call.context.application()), ("MachineName", &call.context.machine_name)]
     {
         if given.as_deref().is_none_or(str::is_empty) {
             let reason = format!("{} needs it", invocation.method);
