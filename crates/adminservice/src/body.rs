@@ -12,6 +12,8 @@ use crate::error::ApiError;
 
 /// The most values in one body: the two arrays of AddDistributionPoints for 20,000 of them, and room.
 const VALUES_MAX: usize = 50_000;
+/// The most members of one object; no class declares half as many properties. Reading compares each with all before it.
+const MEMBERS_MAX: usize = 512;
 /// The longest `uint8[]`, in bytes: an icon. Each byte is a value of its own once it is read.
 const BYTES_MAX: usize = 256 * 1024;
 
@@ -32,8 +34,10 @@ pub(crate) fn parameters(
     method: Option<&cim::class::Method>,
     body: &[u8],
 ) -> Result<Vec<(String, Value)>, ApiError> {
+    let map = object(body)?;
+    check_members(&map)?;
     let mut given = Vec::new();
-    for (name, json) in object(body)? {
+    for (name, json) in map {
         if name.contains('@') {
             continue;
         }
@@ -78,6 +82,7 @@ fn separators(body: &[u8]) -> usize {
 }
 
 fn read_instance(schema: &Schema, class: &ClassInfo, map: Map<String, Json>) -> Result<Instance, ApiError> {
+    check_members(&map)?;
     let mut instance = Instance::new(&class.name);
     for (name, json) in map {
         // Annotations and system properties come back from clients that send what they read.
@@ -93,6 +98,13 @@ fn read_instance(schema: &Schema, class: &ClassInfo, map: Map<String, Json>) -> 
         instance.set(&name, value);
     }
     Ok(instance)
+}
+
+fn check_members(map: &Map<String, Json>) -> Result<(), ApiError> {
+    if map.len() > MEMBERS_MAX {
+        return Err(invalid(format!("an object has more than {MEMBERS_MAX} members")));
+    }
+    Ok(())
 }
 
 fn read_value(
@@ -227,6 +239,20 @@ mod tests {
         let bytes = |count: usize| format!(r#"{{"Icon":"{}"}}"#, STANDARD.encode(vec![7; count]));
         assert!(read(&bytes(BYTES_MAX + 1)).unwrap_err().contains("bytes"));
         assert!(read(&bytes(BYTES_MAX)).is_ok());
+        // Each member is compared with those before it, so that their number bounds the work.
+        let wide = |count: usize| {
+            let members: Vec<_> = (0..count).map(|n| format!(r#""m{n}":1"#)).collect();
+            members.join(",")
+        };
+        assert!(read(&format!("{{{}}}", wide(MEMBERS_MAX))).is_ok());
+        assert!(read(&format!("{{{}}}", wide(MEMBERS_MAX + 1))).unwrap_err().contains("members"));
+        let token = |count| {
+            format!(r#"{{"RefreshSchedule":{{"@odata.type":"SMS_ST_NonRecurring",{}}}}}"#, wide(count))
+        };
+        assert!(read(&token(MEMBERS_MAX - 1)).is_ok());
+        assert!(read(&token(MEMBERS_MAX)).unwrap_err().contains("members"));
+        let called = parameters(Schema::shipped(), None, format!("{{{}}}", wide(MEMBERS_MAX + 1)).as_bytes());
+        assert!(called.unwrap_err().to_string().contains("members"));
         let deep = format!("{{\"x\":{}", "[".repeat(100_000));
         assert!(read(&deep).unwrap_err().contains("recursion"));
     }

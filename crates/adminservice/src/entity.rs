@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cim::class::Property;
-use cim::{CimType, DateTime, Instance, Value};
+use cim::{CimType, Instance, Value};
 use provider::{ClassInfo, Provider, Schema};
 use serde_json::{Map, Value as Json, json};
 
@@ -146,7 +146,7 @@ pub(crate) fn plain(value: &Value) -> Json {
         Value::Integer(number) => integer(*number),
         Value::Real(number) => json!(number),
         Value::String(text) => json!(text),
-        Value::DateTime(at) => json!(iso(at)),
+        Value::DateTime(at) => at.timestamp().map_or(Json::Null, |at| json!(iso(at))),
         Value::Reference(path) => json!(path.to_string()),
         Value::Instance(instance) => plain_object(instance),
         Value::Array(elements) => elements.iter().map(plain).collect(),
@@ -229,10 +229,33 @@ fn integer(number: i128) -> Json {
     }
 }
 
-/// ISO 8601 in UTC without fractions; an interval keeps its CIM form.
-fn iso(at: &DateTime) -> String {
-    match at.timestamp() {
-        Some(timestamp) => timestamp.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        None => at.to_string(),
+/// ISO 8601 in UTC without fractions. Intervals and patterns have none and are null: clients refuse a whole answer in
+/// which an `Edm.DateTimeOffset` is anything else.
+fn iso(at: jiff::Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use cim::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn dates_are_of_the_declared_form_or_null() {
+        for (cim, expect) in [
+            ("20240830205506.000000+000", json!("2024-08-30T20:55:06Z")),
+            ("20240830205506.000000+120", json!("2024-08-30T18:55:06Z")),
+            ("00000007000000.000000:000", Json::Null),
+            ("20240830******.******+***", Json::Null),
+        ] {
+            let at = DateTime::parse_any(cim).unwrap();
+            assert_eq!(plain(&Value::DateTime(at)), expect, "{cim}");
+            assert_eq!(
+                typed(Schema::shipped(), &CimType::DateTime, false, &Value::DateTime(at)),
+                expect,
+                "{cim}"
+            );
+        }
     }
 }

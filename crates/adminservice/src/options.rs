@@ -61,12 +61,16 @@ impl Options {
     pub(crate) fn into_query(self, class: String) -> Query {
         let select = match self.select {
             None => Select::All,
-            // System properties are made from the keys, which every answer has.
-            Some(names) => Select::properties(names.into_iter().filter(|name| !name.starts_with("__"))),
+            Some(names) => Select::properties(names.into_iter().filter(|name| !is_made(name))),
         };
         let Self { filter, order, top, skip, count, .. } = self;
         Query { select, filter, order, top, skip, count, ..Query::all(class) }
     }
+}
+
+/// Whether a name is of what answers make from the keys: system properties, and annotations such as `@odata.etag`.
+pub(crate) fn is_made(name: &str) -> bool {
+    name.starts_with("__") || name.get(..7).is_some_and(|head| head.eq_ignore_ascii_case("@odata."))
 }
 
 /// Cuts at ampersands outside of quotes; a quote may be encoded.

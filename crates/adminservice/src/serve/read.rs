@@ -10,7 +10,7 @@ use serde_json::{Map, json};
 use super::{Exchange, Service};
 use crate::entity::{self, Purpose, Shape};
 use crate::error::ApiError;
-use crate::options::Options;
+use crate::options::{Options, is_made};
 use crate::reply::{reply, version};
 use crate::{headers, list};
 
@@ -81,7 +81,7 @@ impl Service {
 
     fn unknown_name<'a>(&self, instance: &Instance, options: &'a Options) -> Option<&'a String> {
         let class = self.schema().class(&instance.class)?;
-        let known = |name: &String| name.starts_with("__") || class.property(name).is_some();
+        let known = |name: &String| is_made(name) || class.property(name).is_some();
         options.select.iter().flatten().find(|name| !known(name))
     }
 

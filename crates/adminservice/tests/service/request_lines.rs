@@ -51,6 +51,13 @@ pub(crate) async fn selected_properties_come_alone_and_in_order() {
     let path = service.get("/AdminService/wmi/SMS_DriverPackage?$select=__PATH").await;
     let expect = r#"\\srv.example.test\root\sms\site_PS1:SMS_DriverPackage.PackageID="PS100001""#;
     assert_eq!(path.first(), json!({ "__PATH": expect }));
+    for target in
+        ["SMS_DriverPackage?$select=@odata.etag", "SMS_DriverPackage('PS100001')?$select=@odata.etag,__CLASS"]
+    {
+        let etag = service.get(&format!("/AdminService/wmi/{target}")).await;
+        assert_eq!(etag.status, 200, "{target}: {}", etag.body);
+        assert_eq!(etag.first()["@odata.etag"], PACKAGE, "{target}");
+    }
 }
 
 #[tokio::test]
