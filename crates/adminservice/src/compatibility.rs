@@ -32,6 +32,20 @@ const OPERATIONS: &[(&str, State)] = &[
     ("Basic and Bearer authentication over TLS, or from the site's own machine", Works),
     ("Negotiate and NTLM", Absent("401 offers Basic and Bearer")),
     ("Context qualifiers", Differs("as HTTP headers `SMS-Context-*`; the original's REST route has none")),
+    (
+        "`LocaleID`",
+        Absent(
+            "its form is checked; `Localized*` properties are in the one language that the site shows to everybody",
+        ),
+    ),
+    (
+        "`QueryQualifiers`",
+        Absent("its form is checked; `__QUALIFIER_SECURITYVERBS` is null in what is read, so ask by trying"),
+    ),
+    (
+        "`SessionHandle`, `LimitToCollectionIDs`",
+        Absent("taken; there are no copies of the site control file and no collections"),
+    ),
     ("`v1.0/`", Absent("404; the modelled entities are about clients")),
     (
         "WQL, with joins and subqueries",

@@ -82,3 +82,27 @@ pub(super) fn check_text(text: &str) -> Result<()> {
 pub(super) fn invalid(reason: impl Into<String>) -> SiteError {
     SiteError::InvalidQuery { reason: reason.into() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_of_queries_states_the_limits() {
+        let page = include_str!("../../../../../docs/queries.md");
+        for (what, limit) in [
+            ("levels of conditions, subqueries included", DEPTH_MAX),
+            ("comparisons, each value of an IN list counted", TERMS_MAX),
+            ("classes, those of subqueries included", SOURCES_MAX),
+            ("subqueries", SUBQUERIES_MAX),
+            ("function calls", CALLS_MAX),
+            ("levels of function calls", CALL_DEPTH_MAX),
+            ("properties to sort by", ORDER_MAX),
+            ("characters of one text", TEXT_CHARS_MAX),
+        ] {
+            let row =
+                page.lines().find_map(|line| line.strip_prefix(&format!("| {what} | "))).unwrap_or_default();
+            assert_eq!(row.replace(',', ""), format!("{limit} |"), "{what}");
+        }
+    }
+}
