@@ -54,6 +54,9 @@ pub(crate) enum ApiError {
         /// The methods that it takes.
         allow: &'static str,
     },
+    /// A page of another site sent the request.
+    #[error("a page of another site sent this request; only reading is answered to it")]
+    CrossSite,
     /// A condition of the request's header does not hold.
     #[error(
         "the instance is not the one that If-Match names: its etag is its key values, joined by semicolons"
@@ -84,6 +87,7 @@ impl ApiError {
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UrlTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
+            Self::CrossSite => StatusCode::FORBIDDEN,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::OptionsInBody => StatusCode::BAD_REQUEST,
             Self::SignIn(error) => sign_in_status(error),

@@ -13,6 +13,7 @@ mod links;
 mod list;
 mod metadata;
 mod options;
+mod origin;
 mod reply;
 mod request;
 mod serve;

@@ -11,7 +11,9 @@ mod types;
 pub(crate) use types::is_any;
 
 use std::fmt::{self, Write};
+use std::sync::LazyLock;
 
+use axum::body::Bytes;
 use cim::class::Method;
 use provider::{ClassInfo, Schema};
 use serde_json::{Value as Json, json};
@@ -42,8 +44,17 @@ impl Form {
     }
 }
 
-/// The CSDL document.
-pub(crate) fn document(schema: &Schema, form: Form) -> String {
+/// The CSDL document of the shipped schema, which nothing changes while the program runs: written once in each form.
+pub(crate) fn shipped(form: Form) -> Bytes {
+    static STRICT: LazyLock<Bytes> = LazyLock::new(|| document(Schema::shipped(), Form::Strict).into());
+    static ORIGINAL: LazyLock<Bytes> = LazyLock::new(|| document(Schema::shipped(), Form::Original).into());
+    match form {
+        Form::Strict => STRICT.clone(),
+        Form::Original => ORIGINAL.clone(),
+    }
+}
+
+fn document(schema: &Schema, form: Form) -> String {
     let mut xml = HEAD.to_owned();
     let written = write_schema(&mut xml, schema, form);
     written.expect("writing to a string cannot fail");
@@ -168,7 +179,10 @@ mod tests {
         ] {
             assert_eq!(Form::of(query), form, "{query}");
         }
-        let xml = document(Schema::shipped(), Form::Original);
+        let bytes = shipped(Form::Original);
+        assert_eq!(bytes.as_ptr(), shipped(Form::Original).as_ptr(), "it is written once");
+        let xml = std::str::from_utf8(&bytes).unwrap();
+        assert_eq!(shipped(Form::Strict), document(Schema::shipped(), Form::Strict));
         assert!(xml.contains("<Action Name=\"SMS_Identification.GetSiteID\">"));
         assert!(xml.contains("Action=\"AdminService.SMS_Identification.GetSiteID\""));
     }

@@ -1,5 +1,6 @@
 //! Answers and the headers that all of them have.
 
+use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
@@ -17,7 +18,7 @@ pub(crate) fn reply_text(status: StatusCode, json: String) -> Response {
     (status, headers, json).into_response()
 }
 
-pub(crate) fn xml(document: String) -> Response {
+pub(crate) fn xml(document: Bytes) -> Response {
     let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/xml; charset=utf-8")), version()];
     (headers, document).into_response()
 }

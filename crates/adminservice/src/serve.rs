@@ -22,7 +22,7 @@ use crate::error::ApiError;
 use crate::links::Links;
 use crate::reply::{reply, xml};
 use crate::request::Request;
-use crate::{headers, metadata};
+use crate::{headers, metadata, origin};
 
 /// The longest body that is read, in bytes: an icon in base64 with room to spare.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -70,6 +70,7 @@ async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Req
 
 impl Service {
     async fn answer(&self, parts: Parts, body: Body) -> Result<Response, ApiError> {
+        origin::check(&parts)?;
         let actor = signin::authenticate(&self.site, parts.extensions.get::<Peer>(), &parts.headers).await?;
         let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or(""));
         if path.len() + query.len() > URL_BYTES_MAX {
@@ -94,7 +95,7 @@ impl Service {
                 let document = metadata::service_document(self.schema(), exchange.links.root());
                 Ok(reply(StatusCode::OK, &document))
             }
-            Request::Metadata { form } => Ok(xml(metadata::document(self.schema(), form))),
+            Request::Metadata { form } => Ok(xml(metadata::shipped(form))),
             Request::Allowed { methods } => {
                 let version = (HeaderName::from_static("odata-version"), "4.0");
                 Ok((StatusCode::NO_CONTENT, [(ALLOW, methods), version]).into_response())

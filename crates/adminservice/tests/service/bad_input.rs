@@ -4,7 +4,7 @@
 use adminservice::{BODY_BYTES_MAX, URL_BYTES_MAX};
 use serde_json::{Value as Json, json};
 
-use crate::harness::{Answer, PACKAGE, Service, nal_path};
+use crate::harness::{Answer, HOST, PACKAGE, Service, nal_path};
 
 /// What no answer says: statements, the database, places of the program and of the machine.
 const INSIDE: [&str; 10] =
@@ -190,6 +190,19 @@ pub(crate) async fn headers_that_do_not_hold_are_refused() {
             check_provider(&answer, status, 0x8004_1008, header);
         }
     }
+    // What a form of another site's page makes a browser send.
+    for header in [
+        "Sec-Fetch-Site: cross-site",
+        "Sec-Fetch-Site: same-site",
+        "Origin: http://evil.test",
+        "Origin: null",
+    ] {
+        let headers = format!("{admin}{header}\r\n");
+        check_form(&service.send_with(&headers, "POST", &refresh, "{}").await, 403, header);
+        assert_eq!(service.send_with(&headers, "GET", &package, "").await.status, 200, "{header}");
+    }
+    let own = format!("{admin}Origin: http://{HOST}\r\nSec-Fetch-Site: same-origin\r\n");
+    assert_eq!(service.send_with(&own, "POST", &refresh, "{}").await.status, 201);
     for header in ["If-Match: *", "If-Match: PS100001", "If-Match: \"ps100001\""] {
         let answer = service.send_with(&format!("{admin}{header}\r\n"), "PATCH", &package, "{}").await;
         assert_eq!(answer.status, 200, "{header}: {}", answer.body);
