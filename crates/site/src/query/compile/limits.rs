@@ -100,9 +100,8 @@ mod tests {
             ("properties to sort by", ORDER_MAX),
             ("characters of one text", TEXT_CHARS_MAX),
         ] {
-            let row =
-                page.lines().find_map(|line| line.strip_prefix(&format!("| {what} | "))).unwrap_or_default();
-            assert_eq!(row.replace(',', ""), format!("{limit} |"), "{what}");
+            let row = format!("| {what} | {limit} |").replace(',', "");
+            assert!(page.lines().any(|line| line.replace(',', "") == row), "{row}");
         }
     }
 }
