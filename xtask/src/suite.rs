@@ -86,7 +86,8 @@ impl Clients {
         let (declared, target) =
             (crate::root().join("crates/adminservice/tests/clients"), crate::root().join("target/clients"));
         machine::need("curl", "curl")?;
-        self.python = Some(machine::python_with(&declared.join("requirements.txt"), &target)?);
+        let python = crate::root().join("xtask/clients/python.txt");
+        self.python = Some(machine::python_with(&python, &target)?);
         // Beside the Python environment, which is made anew as a whole.
         self.node = Some(machine::node_with(&declared, &target.with_file_name("clients-node"))?);
         Ok(())

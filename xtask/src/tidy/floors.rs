@@ -16,16 +16,14 @@ const TOOLS: &str = "xtask";
 type Floor = (String, Vec<String>);
 
 /// Foreign crates that only these crates of ours may name, and why.
-const KEEPERS: [(&[&str], &[&str], &str); 9] = [
+const KEEPERS: [(&[&str], &[&str], &str); 11] = [
     (&["sqlx", "sea-query", "sea-query-sqlx"], &["site"], "only the site writes SQL"),
     (&["fastcdc", "zstd", "blake3"], &["content"], "only the content library knows how content is stored"),
     (&["rustls", "tokio-rustls", "hyper", "hyper-util"], &["net"], "only net speaks TLS and HTTP"),
     (&["rcgen", "x509-parser"], &["net", "driver"], "certificates are TLS's, and those in security catalogs"),
-    (
-        &["encoding_rs", "roxmltree", "quick-xml", "cab", "zip", "rsa"],
-        &["driver"],
-        "drivers' own formats are read in one place",
-    ),
+    (&["quick-xml", "cab", "zip", "rsa"], &["driver"], "drivers' own formats are read in one place"),
+    (&["encoding_rs", "roxmltree"], &["driver", "xml"], "foreign text and XML are read in two places"),
+    (&["md4", "rc4", "hmac", "md-5-11"], &["negotiate"], "only NTLM is made of them"),
     (&["md-5"], &["driver", "site"], "nothing of ours rests on MD5; old catalogs and vendors' lists do"),
     (
         &["indicatif", "clap", "clap_complete", "tracing-subscriber"],
@@ -37,7 +35,7 @@ const KEEPERS: [(&[&str], &[&str], &str); 9] = [
 ];
 
 /// Crates that compute and store, and know no network and no async runtime.
-const NETLESS: [&str; 5] = ["agent", "cim", "content", "driver", "samples"];
+const NETLESS: [&str; 6] = ["agent", "cim", "content", "driver", "negotiate", "samples"];
 const NETWORK: [&str; 9] =
     ["tokio", "tokio-util", "hyper", "hyper-util", "axum", "tower", "tower-http", "reqwest", "rustls"];
 

@@ -1,0 +1,1 @@
+//! CIM-XML: the provider over DSP0200, as the WBEM tools speak it.
