@@ -51,6 +51,8 @@ pub struct ClassInfo {
     pub properties: Vec<Property>,
     /// All methods, inherited ones first.
     pub methods: Vec<Method>,
+    /// Where each property and method comes from, by its name in lower case.
+    origins: HashMap<String, String>,
 }
 
 /// Why MOF files do not make a schema.
@@ -191,7 +193,12 @@ fn inherit(base: Option<&ClassInfo>, declared: Class) -> Result<ClassInfo, Schem
         qualifiers: declared.qualifiers,
         properties: base.map_or_else(Vec::new, |base| base.properties.clone()),
         methods: base.map_or_else(Vec::new, |base| base.methods.clone()),
+        origins: base.map_or_else(HashMap::new, |base| base.origins.clone()),
     };
+    let properties = declared.properties.iter().map(|property| &property.name);
+    for member in properties.chain(declared.methods.iter().map(|method| &method.name)) {
+        class.origins.insert(member.to_ascii_lowercase(), class.name.clone());
+    }
     for mut property in declared.properties {
         unzone_default(&mut property);
         let inherited =
@@ -239,6 +246,13 @@ impl ClassInfo {
     #[must_use]
     pub fn method(&self, name: &str) -> Option<&Method> {
         self.methods.iter().find(|method| method.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The class that declares or last overrides a property or method, which may be this one: what DSP0201 calls
+    /// CLASSORIGIN. A member that the class does not have is its own.
+    #[must_use]
+    pub fn origin(&self, member: &str) -> &str {
+        self.origins.get(&member.to_ascii_lowercase()).unwrap_or(&self.name)
     }
 
     /// The key properties, alphabetically, as object paths and etags list them.

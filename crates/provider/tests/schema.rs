@@ -28,6 +28,30 @@ fn the_shipped_classes_are_complete() {
 }
 
 #[test]
+fn members_come_from_the_class_that_declares_or_overrides_them() {
+    let schema = Schema::shipped();
+    for (class, member, expect) in [
+        ("SMS_DriverPackage", "Name", "SMS_PackageBaseclass"),
+        ("SMS_DriverPackage", "packagetype", "SMS_DriverPackage"),
+        ("SMS_Package", "Manufacturer", "SMS_PackageBaseclass"),
+        ("SMS_Package", "PackageType", "SMS_Package"),
+        ("SMS_DriverPackage", "RefreshPkgSource", "SMS_DriverPackage"),
+        ("SMS_Driver", "CI_ID", "SMS_ConfigurationItemBaseClass"),
+        ("SMS_Driver", "DriverClass", "SMS_Driver"),
+        ("SMS_ST_RecurInterval", "StartTime", "SMS_ScheduleToken"),
+    ] {
+        assert_eq!(schema.class(class).unwrap().origin(member), expect, "{class}.{member}");
+    }
+    for class in schema.classes() {
+        let own = |name: &str| name == class.name || class.derivation.iter().any(|base| base == name);
+        let methods = class.methods.iter().map(|method| &method.name);
+        for member in class.properties.iter().map(|property| &property.name).chain(methods) {
+            assert!(own(class.origin(member)), "{}.{member}", class.name);
+        }
+    }
+}
+
+#[test]
 fn the_driver_classes_are_complete() {
     let schema = Schema::shipped();
     let driver = schema.class("SMS_Driver").unwrap();
