@@ -108,9 +108,9 @@ impl ApiError {
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => {
                 vec![(RETRY_AFTER, HeaderValue::from(BUSY_RETRY_S))]
             }
-            _ if self.status() == StatusCode::UNAUTHORIZED => signin::CHALLENGES
-                .map(|challenge| (WWW_AUTHENTICATE, HeaderValue::from_static(challenge)))
-                .to_vec(),
+            Self::SignIn(error) => {
+                error.challenges().into_iter().map(|challenge| (WWW_AUTHENTICATE, challenge)).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -129,13 +129,10 @@ impl ApiError {
 
 /// The credentials' own refusals; while they are checked the site can fail as it can elsewhere.
 fn sign_in_status(error: &SignInError) -> StatusCode {
-    match error {
-        SignInError::Unauthenticated
-        | SignInError::Refused(SiteError::InvalidCredentials | SiteError::InvalidToken) => {
-            StatusCode::UNAUTHORIZED
-        }
-        SignInError::OpenConnection => StatusCode::FORBIDDEN,
-        SignInError::Refused(other) => site_status(other),
+    match (error.status(), error) {
+        (Some(status), _) => status,
+        (None, SignInError::Refused(other)) => site_status(other),
+        (None, _) => StatusCode::UNAUTHORIZED,
     }
 }
 

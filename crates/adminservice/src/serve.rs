@@ -12,11 +12,11 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use clock::SharedClock;
 use http::StatusCode;
-use http::header::{ALLOW, HeaderName};
+use http::header::{ALLOW, HeaderName, WWW_AUTHENTICATE};
 use http::request::Parts;
-use net::Peer;
 use provider::{Caller, ClassInfo, Fault, Operation, Provider, ProviderError, Schema};
-use site::{Role, Site};
+use signin::{SignIn, SignedIn};
+use site::Role;
 
 use crate::error::ApiError;
 use crate::links::Links;
@@ -37,7 +37,7 @@ const QUESTION_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug)]
 struct Service {
     provider: Provider,
-    site: Site,
+    sign_in: SignIn,
     clock: SharedClock,
 }
 
@@ -51,10 +51,10 @@ struct Exchange {
 
 /// The service, for `/AdminService/...` in any case; every other path answers 404 in the service's form.
 ///
-/// Requests must carry the [`Peer`] extension that `net` sets, or no credentials are accepted.
-pub fn router(provider: Provider, site: Site, clock: SharedClock) -> Router {
+/// Requests must carry the [`net::Peer`] extension that `net` sets, or no credentials are accepted.
+pub fn router(provider: Provider, sign_in: SignIn, clock: SharedClock) -> Router {
     // axum's routes regard case, the service does not; the rest of the path is parsed by `url`.
-    let service = Arc::new(Service { provider, site, clock });
+    let service = Arc::new(Service { provider, sign_in, clock });
     Router::new().fallback(handle).with_state(service)
 }
 
@@ -71,7 +71,7 @@ async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Req
 impl Service {
     async fn answer(&self, parts: Parts, body: Body) -> Result<Response, ApiError> {
         origin::check(&parts)?;
-        let actor = signin::authenticate(&self.site, parts.extensions.get::<Peer>(), &parts.headers).await?;
+        let SignedIn { actor, reply, .. } = self.sign_in.authenticate(&parts).await?;
         let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or(""));
         if path.len() + query.len() > URL_BYTES_MAX {
             return Err(ApiError::UrlTooLong { limit: URL_BYTES_MAX });
@@ -86,7 +86,11 @@ impl Service {
         let body = to_bytes(body, limit).await.map_err(|_| ApiError::BodyTooLong { limit })?;
         let links = Links::of(&parts, self.provider.server());
         let exchange = Exchange { caller: Caller::new(actor, context), links, parts, body };
-        self.dispatch(&exchange, request).await
+        let mut response = self.dispatch(&exchange, request).await?;
+        if let Some(reply) = reply {
+            response.headers_mut().insert(WWW_AUTHENTICATE, reply);
+        }
+        Ok(response)
     }
 
     async fn dispatch(&self, exchange: &Exchange, request: Request) -> Result<Response, ApiError> {

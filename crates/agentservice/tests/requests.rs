@@ -20,7 +20,8 @@ const DP: &str = "dp1.example.test";
 /// One request straight into the router, from `addr`, and its answer.
 async fn ask(rig: &Rig, addr: &str, request: Request) -> (StatusCode, HeaderMap, Bytes) {
     let mut request = request;
-    let peer = Peer { addr: addr.parse().unwrap(), secure: false, certificate: None };
+    let peer =
+        Peer { addr: addr.parse().unwrap(), secure: false, certificate: None, server_certificate: None };
     request.extensions_mut().insert(peer);
     request.extensions_mut().insert(Shutdown::new(rig.stop.clone()));
     let (parts, body) = rig.service.router().oneshot(request).await.unwrap().into_parts();

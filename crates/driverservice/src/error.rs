@@ -81,11 +81,10 @@ impl ServiceError {
             Self::InvalidBody { .. } | Self::InvalidValue { .. } | Self::Devices(_) => {
                 StatusCode::BAD_REQUEST
             }
-            Self::SignIn(SignInError::Unauthenticated) => StatusCode::UNAUTHORIZED,
-            Self::SignIn(SignInError::OpenConnection) => StatusCode::FORBIDDEN,
-            Self::SignIn(SignInError::Refused(error)) => match error {
-                SiteError::InvalidCredentials | SiteError::InvalidToken => StatusCode::UNAUTHORIZED,
-                other => site_status(other),
+            Self::SignIn(error) => match (error.status(), error) {
+                (Some(status), _) => status,
+                (None, SignInError::Refused(other)) => site_status(other),
+                (None, _) => StatusCode::UNAUTHORIZED,
             },
             Self::Site(error) => site_status(error),
             Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
@@ -154,9 +153,9 @@ impl IntoResponse for ServiceError {
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
             }
-            _ if status == StatusCode::UNAUTHORIZED => {
-                for challenge in signin::CHALLENGES {
-                    headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+            Self::SignIn(error) => {
+                for challenge in error.challenges() {
+                    headers.append(WWW_AUTHENTICATE, challenge);
                 }
             }
             _ => {}

@@ -9,8 +9,7 @@ use axum::routing::{any, post};
 use axum::{Json, Router};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use net::Peer;
-use signin::authenticate;
+use signin::{SignIn, SignedIn};
 use site::{Actor, MatchReport, MatchRequest, Site};
 
 use crate::download::Downloads;
@@ -22,6 +21,7 @@ use crate::request::{BODY_BYTES_MAX, Machine, model};
 #[derive(Debug)]
 struct Service {
     site: Site,
+    sign_in: SignIn,
     downloads: Downloads,
 }
 
@@ -30,9 +30,9 @@ type Shared = State<Arc<Service>>;
 
 /// The service, for `/drivers/v1/...`.
 ///
-/// Requests must carry the [`Peer`] extension that `net` sets, or no credentials are accepted.
-pub fn router(site: Site) -> Router {
-    let service = Arc::new(Service { site, downloads: Downloads::default() });
+/// Requests must carry the [`net::Peer`] extension that `net` sets, or no credentials are accepted.
+pub fn router(site: Site, sign_in: SignIn) -> Router {
+    let service = Arc::new(Service { site, sign_in, downloads: Downloads::default() });
     Router::new()
         .route("/drivers/v1/match", post(find).fallback(refuse_method))
         .route("/drivers/v1/match.zip", post(download).fallback(refuse_method))
@@ -74,7 +74,7 @@ impl Service {
     /// Who asks, and what.
     async fn asked(&self, request: axum::extract::Request) -> Result<(Actor, Parts, Bytes), ServiceError> {
         let (parts, body): (Parts, Body) = request.into_parts();
-        let actor = authenticate(&self.site, parts.extensions.get::<Peer>(), &parts.headers).await?;
+        let SignedIn { actor, .. } = self.sign_in.authenticate(&parts).await?;
         let body = to_bytes(body, BODY_BYTES_MAX)
             .await
             .map_err(|_| ServiceError::BodyTooLong { limit: BODY_BYTES_MAX })?;

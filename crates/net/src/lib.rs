@@ -14,6 +14,6 @@ pub use client::{Client, ClientOptions, Endpoint, Identity};
 pub use counters::Counter;
 pub use error::{NetError, Refusal};
 pub use listener::{
-    Drained, Limits, Listener, ListenerOptions, ListenerStats, Peer, PeerCertificate, ServerTls, Shutdown,
-    limit_body,
+    Connection, Drained, Limits, Listener, ListenerOptions, ListenerStats, Peer, PeerCertificate, ServerTls,
+    Shutdown, limit_body,
 };

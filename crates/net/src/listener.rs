@@ -19,6 +19,7 @@ mod connection;
 mod limits;
 mod peer;
 mod service;
+mod slots;
 mod socket;
 mod stats;
 mod timer;
@@ -27,6 +28,7 @@ mod tls;
 pub use limits::Limits;
 pub use peer::{Peer, PeerCertificate, Shutdown};
 pub use service::limit_body;
+pub use slots::Connection;
 pub use stats::ListenerStats;
 pub use tls::ServerTls;
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use clock::ManualClock;
 use net::ca::{AgentKey, SiteCa, fingerprint_of_pem};
 use net::client::fetch_authority;
-use net::{Client, ClientOptions, Identity, NetError};
+use net::{Client, ClientOptions, Connection, Identity, NetError, Peer};
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, SanType};
 use serde_json::{Value, json};
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -71,6 +71,28 @@ async fn strangers_are_refused_in_both_directions() {
     assert_eq!(error.code(), "unreachable", "{error}");
     rig.until(|stats| stats.handshakes_failed() == 2).await;
     assert_eq!(rig.stats.requests(), 1, "no handler ran for a stranger");
+}
+
+#[tokio::test]
+async fn a_handler_knows_the_certificate_that_its_connection_was_shown() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), manual_clock());
+    let ca = site(&clock, dir.path());
+    let shown = |Extension(peer): Extension<Peer>| async move {
+        Json(json!(peer.server_certificate.map(|der| net::ca::fingerprint(&der))))
+    };
+    let connection =
+        |connection: Option<Extension<Connection>>| async move { Json(json!(connection.is_some())) };
+    let router = Router::new().route("/shown", get(shown)).route("/connection", get(connection));
+    let tls = Some(ca.issue_server(&names()).unwrap());
+    let rig = Rig::start_with(Arc::clone(&clock), tls, router, |_| ()).await;
+    let old = client(&rig, &ca, None);
+    let first: String = old.get_json("/shown").await.unwrap();
+    assert_eq!(first.len(), 64);
+    // These clients speak HTTP/2.
+    assert!(!old.get_json::<bool>("/connection").await.unwrap());
+    clock.advance(DAY * 300);
+    let renewed: String = client(&rig, &ca, None).get_json("/shown").await.unwrap();
+    assert_ne!(renewed, first, "a year's certificate is renewed before it ends");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use clock::{ManualClock, SharedClock};
 use net::{Limits, Listener, ListenerOptions};
 use provider::Provider;
 use serde_json::Value as Json;
+use signin::SignIn;
 use site::{Actor, FetchError, NewPackage, PackFetcher, PackFile, Role, Site, SiteOptions};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -96,7 +97,7 @@ impl Service {
         let listener = Listener::bind(listening, Arc::clone(&clock)).await.unwrap();
         let addr = listener.local_addr();
         let stop = CancellationToken::new();
-        let service = router(Provider::new(site.clone()), site.clone(), clock);
+        let service = router(Provider::new(site.clone()), SignIn::new(site.clone()), clock);
         tokio::spawn(listener.serve(service, stop.clone()));
         Self { site, addr, stop, dir, database }
     }

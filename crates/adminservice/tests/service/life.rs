@@ -8,6 +8,7 @@ use http::{Request, StatusCode};
 use net::Peer;
 use provider::Provider;
 use serde_json::{Value as Json, json};
+use signin::SignIn;
 use site::{Actor, Role};
 use tower::ServiceExt;
 
@@ -258,7 +259,8 @@ pub(crate) async fn a_domain_before_a_name_is_left_out_and_no_name_has_one() {
 pub(crate) async fn credentials_travel_only_over_tls_or_on_this_machine() {
     let service = Service::start().await;
     let clock = Service::fixed_clock();
-    let router = adminservice::router(Provider::new(service.site.clone()), service.site.clone(), clock);
+    let router =
+        adminservice::router(Provider::new(service.site.clone()), SignIn::new(service.site.clone()), clock);
     for (addr, secure, status) in [
         ("127.0.0.1:5", false, 200),
         ("[::1]:5", false, 200),
@@ -272,7 +274,12 @@ pub(crate) async fn credentials_travel_only_over_tls_or_on_this_machine() {
             .header("authorization", format!("Basic {credentials}"))
             .body(Body::empty())
             .unwrap();
-        request.extensions_mut().insert(Peer { addr: addr.parse().unwrap(), secure, certificate: None });
+        request.extensions_mut().insert(Peer {
+            addr: addr.parse().unwrap(),
+            secure,
+            certificate: None,
+            server_certificate: None,
+        });
         let answer = router.clone().oneshot(request).await.unwrap();
         assert_eq!(answer.status(), status, "{addr} {secure}");
         let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();

@@ -13,6 +13,7 @@ use http::header::AUTHORIZATION;
 use net::Peer;
 use provider::Provider;
 use serde_json::Value as Json;
+use signin::SignIn;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
@@ -55,8 +56,14 @@ async fn call(service: &Service, clock: &SharedClock, method: &str, target: &str
         .body(Body::empty())
         .unwrap();
     let addr: SocketAddr = "127.0.0.1:1".parse().unwrap();
-    request.extensions_mut().insert(Peer { addr, secure: false, certificate: None });
-    let router = router(Provider::new(service.site.clone()), service.site.clone(), clock.clone());
+    request.extensions_mut().insert(Peer {
+        addr,
+        secure: false,
+        certificate: None,
+        server_certificate: None,
+    });
+    let router =
+        router(Provider::new(service.site.clone()), SignIn::new(service.site.clone()), clock.clone());
     router.oneshot(request).await.unwrap()
 }
 

@@ -13,6 +13,7 @@ use driver::archive::{Limits, unpack};
 use http::{HeaderMap, StatusCode};
 use net::Peer;
 use serde_json::Value;
+use signin::SignIn;
 use site::{Actor, DriverFields, NewDriver, NewPackage, Role, Site, SiteOptions};
 use tempfile::TempDir;
 use tower::ServiceExt;
@@ -100,7 +101,7 @@ impl Rig {
         site.create_user(&Actor::local(), "pe", PASSWORD, Role::Reader).await.unwrap();
         let day = Duration::from_secs(24 * 60 * 60);
         let token = site.create_token(&Actor::local(), "pe", "deployment", day).await.unwrap();
-        let router = driverservice::router(site.clone());
+        let router = driverservice::router(site.clone(), SignIn::new(site.clone()));
         Self { site, router, token: token.secret, folder }
     }
 
@@ -188,7 +189,8 @@ impl Rig {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let mut request = request.body(body).unwrap();
-        let peer = Peer { addr: addr.parse().unwrap(), secure: false, certificate: None };
+        let peer =
+            Peer { addr: addr.parse().unwrap(), secure: false, certificate: None, server_certificate: None };
         request.extensions_mut().insert(peer);
         self.router.clone().oneshot(request).await.unwrap()
     }

@@ -13,6 +13,7 @@ use net::ca::SiteCa;
 use net::{Listener, ListenerOptions, ListenerStats};
 use provider::Provider;
 use serde_json::json;
+use signin::SignIn;
 use site::{Site, SiteOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -171,10 +172,10 @@ async fn serve(args: &SiteRun) -> Result<()> {
 fn router(site: &Site, ca: SiteCa, listener: &Listener) -> Router {
     let agents = AgentService::new(site.clone(), ca, SystemClock::shared());
     let metrics = Metrics { listener: listener.stats(), agents: agents.stats() };
-    let provider = Provider::new(site.clone());
+    let (provider, sign_in) = (Provider::new(site.clone()), SignIn::new(site.clone()));
     Router::new()
-        .merge(adminservice::router(provider, site.clone(), SystemClock::shared()))
-        .merge(driverservice::router(site.clone()))
+        .merge(adminservice::router(provider, sign_in.clone(), SystemClock::shared()))
+        .merge(driverservice::router(site.clone(), sign_in))
         .merge(agents.router())
         .route("/healthz", get(async || "ok\n"))
         .route("/metrics", get(async move || metrics.render()))

@@ -20,7 +20,7 @@ use super::admission::Admitted;
 use super::service::RequestService;
 use super::socket::Socket;
 use super::timer::ClockTimer;
-use super::{Limits, ListenerStats, Peer, PeerCertificate, ServerTls, Shutdown};
+use super::{Connection, Limits, ListenerStats, Peer, PeerCertificate, ServerTls, Shutdown};
 
 /// How long an idle connection gets to say goodbye.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
@@ -47,12 +47,14 @@ impl Shared {
         let socket = Socket::new(stream, Arc::clone(&self.stats), Arc::clone(&activity));
         match self.tls.clone() {
             None => {
-                let peer = Peer { addr, secure: false, certificate: None };
+                let peer = Peer { addr, secure: false, certificate: None, server_certificate: None };
                 self.http(socket, peer, activity).await;
             }
             Some(tls) => {
-                if let Some(stream) = self.handshake(&tls, socket, addr).await {
-                    let peer = Peer { addr, secure: true, certificate: certificate(&stream) };
+                let (acceptor, shown) = tls.acceptor();
+                if let Some(stream) = self.handshake(&acceptor, socket, addr).await {
+                    let (certificate, server_certificate) = (certificate(&stream), shown.der());
+                    let peer = Peer { addr, secure: true, certificate, server_certificate };
                     self.http(stream, peer, activity).await;
                 }
             }
@@ -62,11 +64,11 @@ impl Shared {
 
     async fn handshake(
         &self,
-        tls: &ServerTls,
+        acceptor: &TlsAcceptor,
         socket: Socket,
         addr: SocketAddr,
     ) -> Option<TlsStream<Socket>> {
-        let handshake = TlsAcceptor::from(Arc::clone(&tls.config)).accept(socket);
+        let handshake = acceptor.accept(socket);
         tokio::select! {
             result = handshake => match result {
                 Ok(stream) => Some(stream),
@@ -94,6 +96,7 @@ impl Shared {
         let service = RequestService {
             router,
             peer,
+            connection: Connection::new(),
             shutdown: shutdown.clone(),
             limits: Arc::clone(&limits),
             stats: Arc::clone(&stats),

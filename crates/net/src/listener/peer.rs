@@ -1,6 +1,7 @@
 //! What a handler may know about who is calling.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use rustls::pki_types::CertificateDer;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +16,9 @@ pub struct Peer {
     pub secure: bool,
     /// The client certificate, verified against the site's authority; absent if the client sent none.
     pub certificate: Option<PeerCertificate>,
+    /// DER of the certificate that this server showed on the connection, which channel bindings are made of
+    /// (RFC 5929, tls-server-end-point); absent without TLS.
+    pub server_certificate: Option<Arc<[u8]>>,
 }
 
 impl Peer {

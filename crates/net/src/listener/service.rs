@@ -13,7 +13,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use clock::SharedClock;
 use futures_util::FutureExt;
-use http::{Request, StatusCode, header};
+use http::{Request, StatusCode, Version, header};
 use http_body_util::Limited;
 use hyper::body::Incoming;
 use hyper::service::Service;
@@ -22,7 +22,7 @@ use tracing::Instrument;
 
 use super::activity::{Activity, InFlight};
 use super::body::{TimedBody, TrackedBody};
-use super::{Limits, ListenerStats, Peer, Shutdown};
+use super::{Connection, Limits, ListenerStats, Peer, Shutdown};
 
 /// Lets a router's extractors read at most `bytes` of a body; more answers 413. Never raises the
 /// listener's own [`Limits::body_bytes`].
@@ -35,6 +35,7 @@ pub fn limit_body(router: Router, bytes: usize) -> Router {
 pub(crate) struct RequestService {
     pub(crate) router: Router,
     pub(crate) peer: Peer,
+    pub(crate) connection: Connection,
     pub(crate) shutdown: Shutdown,
     pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<ListenerStats>,
@@ -79,13 +80,16 @@ impl RequestService {
     }
 
     async fn route(self, request: Request<Incoming>) -> Response {
-        let Self { router, peer, shutdown, limits, stats, activity, clock } = self;
+        let Self { router, peer, connection, shutdown, limits, stats, activity, clock } = self;
         let mut request = request.map(|incoming| {
             let timed = TimedBody::new(incoming, limits.body_time, clock, activity, stats);
             Body::new(Limited::new(timed, limits.body_bytes))
         });
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(shutdown);
+        if request.version() <= Version::HTTP_11 {
+            request.extensions_mut().insert(connection);
+        }
         match router.oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},

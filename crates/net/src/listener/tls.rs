@@ -1,20 +1,22 @@
 //! What a listener needs to speak TLS; made by the site's authority.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clock::SharedClock;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
+use tokio_rustls::TlsAcceptor;
 
 use crate::NetError;
 
 /// TLS for a listener: its certificates, and the authority whose client certificates it accepts.
 #[derive(Clone)]
 pub struct ServerTls {
-    pub(crate) config: Arc<ServerConfig>,
+    config: Arc<ServerConfig>,
 }
 
 impl ServerTls {
@@ -39,6 +41,38 @@ impl ServerTls {
             .with_cert_resolver(certificates);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(Self { config: Arc::new(config) })
+    }
+
+    /// For one handshake: what accepts it, and what it will have shown.
+    pub(crate) fn acceptor(&self) -> (TlsAcceptor, Arc<ShownCertificate>) {
+        let shown = Arc::new(ShownCertificate {
+            certificates: Arc::clone(&self.config.cert_resolver),
+            der: OnceLock::new(),
+        });
+        let mut config = ServerConfig::clone(&self.config);
+        config.cert_resolver = Arc::clone(&shown) as _;
+        (TlsAcceptor::from(Arc::new(config)), shown)
+    }
+}
+
+/// Remembers which certificate a handshake was given: the server may renew it while the connection lives.
+#[derive(Debug)]
+pub(crate) struct ShownCertificate {
+    certificates: Arc<dyn ResolvesServerCert>,
+    der: OnceLock<Arc<[u8]>>,
+}
+
+impl ShownCertificate {
+    pub(crate) fn der(&self) -> Option<Arc<[u8]>> {
+        self.der.get().cloned()
+    }
+}
+
+impl ResolvesServerCert for ShownCertificate {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let chosen = self.certificates.resolve(hello)?;
+        self.der.get_or_init(|| Arc::from(chosen.cert.first().map_or(&[][..], |leaf| leaf.as_ref())));
+        Some(chosen)
     }
 }
 
