@@ -59,7 +59,8 @@ mod tests {
         let (one, other) = (Connection::new(), Connection::new());
         assert_ne!(one.id(), other.id());
         one.with(|count: &mut u32| *count += 1);
-        one.clone().with(|count: &mut u32| *count += 1);
+        let same = one.clone();
+        same.with(|count: &mut u32| *count += 1);
         one.with(|name: &mut String| name.push('x'));
         assert_eq!(one.with(|count: &mut u32| *count), 2);
         assert_eq!(one.with(|name: &mut String| name.clone()), "x");
