@@ -16,8 +16,9 @@ const TOOLS: &str = "xtask";
 type Floor = (String, Vec<String>);
 
 /// Foreign crates that only these crates of ours may name, and why.
-const KEEPERS: [(&[&str], &[&str], &str); 11] = [
-    (&["sqlx", "sea-query", "sea-query-sqlx"], &["site"], "only the site writes SQL"),
+const KEEPERS: [(&[&str], &[&str], &str); 12] = [
+    (&["sqlx"], &["site", "stage"], "only the site writes SQL, and tests beside it"),
+    (&["sea-query", "sea-query-sqlx"], &["site"], "only the site writes SQL"),
     (&["fastcdc", "zstd", "blake3"], &["content"], "only the content library knows how content is stored"),
     (&["rustls", "tokio-rustls", "hyper", "hyper-util"], &["net"], "only net speaks TLS and HTTP"),
     (&["rcgen", "x509-parser"], &["net", "driver"], "certificates are TLS's, and those in security catalogs"),

@@ -1,9 +1,9 @@
 //! Categories, the labels that administrators give to drivers, as scripts make and use them.
 
-use crate::driver_files::DriverFile;
 use crate::drivers::{DRIVERS, import, names, stored};
 use crate::harness::Service;
 use serde_json::{Value as Json, json};
+use stage::DriverFile;
 
 pub(crate) const CATEGORIES: &str = "/AdminService/wmi/SMS_CategoryInstance";
 

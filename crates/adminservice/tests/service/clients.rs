@@ -3,15 +3,13 @@
 //! `cargo xtask test` makes a Python environment, named in `HAULIER_TEST_PYTHON`, and a folder with the packages of
 //! `package.json`, named in `HAULIER_TEST_NODE`.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clock::SystemClock;
-use tempfile::TempDir;
+use stage::{Clients, DriverFile, NotRun, succeeds};
 use tokio::process::Command;
 
-use crate::driver_files::{DriverFile, SHARE};
-use crate::harness::{PACKAGE, PASSWORD, Service};
+use crate::harness::{PASSWORD, Service};
 
 /// How long schemathesis makes up requests, in seconds.
 const FUZZ_TIME_S: &str = "35";
@@ -23,145 +21,86 @@ const FUZZ_SEED: &str = "20261122";
 #[tokio::test]
 async fn python_clients_find_and_refresh_the_package() {
     let scripts = ["plain_rest.py", "odatapy_client.py", "python_odata_client.py"];
-    let Some(python) = machine("HAULIER_TEST_PYTHON", &scripts.join(", ")) else { return };
+    let Some(python) = found(Clients::python(&scripts_folder(), &scripts.join(", "))) else { return };
     for script in scripts {
-        let stage = Stage::start().await;
-        succeeds(stage.command(&python).arg(scripts_folder().join(script))).await;
+        let service = with_a_driver().await;
+        succeeds(&mut python.script(script, &service, &service.at)).await;
     }
 }
 
 /// The workflows of driver scripts, each by the client's own functions.
 #[tokio::test]
 async fn odata_client_goes_through_every_workflow() {
-    let Some(node) = Node::with_packages("odata_client.mjs") else { return };
-    let stage = Stage::start().await;
-    succeeds(stage.command("node").arg("odata_client.mjs").current_dir(node.folder())).await;
+    let Some(node) = found(Clients::node(&scripts_folder(), "odata_client.mjs")) else { return };
+    let service = with_a_driver().await;
+    succeeds(&mut node.script("odata_client.mjs", &service, &service.at)).await;
 }
 
 /// `$metadata` becomes a typed client that compiles under strict rules and refreshes the package.
 #[tokio::test]
 async fn odata2ts_generates_a_client_that_works() {
-    let Some(node) = Node::with_packages("odata2ts") else { return };
-    let stage = Stage::start().await;
-    let folder = node.folder().join("typed");
-    stage.write_metadata(&folder.join("metadata.xml")).await;
+    let Some(node) = found(Clients::node(&scripts_folder(), "odata2ts")) else { return };
+    let service = with_a_driver().await;
+    let folder = &node.folder().join("typed");
+    write_metadata(&service, &folder.join("metadata.xml")).await;
     let program = |name: &str| node.folder().join("node_modules/.bin").join(name);
-    succeeds(stage.command(program("odata2ts")).current_dir(&folder)).await;
-    succeeds(stage.command(program("tsc")).args(["--project", "."]).current_dir(&folder)).await;
-    succeeds(stage.command("node").arg("built/refresh.js").current_dir(&folder)).await;
+    succeeds(command(&service, program("odata2ts")).current_dir(folder)).await;
+    succeeds(command(&service, program("tsc")).args(["--project", "."]).current_dir(folder)).await;
+    succeeds(command(&service, "node").arg("built/refresh.js").current_dir(folder)).await;
 }
 
 /// The OASIS converters take the metadata, and schemathesis sends what they say is possible and what is not.
 #[tokio::test]
 async fn made_up_requests_get_answers_in_form() {
-    let Some(node) = Node::with_packages("odata-openapi") else { return };
-    let Some(python) = machine("HAULIER_TEST_PYTHON", "schemathesis") else { return };
-    let stage = Stage::start().await;
+    let Some(node) = found(Clients::node(&scripts_folder(), "odata-openapi")) else { return };
+    let Some(python) = found(Clients::python(&scripts_folder(), "schemathesis")) else { return };
+    let service = with_a_driver().await;
     let folder = node.folder();
-    stage.write_metadata(&folder.join("metadata.xml")).await;
+    write_metadata(&service, &folder.join("metadata.xml")).await;
     let convert = ["openapi.mjs", "metadata.xml", "openapi.json"];
-    succeeds(stage.command("node").args(convert).current_dir(&folder)).await;
-    let url = format!("http://{}/AdminService/wmi", stage.service.addr);
+    succeeds(command(&service, "node").args(convert).current_dir(folder)).await;
+    let url = format!("{}/AdminService/wmi", service.at.url);
     let said = succeeds(
-        stage
-            .command(Path::new(&python).with_file_name("schemathesis"))
+        command(&service, python.program().with_file_name("schemathesis"))
             .env("SCHEMATHESIS_HOOKS", "fuzz_checks")
             .env("PYTHONPATH", scripts_folder())
             .args(["run", "openapi.json", "--url", &url, "--auth", &format!("admin:{PASSWORD}")])
             .args(["--checks", "answers_in_odata", "--phases", "coverage,fuzzing", "--no-shrink"])
             .args(["--generation-database", "none", "--max-examples", "3", "--warnings", "off", "--no-color"])
             .args(["--max-time", FUZZ_TIME_S, "--seed", FUZZ_SEED])
-            .current_dir(&folder),
+            .current_dir(folder),
     )
     .await;
     let sent = said.lines().find(|line| line.contains("generated")).unwrap_or("").to_owned();
     assert!(sent.chars().any(|c| c.is_ascii_digit()), "nothing was sent: {said}");
     // After all that it still works.
-    assert_eq!(stage.service.get("/AdminService/wmi/SMS_Identification.GetSiteID").await.status, 201);
+    assert_eq!(service.get("/AdminService/wmi/SMS_Identification.GetSiteID").await.status, 201);
 }
 
-/// What `cargo xtask test` names in the environment.
+/// None where the machine lacks it, which the summary of `cargo xtask test` says.
 #[allow(clippy::print_stderr, reason = "the summary of `cargo xtask test` says what could not run")]
-fn machine(variable: &str, needed_by: &str) -> Option<OsString> {
-    let found = std::env::var_os(variable);
-    if found.is_none() {
-        eprintln!("NOT RUN: {needed_by}: {variable} names no folder; `cargo xtask test` makes one");
-    }
-    found
+fn found(clients: Result<Clients, NotRun>) -> Option<Clients> {
+    clients.map_err(|missing| eprintln!("{missing}")).ok()
 }
 
 fn scripts_folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
-/// A copy of the scripts beside the packages that they import.
-struct Node(TempDir);
-
-impl Node {
-    fn with_packages(needed_by: &str) -> Option<Self> {
-        let packages = PathBuf::from(machine("HAULIER_TEST_NODE", needed_by)?);
-        let folder = tempfile::tempdir().unwrap();
-        copy(&scripts_folder(), folder.path());
-        std::os::unix::fs::symlink(packages.join("node_modules"), folder.path().join("node_modules"))
-            .unwrap();
-        Some(Self(folder))
-    }
-
-    fn folder(&self) -> PathBuf {
-        self.0.path().to_owned()
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 /// A running site with a driver to import.
-struct Stage {
-    service: Service,
+async fn with_a_driver() -> Service {
+    let service = Service::start_with(SystemClock::shared()).await;
+    DriverFile::default().write(&service.folder("net"));
+    service.run_workers();
+    service
 }
 
-impl Stage {
-    async fn start() -> Self {
-        let service = Service::start_with(SystemClock::shared()).await;
-        DriverFile::default().write(&service.folder("net"));
-        service.run_workers();
-        Self { service }
-    }
-
-    fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("HAULIER_URL", format!("http://{}", self.service.addr))
-            .env("HAULIER_USER", "admin")
-            .env("HAULIER_PASSWORD", PASSWORD)
-            .env("HAULIER_PACKAGE", PACKAGE)
-            .env("HAULIER_SHARE", SHARE)
-            .env("HAULIER_SHARE_FOLDER", self.service.folder(""))
-            .kill_on_drop(true);
-        command
-    }
-
-    async fn write_metadata(&self, file: &Path) {
-        let metadata = self.service.get("/AdminService/wmi/$metadata").await;
-        assert_eq!(metadata.status, 200);
-        std::fs::write(file, metadata.body).unwrap();
-    }
+fn command(service: &Service, program: impl AsRef<std::ffi::OsStr>) -> Command {
+    service.command(program, &service.at)
 }
 
-/// Runs to the end, which must be a good one, and returns what was said.
-async fn succeeds(command: &mut Command) -> String {
-    let output = command.output().await.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{command:?}: {said}");
-    said
+async fn write_metadata(service: &Service, file: &Path) {
+    let metadata = service.get("/AdminService/wmi/$metadata").await;
+    assert_eq!(metadata.status, 200);
+    std::fs::write(file, metadata.body).unwrap();
 }

@@ -51,7 +51,7 @@ async fn curl_gets_what_scripts_get() {
     for (line, body, status, count) in LINES {
         let fill = |text: &str| text.replace("{id}", PACKAGE).replace("{nal}", &nal);
         for root in ["AdminService", "adminservice"] {
-            let url = format!("http://{}/{root}/{}", service.addr, fill(line).replace(' ', "%20"));
+            let url = format!("http://{}/{root}/{}", service.at.addr, fill(line).replace(' ', "%20"));
             let (seen, answer) = curl(&url, &fill(body)).await;
             let json: Json = serde_json::from_str(&answer).unwrap_or_else(|_| panic!("{line}: {answer}"));
             // What was canceled a moment ago cannot be canceled again.

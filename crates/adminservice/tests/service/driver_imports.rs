@@ -1,9 +1,9 @@
 //! Imports of whole folders and archives, asked for and watched over HTTP.
 
-use crate::driver_files::{DriverFile, unc};
 use crate::drivers::DRIVERS;
 use crate::harness::Service;
 use serde_json::{Value as Json, json};
+use stage::{DriverFile, unc};
 
 const IMPORTS: &str = "/AdminService/wmi/Haulier_DriverImport";
 const ITEMS: &str = "/AdminService/wmi/Haulier_DriverImportItem";

@@ -1,9 +1,9 @@
 //! What a machine needs, asked over HTTP.
 
-use crate::driver_files::{DriverFile, unc};
 use crate::drivers::import;
 use crate::harness::Service;
 use serde_json::{Value as Json, json};
+use stage::{DriverFile, unc};
 
 const MATCH: &str = "/AdminService/wmi/Haulier_DriverMatch.Match";
 const CHOOSE: &str = "/AdminService/wmi/Haulier_DriverMatch.ChoosePackage";

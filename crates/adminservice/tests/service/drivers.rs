@@ -1,9 +1,9 @@
 //! Drivers as scripts import, label, enable and delete them: each test sends what such a script sends.
 
 use crate::categories::{CATEGORIES, new_category};
-use crate::driver_files::{DriverFile, unc};
 use crate::harness::{Answer, Service};
 use serde_json::{Value as Json, json};
+use stage::{DriverFile, unc};
 
 pub(crate) const DRIVERS: &str = "/AdminService/wmi/SMS_Driver";
 const CREATE_FROM_INF: &str = "/AdminService/wmi/SMS_Driver.CreateFromINF";

@@ -1,10 +1,10 @@
 //! The driver classes on the wire, byte for byte; see `golden`.
 
-use crate::driver_files::{DriverFile, unc};
 use crate::drivers::import;
 use crate::golden::compare_json;
 use crate::harness::Service;
 use serde_json::json;
+use stage::{DriverFile, unc};
 
 const ROUTE: &str = "/AdminService/wmi";
 

@@ -34,7 +34,7 @@ async fn states(service: &Service, filter: &str) -> Vec<(String, Json, Json)> {
 pub(crate) async fn a_package_is_made_changed_and_deleted_by_a_rest_client() {
     let service = Service::start().await;
     let client = reqwest::Client::builder().build().unwrap();
-    let url = format!("http://{}{PACKAGES}", service.addr);
+    let url = format!("http://{}{PACKAGES}", service.at.addr);
     let send = |request: reqwest::RequestBuilder| {
         let request = request.basic_auth("admin", Some(PASSWORD));
         async move { request.send().await.unwrap() }

@@ -8,8 +8,6 @@ mod clients;
 mod compatibility;
 mod conversions;
 mod curl;
-mod database;
-mod driver_files;
 mod driver_imports;
 mod driver_matches;
 mod drivers;

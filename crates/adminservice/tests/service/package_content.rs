@@ -1,9 +1,9 @@
 //! Drivers into packages and out again, as scripts do it.
 
-use crate::driver_files::{DriverFile, unc};
 use crate::drivers::{DRIVERS, import};
 use crate::harness::{Answer, PACKAGE, Service};
 use serde_json::{Value as Json, json};
+use stage::{DriverFile, unc};
 
 const PACKAGES: &str = "/AdminService/wmi/SMS_DriverPackage";
 const CHECK_SOURCE: &str = "/AdminService/wmi/SMS_DriverPackage.CheckSourceFolder";

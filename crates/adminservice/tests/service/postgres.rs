@@ -1,19 +1,12 @@
 //! The same tests with the site's data in PostgreSQL: what reads and changes the catalog, the packages and who may.
 
 use crate::bad_input;
-use crate::database::{cluster, on_postgres};
 use crate::{categories, drivers, haulier_classes, life, package_content, request_lines, streams};
 
-/// One after the other: each has its own site and database.
 #[allow(clippy::print_stderr, reason = "the summary of `cargo xtask test` says what could not run")]
 fn all(tests: &[fn()]) {
-    if cluster().is_none() {
-        eprintln!(
-            "NOT RUN: the service on PostgreSQL: HAULIER_TEST_POSTGRES names no cluster; `cargo xtask test` makes one"
-        );
-        return;
-    }
-    tests.iter().for_each(|test| on_postgres(*test));
+    let _ =
+        stage::each_on_postgres("the service on PostgreSQL", tests).map_err(|missing| eprintln!("{missing}"));
 }
 
 #[test]

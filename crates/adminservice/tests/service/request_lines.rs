@@ -228,7 +228,7 @@ pub(crate) async fn long_lists_come_whole() {
     }
     let client = reqwest::Client::new();
     let get = async |query: &str| {
-        let url = format!("http://{}/AdminService/wmi/SMS_DriverPackage?{query}", service.addr);
+        let url = format!("http://{}/AdminService/wmi/SMS_DriverPackage?{query}", service.at.addr);
         let answer = client.get(url).basic_auth("admin", Some(PASSWORD)).send().await.unwrap();
         (answer.headers().contains_key("content-length"), answer.text().await.unwrap())
     };

@@ -11,9 +11,7 @@ use futures_util::StreamExt;
 use http::Request;
 use http::header::AUTHORIZATION;
 use net::Peer;
-use provider::Provider;
 use serde_json::Value as Json;
-use signin::SignIn;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
@@ -32,15 +30,7 @@ const LIST: &str = "/AdminService/wmi/SMS_StatMsg";
 async fn filled(rows: usize) -> (Service, std::sync::Arc<ManualClock>) {
     let clock = Service::fixed_clock();
     let service = Service::start_with(clock.clone()).await;
-    service.write_beside("DELETE FROM status_attribute; DELETE FROM status_message").await;
-    let numbers = format!(
-        "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < {rows}) SELECT n FROM s"
-    );
-    let columns = "(id, at, severity, message_id, component, inserts)";
-    let insert = format!(
-        "INSERT INTO status_message {columns} SELECT n, 1, 1073741824, 30000, 'test', '[]' FROM ({numbers}) AS s"
-    );
-    service.write_beside(&insert).await;
+    service.fill_status_messages(rows).await;
     (service, clock)
 }
 
@@ -62,8 +52,7 @@ async fn call(service: &Service, clock: &SharedClock, method: &str, target: &str
         certificate: None,
         server_certificate: None,
     });
-    let router =
-        router(Provider::new(service.site.clone()), SignIn::new(service.site.clone()), clock.clone());
+    let router = router(service.provider.clone(), service.sign_in.clone(), clock.clone());
     router.oneshot(request).await.unwrap()
 }
 
@@ -132,7 +121,7 @@ pub(crate) async fn a_row_that_cannot_be_read_breaks_the_list_off() {
     assert!(!answer.body.ends_with("\r\n0\r\n\r\n"), "the connection says that the list ended");
     assert!(!answer.body.contains("]}\r\n"), "the list is closed");
     let client = reqwest::Client::new();
-    let url = format!("http://{}{LIST}?$orderby=RecordID", service.addr);
+    let url = format!("http://{}{LIST}?$orderby=RecordID", service.at.addr);
     let broken = client.get(url).basic_auth("admin", Some(crate::harness::PASSWORD)).send().await.unwrap();
     assert!(broken.text().await.is_err(), "a client takes half of a list for a whole one");
     // In the first piece there is still time to say so.
@@ -146,7 +135,7 @@ pub(crate) async fn a_client_that_leaves_frees_its_place() {
     let (service, _) = filled(ROWS).await;
     let mut clients = Vec::new();
     for number in 1..=2 {
-        let mut client = TcpStream::connect(service.addr).await.unwrap();
+        let mut client = TcpStream::connect(service.at.addr).await.unwrap();
         let credentials = Service::credentials("admin");
         let request = format!("GET {LIST} HTTP/1.1\r\nHost: {HOST}\r\n{credentials}\r\n");
         client.write_all(request.as_bytes()).await.unwrap();

@@ -7,6 +7,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::process::Command;
 
+use crate::clients::NotRun;
+
 thread_local! {
     /// A test's runtime has the one thread that the test was called on.
     static ON_POSTGRES: Cell<bool> = const { Cell::new(false) };
@@ -17,21 +19,25 @@ pub(crate) struct PostgresDatabase {
     pub(crate) url: String,
 }
 
-/// Runs a test whose sites keep their data in PostgreSQL.
-pub(crate) fn on_postgres(test: fn()) {
+/// Runs tests whose sites keep their data in PostgreSQL, one after the other: each has its own site and database.
+/// `what` names them where the machine has no PostgreSQL.
+pub fn each_on_postgres(what: &str, tests: &[fn()]) -> Result<(), NotRun> {
     struct Reset;
     impl Drop for Reset {
         fn drop(&mut self) {
             ON_POSTGRES.set(false);
         }
     }
+    let reason = "HAULIER_TEST_POSTGRES names no cluster; `cargo xtask test` makes one";
+    cluster().ok_or_else(|| NotRun::new(what, reason))?;
     let _reset = Reset;
     ON_POSTGRES.set(true);
-    test();
+    tests.iter().for_each(|test| test());
+    Ok(())
 }
 
 /// The URL of a superuser on a throw-away cluster, where the machine has one.
-pub(crate) fn cluster() -> Option<String> {
+fn cluster() -> Option<String> {
     std::env::var("HAULIER_TEST_POSTGRES").ok()
 }
 
@@ -41,7 +47,7 @@ pub(crate) async fn for_this_test() -> Option<PostgresDatabase> {
         return None;
     }
     let cluster = cluster().expect("asked before the test began");
-    let name = format!("adminservice_{}", uuid::Uuid::new_v4().simple());
+    let name = format!("stage_{}", uuid::Uuid::new_v4().simple());
     let create = format!("CREATE DATABASE {name}");
     let psql = Command::new("psql").args(["--no-psqlrc", "--quiet", "--command", &create, &cluster]).output();
     let made = psql.await.unwrap();

@@ -2,19 +2,20 @@
 
 use std::path::Path;
 
-/// The share of the test site's source folders.
-pub(crate) const SHARE: &str = r"\\srv.example.test\src";
+/// The share of the site's source folders.
+pub const SHARE: &str = r"\\srv.example.test\src";
 
 /// What differs between the tests' drivers.
-pub(crate) struct DriverFile<'a> {
+#[derive(Debug)]
+pub struct DriverFile<'a> {
     /// The INF file's name.
-    pub(crate) inf: &'a str,
+    pub inf: &'a str,
     /// The device's hardware id.
-    pub(crate) hardware_id: &'a str,
+    pub hardware_id: &'a str,
     /// The decoration of its models section, for example `NTamd64`.
-    pub(crate) decoration: &'a str,
+    pub decoration: &'a str,
     /// The device's description.
-    pub(crate) device: &'a str,
+    pub device: &'a str,
 }
 
 impl Default for DriverFile<'_> {
@@ -29,13 +30,14 @@ impl Default for DriverFile<'_> {
 }
 
 /// The UNC path of a folder of the share.
-pub(crate) fn unc(folder: &str) -> String {
+#[must_use]
+pub fn unc(folder: &str) -> String {
     format!(r"{SHARE}\{folder}")
 }
 
 impl DriverFile<'_> {
     /// Writes the driver into a folder.
-    pub(crate) fn write(&self, folder: &Path) {
+    pub fn write(&self, folder: &Path) {
         std::fs::create_dir_all(folder).unwrap();
         std::fs::write(folder.join(self.inf), self.text()).unwrap();
         std::fs::write(folder.join("exnet.sys"), vec![0x5a; 20_000]).unwrap();
