@@ -1,18 +1,10 @@
 //! The state of every protocol operation, as text for `docs/compatibility.md`. The requests of each row are in this
 //! crate's tests.
 
-use std::fmt::Write;
+use provider::compatibility::State::{self, Absent, Differs, Works};
 
-enum State {
-    Works,
-    /// Works otherwise than in the original, or only in part; the text says how.
-    Differs(&'static str),
-    Absent(&'static str),
-}
-
-use State::{Absent, Differs, Works};
-
-const OPERATIONS: &[(&str, State)] = &[
+/// Each request and its state.
+pub const OPERATIONS: &[(&str, State)] = &[
     ("`GET wmi/` (service document), `GET wmi/$metadata`", Works),
     ("`GET wmi/Class`", Works),
     ("`GET wmi/Class/$count`", Works),
@@ -52,18 +44,3 @@ const OPERATIONS: &[(&str, State)] = &[
         Differs("`Haulier_Query.Run`, which `haulier query` calls; OData has no form for it"),
     ),
 ];
-
-/// The part of the page about the AdminService, as Markdown.
-#[must_use]
-pub fn operations() -> String {
-    let mut page = String::from("| Request | State |\n| --- | --- |\n");
-    for (request, state) in OPERATIONS {
-        let state = match state {
-            Works => "works".to_owned(),
-            Differs(how) => format!("works: {how}"),
-            Absent(answer) => format!("absent: {answer}"),
-        };
-        writeln!(page, "| {request} | {state} |").expect("a String takes everything");
-    }
-    page
-}

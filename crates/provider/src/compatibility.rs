@@ -1,5 +1,5 @@
 //! The state of every class, property and method, as text for `docs/compatibility.md`. It is read off the schema that the
-//! provider obeys, so it cannot promise what is not there.
+//! provider obeys, so it cannot promise what is not there. Front ends say the same of their operations.
 
 use std::fmt::Write;
 
@@ -28,6 +28,32 @@ const ABSENT: &[(&str, &str)] = &[
         "users, roles and security scopes have classes of their own, `Haulier_*`",
     ),
 ];
+
+/// The state of an operation of a protocol.
+#[derive(Debug, Clone, Copy)]
+pub enum State {
+    /// As in the original.
+    Works,
+    /// Works otherwise than in the original, or only in part; the text says how.
+    Differs(&'static str),
+    /// Is refused; the text says with what, and why.
+    Absent(&'static str),
+}
+
+/// The part of the page about a protocol's operations, as Markdown.
+#[must_use]
+pub fn operations(rows: &[(&str, State)]) -> String {
+    let mut page = String::from("| Request | State |\n| --- | --- |\n");
+    for (request, state) in rows {
+        let state = match state {
+            State::Works => "works".to_owned(),
+            State::Differs(how) => format!("works: {how}"),
+            State::Absent(answer) => format!("absent: {answer}"),
+        };
+        line(&mut page, &format!("| {request} | {state} |"));
+    }
+    page
+}
 
 /// The part of the page about classes, as Markdown.
 #[must_use]

@@ -5,7 +5,6 @@
 mod bad_input;
 mod categories;
 mod clients;
-mod compatibility;
 mod conversions;
 mod curl;
 mod driver_imports;
@@ -18,6 +17,7 @@ mod groups;
 mod harness;
 mod haulier_classes;
 mod life;
+mod limits;
 mod package_content;
 mod packages;
 mod postgres;

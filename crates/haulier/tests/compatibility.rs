@@ -1,4 +1,5 @@
 //! `docs/compatibility.md` is what the code says of itself.
+#![allow(clippy::unwrap_used, reason = "a page that cannot be written fails its test")]
 
 use provider::{Schema, compatibility};
 
@@ -14,7 +15,7 @@ const HEAD: &str = "# What works\n\n\
 fn the_compatibility_page_is_true() {
     let page = format!(
         "{HEAD}## AdminService\n\n{}\n## Classes\n\n{}",
-        adminservice::compatibility::operations(),
+        compatibility::operations(adminservice::compatibility::OPERATIONS),
         compatibility::classes(Schema::shipped())
     );
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/compatibility.md");
@@ -26,18 +27,4 @@ fn the_compatibility_page_is_true() {
         written == page,
         "docs/compatibility.md is out of date; write it anew with HAULIER_WRITE_GOLDEN=1"
     );
-}
-
-#[test]
-fn the_page_of_queries_states_what_an_option_may_have() {
-    let page = include_str!("../../../../docs/queries.md");
-    assert_eq!(cim::odata::OPTION_BYTES_MAX, cim::wql::QUERY_BYTES_MAX, "one row is about both");
-    for (what, limit) in [
-        ("bytes of a query or option", cim::odata::OPTION_BYTES_MAX),
-        ("names in `$select`", cim::odata::NAMES_MAX),
-    ] {
-        let row =
-            page.lines().find_map(|line| line.strip_prefix(&format!("| {what} | "))).unwrap_or_default();
-        assert_eq!(row.replace(',', ""), format!("{limit} |"), "{what}");
-    }
 }
