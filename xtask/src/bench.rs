@@ -6,6 +6,7 @@
 mod drivers;
 mod gauge;
 mod memory;
+mod protocols;
 mod proxy;
 mod queries;
 mod report;
@@ -40,7 +41,7 @@ impl Workshop {
 
 type Bench = (&'static str, fn(&Workshop, &mut Report) -> Result<()>);
 
-const BENCHES: [Bench; 9] = [
+const BENCHES: [Bench; 10] = [
     ("snapshot", snapshot::first),
     ("unchanged", snapshot::unchanged),
     ("wire", wire::updates),
@@ -50,6 +51,7 @@ const BENCHES: [Bench; 9] = [
     ("import", drivers::import),
     ("many", drivers::many),
     ("queries", queries::all),
+    ("protocols", protocols::all),
 ];
 
 /// Runs the named benches, or all of them.

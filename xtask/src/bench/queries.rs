@@ -14,13 +14,13 @@ use super::rig::Rig;
 use crate::process::{command, output};
 
 const MB: f64 = 1e6;
-const DRIVERS: usize = 100_000;
+pub(super) const DRIVERS: usize = 100_000;
 const PACKAGES: usize = 10_000;
 /// Single instances read in one run, over one connection.
 const GETS: usize = 5_000;
 const REPETITIONS: usize = 5;
 /// What the project promises for a site.
-const LIMIT_BYTES: f64 = 300.0 * MB;
+pub(super) const LIMIT_BYTES: f64 = 300.0 * MB;
 
 /// What is asked, and the SQL that answers it.
 const QUESTIONS: [(&str, &str, &str); 6] = [
@@ -95,7 +95,7 @@ pub(crate) fn all(workshop: &Workshop, report: &mut Report) -> Result<()> {
 }
 
 /// A site with many drivers, imported as an administrator does, and many packages without a source.
-fn filled(workshop: &Workshop) -> Result<Rig> {
+pub(super) fn filled(workshop: &Workshop) -> Result<Rig> {
     let folder = workshop.folder().join("drivers to query");
     for number in 0..DRIVERS {
         write_small_driver(&folder.join(format!("{:03}/driver{number}", number % 1000)), number)?;

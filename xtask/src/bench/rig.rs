@@ -104,6 +104,11 @@ impl Rig {
         format!("admin:{PASSWORD}")
     }
 
+    /// Where the site listens.
+    pub(crate) fn site_address(&self) -> Result<SocketAddr> {
+        self.site.address()
+    }
+
     /// Lets the site's peak of memory begin anew with what it has now.
     pub(crate) fn forget_memory_peak(&self) -> Result<()> {
         std::fs::write(format!("/proc/{}/clear_refs", self.site.child.id()), "5")
