@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use cim::class::{Class, Method, Property, Qualifiers};
-use cim::mof::{self, Declaration};
+use cim::mof::{self, Declaration, QualifierType};
 use cim::{CimType, DateTime, Value};
 
 /// The shipped MOF, in reading order.
@@ -34,8 +34,8 @@ pub struct Schema {
     /// In declaration order: a superclass stands before its subclasses.
     classes: Vec<ClassInfo>,
     by_name: HashMap<String, usize>,
-    /// Lower-case names of declared qualifiers.
-    qualifiers: Vec<String>,
+    /// In declaration order.
+    qualifiers: Vec<QualifierType>,
 }
 
 /// One class with everything that it inherits.
@@ -121,9 +121,7 @@ impl Schema {
             for declaration in parsed.declarations {
                 match declaration {
                     Declaration::Class(class) => schema.add(file, class)?,
-                    Declaration::Qualifier(declared) => {
-                        schema.qualifiers.push(declared.name.to_ascii_lowercase())
-                    }
+                    Declaration::Qualifier(declared) => schema.qualifiers.push(declared),
                     // Instances are data; a schema has none.
                     Declaration::Instance(_) => {}
                 }
@@ -141,6 +139,17 @@ impl Schema {
     /// All classes; a superclass stands before its subclasses.
     pub fn classes(&self) -> impl Iterator<Item = &ClassInfo> {
         self.classes.iter()
+    }
+
+    /// The declaration of a qualifier, in any case.
+    #[must_use]
+    pub fn qualifier(&self, name: &str) -> Option<&QualifierType> {
+        self.qualifiers.iter().find(|declared| declared.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The declarations of all qualifiers that the classes may have.
+    pub fn qualifiers(&self) -> impl Iterator<Item = &QualifierType> {
+        self.qualifiers.iter()
     }
 
     /// The class itself, unless abstract, and all classes below it that are not.
@@ -176,7 +185,7 @@ impl Schema {
             .chain(class.methods.iter().map(|method| &method.qualifiers))
             .chain(parameters.map(|parameter| &parameter.qualifiers));
         for (name, _) in lists.flat_map(|list| &list.0) {
-            if !self.qualifiers.contains(&name.to_ascii_lowercase()) {
+            if self.qualifier(name).is_none() {
                 let (file, class) = (file.to_owned(), class.name.clone());
                 return Err(SchemaError::Undeclared { file, name: name.clone(), class });
             }
