@@ -81,11 +81,17 @@ struct Clients {
     node: Option<PathBuf>,
 }
 
+/// A program of each client that Debian has, and its package.
+const DEBIAN_CLIENTS: [(&str, &str); 4] =
+    [("curl", "curl"), ("wslid", "wsl"), ("xmllint", "libxml2-utils"), ("wbemcli", "sblim-wbemcli")];
+
 impl Clients {
     fn install(&mut self) -> Result<()> {
         let (declared, target) =
             (crate::root().join("crates/adminservice/tests/clients"), crate::root().join("target/clients"));
-        machine::need("curl", "curl")?;
+        for (program, package) in DEBIAN_CLIENTS {
+            machine::need(program, package)?;
+        }
         let python = crate::root().join("xtask/clients/python.txt");
         self.python = Some(machine::python_with(&python, &target)?);
         // Beside the Python environment, which is made anew as a whole.
