@@ -48,10 +48,14 @@ impl Provider {
     /// The namespace of a class, as `__NAMESPACE` shows it.
     #[must_use]
     pub fn namespace(&self, class: &ClassInfo) -> String {
-        match class.name.as_str() {
-            "SMS_ProviderLocation" => ROOT_NAMESPACE.to_owned(),
-            _ => format!("{ROOT_NAMESPACE}\\site_{}", self.site.identity().site_code),
-        }
+        let [own, root] = self.namespaces();
+        if class.name == "SMS_ProviderLocation" { root } else { own }
+    }
+
+    /// The namespaces that classes live in, as `__NAMESPACE` shows them; the site's own is the first.
+    #[must_use]
+    pub fn namespaces(&self) -> [String; 2] {
+        [format!("{ROOT_NAMESPACE}\\site_{}", self.site.identity().site_code), ROOT_NAMESPACE.to_owned()]
     }
 
     /// The path of an instance, with server and namespace; its keys must be there.

@@ -3,6 +3,7 @@
 
 mod credentials;
 mod error;
+mod origin;
 mod sealing;
 
 use http::HeaderValue;
@@ -13,6 +14,7 @@ use site::{Actor, Site};
 
 use credentials::Credentials;
 pub use error::SignInError;
+pub use origin::is_cross_site;
 pub use sealing::{SealError, Sealing};
 
 /// How a site's front ends find out who calls. Cheap to clone.
