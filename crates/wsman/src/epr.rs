@@ -1,0 +1,86 @@
+//! Endpoint references: the address of an instance, in headers, selectors, filters and answers (DSP0226 chapter 5).
+
+use cim::{ObjectPath, Value};
+use provider::Provider;
+use xml::{Element, Node, Writer};
+
+use crate::fault::{BodyMistake, WsmanFault};
+use crate::names::{ADDRESSING, ANONYMOUS, WSMAN};
+use crate::resource::{NAMESPACE_SELECTOR, ResourceUri, Selector, Style, class_uri};
+
+/// An endpoint reference.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Epr {
+    /// The class.
+    pub(crate) resource: ResourceUri,
+    /// Its keys and the namespace.
+    pub(crate) selectors: Vec<Selector>,
+}
+
+impl Epr {
+    /// Reads what an element holds: `a:Address` and `a:ReferenceParameters`. The address says nothing; there is one place.
+    pub(crate) fn read(node: Node<'_, '_>) -> Result<Self, WsmanFault> {
+        let missing = |what: &str| WsmanFault::SchemaValidation {
+            kind: BodyMistake::Missing,
+            reason: format!("an endpoint reference has no {what}"),
+        };
+        let parameters = node.child(ADDRESSING, "ReferenceParameters");
+        let parameters = parameters.ok_or_else(|| missing("a:ReferenceParameters"))?;
+        let uri = parameters.child(WSMAN, "ResourceURI").ok_or_else(|| missing("w:ResourceURI"))?;
+        let (resource, mut selectors) = ResourceUri::parse(uri.text_of().trim())?;
+        if let Some(set) = parameters.child(WSMAN, "SelectorSet") {
+            selectors.extend(Selector::read_set(set)?);
+        }
+        Selector::only_once(&selectors)?;
+        Ok(Self { resource, selectors })
+    }
+
+    /// The path of the instance.
+    pub(crate) fn path(&self, provider: &Provider) -> Result<ObjectPath, WsmanFault> {
+        self.resource.path(&self.selectors, provider)
+    }
+}
+
+/// Writes the reference to an instance, as an element of the given name.
+pub(crate) fn write(out: &mut Writer, element: &str, style: &Style, provider: &Provider, path: &ObjectPath) {
+    out.open(element, &[]);
+    write_parts(out, style, provider, path);
+    out.close();
+}
+
+/// Writes what a reference to an instance holds, into the element that is open.
+pub(crate) fn write_parts(out: &mut Writer, style: &Style, provider: &Provider, path: &ObjectPath) {
+    out.leaf("a:Address", &[], ANONYMOUS);
+    out.open("a:ReferenceParameters", &[]);
+    let class = provider.schema().class(&path.class);
+    let name = class.map_or(path.class.as_str(), |class| &class.name);
+    out.leaf("w:ResourceURI", &[], &class_uri(style, name));
+    out.open("w:SelectorSet", &[]);
+    if !matches!(style, Style::Microsoft { .. }) {
+        let own = class.map(|class| provider.namespace(class));
+        let namespace = own.or_else(|| path.namespace.clone()).unwrap_or_default().replace('\\', "/");
+        out.leaf("w:Selector", &[("Name", NAMESPACE_SELECTOR)], &namespace);
+    }
+    for (key, value) in &path.keys {
+        write_key(out, style, provider, key, value);
+    }
+    out.close();
+    out.close();
+}
+
+fn write_key(out: &mut Writer, style: &Style, provider: &Provider, key: &str, value: &Value) {
+    let attributes = [("Name", key)];
+    match value {
+        Value::String(text) => out.leaf("w:Selector", &attributes, text),
+        Value::Integer(number) => out.leaf("w:Selector", &attributes, &number.to_string()),
+        Value::Boolean(truth) => out.leaf("w:Selector", &attributes, &truth.to_string()),
+        Value::DateTime(at) => out.leaf("w:Selector", &attributes, &at.to_string()),
+        Value::Reference(path) => {
+            out.open("w:Selector", &attributes);
+            write(out, "a:EndpointReference", style, provider, path);
+            out.close();
+        }
+        // No key has such a value: see Provider::path.
+        Value::Null | Value::Real(_) | Value::Instance(_) | Value::Array(_) => {}
+    }
+}
