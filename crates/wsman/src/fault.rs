@@ -184,6 +184,9 @@ pub(crate) enum WsmanFault {
         /// As the client wrote it.
         class: String,
     },
+    /// An operation ended without an answer.
+    #[error("the operation failed inside of the service, whose log says why")]
+    Broken,
     /// The provider refused or failed.
     #[error("{}", line::with_status(.0))]
     Provider(Box<ProviderError>),
@@ -249,6 +252,13 @@ pub(crate) enum BodyMistake {
     Namespace,
     /// A fragment is not of the resource.
     Fragment,
+}
+
+impl WsmanFault {
+    /// Whether it is a failure of this side, which belongs into the log.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.line().subcode == Some("w:InternalError") && !matches!(self, Self::NamespacesDiffer { .. })
+    }
 }
 
 impl From<ProviderError> for WsmanFault {

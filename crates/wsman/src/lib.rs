@@ -4,12 +4,20 @@
 //! (`envelope`, `resource`, `options`), the provider, and back to an envelope (`reply`, `fault`). No rule of the domain is
 //! here; what a class can do is the provider's to say.
 
-#![allow(dead_code, reason = "the service that uses these comes with the next commit")]
+#![allow(dead_code, reason = "instances and enumerations come with the next commits")]
 
+mod enumeration;
 mod envelope;
 mod epr;
 mod fault;
+mod identify;
+mod metadata;
 mod names;
 mod options;
 mod reply;
+mod request;
 mod resource;
+mod serve;
+mod transfer;
+
+pub use serve::{REQUEST_BYTES_MAX, router};

@@ -112,11 +112,11 @@ pub(crate) fn modified_properties(headers: &Headers) -> Option<Vec<&str>> {
     (!names.is_empty()).then_some(names)
 }
 
-/// Whether an option is there and true. The prefix of its name, where it has one, says nothing.
-pub(crate) fn is_set(headers: &Headers, name: &str) -> bool {
-    let option = headers.options.iter().find(|option| bare(&option.name).eq_ignore_ascii_case(name));
-    let value = option.and_then(|option| option.value.as_deref());
-    value.is_some_and(|value| value.trim().eq_ignore_ascii_case("true") || value.trim() == "1")
+/// What an option says that is true or false; none where it is not there. The prefix of its name says nothing.
+pub(crate) fn is_set(headers: &Headers, name: &str) -> Option<bool> {
+    let option = headers.options.iter().find(|option| bare(&option.name).eq_ignore_ascii_case(name))?;
+    let value = option.value.as_deref()?.trim();
+    Some(value.eq_ignore_ascii_case("true") || value == "1")
 }
 
 fn refuse_unknown(option: &RequestOption) -> Result<(), WsmanFault> {
@@ -229,7 +229,8 @@ mod tests {
         }
         let mut sent = headers(&[("wmi:Nothing", "x"), ("msftwinrm:UsePreciseArrays", "true")], None);
         assert!(context(&sent, &HeaderMap::new()).is_ok());
-        assert!(is_set(&sent, "useprecisearrays") && !is_set(&sent, "IncludeQualifiers"));
+        assert_eq!(is_set(&sent, "useprecisearrays"), Some(true));
+        assert_eq!(is_set(&sent, "IncludeQualifiers"), None);
         sent.options.iter_mut().for_each(|option| option.must_comply = true);
         let refused = context(&sent, &HeaderMap::new()).unwrap_err();
         assert_eq!(refused.line().detail, Some("NotSupported"));

@@ -90,7 +90,8 @@ mod tests {
         body.leaf("n:Pulled", &[], "a<b");
         let envelope = Reply::to_action("urn:Pull", body).envelope(Some("uuid:{aB}&"));
         let document = xml::parse(&envelope).unwrap();
-        let texts: Vec<_> = document.descendants().filter_map(|node| node.text()).collect();
+        let texts: Vec<_> =
+            document.descendants().filter(xml::Node::is_text).filter_map(|node| node.text()).collect();
         assert_eq!(texts[0], "urn:PullResponse");
         assert_eq!(texts[1].len(), "uuid:".len() + 36);
         assert_eq!(texts[1]["uuid:".len()..], texts[1]["uuid:".len()..].to_uppercase());

@@ -85,6 +85,7 @@ impl WsmanFault {
             Self::DestinationUnreachable { .. } => UNREACHABLE,
             Self::ClassNotFound { .. } => Line { number: 0x8033_81ED, ..UNREACHABLE },
             Self::NamespacesDiffer { .. } => Line { number: 0x8033_813B, ..INTERNAL_ERROR },
+            Self::Broken => INTERNAL_ERROR,
             Self::InvalidSelectors { kind, .. } => selectors(*kind),
             Self::ClassNameMissing => {
                 Line { number: 0x8033_81F6, ..selectors(SelectorMistake::Insufficient) }

@@ -1,0 +1,234 @@
+//! From an HTTP request to an envelope and back (DSP0226 annex C, MS-WSMV 2.1).
+
+mod operate;
+mod refusal;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use clock::SharedClock;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use provider::Provider;
+use signin::{Sealing, SignIn, SignedIn};
+use site::{Actor, Role};
+use tokio::sync::Semaphore;
+
+use crate::enumeration::Enumerations;
+use crate::envelope::Envelope;
+use crate::identify;
+use crate::reply::Reply;
+pub(crate) use operate::Exchange;
+use refusal::Refusal;
+
+/// The longest request that is read, in bytes: an icon as one element for each of its bytes, with room to spare.
+pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The longest request of a reader, in bytes: a question, the longest that there are.
+const READER_REQUEST_BYTES_MAX: usize = 512 * 1024;
+/// The longest request of somebody unknown, in bytes: Identify has nothing to say.
+const UNKNOWN_REQUEST_BYTES_MAX: usize = 16 * 1024;
+/// The most changes that are under way at once; their callers may be gone already.
+const CHANGES_MAX: usize = 256;
+
+/// The media type of every answer that is an envelope.
+const SOAP_TYPE: &str = "application/soap+xml;charset=UTF-8";
+/// The media types of envelopes. No form on a page can send one of them.
+const SOAP_TYPES: [&str; 2] = ["application/soap+xml", "text/xml"];
+/// The media type of a sealed envelope (MS-WSMV 2.2.9.1).
+const SEALED_TYPE: &str = "multipart/encrypted";
+
+/// What the handlers share.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) provider: Provider,
+    pub(crate) clock: SharedClock,
+    pub(crate) enumerations: Enumerations,
+    signin: SignIn,
+    /// A permit for each change under way.
+    changes: Arc<Semaphore>,
+}
+
+/// The service, for `/wsman` and `/wsman/`.
+///
+/// Requests must carry the `Peer` extension that `net` sets, or no credentials are accepted.
+pub fn router(provider: Provider, signin: SignIn, clock: SharedClock) -> Router {
+    let enumerations = Enumerations::new(Arc::clone(&clock));
+    let changes = Arc::new(Semaphore::new(CHANGES_MAX));
+    let service = Arc::new(Service { provider, clock, enumerations, signin, changes });
+    Router::new().route("/wsman", any(handle)).route("/wsman/", any(handle)).with_state(service)
+}
+
+async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
+    let started = service.clock.monotonic();
+    let (parts, body) = request.into_parts();
+    let response = service.answer(parts, body).await.unwrap_or_else(IntoResponse::into_response);
+    let took_ms = service.clock.monotonic().saturating_sub(started).as_millis();
+    tracing::debug!(status = response.status().as_u16(), took_ms, "answered a management request");
+    response
+}
+
+impl Service {
+    async fn answer(self: &Arc<Self>, parts: Parts, body: Body) -> Result<Response, Refusal> {
+        if parts.method != Method::POST {
+            return Err(Refusal::MethodNotAllowed);
+        }
+        if signin::is_cross_site(&parts) {
+            return Err(Refusal::CrossSite);
+        }
+        if identify::is_unauthenticated(&parts.headers) {
+            return self.identify_unauthenticated(&parts, body).await;
+        }
+        let SignedIn { actor, reply, sealing } = self.signin.authenticate(&parts).await?;
+        let answered = self.answer_to(&parts, body, actor, sealing).await;
+        let mut response = answered.unwrap_or_else(IntoResponse::into_response);
+        if let Some(reply) = reply {
+            response.headers_mut().insert(WWW_AUTHENTICATE, reply);
+        }
+        Ok(response)
+    }
+
+    async fn answer_to(
+        self: &Arc<Self>,
+        parts: &Parts,
+        body: Body,
+        actor: Actor,
+        sealing: Option<Sealing>,
+    ) -> Result<Response, Refusal> {
+        let body = read_body(body, bytes_max(actor.role)).await?;
+        if body.is_empty() {
+            // The last leg of a negotiation; the requests follow on this connection.
+            return if negotiates(&parts.headers) {
+                Ok(StatusCode::OK.into_response())
+            } else {
+                Err(Refusal::Empty)
+            };
+        }
+        let content_type = content_type(&parts.headers);
+        if !is_type(content_type, SEALED_TYPE) {
+            let (status, envelope) = self.converse(parts, actor, &body, Some(content_type)).await?;
+            return Ok(respond(status, HeaderValue::from_static(SOAP_TYPE), envelope.into()));
+        }
+        let sealing = sealing.ok_or(Refusal::ContentType)?;
+        let plain = sealing.unwrap(content_type, &body)?;
+        let (status, envelope) = self.converse(parts, actor, &plain, None).await?;
+        let (content_type, sealed) = sealing.wrap(SOAP_TYPE, envelope.as_bytes());
+        Ok(respond(status, content_type, sealed))
+    }
+
+    /// Answers the envelope in a body. `content_type` is none where the body says its encoding itself.
+    async fn converse(
+        self: &Arc<Self>,
+        parts: &Parts,
+        actor: Actor,
+        body: &[u8],
+        content_type: Option<&str>,
+    ) -> Result<(StatusCode, String), Refusal> {
+        if content_type.is_some_and(|given| !SOAP_TYPES.iter().any(|known| is_type(given, known))) {
+            return Err(Refusal::ContentType);
+        }
+        let text = xml::decode(body, content_type).map_err(|error| Refusal::NotXml(error.to_string()))?;
+        let envelope = Envelope::parse(&text).map_err(|error| Refusal::NotXml(error.to_string()))?;
+        if envelope.is_identify() {
+            let envelope = Reply::identity(identify::signed_in(parts)).envelope(None);
+            return Ok((StatusCode::OK, envelope));
+        }
+        let relates_to = envelope.message_id().map(std::borrow::Cow::into_owned);
+        let read = self.read(&envelope, parts, actor);
+        drop(envelope);
+        let answered = match read {
+            Ok((exchange, request)) => self.perform(exchange, request).await,
+            Err(fault) => Err(fault),
+        };
+        Ok(answered.map_or_else(
+            |fault| (StatusCode::INTERNAL_SERVER_ERROR, self.fault(&fault, relates_to.as_deref())),
+            |envelope| (StatusCode::OK, envelope),
+        ))
+    }
+
+    /// Answers Identify to somebody unknown, and nothing else.
+    async fn identify_unauthenticated(&self, parts: &Parts, body: Body) -> Result<Response, Refusal> {
+        let body = read_body(body, UNKNOWN_REQUEST_BYTES_MAX).await?;
+        let content_type = content_type(&parts.headers);
+        if !SOAP_TYPES.iter().any(|known| is_type(content_type, known)) {
+            return Err(Refusal::ContentType);
+        }
+        let text =
+            xml::decode(&body, Some(content_type)).map_err(|error| Refusal::NotXml(error.to_string()))?;
+        let envelope = Envelope::parse(&text).map_err(|error| Refusal::NotXml(error.to_string()))?;
+        if !envelope.is_identify() {
+            return Err(Refusal::SignIn(signin::SignInError::Unauthenticated));
+        }
+        let envelope = Reply::identity(identify::unknown()).envelope(None);
+        Ok(respond(StatusCode::OK, HeaderValue::from_static(SOAP_TYPE), envelope.into()))
+    }
+}
+
+async fn read_body(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    to_bytes(body, limit).await.map_err(|_| Refusal::TooLong { limit })
+}
+
+/// Who may change nothing need not be heard out.
+fn bytes_max(role: Role) -> usize {
+    match role {
+        Role::Reader => READER_REQUEST_BYTES_MAX,
+        Role::FullAdministrator | Role::Operator | Role::Author => REQUEST_BYTES_MAX,
+    }
+}
+
+/// A whole body in memory, so that its length is stated and it never goes out in chunks.
+fn respond(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
+    (status, [(CONTENT_TYPE, content_type)], body).into_response()
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("")
+}
+
+/// Whether a content type is of a media type, whatever its parameters.
+fn is_type(content_type: &str, media_type: &str) -> bool {
+    content_type.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(media_type)
+}
+
+/// Whether the request is a leg of a negotiation, which has no body of its own.
+fn negotiates(headers: &HeaderMap) -> bool {
+    let scheme = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.split(' ').next());
+    scheme.is_some_and(|scheme| {
+        ["Negotiate", "Kerberos", "NTLM"].iter().any(|known| known.eq_ignore_ascii_case(scheme))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_types_are_compared_without_their_parameters() {
+        for (given, expect) in [
+            ("application/soap+xml;charset=UTF-8", true),
+            ("Application/SOAP+XML ; charset=utf-16", true),
+            ("text/xml", true),
+            ("text/plain", false),
+            ("application/x-www-form-urlencoded", false),
+            ("multipart/form-data; boundary=application/soap+xml", false),
+            ("application/soap+xmlx", false),
+            ("", false),
+        ] {
+            assert_eq!(SOAP_TYPES.iter().any(|known| is_type(given, known)), expect, "{given}");
+        }
+    }
+
+    #[test]
+    fn only_negotiations_have_empty_bodies() {
+        for (header, expect) in
+            [("Negotiate YII=", true), ("kerberos x", true), ("Basic x", false), ("Bearer x", false)]
+        {
+            let headers = HeaderMap::from_iter([(AUTHORIZATION, header.parse().unwrap())]);
+            assert_eq!(negotiates(&headers), expect, "{header}");
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Refusals that HTTP alone tells: before there is an envelope there is no fault.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use signin::{SealError, SignInError};
+use site::SiteError;
+
+/// What a client that comes at a busy time is told to wait, in seconds.
+const BUSY_RETRY_S: u64 = 2;
+
+/// Why a request has no answer in an envelope.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// The method is another.
+    #[error("send envelopes with POST")]
+    MethodNotAllowed,
+    /// A page of another site sent the request.
+    #[error("a page of another site sent this request")]
+    CrossSite,
+    /// Nobody is signed in.
+    #[error(transparent)]
+    SignIn(#[from] SignInError),
+    /// The body is too long.
+    #[error("the body is longer than {limit} bytes")]
+    TooLong {
+        /// The limit.
+        limit: usize,
+    },
+    /// There is no body, or none came in time.
+    #[error("the body is empty; send an envelope")]
+    Empty,
+    /// The body is none that holds an envelope.
+    #[error("send envelopes as application/soap+xml")]
+    ContentType,
+    /// The sealed body does not open.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// The body holds no envelope.
+    #[error("{0}")]
+    NotXml(String),
+}
+
+impl Refusal {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::CrossSite => StatusCode::FORBIDDEN,
+            Self::SignIn(error) => error.status().unwrap_or_else(|| failed_status(error)),
+            Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Empty | Self::Seal(_) | Self::NotXml(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// The site's own failures while it looked who calls.
+fn failed_status(error: &SignInError) -> StatusCode {
+    match error {
+        SignInError::Refused(SiteError::TooManyFailures { .. }) => StatusCode::TOO_MANY_REQUESTS,
+        SignInError::Refused(SiteError::Busy { .. } | SiteError::Stopped) => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        if status == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = &self as &dyn std::error::Error, "a sign-in failed");
+        }
+        let mut response = (status, format!("{self}\n")).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+        match &self {
+            Self::MethodNotAllowed => {
+                headers.insert(ALLOW, HeaderValue::from_static("POST"));
+            }
+            Self::SignIn(SignInError::Refused(SiteError::TooManyFailures { retry_after_s })) => {
+                headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_s));
+            }
+            Self::SignIn(error) => {
+                for challenge in error.challenges() {
+                    headers.append(WWW_AUTHENTICATE, challenge);
+                }
+                if status == StatusCode::SERVICE_UNAVAILABLE {
+                    headers.insert(RETRY_AFTER, HeaderValue::from(BUSY_RETRY_S));
+                }
+            }
+            _ => {}
+        }
+        response
+    }
+}
