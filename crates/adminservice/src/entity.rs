@@ -8,8 +8,6 @@ use cim::{CimType, Instance, Value};
 use provider::{ClassInfo, Provider, Schema};
 use serde_json::{Map, Value as Json, json};
 
-use crate::metadata::is_any;
-
 /// What a JSON entity is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -94,7 +92,7 @@ pub(crate) fn typed(schema: &Schema, kind: &CimType, array: bool, value: &Value)
         Value::Array(elements) => {
             elements.iter().map(|element| typed(schema, kind, false, element)).collect()
         }
-        Value::Instance(instance) if is_any(kind) => row(schema, instance),
+        Value::Instance(instance) if *kind == CimType::Object => row(schema, instance),
         Value::Instance(instance) => embedded(schema, instance),
         value => plain(value),
     }
@@ -187,6 +185,7 @@ fn system_properties(
 pub(crate) fn etag(class: &ClassInfo, instance: &Instance) -> String {
     let value = |key: &Property| match instance.get(&key.name) {
         Some(Value::String(text)) => text.clone(),
+        Some(Value::Reference(path)) => path.to_string(),
         Some(value) => plain(value).to_string(),
         None => String::new(),
     };

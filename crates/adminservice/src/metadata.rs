@@ -8,8 +8,6 @@
 mod actions;
 mod types;
 
-pub(crate) use types::is_any;
-
 use std::fmt::{self, Write};
 use std::sync::LazyLock;
 

@@ -37,6 +37,8 @@ pub enum CimType {
     Reference(String),
     /// An embedded instance of the class or of a subclass.
     Embedded(String),
+    /// An embedded instance of any class: `string` with the qualifier `EmbeddedObject`.
+    Object,
 }
 
 /// A value that does not fit a type.
@@ -86,7 +88,7 @@ impl CimType {
             Self::Char16 | Self::String => fit_text(value),
             Self::DateTime => fit_datetime(value),
             Self::Reference(_) => fit_reference(value),
-            Self::Embedded(_) => {
+            Self::Embedded(_) | Self::Object => {
                 if matches!(value, Value::Instance(_)) {
                     Ok(value)
                 } else {
@@ -217,6 +219,7 @@ impl fmt::Display for CimType {
         match self {
             Self::Reference(class) => write!(f, "{class} ref"),
             Self::Embedded(class) => f.write_str(class),
+            Self::Object => f.write_str("object"),
             plain => {
                 let keyword =
                     KEYWORDS.iter().find(|(_, named)| named == plain).map_or("", |(keyword, _)| keyword);
@@ -251,6 +254,8 @@ mod tests {
             (CimType::DateTime, Value::text("yesterday"), None),
             (CimType::Embedded("X".to_owned()), instance.clone(), Some(instance)),
             (CimType::Embedded("X".to_owned()), Value::text("x"), None),
+            (CimType::Object, Value::Instance(Box::default()), Some(Value::Instance(Box::default()))),
+            (CimType::Object, Value::text("x"), None),
             (CimType::Uint8, Value::Null, Some(Value::Null)),
             (CimType::Uint8, Value::Array(vec![]), None),
         ];

@@ -1,4 +1,4 @@
-//! WQL, the provider's extended dialect of it: one SELECT, read into the query tree.
+//! WQL, the provider's extended dialect of it: one SELECT, read into the query tree, or a question about associations.
 //!
 //! Keywords and names are case-insensitive. Joins, subqueries, functions, `DISTINCT` and `COUNT` are read; what the
 //! dialect has not is refused by name, so that a client learns what is missing instead of what is misspelled.
@@ -7,9 +7,12 @@ mod condition;
 mod lexer;
 mod parser;
 mod source;
+mod statement;
 
 use crate::Position;
 use crate::query::{Query, reading};
+
+pub use statement::{Associators, Form, References, Statement, parse_statement};
 
 /// The longest query that is read, in bytes.
 pub const QUERY_BYTES_MAX: usize = 64 * 1024;
@@ -58,7 +61,7 @@ pub enum WqlErrorKind {
     TooManySources,
 }
 
-/// Reads one query.
+/// Reads one SELECT; see [`parse_statement`] for all that WQL has.
 pub fn parse(text: &str) -> Result<Query, WqlError> {
     if text.len() > QUERY_BYTES_MAX {
         return Err(WqlError { position: Position { line: 1, column: 1 }, kind: WqlErrorKind::TooLong });

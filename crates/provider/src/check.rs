@@ -66,6 +66,10 @@ pub(crate) fn fit(
             .map_err(|mismatch| Fault::TypeMismatch { property: name.to_owned(), mismatch })?;
         match (kind, fitted) {
             (CimType::Embedded(base), Value::Instance(given)) => embedded(schema, base, *given, name),
+            (CimType::Object, Value::Instance(given)) => {
+                let base = given.class.clone();
+                embedded(schema, &base, *given, name)
+            }
             (_, fitted) => Ok(fitted),
         }
     };

@@ -1,6 +1,7 @@
 //! One handler a class, one room for each group of classes.
 
 mod access;
+mod association;
 mod conversions;
 mod distribution;
 mod drivers;
@@ -12,7 +13,9 @@ mod status;
 
 use std::sync::Arc;
 
+use crate::error::Fault;
 use crate::handler::ClassHandler;
+use crate::schema::{ClassInfo, Schema};
 
 /// The handler of a class that has instances or static methods.
 pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
@@ -23,16 +26,30 @@ pub(crate) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         status::handler,
         site::handler,
         conversions::handler,
+        association::handler,
         access::handler,
         haulier::handler,
     ];
     groups.iter().find_map(|group| group(class))
 }
 
+/// The class that answers for a name: itself, or the one class below an abstract one.
+pub(crate) fn queryable(name: &str) -> Result<&'static ClassInfo, Fault> {
+    let invalid = || Fault::InvalidClass { class: name.to_owned() };
+    let class = Schema::shipped().class(name).filter(|class| class.is_queryable()).ok_or_else(invalid)?;
+    if handler(&class.name).is_some() {
+        // Its own, or a base class with a view of all that is below it.
+        return Ok(class);
+    }
+    let mut below = Schema::shipped().concrete(class);
+    match (below.next(), below.next()) {
+        (Some(only), None) => Ok(only),
+        _ => Err(invalid()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use crate::schema::{ClassInfo, Schema};
-
     use super::*;
 
     #[test]

@@ -114,7 +114,16 @@ fn what(schema: &Schema, class: &ClassInfo) -> String {
     let able: Vec<_> = std::iter::once("query, get")
         .chain(writes.iter().filter(|(_, mark)| class.qualifiers.has(mark)).map(|(what, _)| *what))
         .collect();
-    format!("Can: {}.", able.join(", "))
+    let able = format!("Can: {}.", able.join(", "));
+    if !class.is_association() {
+        return able;
+    }
+    let end = |property: &Property| match &property.kind {
+        CimType::Reference(to) => Some(format!("{} ({to})", property.name)),
+        _ => None,
+    };
+    let ends: Vec<String> = class.properties.iter().filter_map(end).collect();
+    format!("Association of {}. {able}", ends.join(" and "))
 }
 
 fn constant(property: &Property) -> bool {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use cim::query::{Expr, Operator, Query};
 use cim::{DateTime, Instance, ObjectPath, Value};
@@ -49,7 +50,7 @@ pub(crate) struct Call<'a> {
     /// What the call says of itself.
     pub(crate) context: &'a Context,
     /// What calls asked the provider to keep.
-    pub(crate) handles: &'a Handles,
+    pub(crate) handles: &'a Arc<Handles>,
     pub(crate) class: &'a ClassInfo,
 }
 
@@ -142,6 +143,12 @@ pub(crate) trait ClassHandler: Send + Sync {
     /// Whether [`Self::query`] reads the view and nothing more, so that the rows of a long answer can leave one by one.
     fn is_plain(&self) -> bool {
         false
+    }
+
+    /// Whether [`Self::query`] does what [`Self::complete`] does with each row of the view and nothing more, so that the
+    /// rows of a long answer can leave one by one.
+    fn is_row_by_row(&self) -> bool {
+        self.is_plain()
     }
 
     /// Makes of a row, in a join, what [`Self::query`] would: what the row alone says. All stored properties are there.

@@ -4,6 +4,8 @@
 //! the schema and answered by the site's database. Every front end speaks to [`Provider`] and to nothing
 //! below it, and gets its errors as [`ProviderError`], which knows its HRESULT and SMS_ExtendedStatus.
 
+mod association;
+mod associations;
 mod bytes;
 mod check;
 mod classes;
@@ -18,6 +20,7 @@ mod query;
 mod rows;
 mod schema;
 
+pub use associations::{AssociationFilter, Found, ReferenceFilter};
 pub use context::{Caller, Context};
 pub use error::{Fault, Operation, ProviderError};
 pub use handler::{Answer, Outcome};

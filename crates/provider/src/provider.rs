@@ -3,9 +3,11 @@ use std::sync::Arc;
 
 use cim::class::{Class, Property};
 use cim::query::Query;
+use cim::wql::{Associators, References, Statement};
 use cim::{Instance, ObjectPath, Value};
 use site::Site;
 
+use crate::associations::{self, AssociationFilter, Found, ReferenceFilter};
 use crate::classes;
 use crate::context::Caller;
 use crate::error::{Fault, Operation, ProviderError};
@@ -92,6 +94,71 @@ impl Provider {
         query::answer(self.call(caller, class), query).await
     }
 
+    /// Answers anything that WQL can ask.
+    pub async fn statement(&self, caller: &Caller, statement: Statement) -> Result<Found, ProviderError> {
+        let object = match &statement {
+            Statement::Select(query) => query.class().to_owned(),
+            Statement::Associators(asked) => asked.path.relative(),
+            Statement::References(asked) => asked.path.relative(),
+        };
+        let answer = async {
+            let caller = self.resolve(caller)?;
+            let caller = caller.as_ref();
+            let Caller { actor, context } = caller;
+            associations::answer(&self.site, actor, context, &self.handles, statement).await
+        };
+        answer.await.map_err(|fault| failed(Operation::ExecQuery, object, fault))
+    }
+
+    /// The objects that an object is associated with, one after the other and without lazy properties. One that it is
+    /// associated with in several ways comes once for each.
+    ///
+    /// Errors: [`Fault::InvalidClass`] for a class that there is not, in the path or the filter; [`Fault::InvalidPath`];
+    /// [`Fault::NotFound`] where the object does not exist for the caller. A role that no association has finds nothing.
+    pub async fn associated(
+        &self,
+        caller: &Caller,
+        path: &ObjectPath,
+        filter: AssociationFilter,
+    ) -> Result<InstanceStream, ProviderError> {
+        let AssociationFilter { assoc_class, result_class, role, result_role } = filter;
+        let asked =
+            Associators { assoc_class, result_class, role, result_role, ..Associators::of(path.clone()) };
+        self.instances(caller, Statement::Associators(asked)).await
+    }
+
+    /// The associations of an object, with their references and what is beside them.
+    ///
+    /// Errors: those of [`Self::associated`].
+    pub async fn references(
+        &self,
+        caller: &Caller,
+        path: &ObjectPath,
+        filter: ReferenceFilter,
+    ) -> Result<InstanceStream, ProviderError> {
+        let ReferenceFilter { result_class, role } = filter;
+        let asked = References { result_class, role, ..References::of(path.clone()) };
+        self.instances(caller, Statement::References(asked)).await
+    }
+
+    async fn instances(&self, caller: &Caller, asked: Statement) -> Result<InstanceStream, ProviderError> {
+        match self.statement(caller, asked).await? {
+            Found::Instances(instances) => Ok(instances),
+            Found::Classes(_) => unreachable!("instances were asked for"),
+        }
+    }
+
+    /// A path with this server and its namespace where it names none, as references do.
+    #[must_use]
+    pub fn qualified(&self, path: ObjectPath) -> ObjectPath {
+        let namespace = || self.schema.class(&path.class).map(|class| self.namespace(class));
+        ObjectPath {
+            namespace: path.namespace.clone().or_else(namespace),
+            server: path.server.or_else(|| Some(self.server().to_owned())),
+            ..path
+        }
+    }
+
     /// Describes what a query would answer with, as WMI's prototype queries ask: the class for a query on one, for rows
     /// of several a `__GENERIC` with a property for each.
     #[expect(clippy::result_large_err, reason = "the same error as every other operation, which are futures")]
@@ -108,7 +175,7 @@ impl Provider {
     async fn run_get(&self, caller: &Caller, path: &ObjectPath) -> Result<Instance, Fault> {
         let caller = self.resolve(caller)?;
         let caller = caller.as_ref();
-        let class = self.queryable(&path.class)?;
+        let class = classes::queryable(&path.class)?;
         let path = check::path(class, path)?;
         handler(class)?.get(self.call(caller, class), &path).await
     }
@@ -283,26 +350,11 @@ impl Provider {
         Ok(kept.map_or(Cow::Borrowed(caller), Cow::Owned))
     }
 
-    /// The class that answers for a name: itself, or the one class below an abstract one.
-    fn queryable(&self, name: &str) -> Result<&'static ClassInfo, Fault> {
-        let invalid = || Fault::InvalidClass { class: name.to_owned() };
-        let class = self.schema.class(name).filter(|class| class.is_queryable()).ok_or_else(invalid)?;
-        if classes::handler(&class.name).is_some() {
-            // Its own, or a base class with a view of all that is below it.
-            return Ok(class);
-        }
-        let mut below = self.schema.concrete(class);
-        match (below.next(), below.next()) {
-            (Some(only), None) => Ok(only),
-            _ => Err(invalid()),
-        }
-    }
-
     /// The class whose methods a name calls.
     fn callable(&self, name: &str) -> Result<&'static ClassInfo, Fault> {
         match self.schema.class(name).filter(|class| class.is_static()) {
             Some(class) => Ok(class),
-            None => self.queryable(name),
+            None => classes::queryable(name),
         }
     }
 

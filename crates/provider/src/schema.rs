@@ -8,7 +8,7 @@ use cim::mof::{self, Declaration, QualifierType};
 use cim::{CimType, DateTime, Value};
 
 /// The shipped MOF, in reading order.
-const SOURCES: [(&str, &str); 17] = [
+const SOURCES: [(&str, &str); 18] = [
     ("qualifiers.mof", include_str!("../mof/qualifiers.mof")),
     ("base.mof", include_str!("../mof/base.mof")),
     ("schedule.mof", include_str!("../mof/schedule.mof")),
@@ -21,6 +21,7 @@ const SOURCES: [(&str, &str); 17] = [
     ("site_control.mof", include_str!("../mof/site_control.mof")),
     ("driver.mof", include_str!("../mof/driver.mof")),
     ("category.mof", include_str!("../mof/category.mof")),
+    ("association.mof", include_str!("../mof/association.mof")),
     ("status.mof", include_str!("../mof/status.mof")),
     ("site.mof", include_str!("../mof/site.mof")),
     ("access.mof", include_str!("../mof/access.mof")),
@@ -150,6 +151,11 @@ impl Schema {
     /// The declarations of all qualifiers that the classes may have.
     pub fn qualifiers(&self) -> impl Iterator<Item = &QualifierType> {
         self.qualifiers.iter()
+    }
+
+    /// All association classes.
+    pub fn associations(&self) -> impl Iterator<Item = &ClassInfo> {
+        self.classes.iter().filter(|class| class.is_association())
     }
 
     /// The class itself, unless abstract, and all classes below it that are not.
@@ -292,6 +298,12 @@ impl ClassInfo {
     #[must_use]
     pub fn is_abstract(&self) -> bool {
         self.qualifiers.has("abstract")
+    }
+
+    /// Whether its instances say what belongs together: they have references.
+    #[must_use]
+    pub fn is_association(&self) -> bool {
+        self.qualifiers.has("association")
     }
 
     /// Whether its instances live only inside other objects.

@@ -123,8 +123,11 @@ fn every_stored_column_is_a_property_and_the_keys_agree() {
                 view.name
             );
         }
-        let keys: Vec<_> = class.keys().into_iter().map(|key| key.name.as_str()).collect();
-        assert_eq!(keys, view.key, "{}", view.name);
+        // The keys of an association are references, which are stored as the keys of what they name.
+        if !class.is_association() {
+            let keys: Vec<_> = class.keys().into_iter().map(|key| key.name.as_str()).collect();
+            assert_eq!(keys, view.key, "{}", view.name);
+        }
     }
 }
 

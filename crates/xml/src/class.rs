@@ -72,7 +72,7 @@ pub fn write(writer: &mut Writer, schema: &Schema, class: &ClassInfo, shape: &Sh
 #[must_use]
 pub fn type_name(kind: &CimType) -> String {
     match kind {
-        CimType::Embedded(_) => "string".to_owned(),
+        CimType::Embedded(_) | CimType::Object => "string".to_owned(),
         CimType::Reference(_) => "reference".to_owned(),
         plain => plain.to_string(),
     }

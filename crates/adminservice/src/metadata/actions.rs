@@ -8,7 +8,7 @@ use cim::class::{Method, Parameter};
 use provider::{ClassInfo, Schema};
 
 use super::Form;
-use super::types::{edm, is_any};
+use super::types::edm;
 
 /// What a static method is called where it is not bound to its class.
 pub(super) fn unbound_name(class: &ClassInfo, method: &Method, form: Form) -> String {
@@ -83,7 +83,6 @@ fn result(xml: &mut String, schema: &Schema, class: &ClassInfo, method: &Method)
 
 fn holds_entity(schema: &Schema, parameter: &Parameter) -> bool {
     match &parameter.kind {
-        kind if is_any(kind) => false,
         CimType::Embedded(class) => schema.class(class).is_some_and(|class| !class.is_embedded()),
         _ => false,
     }

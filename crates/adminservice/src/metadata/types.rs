@@ -22,16 +22,9 @@ const SYSTEM_PROPERTIES: [(&str, &str); 12] = [
     ("__PATH", "Edm.String"),
 ];
 
-/// The class above all others: what is declared of it may be an instance of any class.
-const ANY: &str = "SMS_BaseClass";
 /// The class of rows that are no instance of one class; what stands for an instance of any class in the document,
 /// because no complex type is above all others.
 const ROW: &str = "__GENERIC";
-
-/// Whether a value may be an instance of any class, rows of several included.
-pub(crate) fn is_any(kind: &CimType) -> bool {
-    matches!(kind, CimType::Embedded(class) if class == ANY)
-}
 
 pub(super) fn write(xml: &mut String, schema: &Schema) -> fmt::Result {
     // A superclass stands before its subclasses, as in the schema.
@@ -124,7 +117,7 @@ pub(super) fn edm(kind: &CimType, array: bool) -> String {
         CimType::Real64 => "Edm.Double".to_owned(),
         CimType::Char16 | CimType::String | CimType::Reference(_) => "Edm.String".to_owned(),
         CimType::DateTime => "Edm.DateTimeOffset".to_owned(),
-        kind if is_any(kind) => format!("AdminService.{ROW}"),
+        CimType::Object => format!("AdminService.{ROW}"),
         CimType::Embedded(class) => format!("AdminService.{class}"),
     };
     if array { format!("Collection({single})") } else { single }

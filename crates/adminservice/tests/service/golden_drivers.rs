@@ -44,6 +44,8 @@ async fn every_driver_class_is_listed_as_the_golden_files_show() {
         ("SMS_DriverContainer".to_owned(), "SMS_DriverContainer.json"),
         ("SMS_CIContentPackage".to_owned(), "SMS_CIContentPackage.json"),
         ("Haulier_DriverDetail".to_owned(), "Haulier_DriverDetail.json"),
+        ("Haulier_PackageDriver".to_owned(), "Haulier_PackageDriver.json"),
+        ("Haulier_ContentInPackage".to_owned(), "Haulier_ContentInPackage.json"),
     ] {
         let answer = service.get(&format!("{ROUTE}/{target}")).await;
         assert_eq!(answer.status, 200, "{target}: {}", answer.body);

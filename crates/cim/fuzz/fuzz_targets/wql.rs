@@ -5,4 +5,8 @@
 #[path = "../../tests/mutations/exercise.rs"]
 mod exercise;
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| exercise::wql(&String::from_utf8_lossy(bytes)));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let text = String::from_utf8_lossy(bytes);
+    exercise::wql(&text);
+    exercise::statements(&text);
+});

@@ -175,12 +175,13 @@ impl<'a> Parser<'a> {
     }
 
     /// A type keyword, `Class ref`, or a class for an embedded instance. `EmbeddedInstance("Class")` on a
-    /// string says the same in the standard's way.
+    /// string says the same in the standard's way, `EmbeddedObject` that its class may be any.
     fn kind(&mut self, qualifiers: &Qualifiers) -> Rule<CimType> {
         let word = self.name("a type")?;
         if let Some(kind) = CimType::from_keyword(&word) {
             return Ok(match (kind, qualifiers.get("EmbeddedInstance").and_then(Value::as_str)) {
                 (CimType::String, Some(class)) => CimType::Embedded(class.to_owned()),
+                (CimType::String, None) if qualifiers.has("EmbeddedObject") => CimType::Object,
                 (kind, _) => kind,
             });
         }

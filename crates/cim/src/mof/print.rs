@@ -50,6 +50,7 @@ fn typed(
 ) -> fmt::Result {
     match kind {
         CimType::Embedded(_) if marks.get("EmbeddedInstance").is_some() => f.write_str("string")?,
+        CimType::Object => f.write_str("string")?,
         kind => write!(f, "{kind}")?,
     }
     write!(f, " {name}{}", if array { "[]" } else { "" })

@@ -335,17 +335,10 @@ impl<'a> Parser<'a> {
 
 /// Asked before the text is cut into tokens: braces and paths are none.
 fn refuse_associators(text: &str) -> Result<(), WqlError> {
-    let mut words = text.split_whitespace();
-    let (Some(first), Some(second)) = (words.next(), words.next()) else { return Ok(()) };
-    let known = ["ASSOCIATORS", "REFERENCES"].into_iter().find(|known| known.eq_ignore_ascii_case(first));
-    match known {
-        Some(word) if second.eq_ignore_ascii_case("OF") => {
-            let instead = "join the classes, as in SELECT a.* FROM A AS a JOIN B AS b ON a.Key = b.Key";
-            let kind = WqlErrorKind::Unsupported { what: format!("{word} OF"), instead };
-            Err(WqlError { position: Position { line: 1, column: 1 }, kind })
-        }
-        _ => Ok(()),
-    }
+    let Some(word) = super::statement::question(text) else { return Ok(()) };
+    let instead = "here only a SELECT is answered; join the classes, as in SELECT a.* FROM A AS a JOIN B AS b ON a.Key = b.Key";
+    let kind = WqlErrorKind::Unsupported { what: format!("{word} OF"), instead };
+    Err(WqlError { position: Position { line: 1, column: 1 }, kind })
 }
 
 /// Whether a word never names anything.

@@ -22,6 +22,20 @@ pub(crate) fn wql(text: &str) {
     }
 }
 
+/// The same for everything that WQL has; what is a query is the same query.
+pub(crate) fn statements(text: &str) {
+    match wql::parse_statement(text) {
+        Ok(statement) => {
+            same(&statement, &statement.to_string(), wql::parse_statement);
+            assert_eq!(matches!(statement, wql::Statement::Select(_)), wql::parse(text).is_ok(), "{text}");
+        }
+        Err(error) => {
+            assert!(error.position.line > 0 && error.position.column > 0, "{error}");
+            assert!(wql::parse(text).is_err(), "{text}");
+        }
+    }
+}
+
 fn sources(query: &Query) -> usize {
     fn inner(condition: &Expr) -> usize {
         match condition {

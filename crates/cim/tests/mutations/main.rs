@@ -14,6 +14,13 @@ const WQL: [&str; 5] = [
     "SELECT Order FROM A WHERE SUBSTRING(CONCAT(a, 'x'), 1, 2) = \"say \\\"so\\\"\"",
 ];
 
+const STATEMENTS: [&str; 4] = [
+    "ASSOCIATORS OF {SMS_DriverPackage.PackageID=\"PS100001\"} WHERE AssocClass = Haulier_PackageDriver ResultClass=SMS_Driver Role=Package ResultRole = 'Driver' KeysOnly",
+    "references of {\\\\SRV\\root\\sms\\site_PS1:A.b=\"}\\\"\\\\\",c='{x}'} where ResultClass=B RequiredQualifier=Key role=\"c\"",
+    "ASSOCIATORS OF{SMS_Site='PS1'} WHERE ClassDefsOnly RequiredAssocQualifier = Association",
+    "SELECT * FROM A WHERE B = '{x}'",
+];
+
 const ODATA: [&str; 5] = [
     "startswith(Name,'Dell') and (Priority eq 2 or not contains(tolower(Name),'it''s') eq true)",
     "LocalizedCategoryInstanceNames/any(item: item eq 'x' or startswith(item,'y')) and Names/all(i: i ne 'z')",
@@ -42,7 +49,7 @@ const VALUES: [&str; 10] = [
 ];
 
 /// Pieces that the grammars know.
-const PIECES: [&str; 40] = [
+const PIECES: [&str; 43] = [
     "\"",
     "'",
     "\\",
@@ -83,6 +90,9 @@ const PIECES: [&str; 40] = [
     "P1DT",
     "+***",
     "FFFFFFFFFFFFFFFF",
+    " OF ",
+    "Role=",
+    " WHERE ",
 ];
 
 /// xorshift64*: enough to choose places, the same everywhere.
@@ -139,6 +149,11 @@ fn run(samples: &[&str], seed: u64, exercise: fn(&str)) {
 #[test]
 fn mutated_wql_is_read() {
     run(&WQL, 0x4861_756c_6965_7221, exercise::wql);
+}
+
+#[test]
+fn mutated_statements_are_read() {
+    run(&STATEMENTS, 0x4861_756c_6965_7225, exercise::statements);
 }
 
 #[test]

@@ -1,36 +1,39 @@
 //! `haulier query`: WQL typed here. What OData can say is sent as OData, as any client of the REST route would; joins,
-//! subqueries, functions, DISTINCT and COUNT go to the site as WQL, by the method of `Haulier_Query`.
+//! subqueries, functions, DISTINCT, COUNT and questions about associations go to the site as WQL, by the method of
+//! `Haulier_Query`.
 
 use anyhow::{Context, Result, bail};
 use cim::odata;
 use cim::query::{Query, Select, Selected};
+use cim::wql::Statement;
 use serde_json::json;
 
 use super::rows;
 use crate::output::{self, Format, Table};
 use crate::remote::Remote;
 
-/// Rows that are asked for at a time.
-const ROWS_MAX: u64 = 1_000;
-
 /// Does what the command line says.
 pub(crate) async fn run(wql: &str, remote: &Remote, format: Format) -> Result<()> {
-    let query = cim::wql::parse(wql).context("this is not WQL that haulier understands")?;
-    let found = match odata_options(&query) {
-        Ok(options) => {
+    let statement = cim::wql::parse_statement(wql).context("this is not WQL that haulier understands")?;
+    let select = match &statement {
+        Statement::Select(query) => Some(query),
+        Statement::Associators(_) | Statement::References(_) => None,
+    };
+    let found = match select.map(|query| (query, odata_options(query))) {
+        Some((query, Ok(options))) => {
             let options: Vec<(&str, &str)> =
                 options.iter().map(|(name, value)| (*name, value.as_str())).collect();
             remote.list(query.class(), &options).await?
         }
         // Why OData cannot say it does not matter: WQL can.
-        Err(_) => by_wql(wql, remote).await?,
+        Some((_, Err(_))) | None => by_wql(wql, remote).await?,
     };
     if format == Format::Json {
         output::json(&found);
         return Ok(());
     }
     let flat: Vec<serde_json::Value> = found.iter().map(flattened).collect();
-    let columns = columns(&query, &flat);
+    let columns = columns(select.map(|query| &query.select), &flat);
     let headings: Vec<&str> = columns.iter().map(String::as_str).collect();
     let mut table = Table::new(&headings);
     for row in &flat {
@@ -40,10 +43,11 @@ pub(crate) async fn run(wql: &str, remote: &Remote, format: Format) -> Result<()
     Ok(())
 }
 
+/// As much at a time as the site gives: nearly always all of it, which is then of one moment.
 async fn by_wql(wql: &str, remote: &Remote) -> Result<Vec<serde_json::Value>> {
     let mut found = Vec::new();
     loop {
-        let page = json!({ "Query": wql, "Skip": found.len(), "Top": ROWS_MAX });
+        let page = json!({ "Query": wql, "Skip": found.len() });
         let mut answer = remote.invoke_static("Haulier_Query", "Run", &page).await?;
         let rows = answer["Rows"].as_array_mut().map(std::mem::take).unwrap_or_default();
         let more = answer["More"] == true && !rows.is_empty();
@@ -73,7 +77,7 @@ fn flattened(row: &serde_json::Value) -> serde_json::Value {
 }
 
 /// The selected properties in their order; for whole classes, what the rows have besides the system properties.
-fn columns(query: &Query, rows: &[serde_json::Value]) -> Vec<String> {
+fn columns(select: Option<&Select>, rows: &[serde_json::Value]) -> Vec<String> {
     let mut columns: Vec<String> = Vec::new();
     let keys = rows.iter().filter_map(|row| row.as_object()).flat_map(|row| row.keys());
     for key in keys.filter(|name| !name.starts_with("__") && !name.starts_with('@')) {
@@ -81,7 +85,7 @@ fn columns(query: &Query, rows: &[serde_json::Value]) -> Vec<String> {
             columns.push(key.clone());
         }
     }
-    let Select::Items(items) = &query.select else { return columns };
+    let Some(Select::Items(items)) = select else { return columns };
     let named = |item: &Selected| match item {
         Selected::Property(property) => {
             let whole = property.to_string();

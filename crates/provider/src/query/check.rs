@@ -4,6 +4,7 @@ use cim::query::{
 };
 use cim::{CimType, Value};
 
+use super::reference;
 use super::scope::{CLASS_COLUMN, Found, Place, Scope};
 use crate::error::Fault;
 use crate::schema::{Schema, is_left_out_of_lists};
@@ -143,6 +144,9 @@ impl Checker<'_> {
     }
 
     fn compare(&self, left: Scalar, op: Operator, right: Scalar) -> Result<Expr, Fault> {
+        if let Some(condition) = reference::compare(self.scope, &left, op, &right)? {
+            return Ok(condition);
+        }
         let ((left, left_sort), (right, right_sort)) = (self.scalar(left)?, self.scalar(right)?);
         match (left, left_sort, right, right_sort) {
             (Scalar::Property(property), Sort::Property(declared), Scalar::Literal(value), _)
@@ -188,6 +192,12 @@ impl Checker<'_> {
     }
 
     fn one_of(&self, item: Scalar, values: Vec<Value>) -> Result<Expr, Fault> {
+        let equal = values.iter().map(|value| {
+            reference::compare(self.scope, &item, Operator::Eq, &Scalar::Literal(value.clone()))
+        });
+        if let Some(equal) = equal.collect::<Result<Option<Vec<_>>, _>>()?.filter(|equal| !equal.is_empty()) {
+            return Ok(Expr::Or(equal));
+        }
         let (item, sort) = self.scalar(item)?;
         let values = values.into_iter().map(|value| self.fitted(&item, &sort, value));
         let values = values.collect::<Result<Vec<_>, _>>()?;

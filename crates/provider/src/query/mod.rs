@@ -4,6 +4,7 @@
 
 mod check;
 mod constant;
+mod reference;
 mod scope;
 mod shape;
 mod stream;
@@ -36,7 +37,7 @@ pub(crate) async fn answer(call: Call<'_>, query: Query) -> Result<InstanceStrea
         checked.top = Some(checked.top.map_or(most, |top| top.min(most)));
     }
     let of_one = checked.joins.is_empty() && !checked.distinct && !counts;
-    let handler = classes::handler(&class.name).filter(|handler| of_one && !handler.is_plain());
+    let handler = classes::handler(&class.name).filter(|handler| of_one && !handler.is_row_by_row());
     let stream = match handler {
         Some(handler) => InstanceStream::whole(handler.query(Call { class, ..call }, &checked).await?),
         None => stream(call.site, call.actor, schema, &checked).await?,

@@ -2,6 +2,7 @@ use cim::Instance;
 use site::RowStream;
 
 use super::shape::Shape;
+use crate::associations::Several;
 use crate::error::{Fault, Operation, ProviderError};
 use crate::handler::Answer;
 use crate::rows;
@@ -21,6 +22,7 @@ pub struct InstanceStream {
 enum From {
     Rows(Box<(RowStream, Shape)>),
     Instances(std::vec::IntoIter<Instance>),
+    Several(Several),
 }
 
 impl std::fmt::Debug for InstanceStream {
@@ -41,6 +43,11 @@ impl InstanceStream {
         Self { count: answer.count, from, lazy: true, object: String::new() }
     }
 
+    /// One answer after the other.
+    pub(crate) fn several(several: Several, object: String) -> Self {
+        Self { count: None, from: From::Several(several), lazy: true, object }
+    }
+
     /// As clients get it: without what only a get of one instance returns.
     pub(crate) fn without_lazy(self, object: String) -> Self {
         Self { lazy: false, object, ..self }
@@ -54,9 +61,10 @@ impl InstanceStream {
         Some(next.map_err(failed))
     }
 
-    async fn read(&mut self) -> Option<Result<Instance, Fault>> {
+    pub(crate) async fn read(&mut self) -> Option<Result<Instance, Fault>> {
         let instance = match &mut self.from {
             From::Instances(instances) => instances.next().map(Ok),
+            From::Several(several) => several.next().await,
             From::Rows(reading) => {
                 let (rows, shape) = &mut **reading;
                 match rows.next().await? {

@@ -7,10 +7,11 @@ use sqlx::{AssertSqlSafe, Executor, PgPool, SqlitePool};
 use crate::error::Result;
 
 /// The files, each one group of classes. A view may use those of files before it.
-const FILES: [&str; 7] = [
+const FILES: [&str; 8] = [
     include_str!("../../views/packages.sql"),
     include_str!("../../views/drivers.sql"),
     include_str!("../../views/distribution.sql"),
+    include_str!("../../views/association.sql"),
     include_str!("../../views/status.sql"),
     include_str!("../../views/site.sql"),
     include_str!("../../views/access.sql"),

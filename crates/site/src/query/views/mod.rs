@@ -3,6 +3,7 @@
 //! A test compares this table with the views themselves on both back ends.
 
 mod access;
+mod association;
 mod distribution;
 mod drivers;
 mod haulier;
@@ -71,10 +72,11 @@ pub fn all() -> impl Iterator<Item = &'static View> {
 }
 
 /// One room for each group of classes.
-const GROUPS: [&[View]; 7] = [
+const GROUPS: [&[View]; 8] = [
     packages::VIEWS,
     drivers::VIEWS,
     distribution::VIEWS,
+    association::VIEWS,
     status::VIEWS,
     site::VIEWS,
     access::VIEWS,
