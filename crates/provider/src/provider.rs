@@ -35,6 +35,10 @@ impl Provider {
         Self { site, schema: Schema::shipped(), handles: Arc::default() }
     }
 
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
     /// All classes.
     #[must_use]
     pub fn schema(&self) -> &'static Schema {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use ::driver::catalog::Trust;
 use clock::SharedClock;
@@ -104,6 +105,8 @@ struct Inner {
     /// Turns of long answers that wait for their reader.
     streams: Arc<Semaphore>,
     late_streams: Arc<Semaphore>,
+    /// Bytes of answers that wait in files.
+    spooled: Arc<AtomicU64>,
     comparisons: Arc<Semaphore>,
     matching: Matching,
     unpacking: Unpacking,
@@ -173,6 +176,7 @@ impl Site {
             examinations_waiting: Semaphore::new(EXAMINATIONS_WAITING_MAX),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             late_streams: Arc::new(Semaphore::new(STREAMS_LATE_MAX)),
+            spooled: Arc::default(),
             comparisons: Arc::new(Semaphore::new(COMPARISONS_MAX)),
             matching: Matching::default(),
             unpacking: Unpacking::default(),
@@ -204,6 +208,10 @@ impl Site {
 
     pub(crate) fn late_streams(&self) -> &Arc<Semaphore> {
         &self.inner.late_streams
+    }
+
+    pub(crate) fn spooled(&self) -> &Arc<AtomicU64> {
+        &self.inner.spooled
     }
 
     /// The clock of the site, for what lives beside it.

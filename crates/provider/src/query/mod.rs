@@ -4,12 +4,14 @@
 
 mod check;
 mod constant;
+mod held;
 mod reference;
 mod scope;
 mod shape;
 mod stream;
 
 pub(crate) use check::check;
+pub use held::HeldAnswer;
 pub use stream::InstanceStream;
 
 use cim::class::{Class, Property, Qualifiers};

@@ -2,6 +2,7 @@
 
 mod compile;
 mod secured;
+mod spool;
 mod stream;
 pub mod views;
 
@@ -15,6 +16,7 @@ use crate::server::Site;
 use views::{Column, Kind};
 
 pub use compile::Output;
+pub use spool::{ReaderGone, SpoolReader, SpoolWriter};
 pub use stream::RowStream;
 pub(crate) use stream::{STREAMS_LATE_MAX, STREAMS_MAX};
 
