@@ -1,45 +1,176 @@
-//! Enumerate, Pull and Release (DSP0226 chapter 8).
+//! Enumerations (DSP0226 chapter 8): a question whose answer is taken in pieces.
+//!
+//! The answer is read to its end when the question is asked, and waits outside of memory for whoever takes it
+//! ([`provider::HeldAnswer`]): a client that takes its time, or never asks again, holds no reading connection of the
+//! database, however many such clients there are. What waits is named by a context (`context`).
+
+mod answer;
+mod context;
+mod filter;
+mod request;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use clock::SharedClock;
 use provider::Provider;
+use xml::Writer;
 
-use crate::envelope::{Envelope, Headers};
 use crate::fault::WsmanFault;
+use crate::names::action;
 use crate::reply::Reply;
 use crate::serve::{Exchange, Service};
+use answer::{Answer, Batch, Limits};
+use context::Contexts;
+pub(crate) use request::EnumerationRequest;
+use request::{Enumerate, Pull};
 
-/// The enumerations that are open, of all users.
+/// What an answer has around its items and in its frame, in bytes: element names, the context.
+const AROUND_ITEMS_BYTES: usize = 512;
+/// A pull ends this long before its operation would, so that it still says that nothing was there.
+const MARGIN: Duration = Duration::from_millis(200);
+
+/// The enumerations of a service.
 #[derive(Debug)]
-pub(crate) struct Enumerations;
-
-impl Enumerations {
-    /// None yet.
-    pub(crate) fn new(_: SharedClock) -> Self {
-        Self
-    }
-}
-
-/// One of the three requests, read.
-#[derive(Debug)]
-pub(crate) enum EnumerationRequest {}
-
-impl EnumerationRequest {
-    /// Reads the body of an envelope whose action is one of the three. Its resource may be of any style, all classes
-    /// included; Pull and Release find their enumeration by its context alone.
-    pub(crate) fn read(_: &Envelope<'_>, headers: &Headers, _: &Provider) -> Result<Self, WsmanFault> {
-        Err(headers.unsupported("nothing is enumerated yet"))
-    }
+pub(crate) struct Enumerations {
+    clock: SharedClock,
+    contexts: Arc<Contexts>,
 }
 
 impl Service {
-    /// Answers one of the three. The future is dropped when the time of its request is over; what it took of an
-    /// enumeration must be back in its place then.
-    #[expect(clippy::unused_async, reason = "queries are")]
+    /// Does what a request about an enumeration asks for. Dropping the future loses nothing of one that goes on.
     pub(crate) async fn enumeration(
         &self,
-        _: &Exchange,
+        exchange: &Exchange,
         request: EnumerationRequest,
     ) -> Result<Reply, WsmanFault> {
-        match request {}
+        self.enumerations.answer(&self.provider, exchange, request).await
     }
+}
+
+impl Enumerations {
+    /// None yet.
+    pub(crate) fn new(clock: SharedClock) -> Self {
+        let contexts = Contexts::new(Arc::clone(&clock));
+        Self { clock, contexts: Arc::new(contexts) }
+    }
+
+    async fn answer(
+        &self,
+        provider: &Provider,
+        exchange: &Exchange,
+        request: EnumerationRequest,
+    ) -> Result<Reply, WsmanFault> {
+        match request {
+            EnumerationRequest::Enumerate(asked) => self.enumerate(provider, exchange, *asked).await,
+            EnumerationRequest::Pull(pull) => self.pull(exchange, &pull).await,
+            EnumerationRequest::Release(context) => {
+                self.contexts.end(&exchange.caller.actor, &context)?;
+                Ok(Reply::to_action(action::RELEASE, Writer::new()))
+            }
+        }
+    }
+
+    async fn enumerate(
+        &self,
+        provider: &Provider,
+        exchange: &Exchange,
+        asked: Enumerate,
+    ) -> Result<Reply, WsmanFault> {
+        let actor = &exchange.caller.actor;
+        self.contexts.has_room(actor)?;
+        let first = asked.first_elements;
+        let mut answer = Answer::to(provider, &exchange.caller, asked).await?;
+        let Some(elements) = first else {
+            let context = self.contexts.keep(actor, answer)?;
+            return Ok(enumerated(&context, None));
+        };
+        let limits = self.limits(exchange, action::ENUMERATE, elements);
+        let batch = answer.batch(limits, self.clock.sleep(patience(exchange, None))).await?;
+        match batch.is_last {
+            true => Ok(enumerated("", Some(&batch))),
+            false => Ok(enumerated(&self.contexts.keep(actor, answer)?, Some(&batch))),
+        }
+    }
+
+    async fn pull(&self, exchange: &Exchange, pull: &Pull) -> Result<Reply, WsmanFault> {
+        let actor = &exchange.caller.actor;
+        let kept = self.contexts.find(actor, &pull.context)?;
+        let mut limits = self.limits(exchange, action::PULL, pull.elements);
+        limits.bytes = limits.bytes.min(pull.characters.unwrap_or(usize::MAX));
+        let mut time = self.clock.sleep(patience(exchange, pull.time));
+        let mut answer = tokio::select! {
+            answer = kept.lock() => answer,
+            () = &mut time => return Err(nothing_yet()),
+        };
+        let batch = answer.batch(limits, time).await;
+        drop(answer);
+        match batch {
+            // What failed does not go on.
+            Err(fault @ WsmanFault::Provider(_)) => {
+                let _ = self.contexts.end(actor, &pull.context);
+                Err(fault)
+            }
+            Err(fault) => Err(fault),
+            Ok(batch) if batch.is_last => {
+                let _ = self.contexts.end(actor, &pull.context);
+                Ok(pulled(None, &batch))
+            }
+            Ok(batch) if batch.count == 0 => Err(nothing_yet()),
+            Ok(batch) => {
+                self.contexts.touch(&pull.context);
+                Ok(pulled(Some(&pull.context), &batch))
+            }
+        }
+    }
+
+    fn limits(&self, exchange: &Exchange, action: &str, elements: usize) -> Limits {
+        let headers = &exchange.headers;
+        let frame = Reply::frame_bytes(action, &headers.message_id) + AROUND_ITEMS_BYTES;
+        Limits { elements, bytes: headers.max_envelope_bytes.saturating_sub(frame) }
+    }
+}
+
+/// How long items are waited for.
+fn patience(exchange: &Exchange, wanted: Option<Duration>) -> Duration {
+    let own = exchange.headers.timeout.saturating_sub(MARGIN);
+    wanted.map_or(own, |wanted| wanted.min(own))
+}
+
+fn nothing_yet() -> WsmanFault {
+    WsmanFault::TimedOut { reason: "nothing was found in this time; the enumeration goes on, pull again" }
+}
+
+/// The answer to Enumerate: its items are of WS-Management's namespace.
+fn enumerated(context: &str, batch: Option<&Batch>) -> Reply {
+    let mut out = Writer::new();
+    out.open("n:EnumerateResponse", &[]);
+    out.leaf("n:EnumerationContext", &[], context);
+    let body = match batch {
+        None => out.finish(),
+        Some(batch) => with_items(out, "w:Items", "w:EndOfSequence", batch),
+    };
+    Reply::with_text(action::ENUMERATE, body)
+}
+
+/// The answer to Pull: its items are of WS-Enumeration's namespace.
+fn pulled(context: Option<&str>, batch: &Batch) -> Reply {
+    let mut out = Writer::new();
+    out.open("n:PullResponse", &[]);
+    if let Some(context) = context {
+        out.leaf("n:EnumerationContext", &[], context);
+    }
+    Reply::with_text(action::PULL, with_items(out, "n:Items", "n:EndOfSequence", batch))
+}
+
+fn with_items(mut out: Writer, items: &str, end: &str, batch: &Batch) -> String {
+    out.open(items, &[]);
+    let mut body = out.take();
+    body.push_str(&batch.items);
+    out.close();
+    if batch.is_last {
+        out.empty(end, &[]);
+    }
+    body.push_str(&out.finish());
+    body
 }

@@ -11,6 +11,7 @@ mod envelope;
 mod epr;
 mod fault;
 mod identify;
+mod instance;
 mod metadata;
 mod names;
 mod options;
@@ -19,5 +20,6 @@ mod request;
 mod resource;
 mod serve;
 mod transfer;
+mod value;
 
 pub use serve::{REQUEST_BYTES_MAX, router};

@@ -30,6 +30,11 @@ impl Reply {
         Self::new(format!("{action}Response"), body)
     }
 
+    /// The answer to a request with the action, with a body that is written already.
+    pub(crate) fn with_text(action: &str, body: String) -> Self {
+        Self { action: Some(format!("{action}Response")), headers: Writer::new(), body }
+    }
+
     /// The answer to Identify.
     pub(crate) fn identity(body: Writer) -> Self {
         Self { action: None, headers: Writer::new(), body: body.finish() }

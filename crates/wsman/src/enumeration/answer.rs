@@ -1,0 +1,265 @@
+//! An answer as items, and as many of them as one envelope takes.
+
+use std::collections::VecDeque;
+
+use cim::Instance;
+use cim::query::{Query, Select, Selected};
+use clock::Sleep;
+use provider::{Caller, ClassInfo, HeldAnswer, Provider, ProviderError};
+use xml::Writer;
+use xml::class::Shape as Declared;
+
+use super::request::{Asked, Enumerate, Mode, Polymorphism};
+use crate::epr;
+use crate::fault::{Feature, SizeLimit, WsmanFault};
+use crate::instance::Shape;
+
+/// What one envelope takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    pub(super) elements: usize,
+    pub(super) bytes: usize,
+}
+
+/// Some items.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// One behind the other.
+    pub(super) items: String,
+    pub(super) count: usize,
+    /// Whether nothing follows.
+    pub(super) is_last: bool,
+}
+
+/// An answer whose items wait.
+#[derive(Debug)]
+pub(super) struct Answer {
+    source: Source,
+    /// Items that were read and not told.
+    ready: VecDeque<String>,
+    ready_bytes: usize,
+    /// Nothing more is to be read.
+    is_over: bool,
+    /// What is told behind what is ready.
+    failed: Option<ProviderError>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Held(HeldAnswer),
+    /// The declarations of all classes, from this one on.
+    Declarations {
+        provider: Provider,
+        at: usize,
+    },
+}
+
+impl Answer {
+    /// Asks the provider.
+    pub(super) async fn to(
+        provider: &Provider,
+        caller: &Caller,
+        asked: Enumerate,
+    ) -> Result<Self, WsmanFault> {
+        let Enumerate { asked, mode, polymorphism, shape, .. } = asked;
+        let (stream, writer) = match asked {
+            Asked::Declarations => {
+                let source = Source::Declarations { provider: provider.clone(), at: 0 };
+                return Ok(Self::from(source));
+            }
+            Asked::Query(query) => {
+                let writer = ItemWriter::of_query(shape, mode, polymorphism, &query)?;
+                (provider.query_stream(caller, query).await?, writer)
+            }
+        };
+        let held = provider.hold(stream, move |instance| writer.item(instance).map(String::into_bytes));
+        Ok(Self::from(Source::Held(held)))
+    }
+
+    /// What fits of what is there before the time is over. Dropping the future loses nothing.
+    ///
+    /// Errors: the next item alone does not fit, and stays; what the provider says once all items before are told.
+    pub(super) async fn batch(&mut self, limits: Limits, mut time: Sleep<'_>) -> Result<Batch, WsmanFault> {
+        // The item behind the last one that fits is looked for too: the client is to hear whether there is one.
+        while !self.is_over
+            && self.failed.is_none()
+            && self.ready.len() <= limits.elements
+            && self.ready_bytes <= limits.bytes
+        {
+            tokio::select! {
+                biased;
+                next = self.source.next() => match next {
+                    Some(Ok(item)) => {
+                        self.ready_bytes += item.len();
+                        self.ready.push_back(item);
+                    }
+                    Some(Err(error)) => self.failed = Some(error),
+                    None => self.is_over = true,
+                },
+                () = &mut time => break,
+            }
+        }
+        self.take(limits)
+    }
+
+    fn take(&mut self, limits: Limits) -> Result<Batch, WsmanFault> {
+        let mut batch = Batch::default();
+        while batch.count < limits.elements
+            && let Some(item) = self.ready.pop_front_if(|item| batch.items.len() + item.len() <= limits.bytes)
+        {
+            self.ready_bytes -= item.len();
+            batch.items.push_str(&item);
+            batch.count += 1;
+        }
+        if batch.count == 0 {
+            if let Some(item) = self.ready.front() {
+                return Err(too_long(item.len(), limits.bytes));
+            }
+            if let Some(error) = self.failed.take() {
+                return Err(error.into());
+            }
+        }
+        batch.is_last = self.is_over && self.failed.is_none() && self.ready.is_empty();
+        Ok(batch)
+    }
+}
+
+fn too_long(bytes: usize, limit: usize) -> WsmanFault {
+    WsmanFault::EncodingLimit {
+        kind: SizeLimit::EnvelopeExceeded,
+        reason: format!(
+            "the next item has {bytes} bytes and the answer has room for {limit}; ask for larger envelopes"
+        ),
+    }
+}
+
+impl From<Source> for Answer {
+    fn from(source: Source) -> Self {
+        Self { source, ready: VecDeque::new(), ready_bytes: 0, is_over: false, failed: None }
+    }
+}
+
+impl Source {
+    async fn next(&mut self) -> Option<Result<String, ProviderError>> {
+        match self {
+            Self::Held(held) => {
+                let item = held.next().await?;
+                Some(item.map(|item| String::from_utf8(item).expect("items are written as text")))
+            }
+            Self::Declarations { provider, at } => {
+                let schema = provider.schema();
+                let class = schema.classes().nth(*at)?;
+                *at += 1;
+                let mut out = Writer::new();
+                xml::class::write(&mut out, schema, class, &Declared::WHOLE);
+                Some(Ok(out.finish()))
+            }
+        }
+    }
+}
+
+/// What a client gets of an instance.
+struct ItemWriter {
+    shape: Shape,
+    mode: Mode,
+    form: Form,
+}
+
+enum Form {
+    /// Whole, as an instance of its class.
+    Whole,
+    /// As one of the class that was asked for.
+    As(&'static ClassInfo),
+    /// Whole, and only where it is of exactly the class that was asked for.
+    Only(&'static ClassInfo),
+    /// Chosen properties of rows; none for all.
+    Chosen(Option<Vec<String>>),
+}
+
+impl ItemWriter {
+    fn of_query(
+        shape: Shape,
+        mode: Mode,
+        polymorphism: Polymorphism,
+        query: &Query,
+    ) -> Result<Self, WsmanFault> {
+        let is_of_one = query.joins.is_empty() && !matches!(query.select, Select::Count(_));
+        let keyed = is_of_one && (!query.distinct || query.select == Select::All);
+        if mode != Mode::Objects && !keyed {
+            let reason =
+                "rows of several classes, distinct rows and counts have no references; enumerate objects";
+            let feature = Feature::EnumerationMode;
+            return Err(WsmanFault::UnsupportedFeature { feature, reason: reason.to_owned() });
+        }
+        let class = shape.provider.schema().class(query.class());
+        let form = match (&query.select, polymorphism, class) {
+            (Select::Count(_), ..) => Form::Chosen(None),
+            (Select::Items(items), ..) => chosen(items, is_of_one),
+            (Select::All, Polymorphism::ExcludeSubclassProperties, Some(class)) if is_of_one => {
+                Form::As(class)
+            }
+            (Select::All, Polymorphism::None, Some(class)) if is_of_one => Form::Only(class),
+            (Select::All, ..) => Form::Whole,
+        };
+        Ok(Self { shape, mode, form })
+    }
+
+    fn item(&self, instance: Instance) -> Option<String> {
+        if matches!(&self.form, Form::Only(class) if class.name != instance.class) {
+            return None;
+        }
+        let mut out = Writer::new();
+        match self.mode {
+            Mode::Objects => self.object(&mut out, instance),
+            Mode::References => self.reference(&mut out, &instance),
+            Mode::Both => {
+                out.open("w:Item", &[]);
+                let mut reference = Writer::new();
+                self.reference(&mut reference, &instance);
+                self.object(&mut out, instance);
+                let mut item = out.take();
+                item.push_str(&reference.finish());
+                item.push_str(&out.finish());
+                return Some(item);
+            }
+        }
+        Some(out.finish())
+    }
+
+    fn object(&self, out: &mut Writer, mut instance: Instance) {
+        match &self.form {
+            Form::Whole | Form::Only(_) => self.shape.write(out, &instance),
+            Form::As(class) => self.shape.write_as(out, &instance, &class.name),
+            Form::Chosen(names) => {
+                if let Some(names) = names {
+                    let is_chosen = |name: &str| names.iter().any(|chosen| chosen.eq_ignore_ascii_case(name));
+                    instance.properties.retain(|(name, _)| is_chosen(name));
+                }
+                self.shape.write_fragment(out, &instance);
+            }
+        }
+    }
+
+    /// Names the instance's own class: clients change it by this reference.
+    fn reference(&self, out: &mut Writer, instance: &Instance) {
+        let provider = &self.shape.provider;
+        if let Some(class) = provider.schema().class(&instance.class) {
+            let path = provider.path(class, instance);
+            epr::write(out, "a:EndpointReference", &self.shape.style, provider, &path);
+        }
+    }
+}
+
+/// What a select list shows: keys are read along, and not shown where they were not asked for.
+fn chosen(items: &[Selected], is_of_one: bool) -> Form {
+    let names = items.iter().map(|item| match item {
+        Selected::Property(property) => Some(property.name.clone()),
+        Selected::Source(_) => None,
+    });
+    match names.collect::<Option<Vec<_>>>() {
+        Some(names) if is_of_one => Form::Chosen(Some(names)),
+        None if is_of_one => Form::Whole,
+        // Embedded instances hold what was chosen of each class.
+        _ => Form::Chosen(None),
+    }
+}

@@ -1,0 +1,236 @@
+//! Every kind of value, there and back, and every form that clients send.
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use stage::Stage;
+
+use super::*;
+use crate::names::{CIM, PREFIXES};
+use crate::resource::{ResourceUri, Style};
+
+/// Both families of URIs.
+const STYLES: [&str; 2] = [
+    "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/sms/site_PS1/X",
+    "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/X",
+];
+
+async fn shapes() -> (Stage, Vec<Shape>) {
+    let stage = Stage::new(Stage::fixed_clock()).await;
+    let style = |uri: &&str| -> Style { ResourceUri::parse(uri).unwrap().0.style };
+    let shape = |uri| Shape { style: style(uri), provider: stage.provider.clone(), precise_arrays: true };
+    let shapes = STYLES.iter().map(shape).collect();
+    (stage, shapes)
+}
+
+/// An envelope's declarations around what is written.
+fn within(write: impl FnOnce(&mut Writer)) -> String {
+    let mut out = Writer::new();
+    let mut attributes = PREFIXES.to_vec();
+    attributes.push(("xmlns:cim", CIM));
+    out.open("r", &attributes);
+    write(&mut out);
+    out.finish()
+}
+
+/// What a reader must find where the text is written: XML cannot hold every character.
+fn readable(text: &str) -> String {
+    let is_allowed =
+        |c: char| matches!(c, '\t' | '\n' | '\r') || (c >= ' ' && c != '\u{fffe}' && c != '\u{ffff}');
+    text.chars().map(|c| if is_allowed(c) { c } else { '?' }).collect()
+}
+
+fn integer(kind: CimType) -> BoxedStrategy<(CimType, Value)> {
+    let (least, greatest) = kind.integer_range().unwrap();
+    prop_oneof![Just(least), Just(greatest), least..=greatest]
+        .prop_map(move |number| (kind.clone(), Value::Integer(number)))
+        .boxed()
+}
+
+fn datetime_value() -> impl Strategy<Value = (CimType, Value)> {
+    let point = (-11_644_473_600_000_000_i64..253_402_000_000_000_000).prop_map(|micros| {
+        Value::DateTime(DateTime::from_timestamp(Timestamp::from_microsecond(micros).unwrap()))
+    });
+    let interval = (0..100_000_000_u32, 0..86_400_000_000_u64)
+        .prop_map(|(days, rest_us)| Value::DateTime(DateTime::Interval { days, rest_us }));
+    prop_oneof![point, interval].prop_map(|value| (CimType::DateTime, value))
+}
+
+fn embedded_value() -> impl Strategy<Value = (CimType, Value)> {
+    (any::<u32>(), any::<bool>()).prop_map(|(days, gmt)| {
+        let mut token = Instance::new("SMS_ST_RecurInterval");
+        token.set("DaySpan", days);
+        token.set("IsGMT", gmt);
+        (CimType::Embedded("SMS_ScheduleToken".to_owned()), Value::Instance(Box::new(token)))
+    })
+}
+
+fn scalar() -> impl Strategy<Value = (CimType, Value)> {
+    let integers = [
+        CimType::Uint8,
+        CimType::Uint16,
+        CimType::Uint32,
+        CimType::Uint64,
+        CimType::Sint8,
+        CimType::Sint16,
+        CimType::Sint32,
+        CimType::Sint64,
+    ];
+    let reals = prop::num::f64::NORMAL | prop::num::f64::ZERO;
+    prop_oneof![
+        proptest::strategy::Union::new(integers.map(integer)),
+        any::<bool>().prop_map(|truth| (CimType::Boolean, Value::Boolean(truth))),
+        reals.prop_map(|number| (CimType::Real64, Value::Real(number))),
+        any::<String>().prop_map(|text| (CimType::String, Value::String(text))),
+        "[a-zé0-9あ]".prop_map(|text| (CimType::Char16, Value::String(text))),
+        datetime_value(),
+        "[A-Z0-9]{3}".prop_map(|code| {
+            let path = ObjectPath::new("SMS_Site", [("SiteCode".to_owned(), Value::String(code))]);
+            (CimType::Reference("SMS_Site".to_owned()), Value::Reference(path))
+        }),
+        embedded_value(),
+    ]
+}
+
+#[tokio::test]
+async fn every_value_comes_back_as_it_went() {
+    let (_stage, shapes) = shapes().await;
+    let schema = shapes[0].provider.schema();
+    let repeated = (scalar(), 1..4_usize, any::<bool>());
+    let check = |((kind, value), count, array): ((CimType, Value), usize, bool)| {
+        let expect = match &value {
+            Value::String(text) => Value::String(readable(text)),
+            other => other.clone(),
+        };
+        let (value, expect) = match array {
+            true => (Value::Array(vec![value; count]), Value::Array(vec![expect; count])),
+            false => (value, expect),
+        };
+        for shape in &shapes {
+            let declared = Declared::new(&kind, array);
+            let text = within(|out| write(out, shape, "Value", declared, &value, 0));
+            let document = xml::parse(&text).unwrap();
+            let members = read_members(document.root_element(), schema, |_| Some(declared)).unwrap();
+            prop_assert_eq!(&members, &[("Value".to_owned(), expect.clone())], "{}", text);
+        }
+        Ok(())
+    };
+    TestRunner::default().run(&repeated, check).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_told_apart() {
+    let (_stage, mut shapes) = shapes().await;
+    let mut shape = shapes.remove(0);
+    let (texts, text) = (Declared::new(&CimType::String, true), Declared::new(&CimType::String, false));
+    let masked = Value::DateTime("202408********.******+***".parse().unwrap());
+    let nil = r#"<V xsi:nil="true"/>"#;
+    for (precise, declared, value, expect) in [
+        (true, text, Value::Null, nil),
+        (false, texts, Value::Null, nil),
+        (true, texts, Value::Null, r#"<V xsi:nil="true" m:IsNullArray="true"/>"#),
+        (true, texts, Value::Array(Vec::new()), ""),
+        (true, text, Value::text(""), "<V></V>"),
+        (true, texts, Value::Array(vec![Value::text("a"), Value::Null]), "<V>a</V><V></V>"),
+        (
+            true,
+            Declared::new(&CimType::Uint32, true),
+            Value::Array(vec![Value::Null, Value::from(1)]),
+            "<V>1</V>",
+        ),
+        (true, Declared::new(&CimType::DateTime, false), masked, nil),
+        (true, Declared::new(&CimType::Char16, false), Value::text("A"), "<V>65</V>"),
+        (true, Declared::new(&CimType::Real64, false), Value::Real(1e300), "<V>1e300</V>"),
+        (true, text, Value::text("a\u{1}<b>"), "<V>a?&lt;b&gt;</V>"),
+    ] {
+        shape.precise_arrays = precise;
+        let mut out = Writer::new();
+        write(&mut out, &shape, "V", declared, &value, 0);
+        assert_eq!(out.finish(), expect, "{value:?}");
+    }
+}
+
+#[test]
+fn every_form_that_clients_send_is_read() {
+    let schema = Schema::shipped();
+    let at = |text: &str| Value::DateTime(DateTime::parse_any(text).unwrap());
+    let bytes = Value::Array([0, 255].map(Value::Integer).to_vec());
+    let check = |kind: CimType, array: bool, xml: &str, expect: Value| {
+        let text = format!(
+            "<r xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' xmlns:cim='{CIM}' xmlns:p='urn:p'>{xml}</r>"
+        );
+        let document = xml::parse(&text).unwrap();
+        let declared = Declared::new(&kind, array);
+        let members = read_members(document.root_element(), schema, |_| Some(declared)).unwrap();
+        assert_eq!(members, [("V".to_owned(), expect)], "{xml}");
+    };
+    check(CimType::Boolean, false, "<p:V> TRUE </p:V>", Value::Boolean(true));
+    check(CimType::Boolean, false, "<p:V>0</p:V>", Value::Boolean(false));
+    check(CimType::Uint32, false, "<p:V>-1</p:V>", Value::Integer(u32::MAX.into()));
+    check(CimType::Uint32, false, "<V> +7 </V>", Value::Integer(7));
+    check(CimType::Uint32, false, "<V>seven</V>", Value::text("seven"));
+    check(CimType::String, false, "<V><![CDATA[ <a> ]]></V>", Value::text(" <a> "));
+    check(CimType::String, false, "<V xsi:nil='1'/>", Value::Null);
+    check(CimType::String, true, "<V xsi:nil='true'/>", Value::Null);
+    check(CimType::String, true, "<V>a</V><W/><V/>".replace("<W/>", "").as_str(), {
+        Value::Array(vec![Value::text("a"), Value::text("")])
+    });
+    check(CimType::Char16, false, "<V>65</V>", Value::text("A"));
+    check(CimType::Char16, false, "<V>b</V>", Value::text("b"));
+    check(CimType::Uint8, true, "<V>0</V><V>255</V>", bytes.clone());
+    check(CimType::Uint8, true, "<V xsi:type='cim:cimBase64Binary'>AP8=</V>", bytes.clone());
+    check(CimType::Uint8, true, "<V>AP8=</V>", bytes);
+    let point = at("2024-08-30T20:55:06Z");
+    check(
+        CimType::DateTime,
+        false,
+        "<V><cim:Datetime>2024-08-30T22:55:06+02:00</cim:Datetime></V>",
+        point.clone(),
+    );
+    check(
+        CimType::DateTime,
+        false,
+        "<V><cim:CIM_DateTime>20240830205506.000000+***</cim:CIM_DateTime></V>",
+        point.clone(),
+    );
+    check(CimType::DateTime, false, "<V xsi:type='cim:cimDateTime'>20240830205506.000000+***</V>", point);
+    check(CimType::DateTime, false, "<V><cim:Date>2024-08-30</cim:Date></V>", at("2024-08-30T00:00:00Z"));
+    check(CimType::DateTime, false, "<V><cim:Interval>P1DT2H</cim:Interval></V>", at("P1DT2H"));
+    check(CimType::DateTime, false, "<V>yesterday</V>", Value::text("yesterday"));
+    let token = |class: &str| {
+        let mut token = Instance::new(class);
+        token.set("DaySpan", 7_u32);
+        Value::Instance(Box::new(token))
+    };
+    let kind = || CimType::Embedded("SMS_ScheduleToken".to_owned());
+    let interval = token("SMS_ST_RecurInterval");
+    let uri = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/SMS_ST_RecurInterval";
+    check(
+        kind(),
+        false,
+        "<V xsi:type='p:SMS_ST_RecurInterval_Type'><p:DaySpan>7</p:DaySpan></V>",
+        interval.clone(),
+    );
+    check(kind(), false, &format!("<V><DaySpan xmlns='{uri}'>7</DaySpan></V>"), interval.clone());
+    check(
+        kind(),
+        false,
+        "<V><SMS_ST_RecurInterval><DaySpan>7</DaySpan></SMS_ST_RecurInterval></V>",
+        interval,
+    );
+}
+
+#[test]
+fn what_cannot_be_told_is_refused() {
+    let schema = Schema::shipped();
+    let any = CimType::Embedded(String::new());
+    for (kind, xml, says) in
+        [(CimType::String, "<V>a</V><V>b</V>", "is no array"), (any, "<V><a>1</a></V>", "xsi:type")]
+    {
+        let text = format!("<r>{xml}</r>");
+        let document = xml::parse(&text).unwrap();
+        let read = read_members(document.root_element(), schema, |_| Some(Declared::new(&kind, false)));
+        let refused = read.unwrap_err();
+        assert!(refused.to_string().contains(says), "{xml}: {refused}");
+    }
+}
