@@ -8,7 +8,7 @@ use xml::{Document, Element, Node, XmlError};
 
 use crate::fault::WsmanFault;
 use crate::names::{ADDRESSING, IDENTITY, IDENTITY_MISPRINT, SOAP, SOAP_1_1};
-pub(crate) use headers::{Headers, RequestOption};
+pub(crate) use headers::{Fragment, Headers, RequestOption};
 
 /// The longest message id that is read and sent back, in bytes.
 const MESSAGE_ID_BYTES_MAX: usize = 2048;
@@ -125,14 +125,14 @@ mod tests {
         ] {
             let text = format!(
                 "<e:Envelope xmlns:e='{SOAP}'><e:Header><MessageID xmlns='{}'>{id}</MessageID></e:Header></e:Envelope>",
-                crate::names::ADDRESSING
+                ADDRESSING
             );
             assert_eq!(Envelope::parse(&text).unwrap().message_id().as_deref(), expect, "{id}");
         }
         let long = "x".repeat(MESSAGE_ID_BYTES_MAX + 1);
         let text = format!(
             "<e:Envelope xmlns:e='{SOAP}'><e:Header><MessageID xmlns='{}'>{long}</MessageID></e:Header></e:Envelope>",
-            crate::names::ADDRESSING
+            ADDRESSING
         );
         assert_eq!(Envelope::parse(&text).unwrap().message_id(), None);
     }
@@ -142,5 +142,54 @@ mod tests {
         let text = format!("<e:Envelope xmlns:e='{SOAP_1_1}'><e:Body/></e:Envelope>");
         let envelope = Envelope::parse(&text).unwrap();
         assert!(matches!(envelope.headers(), Err(WsmanFault::VersionMismatch)));
+    }
+
+    use proptest::prelude::*;
+
+    /// Headers in any order, with any prefix and blanks between them.
+    fn shuffled(prefix: &str, order: &[usize], id: &str, blank: &str) -> String {
+        let escaped =
+            id.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\r', "&#13;");
+        let uri = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/SMS_Site";
+        let blocks = [
+            format!("<{prefix}a:Action>{}</{prefix}a:Action>", crate::names::action::GET),
+            format!("<{prefix}a:MessageID>{escaped}</{prefix}a:MessageID>"),
+            format!("<w{prefix}:ResourceURI {prefix}:mustUnderstand='1'>{uri}</w{prefix}:ResourceURI>"),
+            format!("<w{prefix}:MaxEnvelopeSize>9000</w{prefix}:MaxEnvelopeSize>"),
+        ];
+        let blocks = blocks.map(|block| {
+            block.replace(&format!("<{prefix}a:"), "<A:").replace(&format!("</{prefix}a:"), "</A:")
+        });
+        let headers: String = order.iter().map(|&at| format!("{blank}{}", blocks[at])).collect();
+        format!(
+            "<{prefix}:Envelope xmlns:{prefix}='{SOAP}' xmlns:w{prefix}='{}' xmlns:A='{ADDRESSING}'>{blank}<{prefix}:Header>{headers}\
+             </{prefix}:Header>{blank}<{prefix}:Body>{blank}</{prefix}:Body></{prefix}:Envelope>",
+            crate::names::WSMAN
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in any::<String>()) {
+            if let Ok(envelope) = Envelope::parse(&text) {
+                let _ = envelope.headers();
+            }
+        }
+
+        #[test]
+        fn prefixes_blanks_and_order_say_nothing(
+            prefix in "[a-zA-Z][a-z0-9]{0,8}".prop_filter("reserved", |p| !p.to_lowercase().starts_with("xml") && p != "A"),
+            order in Just(vec![0_usize, 1, 2, 3]).prop_shuffle(),
+            id in "[ -~\u{a1}-\u{ff}]{1,200}".prop_filter("blank", |id| !id.trim().is_empty()),
+            blank in "[ \n\t]{0,4}",
+        ) {
+            let text = shuffled(&prefix, &order, &id, &blank);
+            let envelope = Envelope::parse(&text).unwrap();
+            let headers = envelope.headers().unwrap();
+            prop_assert_eq!(&headers.message_id, &id);
+            prop_assert_eq!(headers.max_envelope_bytes, 9000);
+            prop_assert_eq!(headers.resource.class.as_deref(), Some("SMS_Site"));
+            prop_assert!(envelope.body().is_none());
+        }
     }
 }

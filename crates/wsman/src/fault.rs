@@ -122,12 +122,6 @@ pub(crate) enum WsmanFault {
         /// What is wrong and what is needed.
         reason: String,
     },
-    /// The value of a parameter is wrong.
-    #[error("parameters: {reason}")]
-    InvalidParameter {
-        /// What is wrong and what is needed.
-        reason: String,
-    },
     /// A fragment is asked for in a language that is not understood.
     #[error(
         "the fragment dialect {dialect} is not supported; name a property, with the XPath dialect or none"
@@ -214,14 +208,10 @@ pub(crate) enum SizeLimit {
     MinimumEnvelope,
     /// The answer is longer than the client takes.
     EnvelopeExceeded,
-    /// The answer is longer than this service sends.
-    ServiceEnvelope,
     /// Too many selectors.
     Selectors,
     /// Too many options.
     Options,
-    /// A resource URI that is too long.
-    Uri,
     /// The operation was done and its answer is too long to be told.
     UnreportableSuccess,
 }
@@ -237,8 +227,6 @@ pub(crate) enum Feature {
     InvalidTimeout,
     /// A mode of enumeration.
     EnumerationMode,
-    /// Something about enumerations or eventing that has no name of its own.
-    Asynchronous,
 }
 
 /// The mistakes that bodies can have.

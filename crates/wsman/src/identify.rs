@@ -4,6 +4,7 @@
 use http::HeaderMap;
 use http::request::Parts;
 use net::Peer;
+use signin::SignInError;
 use xml::Writer;
 
 use crate::names::{IDENTITY, WSMAN};
@@ -30,15 +31,16 @@ pub(crate) fn unknown() -> Writer {
 /// The body of the answer to who is signed in. Where Windows names its own version, this is Haulier's.
 pub(crate) fn signed_in(parts: &Parts) -> Writer {
     let secure = parts.extensions.get::<Peer>().is_some_and(|peer| peer.secure);
-    let profiles: &[&str] = if secure {
-        &["https/basic", "https/spnego-kerberos"]
-    } else {
-        &["http/basic", "http/spnego-kerberos"]
-    };
-    identity(&format!("OS: {} SP: 0.0 Stack: {STACK}", env!("CARGO_PKG_VERSION")), profiles)
+    let transport = if secure { "https" } else { "http" };
+    let offered = SignInError::Unauthenticated.challenges();
+    let is_offered = |scheme: &str| offered.iter().any(|one| one.as_bytes().starts_with(scheme.as_bytes()));
+    let schemes = [("Basic", "basic"), ("Negotiate", "spnego-kerberos")];
+    let offered = schemes.into_iter().filter(|(scheme, _)| is_offered(scheme));
+    let profiles: Vec<_> = offered.map(|(_, profile)| format!("{PROFILES}{transport}/{profile}")).collect();
+    identity(&format!("OS: {} SP: 0.0 Stack: {STACK}", env!("CARGO_PKG_VERSION")), &profiles)
 }
 
-fn identity(version: &str, profiles: &[&str]) -> Writer {
+fn identity(version: &str, profiles: &[String]) -> Writer {
     let mut body = Writer::new();
     body.open("wsmid:IdentifyResponse", &[("xmlns:wsmid", IDENTITY)]);
     body.leaf("wsmid:ProtocolVersion", &[], WSMAN);
@@ -47,7 +49,7 @@ fn identity(version: &str, profiles: &[&str]) -> Writer {
     if !profiles.is_empty() {
         body.open("wsmid:SecurityProfiles", &[]);
         for profile in profiles {
-            body.leaf("wsmid:SecurityProfileName", &[], &format!("{PROFILES}{profile}"));
+            body.leaf("wsmid:SecurityProfileName", &[], profile);
         }
         body.close();
     }

@@ -4,14 +4,15 @@
 //! (`envelope`, `resource`, `options`), the provider, and back to an envelope (`reply`, `fault`). No rule of the domain is
 //! here; what a class can do is the provider's to say.
 
-#![allow(dead_code, reason = "instances and enumerations come with the next commits")]
-
+pub mod compatibility;
 mod enumeration;
 mod envelope;
 mod epr;
 mod fault;
+mod fragment;
 mod identify;
 mod instance;
+mod invoke;
 mod metadata;
 mod names;
 mod options;

@@ -15,16 +15,8 @@ use crate::resource::SelectorValue;
 /// The selector that names the class.
 const CLASS_NAME: &str = "ClassName";
 
-/// The classes of a namespace, alphabetically.
-pub(crate) fn classes(provider: &Provider, namespace: &str) -> Vec<&'static ClassInfo> {
-    let all = provider.schema().classes();
-    let mut classes: Vec<_> = all.filter(|class| provider.namespace(class) == namespace).collect();
-    classes.sort_by_key(|class| class.name.to_ascii_lowercase());
-    classes
-}
-
 /// Writes the declaration of a class: whole, but for what the options say is not wanted.
-pub(crate) fn write(out: &mut Writer, provider: &Provider, class: &ClassInfo, headers: &Headers) {
+fn write(out: &mut Writer, provider: &Provider, class: &ClassInfo, headers: &Headers) {
     let wanted = |name| options::is_set(headers, name).unwrap_or(true);
     let shape = Shape {
         local_only: !wanted("IncludeInheritedElements"),

@@ -9,8 +9,6 @@ use provider::{Context, Fault};
 use crate::envelope::{Headers, RequestOption};
 use crate::fault::WsmanFault;
 
-/// Before the name of a value of WMI's context.
-const VALUE: &str = "wmi:";
 /// Before the name of an element of a list of WMI's context.
 const ELEMENT: &str = "wmiarray:";
 /// The list of the properties that a client has changed in an instance.

@@ -1,22 +1,44 @@
 //! Which of the few things is asked: the action, held against the resource.
 
-use cim::ObjectPath;
+use cim::{Instance, ObjectPath};
 use provider::{ClassInfo, Provider};
 
 use crate::enumeration::EnumerationRequest;
-use crate::envelope::{Envelope, Headers};
-use crate::fault::WsmanFault;
+use crate::envelope::{Envelope, Fragment, Headers};
+use crate::fault::{SelectorMistake, WsmanFault};
+use crate::invoke::Invocation;
 use crate::metadata;
 use crate::names::action;
 use crate::resource::Style;
+use crate::transfer;
 
 /// What a request asks for. Nothing in it is part of the envelope any more.
 #[derive(Debug)]
 pub(crate) enum Request {
+    /// Get of an instance, or of a property of one.
+    Get {
+        /// The instance.
+        path: ObjectPath,
+        /// The property, where only one is asked for.
+        fragment: Option<Fragment>,
+    },
     /// Get of a class's declaration.
     Declare(&'static ClassInfo),
+    /// Put: sets the properties that are given.
+    Put {
+        /// The instance.
+        path: ObjectPath,
+        /// The properties.
+        change: Instance,
+        /// The property, where only one is given.
+        fragment: Option<Fragment>,
+    },
+    /// Create.
+    Create(Instance),
     /// Delete.
     Delete(ObjectPath),
+    /// A call of a method.
+    Invoke(Invocation),
     /// Enumerate, Pull or Release.
     Enumeration(EnumerationRequest),
 }
@@ -40,17 +62,31 @@ impl Request {
         if headers.resource.class.is_none() {
             return Err(headers.unsupported("all classes together are only enumerated"));
         }
+        let fragment = headers.fragment.clone();
         match headers.action.as_str() {
+            action::GET => Ok(Self::Get { path: headers.path(provider)?, fragment }),
+            action::PUT => {
+                let path = headers.path(provider)?;
+                let class = headers.resource.class(&headers.selectors, provider)?;
+                let change = transfer::change(envelope.body(), headers, provider.schema(), class)?;
+                Ok(Self::Put { path, change, fragment })
+            }
+            action::CREATE => {
+                headers.refuse_keys()?;
+                let class = headers.resource.class(&headers.selectors, provider)?;
+                transfer::instance(envelope.body(), provider.schema(), class).map(Self::Create)
+            }
             action::DELETE => Ok(Self::Delete(headers.path(provider)?)),
-            _ => Err(headers.unsupported("it is not known")),
+            _ => Invocation::read(envelope, headers, provider).map(Self::Invoke),
         }
     }
 
     /// Whether it can change anything.
     pub(crate) fn changes(&self) -> bool {
         match self {
-            Self::Delete(_) => true,
-            Self::Declare(_) | Self::Enumeration(_) => false,
+            Self::Put { .. } | Self::Create(_) | Self::Delete(_) => true,
+            Self::Invoke(call) => !call.only_reads(),
+            Self::Get { .. } | Self::Declare(_) | Self::Enumeration(_) => false,
         }
     }
 }
@@ -64,5 +100,19 @@ impl Headers {
     /// The refusal of an action for a resource.
     pub(crate) fn unsupported(&self, reason: &'static str) -> WsmanFault {
         WsmanFault::ActionNotSupported { action: self.action.clone(), reason }
+    }
+
+    /// Refuses selectors that name an instance, where a class is meant.
+    fn refuse_keys(&self) -> Result<(), WsmanFault> {
+        match self.selectors.iter().find(|selector| !selector.is_namespace()) {
+            None => Ok(()),
+            Some(key) => Err(WsmanFault::InvalidSelectors {
+                kind: SelectorMistake::Unexpected,
+                reason: format!(
+                    "{} names an instance, and one is to be made; put it into the body",
+                    key.name
+                ),
+            }),
+        }
     }
 }

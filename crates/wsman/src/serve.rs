@@ -115,7 +115,11 @@ impl Service {
         }
         let sealing = sealing.ok_or(Refusal::ContentType)?;
         let plain = sealing.unwrap(content_type, &body)?;
-        let (status, envelope) = self.converse(parts, actor, &plain, None).await?;
+        let (status, envelope) = match self.converse(parts, actor, &plain, None).await {
+            Ok(answer) => answer,
+            // Nothing about what was sealed goes out in the open.
+            Err(refusal) => return Ok(refusal.status().into_response()),
+        };
         let (content_type, sealed) = sealing.wrap(SOAP_TYPE, envelope.as_bytes());
         Ok(respond(status, content_type, sealed))
     }

@@ -103,7 +103,6 @@ impl WsmanFault {
                 let action = action::TRANSFER_FAULT;
                 Line::new(SENDER, "x:InvalidRepresentation", action, body(*kind), 0x8033_8015)
             }
-            Self::InvalidParameter { .. } => Line::wsman("w:InvalidParameter", "", 0x8033_803A),
             Self::FragmentDialect { .. } => Line::wsman("w:FragmentDialectNotSupported", "", 0x8033_8090),
             Self::CannotProcessFilter { .. } => CANNOT_PROCESS_FILTER,
             Self::FilterDialect { .. } => {
@@ -137,10 +136,8 @@ fn size(kind: SizeLimit) -> Line {
     let (detail, number) = match kind {
         SizeLimit::MinimumEnvelope => ("MinimumEnvelopeLimit", 0x8033_807E),
         SizeLimit::EnvelopeExceeded => ("MaxEnvelopeSizeExceeded", 0x8033_8048),
-        SizeLimit::ServiceEnvelope => ("ServiceEnvelopeLimit", 0x8033_8049),
         SizeLimit::Selectors => ("SelectorLimit", 0x8033_8035),
         SizeLimit::Options => ("OptionLimit", 0x8033_8035),
-        SizeLimit::Uri => ("URILimitExceeded", 0x8033_8035),
         SizeLimit::UnreportableSuccess => ("UnreportableSuccess", 0x8033_8035),
     };
     Line::wsman("w:EncodingLimit", detail, number)
@@ -152,7 +149,6 @@ fn unsupported(feature: Feature) -> Line {
         Feature::Locale => ("Locale", 0x8033_8067),
         Feature::InvalidTimeout => ("InvalidTimeout", 0x8033_8081),
         Feature::EnumerationMode => ("EnumerationMode", 0x8033_8086),
-        Feature::Asynchronous => ("AsynchronousRequest", 0x8033_8042),
     };
     Line::wsman("w:UnsupportedFeature", detail, number)
 }

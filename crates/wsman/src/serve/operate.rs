@@ -73,6 +73,12 @@ impl Service {
 
     async fn dispatch(&self, exchange: &Exchange, request: Request) -> Result<Reply, WsmanFault> {
         match request {
+            Request::Get { path, fragment } => self.get(exchange, &path, fragment.as_ref()).await,
+            Request::Put { path, change, fragment } => {
+                self.put(exchange, &path, change, fragment.as_ref()).await
+            }
+            Request::Create(instance) => self.create(exchange, instance).await,
+            Request::Invoke(call) => self.invoke(exchange, call).await,
             Request::Declare(class) => Ok(metadata::declared(&self.provider, class, &exchange.headers)),
             Request::Delete(path) => self.delete(exchange, &path).await,
             Request::Enumeration(request) => self.enumeration(exchange, request).await,

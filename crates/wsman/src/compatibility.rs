@@ -1,0 +1,61 @@
+//! The state of every protocol operation, as text for `docs/compatibility.md`. The requests of each row are in this
+//! crate's tests.
+
+use provider::compatibility::State::{self, Absent, Differs, Works};
+
+/// Each operation and its state.
+pub const OPERATIONS: &[(&str, State)] = &[
+    ("`POST /wsman`, `/wsman/`: SOAP 1.2 in UTF-8 or UTF-16, as `application/soap+xml` or `text/xml`", Works),
+    ("SOAP 1.1", Absent("s:VersionMismatch")),
+    ("Identify, with credentials and without", Works),
+    (
+        "Resource URIs of Microsoft (`wmi/root/sms/site_XXX/Class`) and of the DMTF (`wscim/1/cim-schema/2/Class` with \
+         `__cimnamespace`), of other hosts in the same shape, and with selectors behind `?`",
+        Works,
+    ),
+    ("`wmi/root/cimv2/...` and other namespaces", Absent("wsa:DestinationUnreachable")),
+    ("Get, by all keys, lazy properties included", Works),
+    (
+        "FragmentTransfer in Get and Put",
+        Differs(
+            "of one property: `Name`, in Get also `Name[2]` and `Name/text()`; else w:SchemaValidationError",
+        ),
+    ),
+    (
+        "Put: absent properties stay, `xsi:nil` is null, `__MIInstanceModifiedPropertiesList` is honored",
+        Works,
+    ),
+    (
+        "Create",
+        Differs("also changes an instance that is there, in the classes whose clients expect that of a put"),
+    ),
+    ("Delete", Works),
+    ("Invoke, of instances and classes", Works),
+    (
+        "Methods under `WBEM_E_METHOD_NOT_IMPLEMENTED`",
+        Absent("wsa:ActionNotSupported with 0x80041055 in its SMS_ExtendedStatus"),
+    ),
+    ("Enumerate, Pull and Release of a class, optimized or not; objects, EPRs or both", Works),
+    ("Filters in WQL, of selectors, and of associations", Works),
+    ("Filters in CQL and XPath", Absent("wsen:FilterDialectRequestedUnavailable")),
+    ("Expirations of enumerations (`wsen:Expires`)", Absent("wsen:UnsupportedExpirationType")),
+    ("Class metadata (`cim-xml/2/cim-schema/2/*`): Get and Enumerate", Works),
+    ("Class metadata as XML schema (`ws-cim/1`)", Absent("wsa:DestinationUnreachable, as Windows answers")),
+    ("Subscribe, Unsubscribe, Renew, GetStatus", Absent("wsa:ActionNotSupported")),
+    ("Shells and configuration (`windows/shell`, `config`)", Absent("wsa:DestinationUnreachable")),
+    ("MaxEnvelopeSize", Differs("as sent, at most 8 MiB; 500 KiB where a request names none")),
+    (
+        "OperationTimeout",
+        Differs(
+            "as sent, at most 120 seconds; a change goes on when its time is over, and w:TimedOut says so",
+        ),
+    ),
+    (
+        "`p:OperationID` and the keep-alives of robust connections",
+        Absent("passed over; no answer offers them"),
+    ),
+    ("Answers to other addresses than the anonymous one", Absent("w:UnsupportedFeature, AddressingMode")),
+    ("Locale", Differs("texts are in English; another that is insisted on is w:UnsupportedFeature, Locale")),
+    ("Context qualifiers", Differs("as options `wmi:Name` and `wmiarray:Name`, or with their plain names")),
+    ("Errors", Differs("WSManFault with ProviderFault and SMS_ExtendedStatus, for both families of URIs")),
+];
