@@ -84,3 +84,95 @@ fn write_key(out: &mut Writer, style: &Style, provider: &Provider, key: &str, va
         Value::Null | Value::Real(_) | Value::Instance(_) | Value::Array(_) => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use stage::{PACKAGE, Stage, nal_path};
+
+    use super::*;
+    use crate::names::PREFIXES;
+
+    /// An element with the reference inside, as answers hold it.
+    fn written(style: &Style, provider: &Provider, path: &ObjectPath) -> String {
+        let mut out = Writer::new();
+        out.open("q", &PREFIXES);
+        write(&mut out, "a:EndpointReference", style, provider, path);
+        out.finish()
+    }
+
+    #[tokio::test]
+    async fn references_are_read_as_they_are_written() {
+        let stage = Stage::new(Stage::fixed_clock()).await;
+        let provider = &stage.provider;
+        let text = |key: &str, value: String| (key.to_owned(), Value::String(value));
+        let package = ObjectPath::new("SMS_DriverPackage", [text("PackageID", PACKAGE.to_owned())]);
+        let server = [
+            text("NALPath", nal_path("dp1.example.test")),
+            text("ResourceType", "Windows NT Server".to_owned()),
+            text("SiteCode", "PS1".to_owned()),
+        ];
+        let server = ObjectPath::new("SMS_DistributionPointInfo", server);
+        let assignment = [
+            text("PackageID", PACKAGE.to_owned()),
+            text("ServerNALPath", nal_path("dp<1>&\"2\".example.test")),
+            text("SiteCode", "PS1".to_owned()),
+        ];
+        let both = [
+            ("DistributionPoint".to_owned(), Value::Reference(server.clone())),
+            ("Package".to_owned(), Value::Reference(package.clone())),
+        ];
+        for path in [
+            package,
+            server,
+            ObjectPath::new("SMS_DistributionPoint", assignment),
+            ObjectPath::new("SMS_Driver", [("CI_ID".to_owned(), Value::Integer(16_777_500))]),
+            // Keys that are references themselves.
+            ObjectPath::new("Haulier_PackageDistributionPoint", both),
+        ] {
+            for uri in [
+                "http://schemas.dmtf.org/wbem/wscim/1/*",
+                "http://schemas.microsoft.com/wbem/wsman/1/wmi/root/sms/site_PS1/*",
+            ] {
+                let style = ResourceUri::parse(uri).unwrap().0.style;
+                let text = written(&style, provider, &path);
+                let document = xml::parse(&text).unwrap();
+                let epr = Epr::read(document.root_element().first_element_child().unwrap()).unwrap();
+                assert_eq!(epr.resource.style, style, "{text}");
+                assert_eq!(epr.path(provider).unwrap(), path, "{text}");
+                let has_namespace = epr.selectors.iter().any(Selector::is_namespace);
+                assert_eq!(has_namespace, matches!(style, Style::Dmtf { .. }), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn references_without_their_parts_are_refused() {
+        let check = |inner: &str, expect: &str| {
+            let text =
+                format!("<q xmlns:a='{ADDRESSING}' xmlns:w='{WSMAN}'><a:Address>x</a:Address>{inner}</q>");
+            let document = xml::parse(&text).unwrap();
+            let refused = Epr::read(document.root_element()).unwrap_err();
+            assert_eq!(refused.line().detail, Some(expect), "{text}");
+        };
+        let uri = "<w:ResourceURI>http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/SMS_X</w:ResourceURI>";
+        let twice = "<w:Selector Name='A'>1</w:Selector><w:Selector Name='a'>2</w:Selector>";
+        check("", "MissingValues");
+        check("<a:ReferenceParameters/>", "MissingValues");
+        check(
+            "<a:ReferenceParameters><w:ResourceURI>urn:x</w:ResourceURI></a:ReferenceParameters>",
+            "InvalidResourceURI",
+        );
+        check(
+            &format!(
+                "<a:ReferenceParameters>{uri}<w:SelectorSet>{twice}</w:SelectorSet></a:ReferenceParameters>"
+            ),
+            "DuplicateSelectors",
+        );
+        check(
+            &format!(
+                "<a:ReferenceParameters>{uri}<w:SelectorSet><w:Selector>1</w:Selector></w:SelectorSet></a:ReferenceParameters>"
+            ),
+            "UnexpectedSelectors",
+        );
+    }
+}

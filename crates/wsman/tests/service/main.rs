@@ -11,3 +11,4 @@ mod http_rules;
 mod limits;
 mod mutations;
 mod operations;
+mod postgres;

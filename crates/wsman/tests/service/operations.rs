@@ -25,7 +25,7 @@ fn text(answer: &Answer, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn get_answers_in_the_style_of_its_request() {
+pub(crate) async fn get_answers_in_the_style_of_its_request() {
     let service = Service::start().await;
     for uri in [format!("{DMTF}SMS_DriverPackage"), format!("{MICROSOFT}SMS_DriverPackage")] {
         let ask = Ask::class("Get", "x").uri(&uri).without_selectors().key("PackageID", PACKAGE);
@@ -42,7 +42,7 @@ async fn get_answers_in_the_style_of_its_request() {
 }
 
 #[tokio::test]
-async fn a_fragment_is_a_property() {
+pub(crate) async fn a_fragment_is_a_property() {
     let service = Service::start().await;
     let get = |path: &str, dialect: &str| {
         let header =
@@ -77,7 +77,7 @@ async fn a_fragment_is_a_property() {
 }
 
 #[tokio::test]
-async fn put_sets_what_is_given_and_nothing_else() {
+pub(crate) async fn put_sets_what_is_given_and_nothing_else() {
     let service = Service::start().await;
     let changed = service.ask(&Ask::package("Put").body(&body("<p0:Version>A13</p0:Version>"))).await;
     assert_eq!(text(&changed, "Version"), "A13");
@@ -95,7 +95,7 @@ async fn put_sets_what_is_given_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn put_changes_only_what_the_client_lists_as_changed() {
+pub(crate) async fn put_changes_only_what_the_client_lists_as_changed() {
     let service = Service::start().await;
     let option = |name: &str| {
         format!(
@@ -117,7 +117,7 @@ async fn put_changes_only_what_the_client_lists_as_changed() {
 }
 
 #[tokio::test]
-async fn put_refuses_what_does_not_fit() {
+pub(crate) async fn put_refuses_what_does_not_fit() {
     let service = Service::start().await;
     for (given, subcode, detail) in [
         (body("<p0:PackageSize>1</p0:PackageSize>"), "InvalidRepresentation", "InvalidValues"),
@@ -144,7 +144,22 @@ async fn put_refuses_what_does_not_fit() {
 }
 
 #[tokio::test]
-async fn create_answers_with_the_address_of_what_it_made() {
+pub(crate) async fn put_of_an_old_object_is_refused_as_old() {
+    let service = Service::start().await;
+    let edition = service.ask(&Ask::package("Get")).await.text("SedoObjectVersion").unwrap();
+    let given = |version: &str| {
+        let elements = format!(
+            "<p0:SedoObjectVersion>{edition}</p0:SedoObjectVersion><p0:Version>{version}</p0:Version>"
+        );
+        Ask::package("Put").body(&body(&elements))
+    };
+    assert_eq!(text(&service.ask(&given("A13")).await, "Version"), "A13");
+    let late = service.ask(&given("A14")).await;
+    assert_eq!((late.fault().0.as_str(), late.code()), ("Concurrency", 2_150_858_802), "{late:?}");
+}
+
+#[tokio::test]
+pub(crate) async fn create_answers_with_the_address_of_what_it_made() {
     let service = Service::start().await;
     let elements = r"<p0:Name>Drivers - HP 840</p0:Name><p0:PkgSourceFlag>2</p0:PkgSourceFlag><p0:PkgSourcePath>\\srv.example.test\src\dell</p0:PkgSourcePath>";
     let made = service.ask(&Ask::class("Create", "SMS_DriverPackage").body(&body(elements))).await;
@@ -161,7 +176,7 @@ async fn create_answers_with_the_address_of_what_it_made() {
 }
 
 #[tokio::test]
-async fn delete_answers_with_nothing_and_leaves_nothing() {
+pub(crate) async fn delete_answers_with_nothing_and_leaves_nothing() {
     let service = Service::start().await;
     let deleted = service.ask(&Ask::package("Delete")).await;
     assert_eq!(deleted.status, 200, "{deleted:?}");
@@ -172,7 +187,7 @@ async fn delete_answers_with_nothing_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn methods_are_called_on_instances_and_classes() {
+pub(crate) async fn methods_are_called_on_instances_and_classes() {
     let service = Service::start().await;
     let refresh = call("SMS_DriverPackage", "RefreshPkgSource", "").key("PackageID", PACKAGE);
     let answer = service.ask(&refresh).await;
@@ -197,7 +212,7 @@ async fn methods_are_called_on_instances_and_classes() {
 }
 
 #[tokio::test]
-async fn calls_that_cannot_run_are_faults() {
+pub(crate) async fn calls_that_cannot_run_are_faults() {
     let service = Service::start().await;
     let package =
         |method: &str, inner: &str| call("SMS_DriverPackage", method, inner).key("PackageID", PACKAGE);
@@ -225,7 +240,7 @@ async fn calls_that_cannot_run_are_faults() {
 }
 
 #[tokio::test]
-async fn options_are_the_context_of_a_call() {
+pub(crate) async fn options_are_the_context_of_a_call() {
     let service = Service::start().await;
     let set = |options: &str| format!("<w:OptionSet>{options}</w:OptionSet>");
     let raise = |header: &str| {
@@ -251,7 +266,7 @@ async fn options_are_the_context_of_a_call() {
 }
 
 #[tokio::test]
-async fn declarations_say_what_the_options_ask_for() {
+pub(crate) async fn declarations_say_what_the_options_ask_for() {
     let service = Service::start().await;
     let ask = |options: &str| {
         Ask::class("Get", "x")
