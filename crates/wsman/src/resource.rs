@@ -351,4 +351,31 @@ mod tests {
         }
         assert_eq!(class_uri(&Style::Declaration, "SMS_X"), format!("{DMTF}SMS_X"));
     }
+
+    #[tokio::test]
+    async fn classes_are_found_in_their_namespace_and_from_the_sites_own() {
+        let stage = stage::Stage::new(stage::Stage::fixed_clock()).await;
+        for (class, namespace, expect) in [
+            ("SMS_ProviderLocation", "root/sms", true),
+            ("sms_providerlocation", "ROOT\\SMS\\SITE_PS1", true),
+            ("SMS_Site", "root/sms/site_PS1", true),
+            ("SMS_Site", "root/sms", false),
+            ("SMS_Site", "root/cimv2", false),
+            ("SMS_Site", "root", false),
+            ("SMS_Nothing", "root/sms/site_PS1", false),
+        ] {
+            let (dmtf, _) = ResourceUri::parse(&format!("{DMTF}{class}")).unwrap();
+            let value = SelectorValue::Text(namespace.to_owned());
+            let selectors = [Selector { name: "__CIMNamespace".to_owned(), value }];
+            assert_eq!(dmtf.class(&selectors, &stage.provider).is_ok(), expect, "{class} in {namespace}");
+            let uri = format!("{MICROSOFT}{}/{class}", namespace.replace('\\', "/"));
+            let (microsoft, _) = ResourceUri::parse(&uri).unwrap();
+            assert_eq!(microsoft.class(&[], &stage.provider).is_ok(), expect, "{uri}");
+            assert_eq!(
+                microsoft.class(&selectors, &stage.provider).is_ok(),
+                expect,
+                "{uri} and the same again"
+            );
+        }
+    }
 }

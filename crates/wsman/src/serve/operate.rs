@@ -109,3 +109,50 @@ fn fitting(headers: &Headers, answer: Reply, changed: bool) -> Result<String, Ws
     let reason = format!("{done}the answer has {bytes} bytes and MaxEnvelopeSize is {limit}");
     Err(WsmanFault::EncodingLimit { kind, reason })
 }
+
+#[cfg(test)]
+mod tests {
+    use stage::{PACKAGE, Stage};
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::enumeration::Enumerations;
+    use crate::names::{ADDRESSING, SOAP, WSMAN, action};
+
+    fn envelope(action: &str) -> String {
+        let uri = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/SMS_DriverPackage";
+        format!(
+            "<s:Envelope xmlns:s='{SOAP}' xmlns:a='{ADDRESSING}' xmlns:w='{WSMAN}'><s:Header><a:Action>{action}</a:Action>\
+             <a:MessageID>uuid:1</a:MessageID><w:ResourceURI>{uri}</w:ResourceURI><w:SelectorSet>\
+             <w:Selector Name='PackageID'>{PACKAGE}</w:Selector></w:SelectorSet></s:Header><s:Body/></s:Envelope>"
+        )
+    }
+
+    #[tokio::test]
+    async fn changes_are_bounded_and_questions_pass_them() {
+        let stage = Stage::new(Stage::fixed_clock()).await;
+        let service = Arc::new(Service {
+            provider: stage.provider.clone(),
+            clock: Arc::clone(&stage.clock),
+            enumerations: Enumerations::new(Arc::clone(&stage.clock)),
+            signin: signin::SignIn::new(stage.site.clone()),
+            changes: Arc::new(Semaphore::new(1)),
+        });
+        let (parts, ()) = http::Request::new(()).into_parts();
+        let ask = |action: &str| {
+            let text = envelope(action);
+            let envelope = Envelope::parse(&text).unwrap();
+            let (exchange, request) = service.read(&envelope, &parts, Actor::local()).unwrap();
+            service.perform(exchange, request)
+        };
+        let under_way = Arc::clone(&service.changes).try_acquire_owned().unwrap();
+        let refused = ask(action::DELETE).await.unwrap_err();
+        assert_eq!(refused.line().subcode, Some("w:QuotaLimit"));
+        assert!(ask(action::GET).await.is_ok());
+        drop(under_way);
+        assert!(ask(action::DELETE).await.is_ok());
+        assert_eq!(service.changes.available_permits(), 1, "a change that is done leaves its place");
+        let gone = ask(action::GET).await.unwrap_err();
+        assert_eq!(gone.line().subcode, Some("a:DestinationUnreachable"));
+    }
+}
