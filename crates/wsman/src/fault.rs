@@ -4,7 +4,8 @@
 mod line;
 mod write;
 
-use provider::ProviderError;
+use provider::{Fault, ProviderError};
+use site::SiteError;
 
 /// Why a request was refused: one variant for each thing that a caller can act on.
 #[derive(Debug, thiserror::Error)]
@@ -243,9 +244,22 @@ pub(crate) enum BodyMistake {
 }
 
 impl WsmanFault {
-    /// Whether it is a failure of this side, which belongs into the log.
+    /// Whether it is a failure of this side, which belongs into the log; a refusal is none.
     pub(crate) fn is_ours(&self) -> bool {
-        self.line().subcode == Some("w:InternalError") && !matches!(self, Self::NamespacesDiffer { .. })
+        match self {
+            Self::Broken => true,
+            Self::Provider(error) => matches!(
+                &error.fault,
+                Fault::Site(
+                    SiteError::Library(_)
+                        | SiteError::Database(_)
+                        | SiteError::Corrupt { .. }
+                        | SiteError::Io { .. }
+                        | SiteError::DiskFull(_)
+                )
+            ),
+            _ => false,
+        }
     }
 }
 

@@ -385,6 +385,21 @@ mod tests {
     }
 
     #[test]
+    fn refusals_are_no_failures_of_the_service() {
+        let site = |error| {
+            let fault = Fault::Site(error);
+            WsmanFault::from(ProviderError { operation: Operation::ExecMethod, object: String::new(), fault })
+        };
+        assert!(WsmanFault::Broken.is_ours());
+        let broken = Box::new(std::io::Error::other("x"));
+        assert!(site(SiteError::DiskFull(broken)).is_ours());
+        // Both are w:InternalError.
+        let refused = site(SiteError::AlreadyRunning);
+        assert_eq!(refused.line(), WsmanFault::Broken.line());
+        assert!(!refused.is_ours());
+    }
+
+    #[test]
     fn texts_of_the_provider_carry_the_status() {
         let fault = Fault::NotFound { what: "SMS_X.Y=1".to_owned() };
         let error = ProviderError { operation: Operation::GetObject, object: String::new(), fault };
