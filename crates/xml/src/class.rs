@@ -209,7 +209,7 @@ mod tests {
             r#"<PROPERTY NAME="State" TYPE="uint32" CLASSORIGIN="B">"#,
             r#"<QUALIFIER NAME="Values" TYPE="string" TRANSLATABLE="true"><VALUE.ARRAY><VALUE>x&lt;</VALUE><VALUE>y</VALUE></VALUE.ARRAY></QUALIFIER>"#,
             r#"<QUALIFIER NAME="Max" TYPE="uint32"><VALUE>3</VALUE></QUALIFIER><VALUE>4</VALUE></PROPERTY>"#,
-            r#"<PROPERTY NAME="At" TYPE="datetime" CLASSORIGIN="B"><VALUE>20240102030405.000000+***</VALUE></PROPERTY>"#,
+            r#"<PROPERTY NAME="At" TYPE="datetime" CLASSORIGIN="B"><VALUE>20240102030405.000000+000</VALUE></PROPERTY>"#,
             r#"<PROPERTY NAME="Part" TYPE="string" CLASSORIGIN="B">"#,
             r#"<QUALIFIER NAME="EmbeddedInstance" TYPE="string"><VALUE>A</VALUE></QUALIFIER></PROPERTY>"#,
             r#"<PROPERTY.ARRAY NAME="Parts" TYPE="string" CLASSORIGIN="B">"#,

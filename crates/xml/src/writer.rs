@@ -49,6 +49,11 @@ impl Writer {
         escape(&mut self.text, text, false);
     }
 
+    /// Elements that another writer made.
+    pub fn raw(&mut self, elements: &str) {
+        self.text.push_str(elements);
+    }
+
     /// A whole element that holds nothing but text.
     pub fn leaf(&mut self, name: &str, attributes: &[(&str, &str)], text: &str) {
         self.open(name, attributes);

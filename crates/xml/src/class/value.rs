@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use cim::Value;
+use cim::{DateTime, Value};
 
 use crate::Writer;
 
@@ -14,7 +14,7 @@ pub fn scalar(value: &Value) -> Option<Cow<'_, str>> {
         Value::Integer(number) => Cow::Owned(number.to_string()),
         Value::Real(number) => Cow::Owned(real(*number)),
         Value::String(text) => Cow::Borrowed(text),
-        Value::DateTime(at) => Cow::Owned(at.to_string()),
+        Value::DateTime(at) => Cow::Owned(datetime(at)),
         Value::Null | Value::Reference(_) | Value::Instance(_) | Value::Array(_) => return None,
     })
 }
@@ -36,6 +36,16 @@ pub fn write_value(writer: &mut Writer, value: &Value) {
         }
     }
     writer.close();
+}
+
+/// With a zone: the standard knows no datetime without one (DSP0004, 5.2.4), and readers refuse asterisks there. Where
+/// none is stated, clients read UTC.
+fn datetime(at: &DateTime) -> String {
+    let text = at.to_string();
+    match text.strip_suffix("+***").or_else(|| text.strip_suffix("-***")) {
+        Some(point) => format!("{point}+000"),
+        None => text,
+    }
 }
 
 /// With a point, and with an exponent where it would otherwise be a long row of zeros.
@@ -81,8 +91,15 @@ mod tests {
         check(Value::text(" x "), Some(" x "));
         check(
             Value::DateTime("20240102******.******+***".parse().unwrap()),
-            Some("20240102******.******+***"),
+            Some("20240102******.******+000"),
         );
+        for (written, expect) in [
+            ("20240102030405.000000+***", "20240102030405.000000+000"),
+            ("20240102030405.000000-060", "20240102030405.000000-060"),
+            ("00000007010203.000000:000", "00000007010203.000000:000"),
+        ] {
+            check(Value::DateTime(written.parse().unwrap()), Some(expect));
+        }
         check(Value::Array(vec![]), None);
     }
 

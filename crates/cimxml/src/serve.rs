@@ -1,0 +1,226 @@
+//! From an HTTP request to the provider and back.
+
+mod associations;
+mod classes;
+mod instances;
+mod lists;
+mod methods;
+mod operations;
+mod properties;
+mod pulls;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use clock::SharedClock;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use provider::{Caller, ClassInfo, Provider};
+use signin::SignIn;
+use site::Role;
+use xml::Writer;
+
+use crate::contexts::Contexts;
+use crate::encode::Encoder;
+use crate::listing::Listing;
+use crate::message::{self, Message, Request};
+use crate::refusal::Refusal;
+use crate::reply::{self, Frame};
+use crate::space::Space;
+use crate::status::{CimStatus, OperationError};
+use crate::{headers, interop};
+
+pub(crate) use pulls::Portion;
+
+/// Where the WBEM tools send everything.
+pub const PATH: &str = "/cimom";
+/// The longest body that is read, in bytes.
+pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// The longest body of a reader, in bytes: a machine with a thousand devices names them all.
+const READER_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The service at [`PATH`].
+///
+/// Requests must carry the extensions that `net` sets, or nobody is signed in.
+pub fn router(provider: Provider, sign_in: SignIn, clock: SharedClock) -> Router {
+    serving(&[PATH], provider, sign_in, clock)
+}
+
+/// The service at [`PATH`] and at `/`, for a listener of its own: some clients know no path.
+pub fn listener_router(provider: Provider, sign_in: SignIn, clock: SharedClock) -> Router {
+    serving(&[PATH, "/"], provider, sign_in, clock)
+}
+
+fn serving(paths: &[&str], provider: Provider, sign_in: SignIn, clock: SharedClock) -> Router {
+    let spaces = Space::all(&provider);
+    let contexts = Arc::new(Contexts::new(Arc::clone(&clock)));
+    let service = Arc::new(Service { provider, sign_in, clock, spaces, contexts });
+    let routes = paths.iter().fold(Router::new(), |router, path| router.route(path, any(handle)));
+    routes.with_state(service)
+}
+
+/// What the handlers share.
+#[derive(Debug)]
+struct Service {
+    provider: Provider,
+    sign_in: SignIn,
+    clock: SharedClock,
+    spaces: Vec<Space>,
+    contexts: Arc<Contexts>,
+}
+
+/// Everything about one request that an answer needs.
+struct Exchange<'a> {
+    caller: Caller,
+    space: &'a Space,
+    encoder: Encoder,
+    frame: Frame,
+}
+
+/// What an operation answers.
+enum Answer {
+    Whole(Writer),
+    Listing(Listing),
+}
+
+async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
+    let started = service.clock.monotonic();
+    let (parts, body) = request.into_parts();
+    let response = match Box::pin(service.answer(&parts, body, started)).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
+    };
+    let took_ms = service.since(started).as_millis();
+    tracing::debug!(method = %parts.method, status = response.status().as_u16(), took_ms, "answered");
+    response
+}
+
+impl Service {
+    async fn answer(&self, parts: &Parts, body: Body, started: Duration) -> Result<Response, Refusal> {
+        headers::check(&parts.method, &parts.headers)?;
+        if signin::is_cross_site(parts) {
+            return Err(Refusal::CrossSite);
+        }
+        let signed_in = self.sign_in.authenticate(parts).await?;
+        let limit = body_limit(signed_in.actor.role);
+        let body = read(body, limit).await?;
+        let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let message = message::read(&xml::decode(&body, content_type)?, self.provider.schema())?;
+        headers::agree(&parts.headers, &message)?;
+        let caller = Caller::new(signed_in.actor, headers::context(&parts.headers));
+        let is_wbemcli = headers::is_wbemcli(&parts.headers, &message);
+        Ok(self.operate(message, caller, is_wbemcli, started).await)
+    }
+
+    /// What a message asks for, or why not: an answer of the protocol either way.
+    async fn operate(
+        &self,
+        message: Message,
+        caller: Caller,
+        is_wbemcli: bool,
+        started: Duration,
+    ) -> Response {
+        let frame = Frame {
+            id: message.id.clone(),
+            name: message.name().to_owned(),
+            is_extrinsic: matches!(message.request, Request::Extrinsic { .. }),
+        };
+        let encoder = Encoder { schema: self.provider.schema(), is_wbemcli };
+        let answered = async {
+            let space = self.space(message.namespace())?;
+            let encoder = Encoder { schema: space.schema, is_wbemcli };
+            let exchange = Exchange { caller, space, encoder, frame: frame.clone() };
+            let answer = match message.request {
+                Request::Intrinsic { name, parameters, .. } => {
+                    self.intrinsic(&exchange, &name, &parameters?).await?
+                }
+                Request::Extrinsic { name, target, parameters, .. } => {
+                    self.invoke(&exchange, &name, target, parameters?).await?
+                }
+            };
+            match answer {
+                Answer::Whole(writer) => Ok(reply::whole(writer.finish(), self.since(started))),
+                Answer::Listing(listing) => listing.answer(|| self.since(started)).await,
+            }
+        };
+        answered.await.unwrap_or_else(|error: OperationError| {
+            if error.status() == CimStatus::Failed {
+                tracing::info!(
+                    operation = frame.name,
+                    error = &error as &dyn std::error::Error,
+                    "an operation failed"
+                );
+            }
+            reply::whole(frame.error(&error, encoder), self.since(started))
+        })
+    }
+
+    fn since(&self, started: Duration) -> Duration {
+        self.clock.monotonic().saturating_sub(started)
+    }
+
+    fn space(&self, written: &str) -> Result<&Space, OperationError> {
+        let unknown = || {
+            let known: Vec<_> = self.spaces.iter().map(|space| space.name.as_str()).collect();
+            let reason = format!("there is no namespace {written}; there are {}", known.join(", "));
+            OperationError::new(CimStatus::InvalidNamespace, reason)
+        };
+        self.spaces.iter().find(|space| space.is_called(written)).ok_or_else(unknown)
+    }
+
+    /// The instances of the interop namespace.
+    fn interop(&self, class: &ClassInfo) -> Vec<cim::Instance> {
+        interop::instances(&self.provider, &self.spaces, class)
+    }
+}
+
+impl Exchange<'_> {
+    /// The class of that name, where it lives in the namespace.
+    fn class(&self, name: &str) -> Result<&'static ClassInfo, OperationError> {
+        self.space.class(name).ok_or_else(|| OperationError::class(name))
+    }
+
+    /// Refuses what would change something in the interop namespace.
+    fn check_writable(&self) -> Result<(), OperationError> {
+        match self.space.is_interop {
+            true => Err(OperationError::unsupported("the interop namespace is read-only")),
+            false => Ok(()),
+        }
+    }
+
+    /// An answer that has nothing more to say.
+    fn void(&self) -> Answer {
+        Answer::Whole(self.frame.open())
+    }
+
+    /// An answer whose return value is about to be written.
+    fn returning(&self) -> Writer {
+        let mut writer = self.frame.open();
+        writer.open("IRETURNVALUE", &[]);
+        writer
+    }
+}
+
+async fn read(body: Body, limit: usize) -> Result<axum::body::Bytes, Refusal> {
+    use std::error::Error as _;
+    to_bytes(body, limit).await.map_err(|error| {
+        // Too long, or too slow, or broken off: only the first is the body's own fault.
+        match error.source().is_some_and(|cause| cause.to_string().contains("length limit")) {
+            true => Refusal::TooLong { limit },
+            false => Refusal::Incomplete,
+        }
+    })
+}
+
+/// Who may change nothing of weight need not be heard out before the provider says so.
+fn body_limit(role: Role) -> usize {
+    match role {
+        Role::Reader => READER_BODY_BYTES_MAX,
+        Role::FullAdministrator | Role::Operator | Role::Author => BODY_BYTES_MAX,
+    }
+}

@@ -1,0 +1,167 @@
+//! Each operation and each error on the wire. The files are protocol: a change of one is a change for clients.
+//!
+//! `HAULIER_WRITE_GOLDEN=1` writes what is served; read the difference before it is committed.
+
+use std::path::PathBuf;
+
+use stage::PACKAGE;
+
+use crate::harness::{SITE, Service, class, extrinsic, instance, intrinsic, package, parameter, text, texts};
+
+/// Request and answer, broken into lines for reading; the wire has none.
+fn compare(name: &str, request: &str, answer: &str) {
+    let lines = |text: &str| text.replace("><", ">\n<");
+    let text = format!("{}\n\n{}\n", lines(request), lines(answer));
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.txt"));
+    if std::env::var_os("HAULIER_WRITE_GOLDEN").is_some() {
+        std::fs::write(&file, &text).unwrap();
+    }
+    assert_eq!(text, std::fs::read_to_string(&file).unwrap(), "{name}");
+}
+
+#[tokio::test]
+async fn operations_on_the_wire() {
+    let service = Service::start().await;
+    let of_package = parameter("InstanceName", &package(PACKAGE));
+    let object = parameter("ObjectName", &package(PACKAGE));
+    let few = texts("PropertyList", &["Name", "PackageID", "SourceVersion", "SourceDate", "RefreshSchedule"]);
+    let query = |language: &str, name: &str| {
+        [text(language, "WQL"), text(name, "SELECT Name, PackageType FROM SMS_DriverPackage")].concat()
+    };
+    let change = format!(
+        "<VALUE.NAMEDINSTANCE>{}{}</VALUE.NAMEDINSTANCE>",
+        package(PACKAGE),
+        instance("SMS_DriverPackage", &[("Description", "new")])
+    );
+    let some = text("MaxObjectCount", "10");
+    for (operation, given) in [
+        ("GetInstance", [of_package.clone(), few.clone()].concat()),
+        (
+            "EnumerateInstances",
+            [class("SMS_DriverPackage"), few.clone(), text("IncludeClassOrigin", "TRUE")].concat(),
+        ),
+        ("EnumerateInstanceNames", class("SMS_DistributionPoint")),
+        ("CreateInstance", parameter("NewInstance", &instance("SMS_DriverPackage", &[("Name", "new")]))),
+        ("ModifyInstance", parameter("ModifiedInstance", &change)),
+        ("DeleteInstance", parameter("InstanceName", &package("PS100002"))),
+        ("GetClass", [class("SMS_DistributionPoint"), text("LocalOnly", "FALSE")].concat()),
+        ("EnumerateClassNames", class("SMS_PackageBaseclass")),
+        ("EnumerateClasses", [class("SMS_ScheduleToken"), text("IncludeQualifiers", "FALSE")].concat()),
+        ("ExecQuery", query("QueryLanguage", "Query")),
+        ("Associators", [object.clone(), texts("PropertyList", &["ServerName"])].concat()),
+        ("AssociatorNames", object.clone()),
+        ("References", object.clone()),
+        ("ReferenceNames", object),
+        ("GetProperty", [of_package.clone(), text("PropertyName", "Name")].concat()),
+        (
+            "SetProperty",
+            [of_package.clone(), text("PropertyName", "Version"), text("NewValue", "2")].concat(),
+        ),
+        ("GetQualifier", text("QualifierName", "Key")),
+        ("OpenEnumerateInstances", [class("SMS_DriverPackage"), few, some.clone()].concat()),
+        ("OpenEnumerateInstancePaths", [class("SMS_DriverPackage"), some.clone()].concat()),
+        ("OpenQueryInstances", [query("FilterQueryLanguage", "FilterQuery"), some.clone()].concat()),
+        ("OpenAssociatorInstancePaths", [of_package.clone(), some.clone()].concat()),
+        ("OpenReferenceInstancePaths", [of_package, some].concat()),
+    ] {
+        let request = intrinsic(SITE, operation, &given);
+        let answer = service.post("admin", &[], request.clone()).await.good();
+        assert_eq!(
+            (answer.header("cimoperation"), answer.header("wbemserverresponsetime")),
+            ("MethodResponse", "0")
+        );
+        assert_eq!(answer.header("content-type"), "application/xml; charset=\"utf-8\"");
+        compare(operation, &request, &answer.body);
+    }
+}
+
+#[tokio::test]
+async fn pulls_and_methods_on_the_wire() {
+    let service = Service::start().await;
+    let named = |context: &str, text: String| text.replace(context, "CONTEXT");
+    let opened = service
+        .call(
+            "OpenEnumerateInstances",
+            &[class("SMS_DistributionPointInfo"), texts("PropertyList", &["Name"])].concat(),
+        )
+        .await
+        .good();
+    let context = opened.value("EnumerationContext").unwrap().to_owned();
+    let given = [text("EnumerationContext", &context), text("MaxObjectCount", "1")].concat();
+    for (file, operation, given) in [
+        ("PullInstancesWithPath", "PullInstancesWithPath", given),
+        ("CloseEnumeration", "CloseEnumeration", text("EnumerationContext", &context)),
+    ] {
+        let request = intrinsic(SITE, operation, &given);
+        let answer = service.post("admin", &[], request.clone()).await.good();
+        compare(file, &named(&context, request), &named(&context, answer.body));
+    }
+    let given = "<PARAMVALUE NAME=\"SourceFolder\" PARAMTYPE=\"string\"><VALUE>C:\\x</VALUE></PARAMVALUE>";
+    for (file, request) in [
+        ("method-instance", extrinsic(&package(PACKAGE), "RefreshPkgSource", "")),
+        ("method-class", extrinsic("<CLASSNAME NAME=\"SMS_DriverPackage\"/>", "CheckSourceFolder", given)),
+    ] {
+        let answer = service.post("admin", &[], request.clone()).await.good();
+        compare(file, &request, &answer.body);
+    }
+    for (file, operation, given) in [
+        ("interop-namespaces", "EnumerateInstances", class("CIM_Namespace")),
+        ("interop-manager", "EnumerateInstances", class("CIM_ObjectManager")),
+    ] {
+        let request = intrinsic("interop", operation, &given);
+        let answer = service.post("reader", &[], request.clone()).await.good();
+        compare(file, &request, &answer.body);
+    }
+}
+
+#[tokio::test]
+async fn errors_on_the_wire() {
+    let service = Service::start().await;
+    let of_package = parameter("InstanceName", &package(PACKAGE));
+    let missing = parameter("InstanceName", &package("PS1FFFFF"));
+    for (file, user, request) in [
+        ("error-access-denied", "reader", intrinsic(SITE, "DeleteInstance", &of_package)),
+        ("error-invalid-namespace", "admin", intrinsic("root/cimv2", "EnumerateClassNames", "")),
+        ("error-invalid-parameter", "admin", intrinsic(SITE, "GetInstance", "")),
+        ("error-invalid-class", "admin", intrinsic(SITE, "EnumerateInstances", &class("SMS_Nothing"))),
+        ("error-not-found", "admin", intrinsic(SITE, "GetInstance", &missing)),
+        ("error-not-supported", "admin", intrinsic(SITE, "DeleteClass", &class("SMS_Site"))),
+        (
+            "error-no-such-property",
+            "admin",
+            intrinsic(SITE, "GetProperty", &[of_package.clone(), text("PropertyName", "x")].concat()),
+        ),
+        (
+            "error-query-language",
+            "admin",
+            intrinsic(SITE, "ExecQuery", &[text("QueryLanguage", "DMTF:CQL"), text("Query", "x")].concat()),
+        ),
+        (
+            "error-invalid-query",
+            "admin",
+            intrinsic(SITE, "ExecQuery", &[text("QueryLanguage", "WQL"), text("Query", "x")].concat()),
+        ),
+        ("error-method-not-found", "admin", extrinsic(&package(PACKAGE), "Nothing", "")),
+        (
+            "error-enumeration-context",
+            "admin",
+            intrinsic(SITE, "CloseEnumeration", &text("EnumerationContext", "x")),
+        ),
+        (
+            "error-operation-timeout",
+            "admin",
+            intrinsic(
+                SITE,
+                "OpenEnumerateInstances",
+                &[class("SMS_Site"), text("OperationTimeout", "0")].concat(),
+            ),
+        ),
+    ] {
+        let answer = service.post(user, &[], request.clone()).await;
+        assert_ne!(answer.code(), 0, "{file}");
+        compare(file, &request, &answer.body);
+    }
+    let request = intrinsic(SITE, "GetInstance", &missing).replace("ID=\"1001\"", "ID=\"4711\"");
+    let answer = service.post("admin", &[("cimprotocolversion", "1.0")], request.clone()).await;
+    compare("error-wbemcli", &request, &answer.body);
+}
