@@ -24,15 +24,13 @@ pub const OPERATIONS: &[(&str, State)] = &[
     ("Basic and Bearer authentication over TLS, or from the site's own machine", Works),
     ("Negotiate and NTLM", Absent("401 offers Basic and Bearer")),
     ("Context qualifiers", Differs("as HTTP headers `SMS-Context-*`; the original's REST route has none")),
-    (
-        "`LocaleID`",
-        Absent(
-            "its form is checked; `Localized*` properties are in the one language that the site shows to everybody",
-        ),
-    ),
+    ("`LocaleID`", Works),
     (
         "`QueryQualifiers`",
-        Absent("its form is checked; `__QUALIFIER_SECURITYVERBS` is null in what is read, so ask by trying"),
+        Absent(
+            "its form is checked; `__QUALIFIER_SECURITYVERBS` is a mask whose bits no public page names, so none is \
+             made up: it is null in what is read and -1 after a create, and what one may do shows by trying",
+        ),
     ),
     (
         "`SessionHandle`, `LimitToCollectionIDs`",

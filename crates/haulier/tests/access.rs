@@ -31,7 +31,7 @@ async fn users_are_made_changed_shut_out_and_deleted() {
     hierarchy.text(&["user", "create", "op1", "--role", "operator", "--password-file", &file]).await;
     let shown = hierarchy.json(&["user", "show", "op1"]).await;
     assert_eq!((&shown["Role"], &shown["IsEnabled"]), (&json!("operator"), &json!(true)));
-    assert_eq!(shown["ScopeNames"], json!([]));
+    assert_eq!((&shown["AllScopes"], &shown["ScopeNames"]), (&json!(true), &json!([])));
     assert_eq!(shown["Password"], Value::Null);
     let lists = async |password: &str| exit_as(&hierarchy, "op1", password, &["package", "list"]).await;
     assert_eq!(lists(PASSWORD).await, Some(0));

@@ -54,6 +54,7 @@ impl Caller {
             application: named(context.application(), unknown.application),
             machine: named(&context.machine_name, unknown.machine),
             lock_context: context.object_lock_context.clone().unwrap_or_default(),
+            locale_id: context.locale_id,
         };
         Self { actor, context }
     }

@@ -24,7 +24,7 @@ pub(crate) fn bind(
             return Err(wrong(format!("{name} is given twice")));
         }
         let Parameter { kind, array, name, .. } = inputs[index];
-        values[index] = Some(check::fit(schema, kind, *array, value, name)?);
+        values[index] = Some(check::fit(schema, kind, *array, single(value, *array), name)?);
     }
     let mut bound = Vec::with_capacity(inputs.len());
     for (parameter, value) in inputs.into_iter().zip(values) {
@@ -37,6 +37,14 @@ pub(crate) fn bind(
         bound.push((parameter.name.clone(), value));
     }
     Ok(bound)
+}
+
+/// Some clients send a list of one where one is meant.
+fn single(value: Value, array: bool) -> Value {
+    match value {
+        Value::Array(mut elements) if !array && elements.len() == 1 => elements.remove(0),
+        value => value,
+    }
 }
 
 /// Whether callers mean the parameter by a name: its own, or another that scripts give it.
@@ -91,6 +99,12 @@ mod tests {
             "CheckSourceFolder",
             &[("SourceFolder", Value::Null)],
             Err("parameters of CheckSourceFolder: SourceFolder is null"),
+        );
+        check("CheckSourceFolder", &[("SourceFolder", list("x"))], Ok(&[("SourceFolder", Value::text("x"))]));
+        check(
+            "CheckSourceFolder",
+            &[("SourceFolder", Value::Array(vec![]))],
+            Err("SourceFolder: an array does not fit the type string"),
         );
         check(
             "CheckSourceFolder",

@@ -30,12 +30,6 @@ const REFUSED: &[&str] = &[
     "Haulier_Token create",
     "Haulier_SecurityScope modify",
     "Haulier_Token modify",
-    "SMS_SCI_Address create",
-    "SMS_SCI_Address delete",
-    "SMS_SCI_Address modify",
-    "SMS_SCI_SysResUse create",
-    "SMS_SCI_SysResUse delete",
-    "SMS_SCI_SysResUse modify",
 ];
 
 struct World {
@@ -414,7 +408,7 @@ async fn groups(world: &mut World) {
     world.modify(&group, &[("Description", text("d"))]).await;
     world.invoke(&group, "AddDistributionPoints", &[("DPNALPath", texts(&[&nal("dp1")]))]).await;
     world.invoke(&group, "AddPackages", &[("PackageIDs", ids(&id))]).await;
-    world.invoke(&group, "ReDistributePackage", &[("PackageID", ids(&id))]).await;
+    world.invoke(&group, "ReDistributePackage", &[("PackageID", id.clone())]).await;
     world.invoke(&group, "RefreshDPGroup", &[]).await;
     world.invoke(&group, "RemovePackages", &[("PackageIDs", ids(&id))]).await;
     world.invoke(&group, "RemoveDistributionPoints", &[("DPNALPath", texts(&[&nal("dp1")]))]).await;
@@ -422,7 +416,12 @@ async fn groups(world: &mut World) {
 }
 
 async fn access(world: &mut World) {
-    let user = [("Name", text("u")), ("Password", text("correct horse battery")), ("Role", text("author"))];
+    let user = [
+        ("Name", text("u")),
+        ("Password", text("correct horse battery")),
+        ("Role", text("author")),
+        ("AllScopes", Value::Boolean(true)),
+    ];
     let user = world.create("Haulier_User", &user).await;
     world.modify(&user, &[("Role", text("reader"))]).await;
     let made =

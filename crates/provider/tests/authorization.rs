@@ -117,8 +117,16 @@ const MAY: &[(&str, &str, &str)] = &[
 ];
 
 /// What a new instance needs besides what its class says.
-const NEEDED: [&str; 7] =
-    ["ContentSourcePath", "LocalizedInformation", "Name", "ObjectType", "Password", "Role", "SDMPackageXML"];
+const NEEDED: [&str; 8] = [
+    "AllScopes",
+    "ContentSourcePath",
+    "LocalizedInformation",
+    "Name",
+    "ObjectType",
+    "Password",
+    "Role",
+    "SDMPackageXML",
+];
 
 struct World {
     site: Site,

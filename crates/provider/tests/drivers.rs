@@ -4,7 +4,7 @@
 
 use cim::{Instance, ObjectPath, Value, wql};
 use clock::SystemClock;
-use provider::{Caller, Provider};
+use provider::{Caller, Context, Provider};
 use site::{Actor, Site, SiteOptions};
 use tempfile::TempDir;
 
@@ -83,6 +83,39 @@ async fn a_method_gives_an_object_with_every_property_and_it_can_be_put() {
     // The same object once more is the same driver, unchanged.
     assert_eq!(world.provider.put(&local(), stored.clone()).await.unwrap(), path);
     assert_eq!(world.get(&path).await, stored);
+}
+
+#[tokio::test]
+async fn names_come_in_the_language_of_the_call() {
+    let world = world().await;
+    let mut driver = world.draft().await;
+    let named = |locale: i32, name: &str| {
+        let mut names = Instance::new("SMS_CI_LocalizedProperties");
+        names.set("DisplayName", name);
+        names.set("LocaleID", locale);
+        Value::Instance(Box::new(names))
+    };
+    let names = Value::Array(vec![named(1033, "Card"), named(1031, "Karte")]);
+    driver.properties.retain(|(name, _)| name != "LocalizedInformation");
+    driver.properties.push(("LocalizedInformation".to_owned(), names));
+    let path = world.provider.put(&local(), driver).await.unwrap();
+    for (locale, name, used) in [
+        (None, "Card", 1033),
+        (Some("MS\\0x0407"), "Karte", 1031),
+        (Some("ms\\1031"), "Karte", 1031),
+        (Some("MS\\1036"), "Card", 1033),
+    ] {
+        let context = locale.map(|locale| ("LocaleID".to_owned(), Value::text(locale)));
+        let caller = Caller::new(Actor::local(), Context::from_values(context).unwrap());
+        let got = world.provider.get(&caller, &path).await.unwrap();
+        let query = wql::parse(&format!("SELECT * FROM SMS_Driver WHERE LocalizedDisplayName = '{name}'"));
+        let listed = world.provider.query(&caller, query.unwrap()).await.unwrap().instances.remove(0);
+        for instance in [got, listed] {
+            let shown =
+                ["LocalizedDisplayName", "LocalizedPropertyLocaleID"].map(|name| instance.get(name).cloned());
+            assert_eq!(shown, [Some(Value::text(name)), Some(Value::Integer(used))], "{locale:?}");
+        }
+    }
 }
 
 #[tokio::test]

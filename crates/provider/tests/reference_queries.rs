@@ -313,3 +313,19 @@ async fn pages_of_the_base_class_go_on_where_the_last_ended() {
     }
     assert_eq!(found, ["SMS_DriverPackage Pkg", "SMS_DriverPackage Other", "SMS_Package Archive"]);
 }
+
+/// The key holds the package and the distribution point; what is no key names nothing.
+#[tokio::test]
+async fn the_status_of_a_package_on_a_distribution_point_is_read_by_its_key() {
+    let world = world().await;
+    let listed = world.rows("SELECT * FROM SMS_DistributionDPStatus").await.remove(0);
+    let get = async |id: i128| {
+        let path = ObjectPath::new("SMS_DistributionDPStatus", [("ID".to_owned(), Value::Integer(id))]);
+        world.provider.get(&local(), &path).await.map_err(|error| error.hresult())
+    };
+    let id = listed.get("ID").unwrap().as_integer().unwrap();
+    assert_eq!(get(id).await.unwrap().get("PackageID"), Some(&Value::text("PS100001")));
+    for missing in [0, id + 1, id - 1, id + 48_922_361_856] {
+        assert_eq!(get(missing).await.unwrap_err(), 0x8004_1002, "{missing}");
+    }
+}

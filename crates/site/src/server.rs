@@ -26,7 +26,7 @@ use crate::error::{Result, SiteError};
 use crate::matching::Matching;
 use crate::package::source::UNPACKED_FOLDER;
 use crate::package_content::{COMPARISONS_MAX, ContentWork};
-use crate::query::{STREAMS_LATE_MAX, STREAMS_MAX};
+use crate::query::{STREAMS_LATE_MAX, STREAMS_MAX, Shares};
 use crate::sources::Sources;
 use crate::status;
 use crate::suspects::Suspects;
@@ -107,6 +107,7 @@ struct Inner {
     late_streams: Arc<Semaphore>,
     /// Bytes of answers that wait in files.
     spooled: Arc<AtomicU64>,
+    stream_shares: Shares,
     comparisons: Arc<Semaphore>,
     matching: Matching,
     unpacking: Unpacking,
@@ -177,6 +178,7 @@ impl Site {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             late_streams: Arc::new(Semaphore::new(STREAMS_LATE_MAX)),
             spooled: Arc::default(),
+            stream_shares: Shares::default(),
             comparisons: Arc::new(Semaphore::new(COMPARISONS_MAX)),
             matching: Matching::default(),
             unpacking: Unpacking::default(),
@@ -204,6 +206,10 @@ impl Site {
 
     pub(crate) fn streams(&self) -> &Arc<Semaphore> {
         &self.inner.streams
+    }
+
+    pub(crate) fn stream_shares(&self) -> &Shares {
+        &self.inner.stream_shares
     }
 
     pub(crate) fn late_streams(&self) -> &Arc<Semaphore> {

@@ -2,6 +2,7 @@
 
 CREATE VIEW "Haulier_User" AS
 SELECT
+    CAST(CASE WHEN u.scope_names = '' THEN 1 ELSE 0 END AS BIGINT) AS "AllScopes",
     u.created_at AS "Created",
     CAST(CASE WHEN u.disabled = 0 THEN 1 ELSE 0 END AS BIGINT) AS "IsEnabled",
     -- At the address where it is closed longest; what was opened by hand has a negative time.
@@ -32,6 +33,7 @@ FROM security_scope s;
 
 CREATE VIEW "Haulier_Token" AS
 SELECT
+    CAST(CASE WHEN t.scope_names = '' THEN 1 ELSE 0 END AS BIGINT) AS "AllScopes",
     t.created_at AS "Created",
     t.expires_at AS "Expires",
     t.label AS "Label",

@@ -95,7 +95,7 @@ pub(crate) async fn the_provider_refuses_with_its_hresult() {
         (
             "POST",
             "Haulier_User",
-            r#"{"Name":"reader","Password":"a long enough one","Role":"reader"}"#,
+            r#"{"Name":"reader","Password":"a long enough one","Role":"reader","AllScopes":true}"#,
             409,
             0x8004_1019,
         ),

@@ -129,7 +129,9 @@ pub(crate) async fn users_manage_their_own_tokens_and_administrators_all() {
 #[tokio::test]
 pub(crate) async fn a_user_that_exists_is_not_changed_by_making_it_again() {
     let service = Service::start().await;
-    let body = json!({ "Name": "Operator", "Password": "another one", "Role": "administrator" }).to_string();
+    let body =
+        json!({ "Name": "Operator", "Password": "another one", "Role": "administrator", "AllScopes": true })
+            .to_string();
     let twice = service.send("POST", USERS, &body).await;
     assert_eq!(twice.status, 409, "{}", twice.body);
     let status = &twice.json()["error"]["innererror"]["SMS_ExtendedStatus"];

@@ -162,7 +162,7 @@ pub(crate) async fn ordinary_refusals_are_no_failures_of_the_server() {
     let verify = json!({ "PackageId": PACKAGE, "NALPath": nal }).to_string();
     let point = "/AdminService/wmi/SMS_DistributionPoint";
     let user = |name: &str, password: &str, role: &str| {
-        json!({ "Name": name, "Password": password, "Role": role }).to_string()
+        json!({ "Name": name, "Password": password, "Role": role, "AllScopes": true }).to_string()
     };
     let users = "/AdminService/wmi/Haulier_User";
     let tokens = "/AdminService/wmi/Haulier_Token.Create";

@@ -63,7 +63,17 @@ pub(crate) async fn run(command: &GroupCommand, remote: &Remote, format: Format)
         }
         GroupCommand::Redistribute { group, packages } => {
             let ids = package_ids(remote, packages).await?;
-            call(remote, group, "ReDistributePackage", &json!({ "PackageID": ids }), &ids, format).await
+            let group = found(remote, group).await?;
+            let mut last = Value::Null;
+            for id in &ids {
+                let one = json!({ "PackageID": id });
+                last = remote.invoke(&key(&group), "ReDistributePackage", &one).await?["ReturnValue"].take();
+            }
+            let said = json!({
+                "Group": rows::text(&group, "Name"), "ReturnValue": last, "ReDistributePackage": ids,
+            });
+            output::done(format, &said);
+            Ok(())
         }
         GroupCommand::Refresh { group } => {
             call(remote, group, "RefreshDPGroup", &no_parameters(), &[], format).await

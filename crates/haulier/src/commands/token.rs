@@ -15,7 +15,9 @@ pub(crate) async fn run(command: &TokenCommand, remote: &Remote, format: Format)
     match command {
         TokenCommand::List => list(remote, format).await,
         TokenCommand::Create(TokenCreate { owner, label, days, expires, role, scopes }) => {
-            let mut parameters = json!({ "UserName": owner, "Label": label, "ScopeNames": scopes });
+            let all = scopes.is_empty();
+            let mut parameters =
+                json!({ "UserName": owner, "Label": label, "AllScopes": all, "ScopeNames": scopes });
             parameters["Role"] = json!(role.as_deref().unwrap_or_default());
             match expires {
                 Some(life) => parameters["LifeSeconds"] = json!(life.as_secs()),

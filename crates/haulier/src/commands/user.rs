@@ -23,7 +23,10 @@ pub(crate) async fn run(command: &UserCommand, remote: &Remote, format: Format) 
         UserCommand::Show { name } => show(remote, name, format).await,
         UserCommand::Create { name, role, password_file, scopes } => {
             let password = read_password(password_file)?;
-            let user = json!({ "Name": name, "Role": role, "Password": password, "ScopeNames": scopes });
+            let all = scopes.is_empty();
+            let user = json!({
+                "Name": name, "Role": role, "Password": password, "AllScopes": all, "ScopeNames": scopes,
+            });
             remote.create(CLASS, &user).await?;
             output::done(format, &json!({ "Name": name, "Role": role, "ScopeNames": scopes }));
             Ok(())
@@ -46,8 +49,8 @@ pub(crate) async fn run(command: &UserCommand, remote: &Remote, format: Format) 
         UserCommand::ChangeOwnPassword { password_file } => {
             change_own_password(remote, password_file, format).await
         }
-        UserCommand::Scopes { name, scopes, all: _ } => {
-            change(remote, name, &json!({ "ScopeNames": scopes }), format).await
+        UserCommand::Scopes { name, scopes, all } => {
+            change(remote, name, &json!({ "AllScopes": all, "ScopeNames": scopes }), format).await
         }
         UserCommand::Disable { name } => change(remote, name, &json!({ "IsEnabled": false }), format).await,
         UserCommand::Enable { name } => change(remote, name, &json!({ "IsEnabled": true }), format).await,

@@ -71,12 +71,15 @@ pub struct Origin {
     pub machine: String,
     /// `ObjectLockContext` of the call: beside user and machine, whose a lock is. Empty where the call names none.
     pub lock_context: String,
+    /// `LocaleID` of the call: the language of localized texts, where an object has it.
+    pub locale_id: Option<u32>,
 }
 
 impl Default for Origin {
     /// What the original writes for a caller that does not say.
     fn default() -> Self {
-        Self { application: "Unknown".to_owned(), machine: "Unknown".to_owned(), lock_context: String::new() }
+        let unknown = || "Unknown".to_owned();
+        Self { application: unknown(), machine: unknown(), lock_context: String::new(), locale_id: None }
     }
 }
 

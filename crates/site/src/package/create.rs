@@ -88,11 +88,13 @@ impl Site {
         follow_validated_source(&mut tx, &before, &mut fields).await?;
         self.check_fields(&fields)?;
         let mut touched = Vec::new();
-        let data_changed = data::store(&mut tx, package_id, &data).await?;
-        if fields != before.fields || data_changed {
+        let mut changed = fields.changed(&before.fields);
+        changed.extend(data::store(&mut tx, package_id, &data).await?);
+        if !changed.is_empty() {
             self.store_fields(&mut tx, package_id, &fields).await?;
             touched = self.follow_change(&mut tx, &before, &fields, now).await?;
-            status::add(&mut tx, now, Message::package_changed(actor, package_id, &fields.name)).await?;
+            status::add(&mut tx, now, Message::package_changed(actor, package_id, &fields.name, &changed))
+                .await?;
         }
         let package = require(&mut tx, package_id).await?;
         tx.commit().await?;

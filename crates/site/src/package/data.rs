@@ -38,6 +38,15 @@ impl PackageData {
         *self == Self::default()
     }
 
+    fn changed(&self, other: &Self) -> Vec<&'static str> {
+        let all = [
+            ("Icon", self.icon != other.icon),
+            ("ExtendedData", self.extended_data != other.extended_data),
+            ("ISVData", self.isv_data != other.isv_data),
+        ];
+        all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+    }
+
     pub(crate) fn check(&self) -> Result<()> {
         let all = [("Icon", &self.icon), ("ExtendedData", &self.extended_data), ("ISVData", &self.isv_data)];
         for (property, bytes) in all {
@@ -57,10 +66,10 @@ impl PackageData {
     }
 }
 
-/// Stores a change. Returns whether anything is different now.
-pub(crate) async fn store(tx: &mut Tx, package_id: &str, change: &PackageData) -> Result<bool> {
+/// Stores a change. Returns the properties that are different now.
+pub(crate) async fn store(tx: &mut Tx, package_id: &str, change: &PackageData) -> Result<Vec<&'static str>> {
     if change.is_nothing() {
-        return Ok(false);
+        return Ok(Vec::new());
     }
     let before = match tx.optional(&select(package_id)).await? {
         Some(row) => PackageData::read(&row)?,
@@ -75,12 +84,13 @@ pub(crate) async fn store(tx: &mut Tx, package_id: &str, change: &PackageData) -
         extended_data: changed(&change.extended_data, &before.extended_data),
         isv_data: changed(&change.isv_data, &before.isv_data),
     };
-    if after == before {
-        return Ok(false);
+    let differs = after.changed(&before);
+    if differs.is_empty() {
+        return Ok(differs);
     }
     tx.execute(Query::delete().from_table("package_data").and_where(by_id(package_id))).await?;
     if after.is_nothing() {
-        return Ok(true);
+        return Ok(differs);
     }
     let insert = Query::insert()
         .into_table("package_data")
@@ -104,7 +114,7 @@ pub(crate) async fn store(tx: &mut Tx, package_id: &str, change: &PackageData) -
         ])
         .to_owned();
     tx.execute(&insert).await?;
-    Ok(true)
+    Ok(differs)
 }
 
 fn select(package_id: &str) -> sea_query::SelectStatement {

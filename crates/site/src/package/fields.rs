@@ -159,6 +159,12 @@ macro_rules! package_fields {
                 Ok(Self { $($field: <$type as FieldType>::read(row, stringify!($field))?,)+ })
             }
 
+            /// The properties that differ, by their provider names.
+            pub(crate) fn changed(&self, other: &Self) -> Vec<&'static str> {
+                let all = [$(($property, self.$field != other.$field)),+];
+                all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+            }
+
             fn check_lengths(&self) -> Result<()> {
                 $(FieldType::check(&self.$field, $property, $chars_max)?;)+
                 Ok(())

@@ -1,7 +1,9 @@
 //! Provider queries: a checked query tree in, rows of a view out. Nothing is filtered in memory.
 
 mod compile;
+mod localized;
 mod secured;
+mod share;
 mod spool;
 mod stream;
 pub mod views;
@@ -16,6 +18,7 @@ use crate::server::Site;
 use views::{Column, Kind};
 
 pub use compile::Output;
+pub(crate) use share::Shares;
 pub use spool::{ReaderGone, SpoolReader, SpoolWriter};
 pub use stream::RowStream;
 pub(crate) use stream::{STREAMS_LATE_MAX, STREAMS_MAX};

@@ -13,6 +13,7 @@ use sea_query::SelectStatement;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::compile::{self, Output, Setting};
+use super::share::{Share, Shares};
 use super::{Value, read};
 use crate::access::Actor;
 use crate::db::{Database, Reader, RowsRead, SQLITE_READERS_MAX};
@@ -121,6 +122,9 @@ impl Site {
             late: self.late_streams().clone(),
             clock,
             batches,
+            user: actor.name.clone(),
+            shares: self.stream_shares().clone(),
+            share: None,
             turn: None,
         };
         let outputs = compiled.outputs.clone();
@@ -178,6 +182,9 @@ struct Reading {
     streams: Arc<Semaphore>,
     late: Arc<Semaphore>,
     batches: mpsc::Sender<Vec<Vec<Value>>>,
+    user: String,
+    shares: Shares,
+    share: Option<Share>,
     turn: Option<OwnedSemaphorePermit>,
 }
 
@@ -234,17 +241,25 @@ impl Reading {
 
     async fn wait_for_reader(&mut self, batch: Vec<Vec<Value>>) -> Result<()> {
         let left = self.left()?;
-        if self.turn.is_none() {
+        if self.share.is_none() {
+            self.share = self.shares.take(&self.user);
+        }
+        let has_share = self.share.is_some();
+        if self.turn.is_none() && has_share {
             self.turn = self.streams.clone().try_acquire_owned().ok();
         }
         if self.turn.is_none() {
-            let busy = SiteError::Busy { what: "many long answers are being read" };
+            let what = match has_share {
+                true => "many long answers are being read",
+                false => "other long answers to you are being read; read or close one",
+            };
+            let busy = SiteError::Busy { what };
             let Ok(_late) = self.late.clone().try_acquire_owned() else { return Err(busy) };
             self.turn = tokio::select! {
                 biased;
                 () = self.db.closing() => return Err(SiteError::Stopped),
                 sent = self.batches.reserve() => return give(sent, batch),
-                turn = self.streams.clone().acquire_owned() => turn.ok(),
+                turn = self.streams.clone().acquire_owned(), if has_share => turn.ok(),
                 () = self.clock.sleep(TURN_MAX) => return Err(busy),
             };
         }

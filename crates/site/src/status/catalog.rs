@@ -15,7 +15,7 @@ const TEXTS: &[(u32, &str)] = &[
     (2383, "Distribution point %2 refused an object of package %1 and fetches it again: %3 (%4)"),
     (2384, "Distribution point %2 verified %4 files of package %1, version %3."),
     (30000, "%1 created package %3 (%2)."),
-    (30001, "%1 changed package %3 (%2)."),
+    (30001, "%1 changed package %3 (%2): %4"),
     (30002, "%1 deleted package %3 (%2)."),
     (30009, "%1 added package %2 to distribution point %3."),
     (30010, "%1 removed package %2 from distribution point %3."),

@@ -135,8 +135,8 @@ impl Message {
         Self::audit(30000, actor, &[id, name]).of_package(id)
     }
 
-    pub(crate) fn package_changed(actor: &Actor, id: &str, name: &str) -> Self {
-        Self::audit(30001, actor, &[id, name]).of_package(id)
+    pub(crate) fn package_changed(actor: &Actor, id: &str, name: &str, properties: &[&str]) -> Self {
+        Self::audit(30001, actor, &[id, name, &properties.join(", ")]).of_package(id)
     }
 
     pub(crate) fn package_deleted(actor: &Actor, id: &str, name: &str) -> Self {

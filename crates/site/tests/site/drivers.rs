@@ -30,12 +30,13 @@ pub(crate) async fn category(stage: &Stage, name: &str) -> String {
 
 /// The rows of a query as texts.
 pub(crate) async fn rows(stage: &Stage, wql: &str) -> Vec<Vec<String>> {
+    rows_as(stage, &Actor::local(), wql).await
+}
+
+async fn rows_as(stage: &Stage, actor: &Actor, wql: &str) -> Vec<Vec<String>> {
     let query: Query = cim::wql::parse(wql).unwrap_or_else(|error| panic!("{wql}: {error}"));
-    let rows = stage
-        .site
-        .query(&Actor::local(), query.class(), &query)
-        .await
-        .unwrap_or_else(|error| panic!("{wql}: {error}"));
+    let rows =
+        stage.site.query(actor, query.class(), &query).await.unwrap_or_else(|error| panic!("{wql}: {error}"));
     let text = |value: Value| match value {
         Value::Null => "-".to_owned(),
         Value::Text(text) => text,
@@ -155,6 +156,67 @@ on_both! {
         assert_eq!(rows(stage, contents).await, [["16777217"], ["16777217"]]);
         stage.site.delete_driver(&admin(), a.ci_id).await.unwrap();
         assert_eq!(rows(stage, contents).await, [["16777217"]]);
+    }
+
+    async fn names_are_told_in_the_language_of_the_call(stage: &Stage) {
+        let label = |german: &str, english: &str| NewCategory {
+            localized: vec![
+                LocalizedName { locale_id: 1031, name: german.to_owned() },
+                LocalizedName { locale_id: 1033, name: english.to_owned() },
+            ],
+            ..NewCategory::default()
+        };
+        let net = stage.site.create_category(&admin(), label("Netz", "Net")).await.unwrap().unique_id;
+        let lab = category(stage, "Lab").await;
+        let named = |locale_id, name: &str| LocalizedProperties {
+            locale_id,
+            display_name: name.to_owned(),
+            description: format!("{name}!"),
+            informative_url: String::new(),
+        };
+        for (folder, localized) in [
+            ("a", vec![named(1033, "Card"), named(1031, "Karte 'ü\"")]),
+            ("b", vec![named(1033, "Disk")]),
+        ] {
+            let path = driver_folder(stage, folder, &format!("VEN_{folder}"));
+            let draft = stage.site.analyze_inf(&admin(), &path, "nic.inf").await.unwrap();
+            let new = NewDriver {
+                sdm_package_xml: draft.sdm_package_xml,
+                content_source_path: path,
+                categories: vec![net.clone(), lab.clone()],
+                fields: DriverFields { localized, ..DriverFields::default() },
+            };
+            stage.site.create_driver(&admin(), new).await.unwrap();
+        }
+        let asked = async |locale_id: Option<u32>, wql: &str| {
+            let mut actor = admin();
+            actor.origin.locale_id = locale_id;
+            rows_as(stage, &actor, wql).await
+        };
+        let drivers = "SELECT LocalizedDisplayName, LocalizedDescription, LocalizedPropertyLocaleID,
+            LocalizedCategoryInstanceNames FROM SMS_Driver ORDER BY CI_ID";
+        let english = [["Card", "Card!", "1033", "Net|Lab"], ["Disk", "Disk!", "1033", "Net|Lab"]];
+        let german = [["Karte 'ü\"", "Karte 'ü\"!", "1031", "Netz|Lab"], ["Disk", "Disk!", "1033", "Netz|Lab"]];
+        assert_eq!(asked(None, drivers).await, english);
+        assert_eq!(asked(Some(1033), drivers).await, english);
+        assert_eq!(asked(Some(1036), drivers).await, english, "what is not there stays as it is");
+        assert_eq!(asked(Some(1031), drivers).await, german);
+        let categories = "SELECT LocalizedCategoryInstanceName, LocalizedPropertyLocaleID FROM SMS_CategoryInstance ORDER BY CategoryInstanceID";
+        assert_eq!(asked(Some(1031), categories).await, [["Netz", "1031"], ["Lab", "1033"]]);
+        // What is asked for is what is shown.
+        for (condition, german, english) in [
+            ("LocalizedDisplayName LIKE 'karte%'", 1, 0),
+            ("LocalizedDisplayName = 'Card'", 0, 1),
+            ("LocalizedPropertyLocaleID = 1031", 1, 0),
+            ("LocalizedCategoryInstanceNames = 'netz'", 2, 0),
+            ("CI_ID IN (SELECT d.CI_ID FROM SMS_Driver d WHERE d.LocalizedDescription = 'DISK!')", 1, 1),
+        ] {
+            let wql = format!("SELECT CI_ID FROM SMS_Driver WHERE {condition}");
+            assert_eq!(asked(Some(1031), &wql).await.len(), german, "{condition}");
+            assert_eq!(asked(None, &wql).await.len(), english, "{condition}");
+        }
+        let sorted = "SELECT LocalizedDisplayName FROM SMS_Driver ORDER BY LocalizedDisplayName";
+        assert_eq!(asked(Some(1031), sorted).await, [["Disk"], ["Karte 'ü\""]]);
     }
 
     async fn a_driver_is_named_and_labelled_as_its_client_says(stage: &Stage) {

@@ -76,6 +76,17 @@ on_both! {
         let same = stage.site.update_package(&admin(), &made.package_id, change("b", &first.sedo_object_version)).await.unwrap();
         assert_eq!(same.sedo_object_version, first.sedo_object_version);
         assert_eq!(stage.message_ids().await, [30000, 30001]);
+        let both = PackageChange {
+            description: Some("for the lab".to_owned()),
+            name: Some("c".to_owned()),
+            version: Some(String::new()),
+            data: PackageData { icon: Some(vec![1]), ..PackageData::default() },
+            ..PackageChange::default()
+        };
+        stage.site.update_package(&admin(), &made.package_id, both).await.unwrap();
+        let inserts = stage.raw_sql("SELECT inserts FROM status_message WHERE message_id = 30001 ORDER BY id DESC".to_owned()).await;
+        assert!(inserts[0][0].contains("\"Name, Description, Icon\""), "{inserts:?}");
+        assert!(inserts[1][0].contains("\"Name\""), "{inserts:?}");
     }
 
     async fn bad_fields_and_missing_rights_are_refused(stage: &Stage) {

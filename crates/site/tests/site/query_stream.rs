@@ -25,8 +25,13 @@ async fn fill(stage: &Stage) {
 }
 
 async fn open(stage: &Stage) -> RowStream {
+    open_as(stage, "local").await
+}
+
+async fn open_as(stage: &Stage, user: &str) -> RowStream {
     let query = Query::all("Haulier_StatusMessage");
-    stage.site.query_stream(&Actor::local(), &query).await.unwrap()
+    let actor = Actor::new(user, site::Role::FullAdministrator);
+    stage.site.query_stream(&actor, &query).await.unwrap()
 }
 
 async fn waiting(stage: &Stage, wanted: usize) {
@@ -134,7 +139,7 @@ on_both! {
         fill(stage).await;
         let mut slow = Vec::new();
         for number in 1..=4 {
-            slow.push(open(stage).await);
+            slow.push(open_as(stage, &number.to_string()).await);
             waiting(stage, number).await;
         }
         let mut late = open(stage).await;
@@ -157,6 +162,38 @@ on_both! {
         waiting(stage, 0).await;
     }
 
+    async fn one_user_leaves_turns_to_others(stage: &Stage) {
+        fill(stage).await;
+        let mut slow = Vec::new();
+        for number in 1..=3 {
+            slow.push(open_as(stage, "ada").await);
+            waiting(stage, number).await;
+        }
+        let mut fourth = open_as(stage, "ada").await;
+        assert_eq!(drain(&mut fourth).await, (ROWS, None), "who keeps up needs none");
+        let mut fourth = open_as(stage, "ada").await;
+        while !fourth.is_full() {
+            tokio::task::yield_now().await;
+        }
+        // Long enough for the next batch, which has no place.
+        let mut quick = open_as(stage, "ben").await;
+        assert!(drain(&mut quick).await.0 >= ROWS);
+        while !fourth.is_over() {
+            stage.clock.advance(Duration::from_secs(1));
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(drain(&mut fourth).await.1, Some("busy"), "though a turn is free");
+        assert_eq!(stage.site.streams_waiting(), 3);
+        let other = open_as(stage, "ben").await;
+        waiting(stage, 4).await;
+        drop(slow.pop());
+        waiting(stage, 3).await;
+        slow.push(open_as(stage, "ada").await);
+        waiting(stage, 4).await;
+        drop((slow, other));
+        waiting(stage, 0).await;
+    }
+
     async fn a_site_that_closes_waits_for_no_reader(stage: &Stage) {
         fill(stage).await;
         let mut stream = open(stage).await;
@@ -169,8 +206,8 @@ on_both! {
         fill(stage).await;
         // All stop for their reader; more of them than there are connections on SQLite.
         let mut slow = Vec::new();
-        for _ in 0..20 {
-            let mut stream = open(stage).await;
+        for number in 0..20 {
+            let mut stream = open_as(stage, &number.to_string()).await;
             stream.next().await.unwrap().unwrap();
             slow.push(stream);
         }

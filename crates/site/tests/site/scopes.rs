@@ -193,6 +193,21 @@ on_both! {
         assert_eq!(seen(stage, &admin(), names).await, ["Default"]);
     }
 
+    async fn a_scope_stays_while_an_import_brings_drivers_into_it(stage: &Stage) {
+        let site = &stage.site;
+        scopes(stage, &["Lab"]).await;
+        let author = somebody(stage, "a", Role::Author, &["Lab"]).await;
+        let request = ImportRequest {
+            sources: vec![ImportSource::Path(driver_folder(stage, "nic", "VEN_1"))],
+            ..ImportRequest::default()
+        };
+        let import = site.start_import(&author, request).await.unwrap();
+        site.delete_user(&admin(), "a").await.unwrap();
+        assert_eq!(code(site.delete_security_scope(&admin(), "Lab").await), "conflict");
+        site.cancel_import(&admin(), import).await.unwrap();
+        site.delete_security_scope(&admin(), "Lab").await.unwrap();
+    }
+
     async fn drivers_exist_for_their_scopes_only(stage: &Stage) {
         let site = &stage.site;
         scopes(stage, &["Lab"]).await;

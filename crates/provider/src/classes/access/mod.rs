@@ -1,6 +1,7 @@
 //! Who may sign in, as what, and where.
 
 mod scope;
+mod scopes;
 mod token;
 mod user;
 

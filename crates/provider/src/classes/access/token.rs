@@ -3,6 +3,7 @@ use std::time::Duration;
 use cim::{DateTime, ObjectPath, Value};
 use site::{NewToken, Role};
 
+use super::scopes;
 use crate::error::Fault;
 use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemented};
 
@@ -42,7 +43,8 @@ impl ClassHandler for Token {
                 seconds => Duration::from_secs(u64::from(seconds)),
             };
             let role = Some(invocation.text("Role")).filter(|role| !role.is_empty());
-            let scopes: Vec<String> = invocation.texts("ScopeNames").into_iter().map(str::to_owned).collect();
+            let said = scopes::named(invocation.value("AllScopes"), invocation.value("ScopeNames"))?;
+            let scopes = said.unwrap_or_default();
             let new = NewToken {
                 user: owner,
                 label: invocation.text("Label"),

@@ -3,6 +3,7 @@ use std::net::IpAddr;
 use cim::{Instance, ObjectPath, Value};
 use site::{Role, UserChange};
 
+use super::scopes;
 use crate::error::Fault;
 use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemented};
 
@@ -22,7 +23,9 @@ impl ClassHandler for User {
                 let reason = "a new user is enabled; disable the user afterwards".to_owned();
                 return Err(Fault::OutOfRange { property: "IsEnabled".to_owned(), reason });
             }
-            let scopes = scopes(&instance).unwrap_or_default();
+            let said = scopes::named(instance.get("AllScopes"), instance.get("ScopeNames"))?;
+            let scopes =
+                said.ok_or_else(|| Fault::IllegalNull { property: "AllScopes or ScopeNames".to_owned() })?;
             call.site.create_user_in(call.actor, name, password, role.parse()?, &scopes).await?;
             Ok(ObjectPath::new(&call.class.name, [("Name".to_owned(), Value::text(name))]))
         })
@@ -34,7 +37,7 @@ impl ClassHandler for User {
             let change = UserChange {
                 password: text("Password").map(str::to_owned),
                 role: text("Role").map(str::parse::<Role>).transpose()?,
-                scopes: scopes(&change),
+                scopes: scopes::named(change.get("AllScopes"), change.get("ScopeNames"))?,
                 disabled: change.get("IsEnabled").and_then(Value::as_bool).map(|enabled| !enabled),
             };
             Ok(call.site.change_user(call.actor, name(path), change).await?)
@@ -70,14 +73,6 @@ impl ClassHandler for User {
 fn required<'a>(instance: &'a Instance, property: &str) -> Result<&'a str, Fault> {
     let value = instance.get(property).and_then(Value::as_str);
     value.ok_or_else(|| Fault::IllegalNull { property: property.to_owned() })
-}
-
-/// The names that are given; none where the property is not.
-fn scopes(instance: &Instance) -> Option<Vec<String>> {
-    match instance.get("ScopeNames")? {
-        Value::Array(names) => Some(names.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
-        _ => None,
-    }
 }
 
 fn name(path: &ObjectPath) -> &str {

@@ -54,7 +54,8 @@ impl ClassHandler for Group {
                     site.remove_dp_group_packages(actor, id, &texts("PackageIDs"), from_points).await?;
                 }
                 "ReDistributePackage" => {
-                    site.redistribute_dp_group_packages(actor, id, &texts("PackageID")).await?;
+                    let package = invocation.text("PackageID").to_owned();
+                    site.redistribute_dp_group_packages(actor, id, &[package]).await?;
                 }
                 "RefreshDPGroup" => site.refresh_dp_group(actor, id).await?,
                 method => return Err(not_implemented(call, method)),

@@ -1,5 +1,6 @@
 //! How far packages are, and status messages.
 
+mod dp_status;
 mod status_message;
 
 use std::sync::Arc;
@@ -11,8 +12,8 @@ use crate::handler::ClassHandler;
 pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
     Some(match class {
         "SMS_StatusMessage" => Arc::new(status_message::StatusMessage),
-        "SMS_DistributionDPStatus"
-        | "SMS_ObjectContentExtraInfo"
+        "SMS_DistributionDPStatus" => Arc::new(dp_status::DpStatus),
+        "SMS_ObjectContentExtraInfo"
         | "SMS_ObjectContentInfo"
         | "SMS_PackageStatus"
         | "SMS_PackageStatusDetailSummarizer"

@@ -8,6 +8,7 @@ use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use super::{DEFAULT, SecuredType, object_scopes, store};
 use crate::access::{Action, Actor};
 use crate::db::{Row, Tx};
+use crate::driver::import::ImportState;
 use crate::error::{Result, SiteError};
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -96,7 +97,9 @@ impl Site {
             .to_owned();
         let users = tx.all(&users).await?.len();
         let mut objects = 0;
-        for object in [SecuredType::Package, SecuredType::Driver, SecuredType::DpGroup] {
+        for object in
+            [SecuredType::Package, SecuredType::Driver, SecuredType::DpGroup, SecuredType::DriverImport]
+        {
             objects += living(&mut tx, object, scope.id).await?;
         }
         if users + objects > 0 {
@@ -223,7 +226,11 @@ async fn stored_key(tx: &mut Tx, object: SecuredType, given: &str) -> Result<Str
 /// Objects of a scope that still exist.
 async fn living(tx: &mut Tx, object: SecuredType, scope: i64) -> Result<usize> {
     let (table, column, _) = object.table();
-    let keys = Query::select().expr(Expr::col(column).cast_as("TEXT")).from(table).to_owned();
+    let mut keys = Query::select().expr(Expr::col(column).cast_as("TEXT")).from(table).to_owned();
+    if matches!(object, SecuredType::DriverImport) {
+        // What it still brings would be in a scope that is gone; what it has brought is counted for itself.
+        keys.and_where(Expr::col("state").lte(ImportState::Running as i64));
+    }
     let select = Query::select()
         .column("object_key")
         .from("object_scope")

@@ -17,8 +17,8 @@ use cim::query::{Direction, Expr as Condition, JoinKind, Operator, Query, Scalar
 use jiff::Timestamp;
 use sea_query::{Expr, Func, JoinType, NullOrdering, Order, SelectStatement};
 
-use super::secured;
 use super::views::{self, Column, Kind, View};
+use super::{localized, secured};
 use crate::access::Actor;
 use crate::db::Dialect;
 use crate::error::{Result, SiteError};
@@ -106,7 +106,7 @@ impl Compiler<'_> {
     ) -> Result<(SelectStatement, Scope<'s>)> {
         let mut select = SelectStatement::new();
         let first = self.place(&query.from)?;
-        match restricted(first.view, self.actor) {
+        match self.restricted(first.view) {
             Some(rows) => select.from_subquery(rows, first.sql.clone()),
             None => select.from_as(first.view.name, first.sql.clone()),
         };
@@ -125,7 +125,7 @@ impl Compiler<'_> {
                     "a full join needs ON one.Property = other.Property, with more after AND",
                 ));
             }
-            match restricted(view, self.actor) {
+            match self.restricted(view) {
                 Some(rows) => select.join_subquery(join_type(join.kind), rows, name, on),
                 None => select.join_as(join_type(join.kind), view.name, name, on),
             };
@@ -145,6 +145,27 @@ impl Compiler<'_> {
         self.names.push(view.name);
         let sql = if before == 0 { view.name.to_owned() } else { format!("{}_{}", view.name, before + 1) };
         Ok(Place::new(view, source, sql))
+    }
+
+    /// The rows of a view that exist for a user, in the user's language; none if the view has just these.
+    fn restricted(&self, view: &'static View) -> Option<SelectStatement> {
+        const ROWS: &str = "rows";
+        let condition = secured::condition(view, ROWS, self.actor);
+        let locale = self.actor.origin.locale_id;
+        let said = |column| localized::column(view, ROWS, column, locale?, self.dialect);
+        if condition.is_empty() && !view.columns.iter().any(|column| said(column).is_some()) {
+            return None;
+        }
+        let mut rows = SelectStatement::new();
+        rows.from_as(view.name, ROWS);
+        for column in view.columns {
+            match said(column) {
+                Some(said) => rows.expr_as(said, column.name),
+                None => rows.column((ROWS, column.name)),
+            };
+        }
+        rows.cond_where(condition);
+        Some(rows)
     }
 
     fn plain(
@@ -309,19 +330,6 @@ fn page(rows: &mut SelectStatement, query: &Query) {
         rows.limit(query.top.map_or(LIMIT_MAX, within));
         rows.offset(query.skip.map_or(0, within));
     }
-}
-
-/// The rows of a view that exist for a user; none if all do.
-fn restricted(view: &'static View, actor: &Actor) -> Option<SelectStatement> {
-    const ROWS: &str = "rows";
-    let condition = secured::condition(view, ROWS, actor);
-    if condition.is_empty() {
-        return None;
-    }
-    let mut rows = SelectStatement::new();
-    rows.from_as(view.name, ROWS).columns(view.columns.iter().map(|column| (ROWS, column.name)));
-    rows.cond_where(condition);
-    Some(rows)
 }
 
 fn join_type(kind: JoinKind) -> JoinType {

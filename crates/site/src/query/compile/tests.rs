@@ -30,6 +30,14 @@ async fn keyed_gets_and_package_filters_use_an_index() {
         format!("SELECT * FROM SMS_DistributionPoint WHERE {key}"),
         format!("SELECT * FROM Haulier_DistributionState WHERE PackageID = 'PS100001' AND NALPath = '{nal}'"),
         format!("SELECT * FROM SMS_DistributionPointInfo WHERE NALPath = '{nal}'"),
+        // What a keyed get asks: the ID is no column.
+        "SELECT * FROM SMS_DistributionDPStatus WHERE PackageID = 'PS100001' AND ID = 84141432833".to_owned(),
+        "SELECT * FROM Haulier_PackageDistributionPoint WHERE PackageID = 'PS100001'".to_owned(),
+        "SELECT * FROM Haulier_PackageDriver WHERE PackageID = 'PS100001'".to_owned(),
+        "SELECT * FROM Haulier_PackageDriver WHERE CI_ID = 16777217".to_owned(),
+        "SELECT * FROM Haulier_PackageContent WHERE ContentID = 16777217".to_owned(),
+        "SELECT * FROM Haulier_DriverContent WHERE CI_ID = 16777217".to_owned(),
+        "SELECT * FROM Haulier_ContentInPackage WHERE ContentID = 16777217".to_owned(),
         "SELECT * FROM SMS_Driver WHERE CI_ID = 16777217".to_owned(),
         "SELECT * FROM SMS_Driver WHERE CI_UniqueID = 'ScopeId_A/DRIVER_b'".to_owned(),
         "SELECT * FROM SMS_CIToContent WHERE CI_ID = 16777217".to_owned(),
@@ -67,6 +75,31 @@ on_both! {
             }
         };
         assert!(plan.iter().any(|step| step.contains("folder_item_by_key")), "{plan:#?}");
+    }
+}
+
+on_both! {
+    async fn the_status_of_a_package_somewhere_is_found_by_an_index(stage: &Stage) {
+        // What a keyed get asks: the ID alone is no column, and every row would be read for it.
+        let wql = "SELECT * FROM SMS_DistributionDPStatus WHERE PackageID = 'PS100001' AND ID = 84141432833";
+        let query = cim::wql::parse(wql).unwrap();
+        let dialect = stage.site.db().dialect();
+        let setting = Setting { dialect, now: stage.site.now(), actor: &Actor::local() };
+        let rows = compile(&query, setting).unwrap().rows;
+        match dialect {
+            Dialect::Sqlite => {
+                let plan = plan(stage, wql).await;
+                assert!(plan.iter().any(|step| step.contains("SEARCH d USING INDEX sqlite_autoindex_distribution")), "{plan:#?}");
+            }
+            // A table without rows is read through, whatever its indexes.
+            Dialect::Postgres => {
+                let sql = format!("SET enable_seqscan = off; EXPLAIN {}", rows.to_string(PostgresQueryBuilder));
+                let plan = stage.raw_sql(sql).await.concat();
+                let found = plan.iter().position(|step| step.contains("distribution_pkey"));
+                let by = found.and_then(|at| plan.get(at + 1)).is_some_and(|step| step.contains("Index Cond"));
+                assert!(by, "{plan:#?}");
+            }
+        }
     }
 }
 

@@ -15,6 +15,7 @@ const HAULIER_SECURITY_SCOPE: &[Column] =
     &[time("Created"), text("CreatedBy"), text("Description"), text("Name"), integer("ScopeID")];
 
 const HAULIER_TOKEN: &[Column] = &[
+    boolean("AllScopes"),
     time("Created"),
     time("Expires"),
     text("Label"),
@@ -26,6 +27,7 @@ const HAULIER_TOKEN: &[Column] = &[
 ];
 
 const HAULIER_USER: &[Column] = &[
+    boolean("AllScopes"),
     time("Created"),
     boolean("IsEnabled"),
     time("LockedUntil"),
