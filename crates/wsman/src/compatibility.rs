@@ -5,7 +5,10 @@ use provider::compatibility::State::{self, Absent, Differs, Works};
 
 /// Each operation and its state.
 pub const OPERATIONS: &[(&str, State)] = &[
-    ("`POST /wsman`, `/wsman/`: SOAP 1.2 in UTF-8 or UTF-16, as `application/soap+xml` or `text/xml`", Works),
+    (
+        "`POST /wsman`, `/wsman/`: SOAP 1.2 in UTF-8 or UTF-16, as `application/soap+xml`, `text/xml` or without a type",
+        Works,
+    ),
     ("SOAP 1.1", Absent("s:VersionMismatch")),
     ("Identify, with credentials and without", Works),
     (

@@ -132,7 +132,7 @@ impl Service {
         body: &[u8],
         content_type: Option<&str>,
     ) -> Result<(StatusCode, String), Refusal> {
-        if content_type.is_some_and(|given| !SOAP_TYPES.iter().any(|known| is_type(given, known))) {
+        if content_type.is_some_and(|given| !is_soap(given)) {
             return Err(Refusal::ContentType);
         }
         let text = xml::decode(body, content_type).map_err(|error| Refusal::NotXml(error.to_string()))?;
@@ -158,7 +158,7 @@ impl Service {
     async fn identify_unauthenticated(&self, parts: &Parts, body: Body) -> Result<Response, Refusal> {
         let body = read_body(body, UNKNOWN_REQUEST_BYTES_MAX).await?;
         let content_type = content_type(&parts.headers);
-        if !SOAP_TYPES.iter().any(|known| is_type(content_type, known)) {
+        if !is_soap(content_type) {
             return Err(Refusal::ContentType);
         }
         let text =
@@ -193,6 +193,12 @@ fn content_type(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("")
 }
 
+/// Whether a body may be an envelope. Some clients say nothing of theirs; a page of another site that does so still says
+/// where it is from.
+fn is_soap(content_type: &str) -> bool {
+    content_type.is_empty() || SOAP_TYPES.iter().any(|known| is_type(content_type, known))
+}
+
 /// Whether a content type is of a media type, whatever its parameters.
 fn is_type(content_type: &str, media_type: &str) -> bool {
     content_type.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(media_type)
@@ -220,9 +226,9 @@ mod tests {
             ("application/x-www-form-urlencoded", false),
             ("multipart/form-data; boundary=application/soap+xml", false),
             ("application/soap+xmlx", false),
-            ("", false),
+            ("", true),
         ] {
-            assert_eq!(SOAP_TYPES.iter().any(|known| is_type(given, known)), expect, "{given}");
+            assert_eq!(is_soap(given), expect, "{given}");
         }
     }
 

@@ -54,7 +54,10 @@ async fn types_that_forms_can_send_are_refused() {
         ("Content-Type: application/soap+xml\r\n", 200),
         ("Content-Type: application/soap+xml;charset=utf-8\r\n", 200),
         ("Content-Type: text/xml\r\n", 200),
-        ("", 415),
+        // Some clients name none.
+        ("", 200),
+        ("Sec-Fetch-Site: cross-site\r\n", 403),
+        ("Origin: null\r\n", 403),
         ("Content-Type: text/plain\r\n", 415),
         ("Content-Type: application/x-www-form-urlencoded\r\n", 415),
         ("Content-Type: multipart/form-data; boundary=x\r\n", 415),
