@@ -58,6 +58,17 @@ async fn wbemcli_goes_through_its_commands() {
     }
 }
 
+/// The classes as pywbem's own server makes them of the same MOF.
+#[tokio::test]
+async fn classes_are_those_that_another_server_makes_of_the_schema() {
+    let Some(python) = found(Clients::python(&scripts(), "pywbem_mock")) else { return };
+    let service = Service::start().await;
+    let mof = service.folder("schema.mof");
+    let text: String = provider::Schema::sources().iter().map(|(_, text)| *text).collect();
+    std::fs::write(&mof, text).unwrap();
+    succeeds(python.script("mock_oracle.py", &service, &service.at).env("HAULIER_MOF", mof)).await;
+}
+
 /// The same over TLS, with the site's own authority.
 #[tokio::test]
 async fn pywbem_and_wbemcli_verify_the_server() {
