@@ -25,8 +25,6 @@ def members(declared):
     return declared.superclass, properties, methods
 
 
-
-
 names = real.EnumerateClassNames(DeepInheritance=True)
 true(len(names) > 50, "classes")
 known = set(mock.EnumerateClassNames(DeepInheritance=True))
