@@ -278,6 +278,9 @@ impl Asker {
     }
 }
 
+/// The wait for an instance.
+type Next<'a> = Pin<Box<dyn Future<Output = Option<Result<Instance, Fault>>> + Send + 'a>>;
+
 /// Answers that follow each other: the next is asked for when the one before has ended.
 pub(crate) struct Several {
     current: Option<Box<InstanceStream>>,
@@ -298,9 +301,7 @@ impl Several {
     }
 
     /// The next instance of any of them. In a box, since a stream of instances may be one of these.
-    pub(crate) fn next(
-        &mut self,
-    ) -> Pin<Box<dyn Future<Output = Option<Result<Instance, Fault>>> + Send + '_>> {
+    pub(crate) fn next(&mut self) -> Next<'_> {
         Box::pin(async move {
             if self.left == Some(0) {
                 return None;

@@ -9,7 +9,6 @@ use crate::{ObjectPath, Position};
 
 /// Anything that can be asked in WQL.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there is one of it in a call")]
 pub enum Statement {
     /// `SELECT ... FROM ...`
     Select(Query),

@@ -6,34 +6,40 @@ use sea_query::Expr;
 use super::views::{Column, View};
 use crate::db::Dialect;
 
-/// Views with localized columns: the condition that finds the document of a row, and each column with its member of the
-/// document's entries.
-const VIEWS: [(&str, Document, &[(&str, &str)]); 2] = [
-    (
-        "SMS_Driver",
-        Document { table: "driver_document", key: "ci_id", by: "CI_ID" },
-        &[
+/// The views with localized columns.
+const DOCUMENTS: [Document; 2] = [
+    Document {
+        view: "SMS_Driver",
+        table: "driver_document",
+        key: "ci_id",
+        by: "CI_ID",
+        members: &[
             ("LocalizedDescription", "description"),
             ("LocalizedDisplayName", "display_name"),
             ("LocalizedInformativeURL", "informative_url"),
             ("LocalizedPropertyLocaleID", LOCALE),
         ],
-    ),
-    (
-        "SMS_CategoryInstance",
-        Document { table: "category", key: "category_id", by: "CategoryInstanceID" },
-        &[("LocalizedCategoryInstanceName", "name"), ("LocalizedPropertyLocaleID", LOCALE)],
-    ),
+    },
+    Document {
+        view: "SMS_CategoryInstance",
+        table: "category",
+        key: "category_id",
+        by: "CategoryInstanceID",
+        members: &[("LocalizedCategoryInstanceName", "name"), ("LocalizedPropertyLocaleID", LOCALE)],
+    },
 ];
 
 const LOCALE: &str = "locale_id";
 
 /// Where the texts of a row are, as a JSON array.
 struct Document {
+    view: &'static str,
     table: &'static str,
     key: &'static str,
     /// The view's column that has the key.
     by: &'static str,
+    /// Each localized column, and its member of the array's entries.
+    members: &'static [(&'static str, &'static str)],
 }
 
 /// A column of `rows`, which is what the statement calls the view, in a language; none where it has no languages.
@@ -47,9 +53,8 @@ pub(super) fn column(
     if (view.name, column.name) == ("SMS_Driver", "LocalizedCategoryInstanceNames") {
         return Some(Expr::cust(category_names(rows, locale, dialect)));
     }
-    let (_, document, members) = VIEWS.iter().find(|(name, ..)| *name == view.name)?;
+    let Document { table, key, by, members, .. } = DOCUMENTS.iter().find(|known| known.view == view.name)?;
     let (_, member) = members.iter().find(|(name, _)| *name == column.name)?;
-    let Document { table, key, by } = document;
     let (entry, said) = (entries("d.localized", dialect), member_of(member, dialect));
     let is_it = locale_is(locale, dialect);
     let name = column.name;
