@@ -1,12 +1,14 @@
-//! Instances as JSON, in the order that the original writes: etag, lazy names, plain properties, system
-//! properties, embedded objects.
+//! Instances as JSON.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cim::class::Property;
 use cim::{CimType, Instance, Value};
+use jiff::tz::Offset;
 use provider::{ClassInfo, Provider, Schema};
 use serde_json::{Map, Value as Json, json};
+
+use crate::layout::Layout;
 
 /// What a JSON entity is made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +19,6 @@ pub(crate) enum Purpose {
     Created,
 }
 
-/// The name of the property that shows the caller's rights.
-const SECURITY_VERBS: &str = "__QUALIFIER_SECURITYVERBS";
-
 /// How the entities of one answer look.
 pub(crate) struct Shape {
     pub(crate) provider: Provider,
@@ -27,53 +26,33 @@ pub(crate) struct Shape {
     pub(crate) class: String,
     /// The chosen names; none means all.
     pub(crate) select: Option<Vec<String>>,
+    pub(crate) purpose: Purpose,
+}
+
+/// Writes the entities of one answer, each an instance of the class or of one below it, which then says so.
+pub(crate) struct Writer {
+    shape: Shape,
+    layouts: Vec<Layout>,
 }
 
 impl Shape {
-    /// An instance of the class or of one below it, which then says so.
-    pub(crate) fn entity(&self, instance: &Instance, purpose: Purpose) -> Map<String, Json> {
-        let class =
-            self.provider.schema().class(&instance.class).expect("the provider returns its own classes");
-        let mut entity = Map::new();
-        if !class.name.eq_ignore_ascii_case(&self.class) {
-            entity.insert("@odata.type".to_owned(), json!(format!("#AdminService.{}", class.name)));
-        }
-        entity.extend(match &self.select {
-            None => whole(&self.provider, class, instance, purpose),
-            Some(names) => selected(&self.provider, class, instance, names),
-        });
-        entity
+    pub(crate) fn writer(self) -> Writer {
+        Writer { shape: self, layouts: Vec::new() }
     }
 }
 
-/// The whole entity.
-fn whole(provider: &Provider, class: &ClassInfo, instance: &Instance, purpose: Purpose) -> Map<String, Json> {
-    let mut entity = Map::new();
-    entity.insert("@odata.etag".to_owned(), json!(etag(class, instance)));
-    let (plain, embedded): (Vec<_>, Vec<_>) =
-        sorted(class).into_iter().partition(|property| !is_embedded(property));
-    let system = system_properties(provider, class, instance, purpose);
-    let is_first = |name: &str| name == "__LAZYPROPERTIES" || name == SECURITY_VERBS;
-    let (first, last): (Vec<_>, Vec<_>) = system.into_iter().partition(|(name, _)| is_first(name));
-    entity.extend(first.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    let schema = provider.schema();
-    entity.extend(plain.into_iter().map(|property| named(schema, property, instance)));
-    entity.extend(last.into_iter().map(|(name, value)| (name.to_owned(), value)));
-    entity.extend(embedded.into_iter().map(|property| named(schema, property, instance)));
-    entity
-}
-
-/// The chosen properties only.
-fn selected(
-    provider: &Provider,
-    class: &ClassInfo,
-    instance: &Instance,
-    names: &[String],
-) -> Map<String, Json> {
-    let chosen = |name: &str| names.iter().any(|wanted| wanted.eq_ignore_ascii_case(name));
-    let mut entity = whole(provider, class, instance, Purpose::Read);
-    entity.retain(|name, _| chosen(name));
-    entity
+impl Writer {
+    /// Adds an entity to a text, its first members being those of `head`.
+    pub(crate) fn write(&mut self, text: &mut Vec<u8>, head: &Map<String, Json>, instance: &Instance) {
+        let known = self.layouts.iter().position(|layout| layout.class().name == instance.class);
+        let at = known.unwrap_or_else(|| {
+            let class = self.shape.provider.schema().class(&instance.class);
+            let class = class.expect("the provider returns its own classes");
+            self.layouts.push(Layout::new(&self.shape, class));
+            self.layouts.len() - 1
+        });
+        self.layouts[at].write(text, head, instance);
+    }
 }
 
 /// An object without system properties, as in error bodies.
@@ -151,63 +130,26 @@ pub(crate) fn plain(value: &Value) -> Json {
     }
 }
 
-/// The system properties that a class's entities have, with their values, in the original's order.
-fn system_properties(
-    provider: &Provider,
-    class: &ClassInfo,
-    instance: &Instance,
-    purpose: Purpose,
-) -> Vec<(&'static str, Json)> {
-    let path = provider.path(class, instance);
-    let lazy = class.lazy().into_iter().map(|property| property.name.as_str());
-    let lazy: Vec<_> = std::iter::once(SECURITY_VERBS).chain(lazy).collect();
-    let verbs = match purpose {
-        Purpose::Read => Json::Null,
-        Purpose::Created => json!(-1),
-    };
-    vec![
-        ("__LAZYPROPERTIES", json!(lazy)),
-        (SECURITY_VERBS, verbs),
-        ("__GENUS", json!(2)),
-        ("__CLASS", json!(class.name)),
-        ("__SUPERCLASS", json!(class.derivation.first())),
-        ("__DYNASTY", json!(class.derivation.last().unwrap_or(&class.name))),
-        ("__RELPATH", json!(path.relative())),
-        ("__PROPERTY_COUNT", json!(class.properties.len())),
-        ("__DERIVATION", json!(class.derivation)),
-        ("__SERVER", json!(provider.server())),
-        ("__NAMESPACE", json!(provider.namespace(class))),
-        ("__PATH", json!(path.to_string())),
-    ]
-}
-
 /// Key values in alphabetical key order.
 pub(crate) fn etag(class: &ClassInfo, instance: &Instance) -> String {
-    let value = |key: &Property| match instance.get(&key.name) {
+    etag_of(class.keys().into_iter().map(|key| instance.get(&key.name)))
+}
+
+pub(crate) fn etag_of<'a>(keys: impl Iterator<Item = Option<&'a Value>>) -> String {
+    let value = |key: Option<&Value>| match key {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Reference(path)) => path.to_string(),
         Some(value) => plain(value).to_string(),
         None => String::new(),
     };
-    class.keys().into_iter().map(value).collect::<Vec<_>>().join(";")
+    keys.map(value).collect::<Vec<_>>().join(";")
 }
 
-fn sorted(class: &ClassInfo) -> Vec<&Property> {
-    let mut properties: Vec<_> = class.properties.iter().collect();
-    properties.sort_by_key(|property| property.name.to_ascii_lowercase());
-    properties
-}
-
-fn is_embedded(property: &Property) -> bool {
+pub(crate) fn is_embedded(property: &Property) -> bool {
     matches!(property.kind, CimType::Embedded(_))
 }
 
-fn named(schema: &Schema, property: &Property, instance: &Instance) -> (String, Json) {
-    let value = instance.get(&property.name).unwrap_or(&Value::Null);
-    (property.name.clone(), member(schema, property, value))
-}
-
-fn member(schema: &Schema, property: &Property, value: &Value) -> Json {
+pub(crate) fn member(schema: &Schema, property: &Property, value: &Value) -> Json {
     match value {
         // An array of objects is never null to clients.
         Value::Null if property.array && is_embedded(property) => json!([]),
@@ -230,8 +172,10 @@ fn integer(number: i128) -> Json {
 
 /// ISO 8601 in UTC without fractions. Intervals and patterns have none and are null: clients refuse a whole answer in
 /// which an `Edm.DateTimeOffset` is anything else.
-fn iso(at: jiff::Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+pub(crate) fn iso(at: jiff::Timestamp) -> String {
+    let at = Offset::UTC.to_datetime(at);
+    let (year, month, day) = (at.year(), at.month(), at.day());
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", at.hour(), at.minute(), at.second())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod compatibility;
 mod entity;
 mod error;
 mod headers;
+mod layout;
 mod links;
 mod list;
 mod metadata;

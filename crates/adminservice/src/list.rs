@@ -12,18 +12,22 @@ use http::{HeaderValue, StatusCode};
 use provider::{InstanceStream, ProviderError};
 use serde_json::{Map, Value as Json};
 
-use crate::entity::{Purpose, Shape};
+use crate::entity::{Shape, Writer};
 use crate::error::ApiError;
 use crate::reply::{JSON, reply_text, version};
 
 /// Text that is gathered before it goes to the connection, in bytes, give or take an instance. A list that is not
 /// longer goes out as a whole.
 const PIECE_BYTES: usize = 64 * 1024;
+/// What an entity is expected to take, so that a piece need not grow.
+const ENTITY_BYTES: usize = 4 * 1024;
+/// The end of the list and of the answer.
+const CLOSED: &[u8] = b"]}";
 
 /// A list on its way.
 struct List {
     instances: InstanceStream,
-    shape: Shape,
+    writer: Writer,
     /// Whether an instance has been written.
     begun: bool,
     /// Whether the closing brackets have been written.
@@ -39,11 +43,8 @@ pub(crate) async fn answer(
     instances: InstanceStream,
     shape: Shape,
 ) -> Result<Response, ApiError> {
-    let mut list = List { instances, shape, begun: false, ended: false };
-    let mut first = Json::Object(head).to_string();
-    let close = first.pop();
-    debug_assert_eq!(close, Some('}'), "an object is closed by a brace");
-    first.push_str(",\"value\":[");
+    let mut list = List { instances, writer: shape.writer(), begun: false, ended: false };
+    let mut first = opened(head);
     list.fill(&mut first).await?;
     if list.ended {
         return Ok(reply_text(StatusCode::OK, first));
@@ -59,6 +60,23 @@ pub(crate) async fn answer(
     Ok(pieces_of(pieces))
 }
 
+/// Answers with one instance behind the members of `head`.
+pub(crate) fn of_one(head: Map<String, Json>, instance: &Instance, shape: Shape) -> Response {
+    let mut text = opened(head);
+    shape.writer().write(&mut text, &Map::new(), instance);
+    text.extend_from_slice(CLOSED);
+    reply_text(StatusCode::OK, text)
+}
+
+/// The members before the list and the beginning of the list.
+fn opened(head: Map<String, Json>) -> Vec<u8> {
+    let mut text = Json::Object(head).to_string().into_bytes();
+    let close = text.pop();
+    debug_assert_eq!(close, Some(b'}'), "an object is closed by a brace");
+    text.extend_from_slice(b",\"value\":[");
+    text
+}
+
 /// The answer without the list, and without its length: that would take all of the list.
 pub(crate) fn head() -> Response {
     pieces_of(stream::empty::<Result<Bytes, Infallible>>())
@@ -70,8 +88,8 @@ fn pieces_of<E: Into<BoxError>>(pieces: impl Stream<Item = Result<Bytes, E>> + S
 }
 
 impl List {
-    async fn piece(&mut self) -> Result<String, ProviderError> {
-        let mut text = String::new();
+    async fn piece(&mut self) -> Result<Vec<u8>, ProviderError> {
+        let mut text = Vec::with_capacity(PIECE_BYTES + ENTITY_BYTES);
         let filled = self.fill(&mut text).await;
         filled.inspect_err(|error| {
             tracing::warn!(error = error as &dyn std::error::Error, "a list was broken off");
@@ -80,12 +98,12 @@ impl List {
     }
 
     /// Writes until the piece is full or the list has ended.
-    async fn fill(&mut self, text: &mut String) -> Result<(), ProviderError> {
+    async fn fill(&mut self, text: &mut Vec<u8>) -> Result<(), ProviderError> {
         while text.len() < PIECE_BYTES {
             match self.instances.next().await {
                 Some(instance) => self.write(text, &instance?),
                 None => {
-                    text.push_str("]}");
+                    text.extend_from_slice(CLOSED);
                     self.ended = true;
                     break;
                 }
@@ -94,11 +112,11 @@ impl List {
         Ok(())
     }
 
-    fn write(&mut self, text: &mut String, instance: &Instance) {
+    fn write(&mut self, text: &mut Vec<u8>, instance: &Instance) {
         if self.begun {
-            text.push(',');
+            text.push(b',');
         }
         self.begun = true;
-        text.push_str(&Json::Object(self.shape.entity(instance, Purpose::Read)).to_string());
+        self.writer.write(text, &Map::new(), instance);
     }
 }

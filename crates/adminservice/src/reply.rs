@@ -1,6 +1,6 @@
 //! Answers and the headers that all of them have.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
@@ -13,9 +13,9 @@ pub(crate) fn reply(status: StatusCode, json: &Json) -> Response {
     reply_text(status, json.to_string())
 }
 
-pub(crate) fn reply_text(status: StatusCode, json: String) -> Response {
+pub(crate) fn reply_text(status: StatusCode, json: impl Into<Body>) -> Response {
     let headers = [(CONTENT_TYPE, HeaderValue::from_static(JSON)), version()];
-    (status, headers, json).into_response()
+    (status, headers, json.into()).into_response()
 }
 
 pub(crate) fn xml(document: Bytes) -> Response {

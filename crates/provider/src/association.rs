@@ -49,6 +49,11 @@ fn of(schema: &'static Schema, class: &'static ClassInfo) -> Vec<End> {
 }
 
 impl End {
+    /// The properties of the association that say what is at this end.
+    pub(crate) fn stored(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().map(|(_, property)| *property).chain(self.class_property)
+    }
+
     /// The object that an association has at this end.
     pub(crate) fn path(&self, association: &Instance) -> Option<ObjectPath> {
         let named = self.class_property.and_then(|property| association.get(property));

@@ -53,6 +53,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_handlers_make_and_sort_by_is_of_the_class_and_stored() {
+        for class in Schema::shipped().classes() {
+            let Some(handler) = handler(&class.name) else { continue };
+            let stored = |name: &str| ::site::views::find(&class.name).unwrap().column(name).is_some();
+            for made in handler.completes(class) {
+                assert!(class.property(made.property).is_some(), "{} {}", class.name, made.property);
+                assert!(made.of.iter().all(|of| stored(of)), "{} {:?}", class.name, made.of);
+            }
+            assert!(handler.order().is_none_or(|(name, _)| stored(name)), "{}", class.name);
+        }
+    }
+
+    #[test]
     fn every_class_with_instances_has_a_handler() {
         let has_instances = |class: &ClassInfo| class.is_queryable() && !class.is_abstract();
         for class in Schema::shipped().classes().filter(|class| has_instances(class) || class.is_static()) {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use cim::query::{Expr, Operator, Query};
+use cim::query::{Direction, Expr, Operator, Query};
 use cim::{DateTime, Instance, ObjectPath, Value};
 use site::{Actor, Site};
 
@@ -131,37 +131,42 @@ fn object(value: &Value) -> Option<&Instance> {
     }
 }
 
+/// A property that a handler makes of others.
+#[derive(Debug, Clone)]
+pub(crate) struct Completed {
+    /// The property.
+    pub(crate) property: &'static str,
+    /// The stored properties that it is made of; itself among them where it is stored in another form.
+    pub(crate) of: Vec<&'static str>,
+}
+
 /// One class. Everything has been checked against the schema before it comes here: names are as declared,
 /// values fit their types, read-only properties are absent, paths have exactly the class's keys. Except in
 /// `get`, a path names an instance that was there a moment ago, with its keys as the site writes them.
 pub(crate) trait ClassHandler: Send + Sync {
-    /// Answers a query from the view of the class's name, lazy properties included.
-    fn query<'a>(&'a self, call: Call<'a>, query: &'a Query) -> Work<'a, Answer> {
-        Box::pin(rows::query(call, query))
+    /// The properties of a class that [`Self::complete`] makes. All else is read from the view of the class's name, and
+    /// the database alone filters and sorts.
+    fn completes(&self, class: &ClassInfo) -> Vec<Completed> {
+        let _ = class;
+        Vec::new()
     }
 
-    /// Whether [`Self::query`] reads the view and nothing more, so that the rows of a long answer can leave one by one.
-    fn is_plain(&self) -> bool {
-        false
-    }
-
-    /// Whether [`Self::query`] does what [`Self::complete`] does with each row of the view and nothing more, so that the
-    /// rows of a long answer can leave one by one.
-    fn is_row_by_row(&self) -> bool {
-        self.is_plain()
-    }
-
-    /// Makes of a row, in a join, what [`Self::query`] would: what the row alone says. All stored properties are there.
+    /// Makes the properties of [`Self::completes`] that are there, while the instance passes: of what its row says and
+    /// of nothing else.
     fn complete(&self, instance: &mut Instance) -> Result<(), Fault> {
         let _ = instance;
         Ok(())
     }
 
+    /// What a list is sorted by where the client does not say; otherwise it is the keys.
+    fn order(&self) -> Option<(&'static str, Direction)> {
+        None
+    }
+
     /// Reads one instance, lazy properties included.
     fn get<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, Instance> {
         Box::pin(async move {
-            let query = by_keys(call.class, path);
-            let found = self.query(call, &query).await?.instances.into_iter().next();
+            let found = rows::query(call, &by_keys(call.class, path)).await?.instances.into_iter().next();
             found.ok_or_else(|| Fault::NotFound { what: path.relative() })
         })
     }

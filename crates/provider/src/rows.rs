@@ -5,12 +5,12 @@ use cim::{DateTime, Instance, Value};
 
 use crate::error::Fault;
 use crate::handler::{Answer, Call};
-use crate::query;
-use crate::schema::{Schema, is_left_out_of_lists};
+use crate::query::{self, Lazy};
+use crate::schema::{ClassInfo, is_left_out_of_lists};
 
 /// Answers a checked query on one class from the view of its name, lazy properties included.
 pub(crate) async fn query(call: Call<'_>, query: &Query) -> Result<Answer, Fault> {
-    query::stream(call.site, call.actor, Schema::shipped(), query).await?.collect().await
+    query::stream(call, query, query.class().to_owned(), Lazy::Kept).await?.collect().await
 }
 
 /// The properties that a select list of one class names.
@@ -21,15 +21,11 @@ pub(crate) fn names(items: &[Selected]) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Empties the properties that a query does not return, in embedded instances of a join as well.
-pub(crate) fn drop_lazy(schema: &Schema, instance: &mut Instance) {
-    let Some(class) = schema.class(&instance.class) else { return };
-    let is_generic = class.name == query::GENERIC;
+/// Empties the properties that a query does not return.
+pub(crate) fn drop_lazy(class: &ClassInfo, instance: &mut Instance) {
     for (name, value) in &mut instance.properties {
-        match value {
-            Value::Instance(embedded) if is_generic => drop_lazy(schema, embedded),
-            value if class.property(name).is_some_and(is_left_out_of_lists) => *value = Value::Null,
-            _ => {}
+        if class.property(name).is_some_and(is_left_out_of_lists) {
+            *value = Value::Null;
         }
     }
 }

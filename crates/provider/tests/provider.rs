@@ -283,6 +283,7 @@ async fn rows_have_the_shape_of_what_is_selected() {
         world.create(name).await;
     }
     let join = "FROM SMS_DriverPackage AS p JOIN Haulier_PackageState ON Haulier_PackageState.PackageID = p.PackageID";
+    let outer = "FROM SMS_DriverPackage a LEFT JOIN SMS_DriverPackage b ON b.PackageID = a.PackageID AND b.Name = 'B'";
     let one = |name: &str, id: u32| format!("SMS_DriverPackage{{Name={name} PackageID=PS10000{id}}}");
     for (text, expect) in [
         ("SELECT COUNT(*) FROM SMS_DriverPackage".to_owned(), vec!["__GENERIC{Count=2}".to_owned()]),
@@ -323,6 +324,26 @@ async fn rows_have_the_shape_of_what_is_selected() {
                 .to_owned(),
             vec!["__GENERIC{p=SMS_DriverPackage{PackageID=PS100001} d=-}".to_owned()],
         ),
+        // What is the same in every instance is not there where an instance is not, DISTINCT or not.
+        (
+            format!("SELECT DISTINCT a.Name, b.LocalizedCategoryInstanceNames {outer}"),
+            vec![
+                "__GENERIC{a=SMS_DriverPackage{Name=A} b=-}".to_owned(),
+                "__GENERIC{a=SMS_DriverPackage{Name=B} \
+                 b=SMS_DriverPackage{LocalizedCategoryInstanceNames=Array([])}}"
+                    .to_owned(),
+            ],
+        ),
+        (
+            format!("SELECT DISTINCT b.LocalizedCategoryInstanceNames {outer}"),
+            vec![
+                "SMS_DriverPackage{LocalizedCategoryInstanceNames=-}".to_owned(),
+                "SMS_DriverPackage{LocalizedCategoryInstanceNames=Array([])}".to_owned(),
+            ],
+        ),
+        (format!("SELECT a.Name {outer} WHERE b ISA 'SMS_DriverPackage'"), vec![one("B", 2)]),
+        (format!("SELECT a.Name {outer} WHERE NOT b ISA 'SMS_Driver'"), vec![one("B", 2)]),
+        (format!("SELECT a.Name {outer} WHERE NOT b ISA 'SMS_DriverPackage'"), vec![]),
     ] {
         assert_eq!(answers(&world, &text).await, Ok(expect), "{text}");
     }

@@ -81,7 +81,7 @@ pub use package::{ActionInProgress, Package, PackageType, PackageVersion, Source
 pub use package_content::{
     FOLDER_IN_USE, FOLDER_NOT_ACCESSIBLE, FOLDER_NOT_EMPTY, FOLDER_NOT_UNC, RebuiltContent, RestoredFrom,
 };
-pub use query::{Output, ReaderGone, RowStream, Rows, SpoolReader, SpoolWriter, Value, views};
+pub use query::{Output, PRESENCE, ReaderGone, RowStream, Rows, SpoolReader, SpoolWriter, Value, views};
 pub use server::{Site, SiteIdentity, SiteOptions};
 pub use status::{
     MESSAGES_DELETED_MAX, MessageType, RaisedMessage, Severity, StatusFilter, StatusMessage, status_inserts,

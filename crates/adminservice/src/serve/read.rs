@@ -4,14 +4,14 @@ use axum::response::{IntoResponse, Response};
 use cim::query::Query;
 use cim::{Instance, ObjectPath};
 use http::header::CONTENT_TYPE;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method};
 use serde_json::{Map, json};
 
 use super::{Exchange, Service};
 use crate::entity::{self, Purpose, Shape};
 use crate::error::ApiError;
 use crate::options::{Options, is_made};
-use crate::reply::{reply, version};
+use crate::reply::version;
 use crate::{headers, list};
 
 impl Service {
@@ -39,7 +39,7 @@ impl Service {
         if let Some(count) = instances.count {
             head.insert("@odata.count".to_owned(), json!(count));
         }
-        let shape = Shape { provider: self.provider.clone(), class, select };
+        let shape = Shape { provider: self.provider.clone(), class, select, purpose: Purpose::Read };
         list::answer(head, instances, shape).await
     }
 
@@ -74,9 +74,9 @@ impl Service {
         }
         let context = exchange.links.context(self.schema(), &path.class);
         let (class, select) = (path.class.clone(), options.select.clone());
-        let shape = Shape { provider: self.provider.clone(), class, select };
-        let entity = shape.entity(&instance, Purpose::Read);
-        Ok(reply(StatusCode::OK, &json!({ "@odata.context": context, "value": [entity] })))
+        let shape = Shape { provider: self.provider.clone(), class, select, purpose: Purpose::Read };
+        let head = Map::from_iter([("@odata.context".to_owned(), json!(context))]);
+        Ok(list::of_one(head, &instance, shape))
     }
 
     fn unknown_name<'a>(&self, instance: &Instance, options: &'a Options) -> Option<&'a String> {

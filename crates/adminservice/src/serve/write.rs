@@ -5,12 +5,12 @@ use cim::ObjectPath;
 use http::header::{HeaderName, LOCATION};
 use http::{HeaderValue, StatusCode};
 use provider::Operation;
-use serde_json::{Map, Value as Json, json};
+use serde_json::{Map, json};
 
 use super::{Exchange, Service};
 use crate::entity::{Purpose, Shape};
 use crate::error::ApiError;
-use crate::reply::{reply, version};
+use crate::reply::{reply_text, version};
 use crate::{body, headers};
 
 impl Service {
@@ -53,14 +53,13 @@ impl Service {
             )
                 .into_response()
         } else {
-            let mut entity = Map::new();
             let context = format!("{}/$entity", exchange.links.context(self.schema(), &instance.class));
-            entity.insert("@odata.context".to_owned(), json!(context));
-            let shape =
-                Shape { provider: self.provider.clone(), class: instance.class.clone(), select: None };
-            entity.extend(shape.entity(&instance, purpose));
+            let head = Map::from_iter([("@odata.context".to_owned(), json!(context))]);
+            let (provider, class) = (self.provider.clone(), instance.class.clone());
+            let mut entity = Vec::new();
+            Shape { provider, class, select: None, purpose }.writer().write(&mut entity, &head, &instance);
             let status = if purpose == Purpose::Created { StatusCode::CREATED } else { StatusCode::OK };
-            reply(status, &Json::Object(entity))
+            reply_text(status, entity)
         };
         if purpose == Purpose::Created
             && let Ok(link) = HeaderValue::try_from(exchange.links.instance(self.schema(), &instance))

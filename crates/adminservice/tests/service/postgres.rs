@@ -95,7 +95,9 @@ fn users_tokens_and_messages_hold_on_postgresql() {
 fn long_lists_hold_on_postgresql() {
     all(&[
         streams::every_piece_of_a_list_is_small_and_all_of_them_are_the_list,
+        streams::a_list_that_nobody_reads_is_not_read_on,
         streams::a_row_that_cannot_be_read_breaks_the_list_off,
+        streams::a_client_that_leaves_frees_its_place,
         streams::heads_and_counts_read_no_rows,
     ]);
 }

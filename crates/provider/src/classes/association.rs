@@ -7,7 +7,9 @@ use cim::{Instance, ObjectPath, Value};
 
 use crate::association::ends;
 use crate::error::Fault;
-use crate::handler::{Call, ClassHandler, Work};
+use crate::handler::{Call, ClassHandler, Completed, Work};
+use crate::rows;
+use crate::schema::ClassInfo;
 
 /// The handler of a class of this group.
 pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
@@ -17,8 +19,9 @@ pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
 struct Association;
 
 impl ClassHandler for Association {
-    fn is_row_by_row(&self) -> bool {
-        true
+    fn completes(&self, class: &ClassInfo) -> Vec<Completed> {
+        let ends = ends(&class.name).iter();
+        ends.map(|end| Completed { property: end.name, of: end.stored().collect() }).collect()
     }
 
     fn complete(&self, instance: &mut Instance) -> Result<(), Fault> {
@@ -38,7 +41,7 @@ impl ClassHandler for Association {
                 terms.push(end.equals(object, |name| Scalar::property(name))?.ok_or_else(missing)?);
             }
             let query = Query { filter: Some(Expr::And(terms)), ..Query::all(&call.class.name) };
-            self.query(call, &query).await?.instances.into_iter().next().ok_or_else(missing)
+            rows::query(call, &query).await?.instances.into_iter().next().ok_or_else(missing)
         })
     }
 }

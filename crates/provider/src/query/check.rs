@@ -259,7 +259,15 @@ impl Checker<'_> {
             let item = Scalar::Property(place.reference(CLASS_COLUMN));
             return Ok(if values.is_empty() { known(false) } else { Expr::In { item, values } });
         }
-        Ok(known(place.class.is_a(&wanted.name)))
+        let truth = place.class.is_a(&wanted.name);
+        Ok(match place.key().filter(|_| place.nullable).map(Scalar::Property) {
+            // Where a join leaves the instance out, it is unknown what it would be.
+            Some(key) => {
+                let op = if truth { Operator::Eq } else { Operator::Ne };
+                Expr::Compare { left: key.clone(), op, right: key }
+            }
+            None => known(truth),
+        })
     }
 
     fn scalar(&self, scalar: Scalar) -> Result<(Scalar, Sort), Fault> {

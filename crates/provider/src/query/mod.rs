@@ -1,10 +1,11 @@
 //! From a client's query to instances: names and values are checked against the schema (`check`), what the site does
-//! not store is known before it is asked (`constant`), and its rows become instances (`shape`), one at a time
-//! (`stream`).
+//! not store is known before it is asked (`constant`), what is shown decides what is read (`shape`), and rows become instances
+//! (`instances`), one at a time (`stream`).
 
 mod check;
 mod constant;
 mod held;
+mod instances;
 mod reference;
 mod scope;
 mod shape;
@@ -15,14 +16,14 @@ pub use held::HeldAnswer;
 pub use stream::InstanceStream;
 
 use cim::class::{Class, Property, Qualifiers};
-use cim::query::{Query, Select};
+use cim::query::{Query, Scalar, Select};
 use cim::{CimType, Value};
-use site::{Actor, Site};
 
 use crate::classes;
 use crate::error::Fault;
 use crate::handler::Call;
 use crate::schema::{ClassInfo, Schema};
+pub(crate) use shape::Lazy;
 use shape::Shape;
 
 /// The class of rows that are no instance of one class.
@@ -39,32 +40,33 @@ pub(crate) async fn answer(call: Call<'_>, query: Query) -> Result<InstanceStrea
         checked.top = Some(checked.top.map_or(most, |top| top.min(most)));
     }
     let of_one = checked.joins.is_empty() && !checked.distinct && !counts;
-    let handler = classes::handler(&class.name).filter(|handler| of_one && !handler.is_row_by_row());
-    let stream = match handler {
-        Some(handler) => InstanceStream::whole(handler.query(Call { class, ..call }, &checked).await?),
-        None => stream(call.site, call.actor, schema, &checked).await?,
-    };
-    Ok(stream.without_lazy(object))
+    if of_one && checked.order.is_empty() {
+        let order = classes::handler(&class.name).and_then(|handler| handler.order());
+        checked.order.extend(order.map(|(name, direction)| (Scalar::property(name), direction)));
+    }
+    stream(call, &checked, object, Lazy::Null).await
 }
 
-/// Answers a checked query from the site's views.
+/// Answers a checked query from the site's views. Errors that come later name `object`.
 pub(crate) async fn stream(
-    site: &Site,
-    actor: &Actor,
-    schema: &'static Schema,
+    call: Call<'_>,
     query: &Query,
+    object: String,
+    lazy: Lazy,
 ) -> Result<InstanceStream, Fault> {
-    let shape = Shape::of(schema, query)?;
+    let schema = Schema::shipped();
+    let shape = Shape::of(schema, query, lazy)?;
     let stored = constant::on_columns(schema, query)?;
-    let rows = site.query_stream(actor, &shape.stored(stored)).await?;
-    Ok(InstanceStream::new(rows, shape))
+    let rows = call.site.query_stream(call.actor, &shape.stored(stored)).await?;
+    let instances = shape.instances(&rows.outputs);
+    Ok(InstanceStream::new(rows, instances, object))
 }
 
 /// What the instances of a query's answer look like: the class itself, or for rows of several classes a description
 /// of `__GENERIC` with one embedded instance for each.
 pub(crate) fn prototype(schema: &'static Schema, query: Query) -> Result<Class, Fault> {
     let checked = check(schema, query)?;
-    let shape = Shape::of(schema, &checked)?;
+    let shape = Shape::of(schema, &checked, Lazy::Null)?;
     if let Some(class) = shape.only_class() {
         return Ok(described(class, &checked));
     }

@@ -1,25 +1,22 @@
-use std::sync::Arc;
-
 use cim::query::{Query, Select, Selected};
-use cim::{DateTime, Instance, Value};
-use site::Output;
+use site::{Output, PRESENCE};
 
-use super::GENERIC;
+use super::instances::{Instances, Part};
 use super::scope::{CLASS_COLUMN, Place, Scope};
 use crate::classes;
 use crate::error::Fault;
-use crate::handler::ClassHandler;
-use crate::schema::{ClassInfo, Schema};
+use crate::handler::Completed;
+use crate::schema::{ClassInfo, Schema, is_left_out_of_lists};
 
-/// What rows become.
+/// What is asked for: which columns it takes, and what their rows become.
 pub(super) struct Shape {
     schema: &'static Schema,
-    form: Form,
-    parts: Vec<Part>,
+    pub(super) form: Form,
+    sources: Vec<Shown>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// Instances of one class.
     One,
     /// `__GENERIC`, with an instance for each class.
@@ -28,99 +25,95 @@ enum Form {
     Count,
 }
 
+/// What becomes of properties that only a get of one instance fills.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lazy {
+    /// They are read as all others.
+    Kept,
+    /// They are null, as in every list.
+    Null,
+}
+
 /// What is shown of one source.
-struct Part {
+pub(super) struct Shown {
     /// Which source of the query.
-    source: usize,
-    place: Place,
+    pub(super) source: usize,
+    pub(super) place: Place,
     /// The chosen properties; none for all.
     chosen: Option<Vec<String>>,
     /// Whether the keys are there, chosen or not.
-    keyed: bool,
-    handlers: Vec<(&'static str, Option<Arc<dyn ClassHandler>>)>,
+    pub(super) keyed: bool,
+    pub(super) lazy: Lazy,
+    /// Whether the rows of a DISTINCT list have to say if the source is in them: no key of it does.
+    pub(super) told: bool,
 }
 
 impl Shape {
-    pub(super) fn of(schema: &'static Schema, query: &Query) -> Result<Self, Fault> {
+    pub(super) fn of(schema: &'static Schema, query: &Query, lazy: Lazy) -> Result<Self, Fault> {
         let scope = Scope::new(schema, query, None)?;
         let chosen: Vec<Option<Option<Vec<String>>>> =
             scope.sources.iter().enumerate().map(|(index, place)| chosen(query, index, place)).collect();
-        let mut parts = Vec::new();
+        let mut sources = Vec::new();
         for (source, (place, chosen)) in scope.sources.into_iter().zip(chosen).enumerate() {
-            let unstored = place.view.is_none();
-            if unstored {
+            if place.view.is_none() {
                 let reason = format!("{} can only be queried by itself", place.class.name);
                 return Err(Fault::InvalidQuery { reason });
             }
             if let Some(chosen) = chosen {
-                let keyed = !query.distinct;
-                parts.push(Part { source, place, chosen, keyed, handlers: Vec::new() });
+                sources.push(Shown { source, place, chosen, keyed: !query.distinct, lazy, told: false });
             }
         }
-        let form = match (&query.select, parts.len()) {
+        let form = match (&query.select, sources.len()) {
             (Select::Count(_), _) => Form::Count,
             (_, 1) => Form::One,
             _ => Form::Several,
         };
-        Ok(Self { schema, form, parts })
+        for shown in &mut sources {
+            shown.told =
+                query.distinct && shown.place.nullable && (form == Form::Several || shown.has_constants());
+        }
+        Ok(Self { schema, form, sources })
     }
 
     /// The class of every instance, if it is one and no `__GENERIC`.
     pub(super) fn only_class(&self) -> Option<&'static ClassInfo> {
-        match (self.form, self.parts.as_slice()) {
-            (Form::One, [part]) => Some(part.place.class),
+        match (self.form, self.sources.as_slice()) {
+            (Form::One, [shown]) => Some(shown.place.class),
             _ => None,
         }
     }
 
     /// What a `__GENERIC` of several classes holds.
     pub(super) fn embedded(&self) -> impl Iterator<Item = (&str, &'static ClassInfo)> {
-        self.parts.iter().map(|part| (part.place.name(), part.place.class))
+        self.sources.iter().map(|shown| (shown.place.name(), shown.place.class))
     }
 
     /// The query with what its rows need to become instances.
     pub(super) fn stored(&self, mut query: Query) -> Query {
-        if self.form == Form::Count || query.select == Select::All {
+        if self.form == Form::Count {
             return query;
         }
         let mut items = Vec::new();
-        for part in &self.parts {
-            let columns = part.columns();
-            items.extend(columns.map(|name| Selected::Property(part.place.reference(name))));
+        for shown in &self.sources {
+            let presence = shown.told.then_some(PRESENCE);
+            let columns = shown.columns(self.schema).chain(presence);
+            items.extend(columns.map(|name| Selected::Property(shown.place.reference(name))));
         }
         if items.is_empty() {
-            // Only constants are chosen, each once: one row says that there are any.
-            query.distinct = false;
-            query.top = Some(u64::from(query.skip.take().unwrap_or(0) == 0).min(query.top.unwrap_or(1)));
-            query.order.clear();
-            let keys = self.parts.iter().filter_map(|part| part.place.key());
-            items.extend(keys.map(Selected::Property));
+            // Only constants are chosen, each once.
+            items.extend(
+                self.sources.first().map(|shown| Selected::Property(shown.place.reference(PRESENCE))),
+            );
         }
         query.select = Select::Items(items);
         query
     }
 
-    /// The instance that a row is.
-    pub(super) fn instance(&mut self, outputs: &[Output], row: Vec<site::Value>) -> Result<Instance, Fault> {
-        let mut generic = Instance::new(GENERIC);
-        if self.form == Form::Count {
-            generic.set("Count", row.into_iter().next().map_or(Value::Null, value));
-            return Ok(generic);
-        }
-        let mut values: Vec<Option<(&Output, Value)>> =
-            outputs.iter().zip(row.into_iter().map(value)).map(Some).collect();
+    /// What makes instances of rows with these values.
+    pub(super) fn instances(self, outputs: &[Output]) -> Instances {
         let schema = self.schema;
-        if let (Form::One, [part]) = (self.form, self.parts.as_mut_slice()) {
-            return Ok(part
-                .instance(schema, &mut values)?
-                .unwrap_or_else(|| Instance::new(&part.place.class.name)));
-        }
-        for part in &mut self.parts {
-            let embedded = part.instance(schema, &mut values)?;
-            let embedded = embedded.map_or(Value::Null, |instance| Value::Instance(Box::new(instance)));
-            generic.properties.push((part.place.name().to_owned(), embedded));
-        }
-        Ok(generic)
+        let parts = self.sources.into_iter().map(|shown| Part::new(schema, shown, outputs));
+        Instances::new(self.form, parts.collect())
     }
 }
 
@@ -142,87 +135,81 @@ fn chosen(query: &Query, index: usize, place: &Place) -> Option<Option<Vec<Strin
     (!names.is_empty()).then_some(Some(names))
 }
 
-impl Part {
+impl Shown {
+    /// Whether an instance of the class shows the property.
+    pub(super) fn shows(&self, class: &ClassInfo, name: &str) -> bool {
+        let is_key = || class.property(name).is_some_and(|property| property.qualifiers.has("key"));
+        let chosen = self.chosen.as_ref();
+        chosen.is_none_or(|chosen| chosen.iter().any(|chosen| chosen == name) || (self.keyed && is_key()))
+    }
+
+    /// What the class's handler makes of shown properties.
+    pub(super) fn completed(&self, class: &ClassInfo) -> Vec<Completed> {
+        let mut all = classes::handler(&class.name).map_or_else(Vec::new, |handler| handler.completes(class));
+        all.retain(|completed| self.shows(class, completed.property));
+        all
+    }
+
     /// The stored columns that are needed.
-    fn columns(&self) -> impl Iterator<Item = &'static str> {
-        let view = self.place.view;
-        // What is made of a row may be made of any of its properties.
-        let whole = self.chosen.is_none() || self.makes_more();
+    fn columns(&self, schema: &'static Schema) -> impl Iterator<Item = &'static str> {
+        let Place { view, class, .. } = self.place;
+        let of_row = |class: &'static ClassInfo| self.completed(class).into_iter().flat_map(|made| made.of);
+        let parts: Vec<&str> = schema.concrete(class).flat_map(of_row).collect();
+        let is_empty = move |name: &str| {
+            self.lazy == Lazy::Null && class.property(name).is_some_and(is_left_out_of_lists)
+        };
         let wanted = move |name: &str| {
-            let is_key = view.is_some_and(|view| view.key.contains(&name));
-            let is_chosen = self.chosen.iter().flatten().any(|chosen| chosen == name);
-            whole || is_chosen || (self.keyed && (is_key || name == CLASS_COLUMN))
+            let is_key = view.is_some_and(|view| view.key.contains(&name)) || name == CLASS_COLUMN;
+            (self.keyed && is_key) || parts.contains(&name) || (self.shows(class, name) && !is_empty(name))
         };
-        view.into_iter()
-            .flat_map(|view| view.columns)
-            .map(|column| column.name)
-            .filter(move |name| wanted(name))
+        let columns = view.into_iter().flat_map(|view| view.columns).map(|column| column.name);
+        columns.filter(move |name| wanted(name))
     }
 
-    fn makes_more(&self) -> bool {
-        self.keyed && classes::handler(&self.place.class.name).is_some_and(|handler| !handler.is_plain())
-    }
-
-    /// None where a join has left the source out.
-    fn instance(
-        &mut self,
-        schema: &'static Schema,
-        values: &mut [Option<(&Output, Value)>],
-    ) -> Result<Option<Instance>, Fault> {
-        let source = self.source;
-        let mut take = |name: &str| {
-            let at = values.iter_mut().find(|slot| {
-                slot.as_ref().is_some_and(|(output, _)| output.source == source && output.column.name == name)
+    /// Whether it shows what is not stored and has a value.
+    fn has_constants(&self) -> bool {
+        let is_stored = |name: &str| self.place.view.is_some_and(|view| view.column(name).is_some());
+        let mut shown =
+            self.place.class.properties.iter().filter(|property| {
+                self.shows(self.place.class, &property.name) && !is_stored(&property.name)
             });
-            at.and_then(Option::take).map(|(_, value)| value)
-        };
-        let class = match take(CLASS_COLUMN) {
-            Some(Value::String(name)) => schema.class(&name).unwrap_or(self.place.class),
-            _ => self.place.class,
-        };
-        let mut instance = Instance::new(&class.name);
-        let mut left_out = self.place.nullable && self.keyed;
-        for property in &class.properties {
-            let stored = take(&property.name);
-            let is_key = self.place.view.is_some_and(|view| view.key.contains(&property.name.as_str()));
-            left_out &= !(is_key && stored.as_ref().is_some_and(|value| !value.is_null()));
-            instance
-                .properties
-                .push((property.name.clone(), stored.unwrap_or_else(|| property.default.clone())));
-        }
-        if left_out {
-            return Ok(None);
-        }
-        if self.keyed
-            && let Some(handler) = self.handler(class)
-        {
-            handler.complete(&mut instance)?;
-        }
-        if let Some(chosen) = &self.chosen {
-            let is_key =
-                |name: &str| class.property(name).is_some_and(|property| property.qualifiers.has("key"));
-            instance.properties.retain(|(name, _)| chosen.contains(name) || (self.keyed && is_key(name)));
-        }
-        Ok(Some(instance))
-    }
-
-    fn handler(&mut self, class: &'static ClassInfo) -> Option<Arc<dyn ClassHandler>> {
-        if let Some((_, handler)) = self.handlers.iter().find(|(name, _)| *name == class.name) {
-            return handler.clone();
-        }
-        let handler = classes::handler(&class.name).filter(|handler| !handler.is_plain());
-        self.handlers.push((&class.name, handler.clone()));
-        handler
+        shown.any(|property| !property.default.is_null())
     }
 }
 
-fn value(stored: site::Value) -> Value {
-    match stored {
-        site::Value::Null => Value::Null,
-        site::Value::Text(text) => Value::String(text),
-        site::Value::Integer(number) => Value::from(number),
-        site::Value::Boolean(truth) => Value::Boolean(truth),
-        site::Value::TextList(texts) => Value::Array(texts.into_iter().map(Value::String).collect()),
-        site::Value::DateTime(at) => Value::DateTime(DateTime::from_timestamp(at)),
+#[cfg(test)]
+mod tests {
+    use cim::wql;
+
+    use super::*;
+
+    #[test]
+    fn only_what_is_shown_or_made_into_it_is_read() {
+        let check = |text: &str, lazy: Lazy, expect: &str| {
+            let query = crate::query::check(Schema::shipped(), wql::parse(text).unwrap()).unwrap();
+            let stored = Shape::of(Schema::shipped(), &query, lazy).unwrap().stored(query);
+            assert_eq!(stored.to_string(), expect, "{text}");
+        };
+        let messages = "FROM Haulier_StatusMessage";
+        let of = |names: &str| format!("SELECT {names} {messages}").replace("$", "Haulier_StatusMessage.");
+        for (names, expect) in [
+            ("Severity", of("$RecordID, $Severity")),
+            ("InsertStrings", of("$InsertStrings, $RecordID")),
+            ("Text", of("$InsertStrings, $MessageID, $RecordID")),
+        ] {
+            check(&format!("SELECT {names} {messages}"), Lazy::Null, &expect);
+        }
+        let join =
+            "FROM SMS_DriverPackage AS a LEFT JOIN SMS_DriverPackage AS b ON b.PackageID = a.PackageID";
+        check(
+            &format!("SELECT DISTINCT a.Name, b.Name {join}"),
+            Lazy::Null,
+            &format!("SELECT DISTINCT a.Name, b.Name, b.__PRESENCE {join}"),
+        );
+        check(
+            "SELECT DISTINCT LocalizedCategoryInstanceNames FROM SMS_DriverPackage",
+            Lazy::Null,
+            "SELECT DISTINCT SMS_DriverPackage.__PRESENCE FROM SMS_DriverPackage",
+        );
     }
 }

@@ -1,27 +1,22 @@
 use cim::Instance;
 use site::RowStream;
 
-use super::shape::Shape;
+use super::instances::Instances;
 use crate::associations::Several;
 use crate::error::{Fault, Operation, ProviderError};
 use crate::handler::Answer;
-use crate::rows;
-use crate::schema::Schema;
 
 /// The answer to a query, one instance at a time. Dropped, it ends the reading.
 pub struct InstanceStream {
     /// How many instances match regardless of `top` and `skip`, where the query asked for it.
     pub count: Option<u64>,
     from: From,
-    /// Whether lazy properties leave.
-    lazy: bool,
     /// The class or classes that were asked for, for error messages.
     object: String,
 }
 
 enum From {
-    Rows(Box<(RowStream, Shape)>),
-    Instances(std::vec::IntoIter<Instance>),
+    Rows(Box<(RowStream, Instances)>),
     Several(Several),
 }
 
@@ -32,25 +27,13 @@ impl std::fmt::Debug for InstanceStream {
 }
 
 impl InstanceStream {
-    pub(super) fn new(rows: RowStream, shape: Shape) -> Self {
-        let count = rows.count;
-        Self { count, from: From::Rows(Box::new((rows, shape))), lazy: true, object: String::new() }
-    }
-
-    /// What a handler has put together.
-    pub(crate) fn whole(answer: Answer) -> Self {
-        let from = From::Instances(answer.instances.into_iter());
-        Self { count: answer.count, from, lazy: true, object: String::new() }
+    pub(super) fn new(rows: RowStream, instances: Instances, object: String) -> Self {
+        Self { count: rows.count, from: From::Rows(Box::new((rows, instances))), object }
     }
 
     /// One answer after the other.
     pub(crate) fn several(several: Several, object: String) -> Self {
-        Self { count: None, from: From::Several(several), lazy: true, object }
-    }
-
-    /// As clients get it: without what only a get of one instance returns.
-    pub(crate) fn without_lazy(self, object: String) -> Self {
-        Self { lazy: false, object, ..self }
+        Self { count: None, from: From::Several(several), object }
     }
 
     /// The next instance; none after the last one, or after an error.
@@ -62,24 +45,14 @@ impl InstanceStream {
     }
 
     pub(crate) async fn read(&mut self) -> Option<Result<Instance, Fault>> {
-        let instance = match &mut self.from {
-            From::Instances(instances) => instances.next().map(Ok),
+        match &mut self.from {
             From::Several(several) => several.next().await,
             From::Rows(reading) => {
-                let (rows, shape) = &mut **reading;
-                match rows.next().await? {
-                    Ok(row) => Some(shape.instance(&rows.outputs, row)),
-                    Err(error) => Some(Err(error.into())),
-                }
+                let (rows, instances) = &mut **reading;
+                let row = rows.next().await?;
+                Some(row.map_err(Fault::from).and_then(|row| instances.instance(row)))
             }
-        };
-        instance.map(|instance| {
-            let mut instance = instance?;
-            if !self.lazy {
-                rows::drop_lazy(Schema::shipped(), &mut instance);
-            }
-            Ok(instance)
-        })
+        }
     }
 
     /// All of it.

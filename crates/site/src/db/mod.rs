@@ -23,7 +23,7 @@ mod view_set;
 
 pub(crate) use reader::{Reader, RowsRead};
 pub(crate) use row::Row;
-pub(crate) use view_set::constants;
+pub(crate) use view_set::{constants, is_union};
 
 use crate::error::Result;
 

@@ -52,10 +52,21 @@ pub(super) async fn postgres(pool: &PgPool, lock: &'static str) -> Result<()> {
 
 /// The columns of a view that are the same in every row, because its text has a literal there, and the literal.
 pub(crate) fn constants(view: &str) -> Vec<(&'static str, &'static str)> {
+    text(view).lines().filter_map(|line| constant(line.trim().trim_end_matches(','))).collect()
+}
+
+/// Whether a view's rows come from several selects.
+pub(crate) fn is_union(view: &str) -> bool {
+    let text = text(view);
+    let whole = text.trim().strip_prefix("SELECT * FROM \"").and_then(|rest| rest.strip_suffix('"'));
+    whole.map_or_else(|| text.lines().any(|line| line == "UNION ALL"), is_union)
+}
+
+/// What stands behind `CREATE VIEW "view" AS`.
+fn text(view: &str) -> &'static str {
     let head = format!("CREATE VIEW \"{view}\" AS");
     let text = FILES.iter().find_map(|file| file.split_once(&head)).map_or("", |(_, text)| text);
-    let end = text.find(";\n").unwrap_or(text.len());
-    text[..end].lines().filter_map(|line| constant(line.trim().trim_end_matches(','))).collect()
+    &text[..text.find(";\n").unwrap_or(text.len())]
 }
 
 /// The column of `CAST(literal AS TYPE) AS "Column"`.

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::server::Site;
 use views::{Column, Kind};
 
-pub use compile::Output;
+pub use compile::{Output, PRESENCE};
 pub(crate) use share::Shares;
 pub use spool::{ReaderGone, SpoolReader, SpoolWriter};
 pub use stream::RowStream;

@@ -1,7 +1,10 @@
-//! Random conditions over random packages: SQLite, PostgreSQL and a plain reading of the condition agree.
+//! Random conditions and joins over random packages: SQLite, PostgreSQL and a plain reading of the condition agree.
 
 use cim::Value;
-use cim::query::{Expr, Function, LikePattern, Operator, Query, Scalar};
+use cim::query::{
+    Direction, Expr, Function, Join, JoinKind, LikePattern, Operator, PropertyRef, Query, Scalar, Select,
+    Selected, Source,
+};
 use samples::Rng;
 use site::NewPackage;
 
@@ -9,6 +12,7 @@ use crate::stage::admin;
 
 const PACKAGES: usize = 40;
 const CONDITIONS: usize = 400;
+const JOINS: usize = 150;
 /// Few characters, so that texts meet each other.
 const LETTERS: [&str; 7] = ["a", "B", "b", "%", "_", "[", " "];
 const TEXTS: [&str; 3] = ["Name", "Version", "ISVString"];
@@ -169,33 +173,87 @@ fn holds(condition: &Expr, row: &Row) -> Option<bool> {
     }
 }
 
+/// The condition on a source of a join.
+fn on_source(condition: Expr, source: &str) -> Expr {
+    let scalar = |scalar: Scalar| scalar_of(scalar, source);
+    let all = |terms: Vec<Expr>| terms.into_iter().map(|term| on_source(term, source)).collect();
+    match condition {
+        Expr::And(terms) => Expr::And(all(terms)),
+        Expr::Or(terms) => Expr::Or(all(terms)),
+        Expr::Not(term) => on_source(*term, source).not(),
+        Expr::IsNull(item) => Expr::IsNull(scalar(item)),
+        Expr::In { item, values } => Expr::In { item: scalar(item), values },
+        Expr::Like { item, pattern } => Expr::Like { item: scalar(item), pattern },
+        Expr::StartsWith { item, text } => Expr::StartsWith { item: scalar(item), text },
+        Expr::Contains { item, text } => Expr::Contains { item: scalar(item), text },
+        Expr::Compare { left, op, right } => Expr::Compare { left: scalar(left), op, right: scalar(right) },
+        other => panic!("{other:?} is not made here"),
+    }
+}
+
+fn scalar_of(scalar: Scalar, source: &str) -> Scalar {
+    match scalar {
+        Scalar::Property(property) => {
+            Scalar::Property(PropertyRef { source: Some(source.to_owned()), ..property })
+        }
+        Scalar::Call(function, arguments) => {
+            Scalar::Call(function, arguments.into_iter().map(|of| scalar_of(of, source)).collect())
+        }
+        literal => literal,
+    }
+}
+
+/// Which of the rows go together, by their numbers.
+type Pair = (usize, Option<usize>);
+
+/// A join of two packages with as many flags, some of the second ones left out, and what holds of the first ones.
+fn joined(kind: JoinKind, on: &Expr, filter: &Expr, rows: &[Row]) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    for (first, a) in rows.iter().enumerate().filter(|(_, row)| holds(filter, row) == Some(true)) {
+        let fits = |b: &Row| a.pkg_flags == b.pkg_flags && holds(on, b) == Some(true);
+        let before = pairs.len();
+        pairs.extend(
+            rows.iter().enumerate().filter(|(_, b)| fits(b)).map(|(second, _)| (first, Some(second))),
+        );
+        if pairs.len() == before && kind == JoinKind::Left {
+            pairs.push((first, None));
+        }
+    }
+    pairs
+}
+
+async fn packages(stage: &crate::stage::Stage, rng: &mut Rng) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for number in 0..PACKAGES {
+        // Names are trimmed, so they end in something.
+        let row = Row {
+            name: format!("{number}{}x", word(rng, 4)),
+            version: word(rng, 4).trim().to_owned(),
+            isv_string: word(rng, 4).trim().to_owned(),
+            pkg_flags: rng.below(6) as u32,
+        };
+        let new = NewPackage {
+            name: row.name.clone(),
+            version: row.version.clone(),
+            isv_string: row.isv_string.clone(),
+            pkg_flags: row.pkg_flags,
+            ..NewPackage::default()
+        };
+        stage.site.create_package(&admin(), new).await.unwrap();
+        rows.push(row);
+    }
+    rows
+}
+
 on_both! {
     async fn random_conditions_mean_the_same_everywhere(stage: &Stage) {
         let mut rng = Rng::new(11);
-        let mut rows = Vec::new();
-        for number in 0..PACKAGES {
-            // Names are trimmed, so they end in something.
-            let row = Row {
-                name: format!("{number}{}x", word(&mut rng, 4)),
-                version: word(&mut rng, 4).trim().to_owned(),
-                isv_string: word(&mut rng, 4).trim().to_owned(),
-                pkg_flags: rng.below(6) as u32,
-            };
-            let new = NewPackage {
-                name: row.name.clone(),
-                version: row.version.clone(),
-                isv_string: row.isv_string.clone(),
-                pkg_flags: row.pkg_flags,
-                ..NewPackage::default()
-            };
-            stage.site.create_package(&admin(), new).await.unwrap();
-            rows.push(row);
-        }
+        let rows = packages(stage, &mut rng).await;
         let mut matched = 0;
         for _ in 0..CONDITIONS {
             let condition = condition(&mut rng, 0);
             let mut query = Query::all("SMS_DriverPackage");
-            query.select = cim::query::Select::properties(["Name"]);
+            query.select = Select::properties(["Name"]);
             query.filter = Some(condition.clone());
             let got = match stage.site.query(&admin(), "SMS_DriverPackage", &query).await {
                 Ok(got) => got.rows,
@@ -210,5 +268,83 @@ on_both! {
             assert_eq!(got, expect, "{condition}");
         }
         assert!(matched > 1_000, "conditions that match nothing prove nothing: {matched}");
+    }
+
+    async fn random_joins_mean_the_same_everywhere(stage: &Stage) {
+        let mut rng = Rng::new(12);
+        let rows = packages(stage, &mut rng).await;
+        let mut empty = 0;
+        for round in 0..JOINS {
+            let kind = if round % 2 == 0 { JoinKind::Left } else { JoinKind::Inner };
+            let (on, filter) = (condition(&mut rng, 2), condition(&mut rng, 1));
+            let pairs = joined(kind, &on, &filter, &rows);
+            empty += pairs.iter().filter(|(_, second)| second.is_none()).count();
+            let flags = |source: &str| scalar_of(Scalar::property("PkgFlags"), source);
+            let equal = Expr::Compare { left: flags("b"), op: Operator::Eq, right: flags("a") };
+            let source = |alias: &str| Source {
+                class: "SMS_DriverPackage".to_owned(),
+                alias: Some(alias.to_owned()),
+            };
+            let on = Expr::And(vec![equal, on_source(on, "b")]);
+            let mut query = Query::all("SMS_DriverPackage");
+            query.from = source("a");
+            query.joins = vec![Join { kind, source: source("b"), on: Some(on) }];
+            query.filter = Some(on_source(filter, "a"));
+            let name = |source: &str| {
+                let Scalar::Property(name) = scalar_of(Scalar::property("Name"), source) else { panic!("{source}") };
+                name
+            };
+            query.select = Select::Items(["a", "b"].map(|source| Selected::Property(name(source))).to_vec());
+            query.order = ["a", "b"].map(|source| (Scalar::Property(name(source)), Direction::Ascending)).to_vec();
+            let text = |at: usize| site::Value::Text(rows[at].name.clone());
+            let mut expect: Vec<_> = pairs
+                .iter()
+                .map(|(first, second)| vec![text(*first), second.map_or(site::Value::Null, text)])
+                .collect();
+            let key = |row: &Vec<site::Value>| format!("{row:?}");
+            expect.sort_by_key(key);
+            for distinct in [false, true] {
+                // Names are unique, so that DISTINCT changes the way and not the answer.
+                query.distinct = distinct;
+                let mut got = stage.site.query(&admin(), "SMS_DriverPackage", &query).await.unwrap().rows;
+                got.sort_by_key(key);
+                assert_eq!(got, expect, "{query}");
+            }
+            query.distinct = false;
+            query.order = Vec::new();
+            for counted in [None, Some(name("b"))] {
+                let seconds = pairs.iter().filter(|(_, second)| second.is_some()).count();
+                let expect = if counted.is_some() { seconds } else { pairs.len() };
+                query.select = Select::Count(counted);
+                let got = stage.site.query(&admin(), "SMS_DriverPackage", &query).await.unwrap().rows;
+                assert_eq!(got, [[site::Value::Integer(expect as i64)]], "{query}");
+            }
+        }
+        assert!(empty > 100, "joins that leave nothing out prove little: {empty}");
+    }
+
+    async fn parts_of_messages_are_counted_as_they_are_listed(stage: &Stage) {
+        for number in 0..20 {
+            let new = NewPackage { name: format!("p{number}"), ..NewPackage::default() };
+            stage.site.create_package(&admin(), new).await.unwrap();
+        }
+        for parts in ["SMS_StatMsgAttributes", "SMS_StatMsgInsStrings"] {
+            for filter in ["m.RecordID > 3", "m.RecordID > 3 AND m.RecordID <= 9", "m.RecordID < 0", "p.RecordID = 5"] {
+                let listed = format!("FROM SMS_StatusMessage m JOIN {parts} p ON p.RecordID = m.RecordID WHERE {filter}");
+                let ask = async |text: String| {
+                    let query = cim::wql::parse(&text).unwrap();
+                    stage.site.query(&admin(), "SMS_StatusMessage", &query).await.unwrap().rows
+                };
+                let rows = ask(format!("SELECT m.RecordID, p.RecordID {listed}")).await;
+                let counted = ask(format!("SELECT COUNT(*) {listed}")).await;
+                assert_eq!(counted, [[site::Value::Integer(rows.len() as i64)]], "{listed}");
+                // Every message left has a package and a user or a name among its parts.
+                let outer = listed.replace(" JOIN ", " LEFT JOIN ");
+                let all = ask(format!("SELECT m.RecordID, p.RecordID {outer}")).await;
+                let partless = all.iter().filter(|row| row[1] == site::Value::Null).count();
+                assert_eq!(all.len() - partless, rows.len(), "{outer}");
+                assert_eq!(filter.contains("> 3"), !rows.is_empty() && filter != "p.RecordID = 5", "{listed}");
+            }
+        }
     }
 }

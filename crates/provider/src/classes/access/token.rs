@@ -13,10 +13,6 @@ pub(crate) struct Token;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl ClassHandler for Token {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn delete<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, ()> {
         Box::pin(async move {
             let missing = || Fault::NotFound { what: path.relative() };

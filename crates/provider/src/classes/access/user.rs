@@ -11,10 +11,6 @@ use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemen
 pub(crate) struct User;
 
 impl ClassHandler for User {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn create<'a>(&'a self, call: Call<'a>, instance: Instance) -> Work<'a, ObjectPath> {
         Box::pin(async move {
             let name = required(&instance, "Name")?;

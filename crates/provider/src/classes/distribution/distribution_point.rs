@@ -4,6 +4,7 @@ use site::{NalPath, PartnerData};
 use crate::bytes;
 use crate::error::Fault;
 use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, by_keys, not_implemented};
+use crate::rows;
 
 /// `SMS_DistributionPoint`: one package on one distribution point.
 pub(crate) struct DistributionPoint;
@@ -12,10 +13,6 @@ pub(crate) struct DistributionPoint;
 const DERIVED: [&str; 4] = ["LastRefreshTime", "SecureObjectID", "SiteName", "SourceSite"];
 
 impl ClassHandler for DistributionPoint {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn put_changes(&self) -> bool {
         true
     }
@@ -31,7 +28,7 @@ impl ClassHandler for DistributionPoint {
     fn get<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, Instance> {
         Box::pin(async move {
             let path = canonical(path)?;
-            let found = self.query(call, &by_keys(call.class, &path)).await?.instances.into_iter().next();
+            let found = rows::query(call, &by_keys(call.class, &path)).await?.instances.into_iter().next();
             let mut found = found.ok_or_else(|| Fault::NotFound { what: path.relative() })?;
             if found.get("ISVDataSize").and_then(Value::as_integer).is_some_and(|size| size > 0) {
                 let (package, nal_path) = (text(&path, "PackageID"), text(&path, "ServerNALPath"));

@@ -1,13 +1,21 @@
 use cim::{Instance, Value};
 
 use crate::error::Fault;
-use crate::handler::ClassHandler;
+use crate::handler::{ClassHandler, Completed};
+use crate::schema::ClassInfo;
 
 /// `SMS_SCI_SysResUse`: one role of one server. What scripts look for is in its embedded properties, made here of what
 /// the site's view says of the server; nothing is stored for them, and nothing can be written.
 pub(crate) struct Role;
 
 impl ClassHandler for Role {
+    fn completes(&self, _class: &ClassInfo) -> Vec<Completed> {
+        vec![
+            Completed { property: "PropLists", of: Vec::new() },
+            Completed { property: "Props", of: vec!["Props"] },
+        ]
+    }
+
     fn complete(&self, role: &mut Instance) -> Result<(), Fault> {
         embed(role);
         Ok(())

@@ -10,10 +10,6 @@ use crate::rows;
 pub(crate) struct Category;
 
 impl ClassHandler for Category {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn put_changes(&self) -> bool {
         true
     }

@@ -21,10 +21,6 @@ const DERIVED: [&str; 6] = [
 ];
 
 impl ClassHandler for Driver {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn put_changes(&self) -> bool {
         true
     }

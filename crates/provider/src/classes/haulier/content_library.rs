@@ -11,10 +11,6 @@ pub(crate) struct ContentLibrary;
 const PROBLEMS_MAX: usize = 100;
 
 impl ClassHandler for ContentLibrary {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
         Box::pin(async move {
             let out = match invocation.method {

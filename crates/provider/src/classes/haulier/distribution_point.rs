@@ -8,10 +8,6 @@ use crate::handler::{Call, ClassHandler, Work};
 pub(crate) struct Server;
 
 impl ClassHandler for Server {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn delete<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, ()> {
         Box::pin(async move {
             let text = path.key("NALPath").and_then(Value::as_str).unwrap_or("");

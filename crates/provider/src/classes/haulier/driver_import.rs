@@ -8,10 +8,6 @@ use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemen
 pub(crate) struct DriverImport;
 
 impl ClassHandler for DriverImport {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
         Box::pin(async move {
             match (invocation.method, invocation.path) {

@@ -11,10 +11,6 @@ use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemen
 pub(crate) struct DriverMatch;
 
 impl ClassHandler for DriverMatch {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
         Box::pin(async move {
             let out = match invocation.method {

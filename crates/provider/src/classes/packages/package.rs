@@ -5,15 +5,12 @@ use super::write;
 use crate::bytes;
 use crate::error::Fault;
 use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, by_keys, not_implemented};
+use crate::rows;
 
 /// `SMS_DriverPackage` and `SMS_Package`: the package and `RefreshPkgSource`, the main job.
 pub(crate) struct Package(pub(crate) PackageType);
 
 impl ClassHandler for Package {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn put_changes(&self) -> bool {
         true
     }
@@ -24,7 +21,7 @@ impl ClassHandler for Package {
 
     fn get<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, Instance> {
         Box::pin(async move {
-            let found = self.query(call, &by_keys(call.class, path)).await?.instances.into_iter().next();
+            let found = rows::query(call, &by_keys(call.class, path)).await?.instances.into_iter().next();
             let mut instance = found.ok_or_else(|| Fault::NotFound { what: path.relative() })?;
             let id = instance.get("PackageID").and_then(Value::as_str).unwrap_or("").to_owned();
             let data = call.site.package_data(&id).await?;

@@ -7,10 +7,6 @@ use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemen
 pub(crate) struct PackageContent;
 
 impl ClassHandler for PackageContent {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
         Box::pin(async move {
             match (invocation.method, invocation.path) {

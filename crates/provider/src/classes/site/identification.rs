@@ -6,10 +6,6 @@ use crate::handler::{Call, ClassHandler, Invocation, Outcome, Work, not_implemen
 pub(crate) struct Identification;
 
 impl ClassHandler for Identification {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn invoke<'a>(&'a self, call: Call<'a>, invocation: Invocation<'a>) -> Work<'a, Outcome> {
         Box::pin(async move {
             let out = match invocation.method {

@@ -3,6 +3,7 @@ use cim::{Instance, ObjectPath, Value};
 
 use crate::error::Fault;
 use crate::handler::{Call, ClassHandler, Work, by_keys};
+use crate::rows;
 
 /// `SMS_DistributionDPStatus`: its view makes the ID of the distribution point's number and the package ID, so the key says
 /// which package it is about, and that the database finds without reading all rows.
@@ -12,10 +13,6 @@ pub(crate) struct DpStatus;
 const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 
 impl ClassHandler for DpStatus {
-    fn is_plain(&self) -> bool {
-        true
-    }
-
     fn get<'a>(&'a self, call: Call<'a>, path: &'a ObjectPath) -> Work<'a, Instance> {
         Box::pin(async move {
             let missing = || Fault::NotFound { what: path.relative() };
@@ -23,7 +20,7 @@ impl ClassHandler for DpStatus {
             let of_package = Expr::compare("PackageID", Operator::Eq, package_id(id).ok_or_else(missing)?);
             let mut query = by_keys(call.class, path);
             query.filter = query.filter.map(|is_it| Expr::And(vec![of_package, is_it]));
-            self.query(call, &query).await?.instances.into_iter().next().ok_or_else(missing)
+            rows::query(call, &query).await?.instances.into_iter().next().ok_or_else(missing)
         })
     }
 }

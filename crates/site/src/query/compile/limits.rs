@@ -21,7 +21,7 @@ const ORDER_MAX: usize = 16;
 const TEXT_CHARS_MAX: usize = 4_096;
 
 /// What a query has asked so far.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Spent {
     terms: usize,
     sources: usize,

@@ -8,12 +8,15 @@ mod condition;
 mod date;
 mod limits;
 mod list;
+mod narrow;
 mod pattern;
 mod scalar;
 mod scope;
 mod text;
 
-use cim::query::{Direction, Expr as Condition, JoinKind, Operator, Query, Scalar, Select, Selected, Source};
+use cim::query::{
+    Direction, Expr as Condition, JoinKind, Operator, PropertyRef, Query, Scalar, Select, Selected, Source,
+};
 use jiff::Timestamp;
 use sea_query::{Expr, Func, JoinType, NullOrdering, Order, SelectStatement};
 
@@ -28,6 +31,11 @@ use scope::{Place, Scope};
 
 /// What `COUNT` answers with.
 pub(super) static COUNT: Column = Column { name: "Count", kind: Kind::Integer };
+
+/// The name by which a query selects whether a source is in the row at all, which a DISTINCT list of an outer join does
+/// not say otherwise.
+pub const PRESENCE: &str = "__PRESENCE";
+pub(super) static PRESENCE_COLUMN: Column = Column { name: PRESENCE, kind: Kind::Boolean };
 
 /// A DISTINCT query inside of the one that sorts it.
 const DISTINCT: &str = "chosen";
@@ -60,7 +68,8 @@ pub(super) struct Setting<'a> {
 
 pub(super) fn compile(query: &Query, setting: Setting<'_>) -> Result<Compiled> {
     let Setting { dialect, now, actor } = setting;
-    let mut compiler = Compiler { dialect, now, actor, spent: Spent::default(), names: Vec::new() };
+    let mut compiler =
+        Compiler { dialect, now, actor, spent: Spent::default(), names: Vec::new(), narrowed: 0 };
     let (base, scope) = compiler.open(query, None, 0)?;
     check_order(query.order.len())?;
     match &query.select {
@@ -94,6 +103,8 @@ struct Compiler<'c> {
     spent: Spent,
     /// The views that have a place in the statement so far.
     names: Vec<&'static str>,
+    /// The sources that have been narrowed.
+    narrowed: usize,
 }
 
 impl Compiler<'_> {
@@ -125,7 +136,11 @@ impl Compiler<'_> {
                     "a full join needs ON one.Property = other.Property, with more after AND",
                 ));
             }
-            match self.restricted(view) {
+            let rows = match self.narrowed(query, &scope)? {
+                None => self.restricted(view),
+                narrowed => narrowed,
+            };
+            match rows {
                 Some(rows) => select.join_subquery(join_type(join.kind), rows, name, on),
                 None => select.join_as(join_type(join.kind), view.name, name, on),
             };
@@ -149,23 +164,29 @@ impl Compiler<'_> {
 
     /// The rows of a view that exist for a user, in the user's language; none if the view has just these.
     fn restricted(&self, view: &'static View) -> Option<SelectStatement> {
-        const ROWS: &str = "rows";
-        let condition = secured::condition(view, ROWS, self.actor);
-        let locale = self.actor.origin.locale_id;
-        let said = |column| localized::column(view, ROWS, column, locale?, self.dialect);
-        if condition.is_empty() && !view.columns.iter().any(|column| said(column).is_some()) {
-            return None;
-        }
+        let said = |column| self.said(view, column).is_some();
+        let is_whole =
+            secured::condition(view, ROWS, self.actor).is_empty() && !view.columns.iter().any(said);
+        (!is_whole).then(|| self.rows_of(view))
+    }
+
+    /// The rows of a view that exist for a user, in the user's language.
+    fn rows_of(&self, view: &'static View) -> SelectStatement {
         let mut rows = SelectStatement::new();
         rows.from_as(view.name, ROWS);
         for column in view.columns {
-            match said(column) {
+            match self.said(view, column) {
                 Some(said) => rows.expr_as(said, column.name),
                 None => rows.column((ROWS, column.name)),
             };
         }
-        rows.cond_where(condition);
-        Some(rows)
+        rows.cond_where(secured::condition(view, ROWS, self.actor));
+        rows
+    }
+
+    /// A column in the user's language, where it has any.
+    fn said(&self, view: &View, column: &Column) -> Option<Expr> {
+        localized::column(view, ROWS, column, self.actor.origin.locale_id?, self.dialect)
     }
 
     fn plain(
@@ -291,6 +312,11 @@ fn outputs(scope: &Scope<'_>, select: &Select) -> Result<Vec<Output>> {
         Select::Items(items) => {
             for item in items {
                 let chosen: Vec<Output> = match item {
+                    Selected::Property(PropertyRef { source: Some(name), name: property })
+                        if property == PRESENCE =>
+                    {
+                        vec![Output { source: scope.source(name)?, column: &PRESENCE_COLUMN }]
+                    }
                     Selected::Property(property) => {
                         let found = scope.find(property)?;
                         vec![Output { source: found.index, column: found.column }]
@@ -322,15 +348,20 @@ fn output_name(index: usize) -> String {
     format!("c{index}")
 }
 
+/// Both back ends count rows in 64-bit signed numbers.
+const LIMIT_MAX: u64 = i64::MAX.cast_unsigned();
+
 fn page(rows: &mut SelectStatement, query: &Query) {
-    // SQLite has no OFFSET without LIMIT, and both count in 64-bit signed numbers.
-    const LIMIT_MAX: u64 = i64::MAX.cast_unsigned();
+    // SQLite has no OFFSET without LIMIT.
     let within = |count: u64| Ord::min(count, LIMIT_MAX);
     if query.top.is_some() || query.skip.is_some() {
         rows.limit(query.top.map_or(LIMIT_MAX, within));
         rows.offset(query.skip.map_or(0, within));
     }
 }
+
+/// What rows that are a source in themselves are called inside.
+const ROWS: &str = "rows";
 
 fn join_type(kind: JoinKind) -> JoinType {
     match kind {

@@ -2,8 +2,9 @@
 //! then in the queries around it.
 
 use cim::query::{PropertyRef, Source};
-use sea_query::Expr;
+use sea_query::{Expr, ExprTrait};
 
+use super::PRESENCE;
 use super::limits::invalid;
 use crate::error::Result;
 use crate::query::views::{Column, View};
@@ -38,13 +39,27 @@ impl Place {
         Self { view, source: source.clone(), sql, nullable: false }
     }
 
+    /// What the query calls it.
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
     /// What a message calls it.
     pub(super) fn name(&self) -> &str {
         self.source.name()
     }
 
     pub(super) fn expr(&self, column: &'static Column) -> Expr {
-        Expr::col((self.sql.clone(), column.name))
+        let stored = |name: &'static str| Expr::col((self.sql.clone(), name));
+        match self.view.key.first() {
+            Some(key) if column.name == PRESENCE => {
+                // Bound numbers would differ between what is selected and what is grouped by.
+                let truth: Expr =
+                    Expr::case(stored(key).is_null(), Expr::cust("0")).finally(Expr::cust("1")).into();
+                truth.cast_as("BIGINT")
+            }
+            _ => stored(column.name),
+        }
     }
 }
 

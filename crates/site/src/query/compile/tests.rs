@@ -16,6 +16,14 @@ async fn plan(stage: &Stage, wql: &str) -> Vec<String> {
     rows.iter().map(|row| row.get("detail")).collect()
 }
 
+/// How PostgreSQL goes about it; a table without rows it would read through, whatever its indexes.
+async fn postgres_plan(stage: &Stage, wql: &str) -> Vec<String> {
+    let query = cim::wql::parse(wql).unwrap();
+    let setting = Setting { dialect: Dialect::Postgres, now: stage.site.now(), actor: &Actor::local() };
+    let rows = compile(&query, setting).unwrap().rows.to_string(PostgresQueryBuilder);
+    stage.raw_sql(format!("SET enable_seqscan = off; EXPLAIN {rows}")).await.concat()
+}
+
 #[tokio::test]
 async fn keyed_gets_and_package_filters_use_an_index() {
     let stage = Stage::set(BackEnd::Sqlite).await;
@@ -62,17 +70,10 @@ async fn keyed_gets_and_package_filters_use_an_index() {
 
 on_both! {
     async fn the_folder_of_an_object_is_found_by_an_index(stage: &Stage) {
-        let query = cim::wql::parse("SELECT * FROM SMS_ObjectContainerItem WHERE InstanceKey = 'PS100001'").unwrap();
-        let dialect = stage.site.db().dialect();
-        let setting = Setting { dialect, now: stage.site.now(), actor: &Actor::local() };
-        let rows = compile(&query, setting).unwrap().rows;
-        let plan = match dialect {
-            Dialect::Sqlite => plan(stage, "SELECT * FROM SMS_ObjectContainerItem WHERE InstanceKey = 'PS100001'").await,
-            // A table without rows is read through, whatever its indexes.
-            Dialect::Postgres => {
-                let sql = format!("SET enable_seqscan = off; EXPLAIN {}", rows.to_string(PostgresQueryBuilder));
-                stage.raw_sql(sql).await.concat()
-            }
+        let wql = "SELECT * FROM SMS_ObjectContainerItem WHERE InstanceKey = 'PS100001'";
+        let plan = match stage.site.db().dialect() {
+            Dialect::Sqlite => plan(stage, wql).await,
+            Dialect::Postgres => postgres_plan(stage, wql).await,
         };
         assert!(plan.iter().any(|step| step.contains("folder_item_by_key")), "{plan:#?}");
     }
@@ -123,4 +124,34 @@ async fn joins_of_messages_with_what_they_say_read_only_those_messages() {
         );
     }
     stage.strike().await;
+}
+
+on_both! {
+    async fn counts_and_outer_joins_make_no_table_of_what_is_not_asked_for(stage: &Stage) {
+        for parts in ["SMS_StatMsgAttributes", "SMS_StatAttr", "SMS_StatMsgInsStrings", "SMS_StatInsStr"] {
+            for (chosen, join, on) in [
+                ("COUNT(*)", "JOIN", "p.RecordID = m.RecordID"),
+                ("m.*, p.*", "LEFT JOIN", "p.RecordID = m.RecordID"),
+                ("COUNT(*)", "LEFT JOIN", "p.InsStrIndex = 1 AND m.RecordID = p.RecordID"),
+                ("DISTINCT m.Component, p.RecordID", "LEFT JOIN", "p.RecordID = m.RecordID"),
+            ] {
+                let on = if parts.contains("Ins") { on.to_owned() } else { on.replace("InsStrIndex", "AttributeID") };
+                let query = format!(
+                    "SELECT {chosen} FROM SMS_StatusMessage m {join} {parts} p ON {on} WHERE m.RecordID = 5"
+                );
+                let (plan, whole) = match stage.site.db().dialect() {
+                    Dialect::Sqlite => (plan(stage, &query).await, ["SCAN m", "SCAN status_message"]),
+                    Dialect::Postgres => (postgres_plan(stage, &query).await, ["Seq Scan on status_message", "Full"]),
+                };
+                let reads = plan.iter().filter(|step| whole.iter().any(|whole| {
+                    step.contains(whole) && !step.contains("SCAN message")
+                }));
+                assert_eq!(reads.count(), 0, "{query}: {plan:#?}");
+                // PostgreSQL also reads a whole table through its index, if it must not read it otherwise.
+                let scans = plan.iter().filter(|step| step.contains("Scan using status_message_pkey")).count();
+                let looks = plan.iter().filter(|step| step.contains("Index Cond: (id = ")).count();
+                assert!(looks >= scans, "{query}: {plan:#?}");
+            }
+        }
+    }
 }
