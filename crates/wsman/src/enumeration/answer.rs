@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 
 use cim::Instance;
-use cim::query::{Query, Select, Selected};
+use cim::query::{Select, Selected};
+use cim::wql::Statement;
 use clock::Sleep;
-use provider::{Caller, ClassInfo, HeldAnswer, Provider, ProviderError};
+use provider::{Caller, ClassInfo, Found, HeldAnswer, Provider, ProviderError, Schema};
 use xml::Writer;
 use xml::class::Shape as Declared;
 
@@ -47,10 +48,10 @@ pub(super) struct Answer {
 #[derive(Debug)]
 enum Source {
     Held(HeldAnswer),
-    /// The declarations of all classes, from this one on.
+    /// Declarations of classes.
     Declarations {
-        provider: Provider,
-        at: usize,
+        schema: &'static Schema,
+        classes: std::vec::IntoIter<&'static ClassInfo>,
     },
 }
 
@@ -61,19 +62,32 @@ impl Answer {
         caller: &Caller,
         asked: Enumerate,
     ) -> Result<Self, WsmanFault> {
-        let Enumerate { asked, mode, polymorphism, shape, .. } = asked;
-        let (stream, writer) = match asked {
+        let Enumerate { asked, properties, mode, polymorphism, shape, .. } = asked;
+        let statement = match asked {
             Asked::Declarations => {
-                let source = Source::Declarations { provider: provider.clone(), at: 0 };
-                return Ok(Self::from(source));
+                return Ok(Self::declarations(provider, provider.schema().classes().collect()));
             }
-            Asked::Query(query) => {
-                let writer = ItemWriter::of_query(shape, mode, polymorphism, &query)?;
-                (provider.query_stream(caller, query).await?, writer)
-            }
+            Asked::Statement(statement) => statement,
         };
-        let held = provider.hold(stream, move |instance| writer.item(instance).map(String::into_bytes));
-        Ok(Self::from(Source::Held(held)))
+        let form = Form::of(&statement, properties, polymorphism, provider.schema());
+        if mode != Mode::Objects && !has_references(&statement) {
+            let reason =
+                "rows of several classes, distinct rows and counts have no references; enumerate objects";
+            let (feature, reason) = (Feature::EnumerationMode, reason.to_owned());
+            return Err(WsmanFault::UnsupportedFeature { feature, reason });
+        }
+        match provider.statement(caller, statement).await? {
+            Found::Classes(classes) => Ok(Self::declarations(provider, classes)),
+            Found::Instances(stream) => {
+                let writer = ItemWriter { shape, mode, form };
+                let written = move |instance| writer.item(instance).map(String::into_bytes);
+                Ok(Self::from(Source::Held(provider.hold(stream, written))))
+            }
+        }
+    }
+
+    fn declarations(provider: &Provider, classes: Vec<&'static ClassInfo>) -> Self {
+        Self::from(Source::Declarations { schema: provider.schema(), classes: classes.into_iter() })
     }
 
     /// What fits of what is there before the time is over. Dropping the future loses nothing.
@@ -146,10 +160,8 @@ impl Source {
                 let item = held.next().await?;
                 Some(item.map(|item| String::from_utf8(item).expect("items are written as text")))
             }
-            Self::Declarations { provider, at } => {
-                let schema = provider.schema();
-                let class = schema.classes().nth(*at)?;
-                *at += 1;
+            Self::Declarations { schema, classes } => {
+                let class = classes.next()?;
                 let mut out = Writer::new();
                 xml::class::write(&mut out, schema, class, &Declared::WHOLE);
                 Some(Ok(out.finish()))
@@ -176,34 +188,40 @@ enum Form {
     Chosen(Option<Vec<String>>),
 }
 
-impl ItemWriter {
-    fn of_query(
-        shape: Shape,
-        mode: Mode,
+impl Form {
+    fn of(
+        statement: &Statement,
+        properties: Option<Vec<String>>,
         polymorphism: Polymorphism,
-        query: &Query,
-    ) -> Result<Self, WsmanFault> {
-        let is_of_one = query.joins.is_empty() && !matches!(query.select, Select::Count(_));
-        let keyed = is_of_one && (!query.distinct || query.select == Select::All);
-        if mode != Mode::Objects && !keyed {
-            let reason =
-                "rows of several classes, distinct rows and counts have no references; enumerate objects";
-            let feature = Feature::EnumerationMode;
-            return Err(WsmanFault::UnsupportedFeature { feature, reason: reason.to_owned() });
+        schema: &'static Schema,
+    ) -> Self {
+        if properties.is_some() {
+            return Self::Chosen(properties);
         }
-        let class = shape.provider.schema().class(query.class());
-        let form = match (&query.select, polymorphism, class) {
-            (Select::Count(_), ..) => Form::Chosen(None),
-            (Select::Items(items), ..) => chosen(items, is_of_one),
-            (Select::All, Polymorphism::ExcludeSubclassProperties, Some(class)) if is_of_one => {
-                Form::As(class)
-            }
-            (Select::All, Polymorphism::None, Some(class)) if is_of_one => Form::Only(class),
-            (Select::All, ..) => Form::Whole,
-        };
-        Ok(Self { shape, mode, form })
+        let Statement::Select(query) = statement else { return Self::Whole };
+        match (&query.select, polymorphism, schema.class(query.class())) {
+            (Select::Count(_), ..) => Self::Chosen(None),
+            (Select::Items(items), ..) => chosen(items, query.joins.is_empty()),
+            (Select::All, _, Some(_)) if !query.joins.is_empty() => Self::Whole,
+            (Select::All, Polymorphism::ExcludeSubclassProperties, Some(class)) => Self::As(class),
+            (Select::All, Polymorphism::None, Some(class)) => Self::Only(class),
+            (Select::All, ..) => Self::Whole,
+        }
     }
+}
 
+/// Whether the items of an answer have keys.
+fn has_references(statement: &Statement) -> bool {
+    let Statement::Select(query) = statement else { return true };
+    query.joins.is_empty()
+        && match query.select {
+            Select::All => true,
+            Select::Items(_) => !query.distinct,
+            Select::Count(_) => false,
+        }
+}
+
+impl ItemWriter {
     fn item(&self, instance: Instance) -> Option<String> {
         if matches!(&self.form, Form::Only(class) if class.name != instance.class) {
             return None;

@@ -1,13 +1,15 @@
 //! What is enumerated: a class, or what a filter says (DSP0226 chapter 8.2, DSP0227 chapter 9).
 
 use cim::query::{Expr, Operator, Query};
-use cim::{CimType, Value, wql};
+use cim::wql::{Associators, References, Statement};
+use cim::{CimType, ObjectPath, Value, wql};
 use provider::{ClassInfo, Provider};
 use xml::{Element, Node};
 
 use crate::envelope::Headers;
+use crate::epr::Epr;
 use crate::fault::{SelectorMistake, WsmanFault};
-use crate::names::{ENUMERATION, WSMAN};
+use crate::names::{ADDRESSING, CIM_BINDING, ENUMERATION, WSMAN};
 use crate::resource::{Selector, SelectorValue};
 
 /// WQL.
@@ -17,35 +19,84 @@ const SELECTORS: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/SelectorFilt
 /// What is meant where a filter does not say its dialect.
 const XPATH: &str = "http://www.w3.org/TR/1999/REC-xpath-19991116";
 
-/// The query that an Enumerate asks.
-pub(super) fn query(
+/// What an object is associated with.
+const ASSOCIATION: &str = "http://schemas.dmtf.org/wbem/wsman/1/cimbinding/associationFilter";
+
+/// What an Enumerate asks.
+pub(super) struct Filtered {
+    pub(super) statement: Statement,
+    /// The properties that are shown, where the filter names them.
+    pub(super) properties: Option<Vec<String>>,
+}
+
+/// Reads what an Enumerate asks.
+pub(super) fn read(
     enumerate: Node<'_, '_>,
     headers: &Headers,
     provider: &Provider,
-) -> Result<Query, WsmanFault> {
+) -> Result<Filtered, WsmanFault> {
+    let whole = |statement| Ok(Filtered { statement, properties: None });
     let filter = [WSMAN, ENUMERATION].into_iter().find_map(|namespace| enumerate.child(namespace, "Filter"));
     let Some(filter) = filter else {
         refuse_keys(headers)?;
-        return Ok(Query::all(&headers.resource.class(&headers.selectors, provider)?.name));
+        let class = headers.resource.class(&headers.selectors, provider)?;
+        return whole(Statement::Select(Query::all(&class.name)));
     };
-    match filter.attr("Dialect").map_or(XPATH, str::trim) {
-        dialect if dialect.eq_ignore_ascii_case(WQL) => {
-            // The URI's class says nothing beside a query; its namespace must be there.
-            headers.resource.namespace(&headers.selectors, provider)?;
-            parse(&filter.text_of())
-        }
-        dialect if dialect.eq_ignore_ascii_case(SELECTORS) => {
-            let class = headers.resource.class(&headers.selectors, provider)?;
-            let set = filter.child(WSMAN, "SelectorSet");
-            let set = set.ok_or_else(|| unusable("a w:SelectorSet is needed".to_owned()))?;
-            by_selectors(class, &Selector::read_set(set)?)
-        }
-        dialect => Err(WsmanFault::FilterDialect { dialect: dialect.to_owned() }),
+    let dialect = filter.attr("Dialect").map_or(XPATH, str::trim);
+    let is = |known: &str| dialect.eq_ignore_ascii_case(known);
+    if is(SELECTORS) {
+        let class = headers.resource.class(&headers.selectors, provider)?;
+        let set = filter.child(WSMAN, "SelectorSet");
+        let set = set.ok_or_else(|| unusable("a w:SelectorSet is needed".to_owned()))?;
+        return whole(Statement::Select(by_selectors(class, &Selector::read_set(set)?)?));
     }
+    // The URI's class says nothing beside the others; its namespace must be there.
+    headers.resource.namespace(&headers.selectors, provider)?;
+    if is(WQL) {
+        let text = filter.text_of();
+        return whole(wql::parse_statement(text.trim()).map_err(|error| unusable(error.to_string()))?);
+    }
+    if is(ASSOCIATION) {
+        return associations(filter, provider);
+    }
+    Err(WsmanFault::FilterDialect { dialect: dialect.to_owned() })
 }
 
-fn parse(text: &str) -> Result<Query, WsmanFault> {
-    wql::parse(text.trim()).map_err(|error| unusable(error.to_string()))
+/// The objects that an object is associated with, or its associations (DSP0227 9.3).
+fn associations(filter: Node<'_, '_>, provider: &Provider) -> Result<Filtered, WsmanFault> {
+    let objects = filter.child(CIM_BINDING, "AssociatedInstances");
+    let asked = objects.or_else(|| filter.child(CIM_BINDING, "AssociationInstances"));
+    let needed = "b:AssociatedInstances or b:AssociationInstances is needed";
+    let asked = asked.ok_or_else(|| unusable(needed.to_owned()))?;
+    let object =
+        asked.child(CIM_BINDING, "Object").ok_or_else(|| unusable("b:Object is missing".to_owned()))?;
+    let path = path(object, provider)?;
+    let text = |name: &str| {
+        let found = asked.child(CIM_BINDING, name).map(|node| node.text_of().trim().to_owned());
+        found.filter(|text| !text.is_empty())
+    };
+    let (result_class, role) = (text("ResultClassName"), text("Role"));
+    let statement = match objects {
+        Some(_) => Statement::Associators(Associators {
+            assoc_class: text("AssociationClassName"),
+            result_class,
+            role,
+            result_role: text("ResultRole"),
+            ..Associators::of(path)
+        }),
+        None => Statement::References(References { result_class, role, ..References::of(path) }),
+    };
+    let shown: Vec<String> = asked
+        .elements_named(CIM_BINDING, "IncludeResultProperty")
+        .map(|node| node.text_of().trim().to_owned())
+        .collect();
+    Ok(Filtered { statement, properties: (!shown.is_empty()).then_some(shown) })
+}
+
+/// The object, whether its reference has an element of its own or not.
+fn path(object: Node<'_, '_>, provider: &Provider) -> Result<ObjectPath, WsmanFault> {
+    let reference = object.child(ADDRESSING, "EndpointReference").unwrap_or(object);
+    Epr::read(reference)?.path(provider)
 }
 
 /// All of the properties must be equal.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use cim::DateTime;
-use cim::query::Query;
+use cim::wql::Statement;
 use provider::Provider;
 use xml::{Element, Node};
 
@@ -35,6 +35,8 @@ pub(crate) enum EnumerationRequest {
 #[derive(Debug)]
 pub(crate) struct Enumerate {
     pub(super) asked: Asked,
+    /// The properties that are shown, where the filter names them.
+    pub(super) properties: Option<Vec<String>>,
     pub(super) mode: Mode,
     pub(super) polymorphism: Polymorphism,
     /// How many items the answer may have at once; none if only a context is wanted.
@@ -45,7 +47,8 @@ pub(crate) struct Enumerate {
 /// What is enumerated.
 #[derive(Debug)]
 pub(super) enum Asked {
-    Query(Query),
+    /// What the provider answers.
+    Statement(Statement),
     /// The declarations of all classes.
     Declarations,
 }
@@ -106,6 +109,7 @@ impl Enumerate {
         if body.child(ENUMERATION, "Expires").is_some() {
             return Err(WsmanFault::UnsupportedExpiration);
         }
+        let mut properties = None;
         let asked = match headers.resource.style {
             Style::Declaration if body.child(WSMAN, "Filter").is_some() => {
                 return Err(WsmanFault::FilteringNotSupported);
@@ -114,12 +118,17 @@ impl Enumerate {
                 headers.resource.namespace(&headers.selectors, provider)?;
                 Asked::Declarations
             }
-            _ => Asked::Query(filter::query(body, headers, provider)?),
+            _ => {
+                let filtered = filter::read(body, headers, provider)?;
+                properties = filtered.properties;
+                Asked::Statement(filtered.statement)
+            }
         };
         let elements = elements(body)?;
         let optimized = body.child(WSMAN, "OptimizeEnumeration").is_some();
         Ok(Self {
             asked,
+            properties,
             mode: mode(body)?,
             polymorphism: polymorphism(body)?,
             first_elements: optimized.then_some(elements),
