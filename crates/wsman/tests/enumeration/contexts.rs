@@ -63,7 +63,7 @@ pub(crate) async fn a_context_ends_when_nobody_asks_for_long() {
     let clock = Stage::fixed_clock();
     let service = Service::start_with(clock.clone()).await;
     service.fill_status_messages(20).await;
-    let uri = class("SMS_StatusMessage");
+    let uri = class("SMS_StatMsg");
     let ask = Ask::of(&uri);
     let context = begun(&service, &ask).await;
     for _ in 0..3 {

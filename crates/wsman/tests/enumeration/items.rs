@@ -97,7 +97,7 @@ pub(crate) async fn subclasses_are_shown_as_asked_for() {
 pub(crate) async fn an_answer_is_never_longer_than_the_client_takes() {
     let service = Service::start().await;
     service.fill_status_messages(300).await;
-    let uri = class("SMS_StatusMessage");
+    let uri = class("SMS_StatMsg");
     let mut ask = Ask::of(&uri);
     for envelope_bytes in [8192, 20_000, 512_000] {
         ask.envelope_bytes = envelope_bytes;

@@ -17,7 +17,7 @@ async fn nothing_is_read(service: &Service) {
 pub(crate) async fn a_long_answer_comes_whole_and_in_order() {
     let service = Service::start().await;
     service.fill_status_messages(ROWS).await;
-    let uri = format!("{DMTF}SMS_StatusMessage");
+    let uri = format!("{DMTF}SMS_StatMsg");
     let ask = Ask::of(&uri);
     let answers = service.all(&ask, "", 2_000).await;
     let ids: Vec<usize> = answers
@@ -36,7 +36,7 @@ pub(crate) async fn a_long_answer_comes_whole_and_in_order() {
 pub(crate) async fn clients_that_take_nothing_stop_nobody() {
     let service = Service::start().await;
     service.fill_status_messages(ROWS).await;
-    let uri = format!("{DMTF}SMS_StatusMessage");
+    let uri = format!("{DMTF}SMS_StatMsg");
     let ask = Ask::of(&uri);
     let mut contexts = Vec::new();
     for _ in 0..CLIENTS {
@@ -60,9 +60,9 @@ pub(crate) async fn a_row_that_cannot_be_read_is_a_fault_in_its_place() {
     let service = Service::start().await;
     service.fill_status_messages(1_000).await;
     service.write_beside("UPDATE status_message SET at = 9223372036854775807 WHERE id = 900").await;
-    let query = "SELECT * FROM SMS_StatusMessage ORDER BY RecordID";
+    let query = "SELECT * FROM SMS_StatMsg ORDER BY RecordID";
     let body = crate::harness::filter(crate::harness::WQL, query);
-    let uri = format!("{DMTF}SMS_StatusMessage");
+    let uri = format!("{DMTF}SMS_StatMsg");
     let ask = Ask::of(&uri);
     let context = service.enumerate(&ask, &body).await.good().context().unwrap();
     let mut rows = 0;

@@ -1,0 +1,77 @@
+//! Other people's WS-Management clients against the service, as scripts in `tests/clients`, beside the AdminService: what
+//! one front end writes the other one reads.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+
+use std::path::{Path, PathBuf};
+
+use clock::SystemClock;
+use stage::{Clients, DriverFile, Listening, NotRun, Stage, succeeds};
+
+/// A running site with a driver to import, its clients, and where they find it.
+struct Running {
+    stage: Stage,
+    at: Listening,
+}
+
+impl Running {
+    async fn start(secure: bool) -> Self {
+        let stage = Stage::new(SystemClock::shared()).await;
+        DriverFile::default().write(&stage.folder("net"));
+        stage.run_workers();
+        let router = wsman::router(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone());
+        let at = match secure {
+            true => stage.listen_tls(router).await,
+            false => stage.listen(router).await,
+        };
+        Self { stage, at }
+    }
+
+    async fn run(&self, clients: &Clients, script: &str, arguments: &[&str]) -> String {
+        succeeds(clients.script(script, &self.stage, &self.at).args(arguments)).await
+    }
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+/// None where the machine lacks it, which the summary of `cargo xtask test` says.
+#[allow(clippy::print_stderr, reason = "the summary of `cargo xtask test` says what could not run")]
+fn found(clients: Result<Clients, NotRun>) -> Option<Clients> {
+    clients.map_err(|missing| eprintln!("{missing}")).ok()
+}
+
+#[tokio::test]
+async fn pypsrp_goes_through_every_workflow() {
+    let Some(python) = found(Clients::python(&scripts(), "pypsrp_client.py")) else { return };
+    Running::start(false).await.run(&python, "pypsrp_client.py", &["basic"]).await;
+}
+
+#[tokio::test]
+async fn pypsrp_goes_through_every_workflow_over_tls() {
+    let Some(python) = found(Clients::python(&scripts(), "pypsrp_client.py over TLS")) else { return };
+    Running::start(true).await.run(&python, "pypsrp_client.py", &["basic"]).await;
+}
+
+#[tokio::test]
+async fn pywinrm_goes_through_every_workflow() {
+    let Some(python) = found(Clients::python(&scripts(), "pywinrm_client.py")) else { return };
+    Running::start(false).await.run(&python, "pywinrm_client.py", &["basic"]).await;
+}
+
+#[tokio::test]
+async fn dracclient_finds_and_refreshes_the_package() {
+    let Some(python) = found(Clients::python(&scripts(), "dracclient_client.py")) else { return };
+    Running::start(false).await.run(&python, "dracclient_client.py", &[]).await;
+}
+
+#[tokio::test]
+async fn the_wsl_scripts_find_change_and_refresh_the_package() {
+    let missing = ["wslid", "uuidgen", "xmllint"].map(|program| Clients::installed(&scripts(), program, "wsl.sh"));
+    if missing.into_iter().any(|program| found(program).is_none()) {
+        return;
+    }
+    let Some(bash) = found(Clients::installed(&scripts(), "bash", "wsl.sh")) else { return };
+    Running::start(false).await.run(&bash, "wsl.sh", &[]).await;
+}
