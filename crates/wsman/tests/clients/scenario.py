@@ -75,12 +75,17 @@ def run(cim, name="Scenario", move=True):
     of_group = rows("SMS_DPGroupPackages", f"GroupID = '{group['GroupID']}'")
     equal([row["PkgID"] for row in of_group], [id], "the group's packages")
 
-    # E: refresh. The first version comes now, then one call makes one version.
+    # E: refresh. The first version comes now, and when nothing more is under way one call makes one version.
+    def settled(what, above):
+        def is_done(seen):
+            return seen["SourceDate"] is not None and seen["ActionInProgress"] == "0" and int(seen["SourceVersion"]) > above
+
+        return int(until(what, lambda: package(**created), is_done)["SourceVersion"])
+
     cim.call("SMS_DriverPackage", "RefreshPkgSource", created)
-    first = until("the first version", lambda: package(**created), lambda seen: seen["SourceDate"] is not None)
-    before = int(first["SourceVersion"])
-    equal(cim.call("SMS_DriverPackage", "RefreshPkgSource", created)["ReturnValue"], "0", "RefreshPkgSource")
-    after = until("the refresh", lambda: int(package(**created)["SourceVersion"]), lambda seen: seen > before)
+    before = settled("the first version", 0)
+    cim.call("SMS_DriverPackage", "RefreshPkgSource", created)
+    after = settled("the refresh", before)
     equal(after, before + 1, "SourceVersion after one refresh")
     cim.put("SMS_DistributionPoint", assigned, RefreshNow=True)
     cim.call("SMS_DistributionPointGroup", "ReDistributePackage", group, PackageID=[id])
@@ -97,7 +102,7 @@ def run(cim, name="Scenario", move=True):
     # H: take the driver's content out again, which refreshes.
     cim.call("SMS_DriverPackage", "RemoveDriverContent", created, ContentIDs=ids, bRefreshDPs=True)
     equal(rows("SMS_PackageToContent", f"PackageID = '{id}'"), [], "the content that was taken out")
-    until("the removal", lambda: int(package(**created)["SourceVersion"]), lambda seen: seen == after + 1)
+    settled("the removal", after)
 
     # I: move another package's source.
     if move:
