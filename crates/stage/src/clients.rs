@@ -42,7 +42,12 @@ pub struct Clients {
 impl Clients {
     /// The scripts in `scripts` with the Python that has the clients of `xtask/clients/python.txt`.
     pub fn python(scripts: &Path, needed_by: &str) -> Result<Self, NotRun> {
-        let program = named("HAULIER_TEST_PYTHON", needed_by)?;
+        Self::named("HAULIER_TEST_PYTHON", scripts, needed_by)
+    }
+
+    /// The scripts in `scripts` with the interpreter that a variable names.
+    pub fn named(variable: &str, scripts: &Path, needed_by: &str) -> Result<Self, NotRun> {
+        let program = named(variable, needed_by)?;
         Ok(Self { program, folder: scripts.to_owned(), copy: None })
     }
 

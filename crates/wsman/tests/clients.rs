@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use clock::SystemClock;
 use stage::{Clients, DriverFile, Listening, NotRun, Stage, succeeds};
 
-/// A running site with a driver to import, its clients, and where they find it.
+/// A running site with a driver to import, behind both front ends.
 struct Running {
     stage: Stage,
     at: Listening,
+    /// Where the AdminService is.
+    rest: Listening,
 }
 
 impl Running {
@@ -24,11 +26,15 @@ impl Running {
             true => stage.listen_tls(router).await,
             false => stage.listen(router).await,
         };
-        Self { stage, at }
+        let adminservice =
+            adminservice::router(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone());
+        let rest = stage.listen(adminservice).await;
+        Self { stage, at, rest }
     }
 
     async fn run(&self, clients: &Clients, script: &str, arguments: &[&str]) -> String {
-        succeeds(clients.script(script, &self.stage, &self.at).args(arguments)).await
+        let mut command = clients.script(script, &self.stage, &self.at);
+        succeeds(command.args(arguments).env("HAULIER_REST_URL", &self.rest.url)).await
     }
 }
 
@@ -58,6 +64,22 @@ async fn pypsrp_goes_through_every_workflow_over_tls() {
 async fn pywinrm_goes_through_every_workflow() {
     let Some(python) = found(Clients::python(&scripts(), "pywinrm_client.py")) else { return };
     Running::start(false).await.run(&python, "pywinrm_client.py", &["basic"]).await;
+}
+
+/// What one front end writes the other one reads.
+#[tokio::test]
+async fn the_adminservice_reads_what_is_written_here_and_the_other_way_round() {
+    let Some(python) = found(Clients::python(&scripts(), "two_front_ends.py")) else { return };
+    Running::start(false).await.run(&python, "two_front_ends.py", &[]).await;
+}
+
+/// It needs a Python of its own, which `cargo xtask test` may not find.
+#[tokio::test]
+async fn wsmanio_finds_and_refreshes_the_package() {
+    let Some(python) = found(Clients::named("HAULIER_TEST_WSMANIO", &scripts(), "wsmanio_client.py")) else {
+        return;
+    };
+    Running::start(false).await.run(&python, "wsmanio_client.py", &[]).await;
 }
 
 #[tokio::test]

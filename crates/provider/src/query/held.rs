@@ -55,7 +55,11 @@ impl HeldAnswer {
         let ended = self.reading.as_mut()?.await;
         self.reading = None;
         // Reading that is gone without a word has not read everything.
-        ended.unwrap_or_else(|_| Err(failed(site::SiteError::Stopped))).err().map(Err)
+        match ended {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(Err(error)),
+            Err(_) => Some(Err(failed(site::SiteError::Stopped))),
+        }
     }
 
     fn stop(&mut self) {

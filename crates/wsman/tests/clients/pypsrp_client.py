@@ -31,7 +31,8 @@ class Pypsrp(Cim):
             sys.exit(f"{action}: {fault}")
 
 
-cim = Pypsrp(sys.argv[1])
-for base, name in ((MICROSOFT, "Scenario"), (DMTF, "Again")):
-    cim.base = base
-    scenario.run(cim, name, move=base == MICROSOFT)
+if __name__ == "__main__":
+    cim = Pypsrp(sys.argv[1])
+    for base, name in ((MICROSOFT, "Scenario"), (DMTF, "Again")):
+        cim.base = base
+        scenario.run(cim, name, move=base == MICROSOFT)
