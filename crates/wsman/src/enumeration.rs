@@ -44,7 +44,8 @@ impl Service {
         exchange: &Exchange,
         request: EnumerationRequest,
     ) -> Result<Reply, WsmanFault> {
-        self.enumerations.answer(&self.provider, exchange, request).await
+        // Questions are large, and most requests are none.
+        Box::pin(self.enumerations.answer(&self.provider, exchange, request)).await
     }
 }
 

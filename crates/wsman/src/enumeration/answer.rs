@@ -67,7 +67,7 @@ impl Answer {
             Asked::Declarations => {
                 return Ok(Self::declarations(provider, provider.schema().classes().collect()));
             }
-            Asked::Statement(statement) => statement,
+            Asked::Statement(statement) => *statement,
         };
         let form = Form::of(&statement, properties, polymorphism, provider.schema());
         if mode != Mode::Objects && !has_references(&statement) {
@@ -76,7 +76,7 @@ impl Answer {
             let (feature, reason) = (Feature::EnumerationMode, reason.to_owned());
             return Err(WsmanFault::UnsupportedFeature { feature, reason });
         }
-        match provider.statement(caller, statement).await? {
+        match Box::pin(provider.statement(caller, statement)).await? {
             Found::Classes(classes) => Ok(Self::declarations(provider, classes)),
             Found::Instances(stream) => {
                 let writer = ItemWriter { shape, mode, form };

@@ -48,7 +48,7 @@ pub(crate) struct Enumerate {
 #[derive(Debug)]
 pub(super) enum Asked {
     /// What the provider answers.
-    Statement(Statement),
+    Statement(Box<Statement>),
     /// The declarations of all classes.
     Declarations,
 }
@@ -121,7 +121,7 @@ impl Enumerate {
             _ => {
                 let filtered = filter::read(body, headers, provider)?;
                 properties = filtered.properties;
-                Asked::Statement(filtered.statement)
+                Asked::Statement(Box::new(filtered.statement))
             }
         };
         let elements = elements(body)?;

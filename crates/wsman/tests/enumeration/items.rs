@@ -62,7 +62,7 @@ pub(crate) async fn references_name_the_actual_class_and_its_keys() {
             let of = if items == "Item" { WSMAN } else { ADDRESSING };
             assert_eq!(answer.all(of, items).len(), 1, "{}", answer.body);
             let own = format!("{base}SMS_DriverPackage");
-            assert_eq!(answer.all(WSMAN, "ResourceURI"), [own.clone()], "{name}");
+            assert_eq!(answer.all(WSMAN, "ResourceURI"), std::slice::from_ref(&own), "{name}");
             let selectors = answer.all(WSMAN, "Selector");
             let expect: &[&str] = if namespace { &["root/sms/site_PS1", "PS100001"] } else { &["PS100001"] };
             assert_eq!(selectors, expect, "{name}");
