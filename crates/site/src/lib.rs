@@ -56,7 +56,7 @@ pub use self::driver::{
 };
 pub use access::scope::{SecuredType, SecurityScope};
 pub use access::token::{ApiToken, NewApiToken, NewToken, TOKEN_PREFIX};
-pub use access::user::{User, UserChange};
+pub use access::user::{NewUser, User, UserChange};
 pub use access::{Actor, Origin, Role, Scopes, SignIn};
 pub use distribution::DpId;
 pub use distribution::enrol::{AgentCredential, CsrSigner};

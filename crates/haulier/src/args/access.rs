@@ -32,18 +32,28 @@ pub(crate) enum UserCommand {
         /// Work in this security scope only; may be given several times. Without it in all.
         #[arg(long = "scope", value_name = "SCOPE")]
         scopes: Vec<String>,
+        /// Let the user sign in with NTLM; the site then keeps the NT hash of the password, which is as good as the password.
+        #[arg(long)]
+        ntlm: bool,
     },
-    /// Change a user's role or password; a new one ends the user's tokens.
+    /// Change a user's role, password or leave to use NTLM; a new role or password ends the user's tokens.
     #[command(after_help = "Example: haulier user set reader1 --role operator")]
     Set {
         /// The user's name.
         name: String,
         /// administrator, operator (distribute, refresh), author (packages, drivers) or reader.
-        #[arg(long, required_unless_present = "password_file")]
+        #[arg(long, required_unless_present_any = ["password_file", "ntlm", "no_ntlm"])]
         role: Option<String>,
         /// The first line of this file is the new password.
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
+        /// Let the user sign in with NTLM; the site then keeps the NT hash of the password, which is as good as the password.
+        /// Needs the password with it.
+        #[arg(long, requires = "password_file", conflicts_with = "no_ntlm")]
+        ntlm: bool,
+        /// Do not let the user sign in with NTLM any more, and forget the NT hash.
+        #[arg(long)]
+        no_ntlm: bool,
     },
     /// Change a user's role; ends the user's tokens.
     #[command(after_help = "Example: haulier user set-role reader1 operator")]

@@ -21,23 +21,27 @@ pub(crate) async fn run(command: &UserCommand, remote: &Remote, format: Format) 
     match command {
         UserCommand::List => list(remote, format).await,
         UserCommand::Show { name } => show(remote, name, format).await,
-        UserCommand::Create { name, role, password_file, scopes } => {
+        UserCommand::Create { name, role, password_file, scopes, ntlm } => {
             let password = read_password(password_file)?;
             let all = scopes.is_empty();
-            let user = json!({
+            let mut user = json!({
                 "Name": name, "Role": role, "Password": password, "AllScopes": all, "ScopeNames": scopes,
             });
+            user["AllowNtlm"] = json!(ntlm);
             remote.create(CLASS, &user).await?;
             output::done(format, &json!({ "Name": name, "Role": role, "ScopeNames": scopes }));
             Ok(())
         }
-        UserCommand::Set { name, role, password_file } => {
+        UserCommand::Set { name, role, password_file, ntlm, no_ntlm } => {
             let mut properties = Map::new();
             if let Some(role) = role {
                 properties.insert("Role".to_owned(), json!(role));
             }
             if let Some(file) = password_file {
                 properties.insert("Password".to_owned(), json!(read_password(file)?));
+            }
+            if *ntlm || *no_ntlm {
+                properties.insert("AllowNtlm".to_owned(), json!(ntlm));
             }
             change(remote, name, &Value::Object(properties), format).await
         }
@@ -125,7 +129,7 @@ async fn show(remote: &Remote, name: &str, format: Format) -> Result<()> {
         return Ok(());
     }
     let mut table = Table::new(&["PROPERTY", "VALUE"]);
-    for property in ["Name", "Role", "IsEnabled", "Created", "LockedUntil"] {
+    for property in ["Name", "Role", "IsEnabled", "AllowNtlm", "Created", "LockedUntil"] {
         table.row([property.to_owned(), rows::text(&user, property)]);
     }
     table.row(["ScopeNames".to_owned(), scopes(&user)]);

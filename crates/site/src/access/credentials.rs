@@ -31,7 +31,7 @@ const VERIFIED_MAX: usize = 256;
 /// How long a verified password is remembered after its last use.
 const VERIFIED_FOR: Duration = Duration::from_secs(60);
 /// The longest user name in a request.
-const NAME_BYTES_MAX: usize = 256;
+pub(super) const NAME_BYTES_MAX: usize = 256;
 /// How exactly a token's last use is known: how seldom it is written.
 const USE_WRITTEN_EVERY: Duration = Duration::from_secs(60);
 /// Tokens whose last written use is remembered.
@@ -146,18 +146,36 @@ impl Credentials {
             if fingerprint.is_some_and(|fingerprint| memory.is_verified(&fingerprint, now)) {
                 return Ok(Checked::Right);
             }
-            refuse_closed(memory.attempts.password_closed_for(subjects, now))?;
-            subjects.iter().filter(|subject| memory.attempts.fail(subject, now)).cloned().collect()
+            memory.count_password(subjects, now)?
         };
         let right = password::verify(password.to_owned(), stored.to_owned()).await?;
         let Some(fingerprint) = fingerprint.filter(|_| right) else { return Ok(Checked::Wrong { closed }) };
+        self.take_back(subjects, &closed, now());
+        self.memory().remember_verified(fingerprint, now());
+        Ok(Checked::Right)
+    }
+
+    /// How long a client with this password's subjects is closed; none if it is not.
+    pub(super) fn password_closed_for(&self, subjects: &[Subject], now: Duration) -> Option<Duration> {
+        self.memory().attempts.password_closed_for(subjects, now)
+    }
+
+    /// Counts a failure that is taken back if it was none. What it closed is returned.
+    ///
+    /// Errors: [`SiteError::TooManyFailures`] if something is closed already.
+    pub(super) fn count_password(&self, subjects: &[Subject], now: Duration) -> Result<Vec<Subject>> {
+        self.memory().count_password(subjects, now)
+    }
+
+    /// Takes a counted failure back, which was none: who was counted is who it said.
+    pub(super) fn take_back(&self, subjects: &[Subject], closed: &[Subject], now: Duration) {
         let mut memory = self.memory();
         for subject in subjects {
             memory.attempts.take_back(subject, closed.contains(subject));
         }
-        memory.attempts.succeed(own, now());
-        memory.remember_verified(fingerprint, now());
-        Ok(Checked::Right)
+        if let Some(own) = subjects.first() {
+            memory.attempts.succeed(own, now);
+        }
     }
 
     /// None if the address has its share of the queue. This machine may be a proxy, and has all of it.
@@ -201,7 +219,7 @@ impl Credentials {
 }
 
 /// Errors: [`SiteError::TooManyFailures`] if something is closed for so long.
-fn refuse_closed(left: Option<Duration>) -> Result<()> {
+pub(super) fn refuse_closed(left: Option<Duration>) -> Result<()> {
     match left {
         Some(left) => Err(SiteError::TooManyFailures { retry_after_s: Ord::max(left.as_secs(), 1) }),
         None => Ok(()),
@@ -209,6 +227,11 @@ fn refuse_closed(left: Option<Duration>) -> Result<()> {
 }
 
 impl Memory {
+    fn count_password(&mut self, subjects: &[Subject], now: Duration) -> Result<Vec<Subject>> {
+        refuse_closed(self.attempts.password_closed_for(subjects, now))?;
+        Ok(subjects.iter().filter(|subject| self.attempts.fail(subject, now)).cloned().collect())
+    }
+
     /// Whether a password is right as far as is remembered; if so, it is for another while.
     fn is_verified(&mut self, fingerprint: &Fingerprint, now: Duration) -> bool {
         let Some(until) = self.verified.get_mut(fingerprint).filter(|until| now < **until) else {
@@ -241,8 +264,7 @@ impl Site {
     ) -> Result<Actor> {
         let credentials = self.credentials();
         if name.len() > NAME_BYTES_MAX {
-            self.failed(Subject::of_password("", from).get(2..).unwrap_or_default()).await;
-            return Err(SiteError::InvalidCredentials);
+            return Err(self.refuse_name(from).await);
         }
         let subjects = Subject::of_password(&user::key(name), from);
         let found = user::find(self.db(), name).await?.filter(|user| !user.user.disabled);
@@ -253,10 +275,7 @@ impl Site {
         {
             return user.actor(self.db()).await;
         }
-        if credentials.memory().attempts.password_closed_for(&subjects, now()).is_some() {
-            self.hear_of_unlocks(&subjects).await?;
-            refuse_closed(credentials.memory().attempts.password_closed_for(&subjects, now()))?;
-        }
+        self.refuse_closed_password(&subjects).await?;
         // An unknown name costs the same time as a wrong password.
         let stored = found.as_ref().map_or(NOBODY, |user| user.password_hash.as_str());
         match (credentials.check(password, stored, fingerprint, &subjects, now).await?, found) {
@@ -280,6 +299,12 @@ impl Site {
         }
         self.failed(&[subject]).await;
         SiteError::InvalidToken
+    }
+
+    /// Refuses a name that nobody can have, and counts it for the address.
+    pub(super) async fn refuse_name(&self, from: Option<IpAddr>) -> SiteError {
+        self.failed(Subject::of_password("", from).get(2..).unwrap_or_default()).await;
+        SiteError::InvalidCredentials
     }
 
     /// Counts failures of addresses.

@@ -2,6 +2,7 @@
 
 mod attempts;
 pub(crate) mod closed;
+mod connection;
 pub(crate) mod credentials;
 pub(crate) mod password;
 pub(crate) mod role;
@@ -38,6 +39,10 @@ pub enum SignIn {
     Local,
     /// With the password whose stored form has this hash.
     Password(String),
+    /// By NTLM, with the password whose kept forms have this hash.
+    Ntlm(String),
+    /// By a Kerberos ticket, while what is kept of the user had this hash.
+    Ticket(String),
     /// With the bearer token with this number.
     Token(i64),
 }
@@ -48,7 +53,7 @@ impl SignIn {
     pub const fn token(&self) -> Option<i64> {
         match self {
             Self::Token(id) => Some(*id),
-            Self::Local | Self::Password(_) => None,
+            Self::Local | Self::Password(_) | Self::Ntlm(_) | Self::Ticket(_) => None,
         }
     }
 }

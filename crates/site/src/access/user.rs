@@ -1,7 +1,8 @@
 //! Who may sign in, as what, and where.
 
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use negotiate::NtHash;
+use sea_query::{Expr, ExprTrait, Query, SelectStatement, UpdateStatement};
 
 use super::{Action, Actor, Role, Scopes, SignIn, password, scope, secret_hash};
 use crate::db::{Database, Row, Tx};
@@ -10,7 +11,7 @@ use crate::server::Site;
 use crate::status::{self, Message};
 
 const NAME_CHARS_MAX: usize = 64;
-const COLUMNS: [&str; 6] = ["id", "name", "password_hash", "role", "disabled", "created_at"];
+const COLUMNS: [&str; 7] = ["id", "name", "password_hash", "nt_hash", "role", "disabled", "created_at"];
 
 /// An administrative user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +22,25 @@ pub struct User {
     pub role: Role,
     /// Whether the user may not sign in at present.
     pub disabled: bool,
+    /// Whether the user may sign in with NTLM.
+    pub allow_ntlm: bool,
     /// When the user was made.
     pub created_at: Timestamp,
+}
+
+/// A user to be made.
+#[derive(Clone)]
+pub struct NewUser<'a> {
+    /// The name to sign in with.
+    pub name: &'a str,
+    /// The password.
+    pub password: &'a str,
+    /// What the user may do.
+    pub role: Role,
+    /// The names of the security scopes that the user works in; none for all.
+    pub scopes: &'a [String],
+    /// Whether the user may sign in with NTLM.
+    pub allow_ntlm: bool,
 }
 
 /// A change of a user; what is `None` stays.
@@ -36,6 +54,9 @@ pub struct UserChange {
     pub scopes: Option<Vec<String>>,
     /// Whether the user may not sign in.
     pub disabled: Option<bool>,
+    /// Whether the user may sign in with NTLM. Who may not yet needs `password` with it: what NTLM takes can be made of
+    /// nothing else.
+    pub allow_ntlm: Option<bool>,
 }
 
 /// A user with what only this crate may see.
@@ -43,26 +64,49 @@ pub(crate) struct StoredUser {
     pub(crate) id: i64,
     pub(crate) user: User,
     pub(crate) password_hash: String,
+    /// Only of users that are allowed NTLM.
+    pub(crate) nt_hash: Option<NtHash>,
 }
 
 impl StoredUser {
-    /// The user as the one who acts.
+    /// The user as the one who acts, signed in with the password.
     pub(crate) async fn actor(&self, db: &Database) -> Result<Actor> {
+        self.actor_by(db, SignIn::Password(self.stamp())).await
+    }
+
+    pub(crate) async fn actor_by(&self, db: &Database, sign_in: SignIn) -> Result<Actor> {
         let scopes = scope::of_user(db, self.id).await?;
-        let sign_in = SignIn::Password(secret_hash(&self.password_hash));
         Ok(Actor { scopes, sign_in, ..Actor::new(&self.user.name, self.user.role) })
     }
 
+    /// What is another one after the password was changed.
+    pub(crate) fn stamp(&self) -> String {
+        secret_hash(&self.password_hash)
+    }
+
+    /// Whether who signed in may go on as this user.
+    pub(crate) fn is_still(&self, actor: &Actor) -> bool {
+        let same = match &actor.sign_in {
+            SignIn::Password(stamp) | SignIn::Ticket(stamp) => self.stamp() == *stamp,
+            SignIn::Ntlm(stamp) => self.nt_hash.is_some() && self.stamp() == *stamp,
+            SignIn::Local | SignIn::Token(_) => true,
+        };
+        same && !self.user.disabled && self.user.role == actor.role
+    }
+
     fn read(row: &Row) -> Result<Self> {
+        let nt_hash = row.get::<Option<String>>("nt_hash")?.as_deref().map(read_nt_hash).transpose()?;
         Ok(Self {
             id: row.get("id")?,
             user: User {
                 name: row.get("name")?,
                 role: Role::from_number(row.get("role")?)?,
                 disabled: row.flag("disabled")?,
+                allow_ntlm: nt_hash.is_some(),
                 created_at: row.time("created_at")?,
             },
             password_hash: row.get("password_hash")?,
+            nt_hash,
         })
     }
 }
@@ -72,20 +116,14 @@ impl Site {
     ///
     /// Errors: [`SiteError::AccessDenied`], [`SiteError::AlreadyExists`], [`SiteError::InvalidOption`].
     pub async fn create_user(&self, actor: &Actor, name: &str, password: &str, role: Role) -> Result<()> {
-        self.create_user_in(actor, name, password, role, &[]).await
+        self.add_user(actor, NewUser { name, password, role, scopes: &[], allow_ntlm: false }).await
     }
 
-    /// Makes a user who works in these security scopes; without one in all.
+    /// Makes a user.
     ///
     /// Errors: as [`Site::create_user`], [`SiteError::ScopeNotFound`].
-    pub async fn create_user_in(
-        &self,
-        actor: &Actor,
-        name: &str,
-        password: &str,
-        role: Role,
-        scopes: &[String],
-    ) -> Result<()> {
+    pub async fn add_user(&self, actor: &Actor, new: NewUser<'_>) -> Result<()> {
+        let NewUser { name, password, role, scopes, allow_ntlm } = new;
         actor.may(Action::ManageUsers)?;
         // No backslash: at sign-in, what stands before one is a domain.
         let allowed = |c: char| c.is_alphanumeric() || "._-@".contains(c);
@@ -102,7 +140,13 @@ impl Site {
         insert(&mut tx, name, &hash, role, now).await?;
         let user = require(&mut tx, name).await?;
         set_scopes(&mut tx, user.id, scopes).await?;
-        let what = format!("created as {role}{}", in_scopes(scopes));
+        let mut what = format!("created as {role}{}", in_scopes(scopes));
+        if allow_ntlm {
+            let mut update = Query::update();
+            update.table("admin_user").and_where(Expr::col("id").eq(user.id));
+            tx.execute(update.value("nt_hash", nt_hash_of(password))).await?;
+            what.push_str(", allowed to sign in with NTLM");
+        }
         status::add(&mut tx, now, Message::user_changed(actor, name, &what)).await?;
         tx.commit().await
     }
@@ -172,7 +216,8 @@ impl Site {
         unchanged: Option<&Actor>,
         change: UserChange,
     ) -> Result<()> {
-        let UserChange { password, role, scopes, disabled } = change;
+        let UserChange { password, role, scopes, disabled, allow_ntlm } = change;
+        let nt_hash = password.as_deref().map(nt_hash_of);
         let hash = match password {
             Some(password) => Some(password::hash(name, password).await?),
             None => None,
@@ -198,6 +243,7 @@ impl Site {
             update.value("disabled", i64::from(disabled));
             told.push(if disabled { "disabled" } else { "enabled" }.to_owned());
         }
+        told.extend(change_ntlm(&mut update, &user, allow_ntlm, nt_hash)?);
         if !update.get_values().is_empty() {
             tx.execute(&update).await?;
         }
@@ -217,6 +263,41 @@ impl Site {
         status::add_all(&mut tx, self.now(), messages.collect()).await?;
         tx.commit().await
     }
+}
+
+/// Keeps the NT hash with the password of who is allowed NTLM, and of nobody else. What an administrator is told is
+/// returned.
+fn change_ntlm(
+    update: &mut UpdateStatement,
+    user: &StoredUser,
+    allow: Option<bool>,
+    hash: Option<String>,
+) -> Result<Option<String>> {
+    let was_allowed = user.nt_hash.is_some();
+    let is_allowed = allow.unwrap_or(was_allowed);
+    if is_allowed && !was_allowed && hash.is_none() {
+        let reason = "the user's password is needed with it, because what NTLM takes is made of the password"
+            .to_owned();
+        return Err(SiteError::InvalidOption { option: "AllowNtlm", reason });
+    }
+    match hash.filter(|_| is_allowed) {
+        Some(hash) => update.value("nt_hash", hash),
+        None if !is_allowed && was_allowed => update.value("nt_hash", None::<String>),
+        None => update,
+    };
+    let what =
+        if is_allowed { "allowed to sign in with NTLM" } else { "no longer allowed to sign in with NTLM" };
+    Ok((is_allowed != was_allowed).then(|| what.to_owned()))
+}
+
+fn nt_hash_of(password: &str) -> String {
+    hex::encode(NtHash::of_password(password).expose())
+}
+
+fn read_nt_hash(stored: &str) -> Result<NtHash> {
+    let mut bytes = [0; 16];
+    hex::decode_to_slice(stored, &mut bytes).map_err(|_| SiteError::corrupt("admin_user.nt_hash"))?;
+    Ok(NtHash::from_bytes(bytes))
 }
 
 fn in_scopes(scopes: &[String]) -> String {
@@ -266,17 +347,18 @@ pub(crate) async fn require(tx: &mut Tx, name: &str) -> Result<StoredUser> {
     }
 }
 
-/// Errors: [`SiteError::InvalidCredentials`] if who signed in with a password has another one since, or another role, or
-/// may not sign in any more.
+/// Errors: [`SiteError::InvalidCredentials`] if who signed in with a password or a ticket has another password since, or
+/// another role, or may not sign in any more, or not that way.
 pub(crate) async fn require_unchanged(tx: &mut Tx, actor: &Actor) -> Result<()> {
-    let SignIn::Password(stamp) = &actor.sign_in else { return Ok(()) };
+    if matches!(actor.sign_in, SignIn::Local | SignIn::Token(_)) {
+        return Ok(());
+    }
     let stored = tx.optional(&select(&actor.name)).await?.as_ref().map(StoredUser::read).transpose()?;
-    let same = |stored: &StoredUser| {
-        !stored.user.disabled
-            && stored.user.role == actor.role
-            && secret_hash(&stored.password_hash) == *stamp
-    };
-    if stored.as_ref().is_some_and(same) { Ok(()) } else { Err(SiteError::InvalidCredentials) }
+    if stored.is_some_and(|stored| stored.is_still(actor)) {
+        Ok(())
+    } else {
+        Err(SiteError::InvalidCredentials)
+    }
 }
 
 /// The scopes of a user, inside a transaction.

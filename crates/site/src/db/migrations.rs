@@ -22,7 +22,9 @@ const PACKAGE_CONTENT: &str = include_str!("../../migrations/shared/0006_package
 
 const DP_GROUPS: &str = include_str!("../../migrations/shared/0008_dp_groups.sql");
 
-const STEPS: [Step; 10] = [
+const NTLM: &str = include_str!("../../migrations/shared/0011_ntlm.sql");
+
+const STEPS: [Step; 11] = [
     Step {
         version: 1,
         name: "base",
@@ -64,6 +66,7 @@ const STEPS: [Step; 10] = [
         sqlite: include_str!("../../migrations/sqlite/0010_access.sql"),
         postgres: include_str!("../../migrations/postgres/0010_access.sql"),
     },
+    Step { version: 11, name: "ntlm", sqlite: NTLM, postgres: NTLM },
 ];
 
 pub(super) fn sqlite() -> Migrator {

@@ -25,6 +25,7 @@ mod housekeeping;
 mod imports;
 mod inf;
 mod locks;
+mod ntlm;
 mod packages;
 mod query;
 mod query_many;

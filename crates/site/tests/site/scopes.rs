@@ -2,8 +2,8 @@
 
 use cim::query::Query;
 use site::{
-    Actor, DeviceIds, DriverChange, Duplicate, ImportRequest, ImportSource, MatchRequest, NewToken, Os,
-    PackageChange, PartnerData, Role, Scopes, SecuredType, StatusFilter, UserChange, Value,
+    Actor, DeviceIds, DriverChange, Duplicate, ImportRequest, ImportSource, MatchRequest, NewToken, NewUser,
+    Os, PackageChange, PartnerData, Role, Scopes, SecuredType, StatusFilter, UserChange, Value,
 };
 
 use crate::groups::{group_of, send};
@@ -13,7 +13,8 @@ use crate::stage::{PASSWORD, Stage, admin, code, with_source};
 /// Somebody who works in these scopes, as signing in shows them.
 async fn somebody(stage: &Stage, name: &str, role: Role, scopes: &[&str]) -> Actor {
     let scopes: Vec<String> = scopes.iter().map(|&scope| scope.to_owned()).collect();
-    stage.site.create_user_in(&admin(), name, PASSWORD, role, &scopes).await.unwrap();
+    let new = NewUser { name, password: PASSWORD, role, scopes: &scopes, allow_ntlm: false };
+    stage.site.add_user(&admin(), new).await.unwrap();
     stage.site.authenticate_password(name, PASSWORD, None).await.unwrap()
 }
 

@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use cim::{Instance, ObjectPath, Value};
-use site::{Role, UserChange};
+use site::{NewUser, Role, UserChange};
 
 use super::scopes;
 use crate::error::Fault;
@@ -22,7 +22,9 @@ impl ClassHandler for User {
             let said = scopes::named(instance.get("AllScopes"), instance.get("ScopeNames"))?;
             let scopes =
                 said.ok_or_else(|| Fault::IllegalNull { property: "AllScopes or ScopeNames".to_owned() })?;
-            call.site.create_user_in(call.actor, name, password, role.parse()?, &scopes).await?;
+            let allow_ntlm = instance.get("AllowNtlm").and_then(Value::as_bool).unwrap_or(false);
+            let new = NewUser { name, password, role: role.parse()?, scopes: &scopes, allow_ntlm };
+            call.site.add_user(call.actor, new).await?;
             Ok(ObjectPath::new(&call.class.name, [("Name".to_owned(), Value::text(name))]))
         })
     }
@@ -35,6 +37,7 @@ impl ClassHandler for User {
                 role: text("Role").map(str::parse::<Role>).transpose()?,
                 scopes: scopes::named(change.get("AllScopes"), change.get("ScopeNames"))?,
                 disabled: change.get("IsEnabled").and_then(Value::as_bool).map(|enabled| !enabled),
+                allow_ntlm: change.get("AllowNtlm").and_then(Value::as_bool),
             };
             Ok(call.site.change_user(call.actor, name(path), change).await?)
         })
