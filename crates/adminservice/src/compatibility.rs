@@ -22,7 +22,12 @@ pub const OPERATIONS: &[(&str, State)] = &[
         Absent("405: proxies and browsers repeat a GET"),
     ),
     ("Basic and Bearer authentication over TLS, or from the site's own machine", Works),
-    ("Negotiate and NTLM", Absent("401 offers Basic and Bearer")),
+    (
+        "Negotiate and NTLM",
+        Differs(
+            "NTLMv2, raw or in SPNEGO, under `Negotiate` over HTTP/1.1, for users that are allowed it; not under `NTLM`",
+        ),
+    ),
     ("Context qualifiers", Differs("as HTTP headers `SMS-Context-*`; the original's REST route has none")),
     ("`LocaleID`", Works),
     (

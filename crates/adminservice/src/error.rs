@@ -1,7 +1,7 @@
 //! Every refusal as `{"error":{"code","message","innererror"}}`, the provider's object inside.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use provider::{Fault, ProviderError};
 use serde_json::{Map, Value as Json, json};
@@ -109,7 +109,10 @@ impl ApiError {
                 vec![(RETRY_AFTER, HeaderValue::from(BUSY_RETRY_S))]
             }
             Self::SignIn(error) => {
-                error.challenges().into_iter().map(|challenge| (WWW_AUTHENTICATE, challenge)).collect()
+                let challenges =
+                    error.challenges().into_iter().map(|challenge| (WWW_AUTHENTICATE, challenge));
+                let close = (CONNECTION, HeaderValue::from_static("close"));
+                challenges.chain(error.ends_connection().then_some(close)).collect()
             }
             _ => Vec::new(),
         }

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use driver::devices::DevicesError;
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use signin::SignInError;
@@ -66,9 +66,8 @@ impl ServiceError {
             Self::InvalidBody { .. } => "invalid_body",
             Self::InvalidValue { .. } => "invalid_value",
             Self::Devices(error) => error.code(),
-            Self::SignIn(SignInError::Unauthenticated) => "unauthenticated",
-            Self::SignIn(SignInError::OpenConnection) => "open_connection",
-            Self::SignIn(SignInError::Refused(error)) | Self::Site(error) => error.code(),
+            Self::SignIn(error) => error.code(),
+            Self::Site(error) => error.code(),
             Self::Busy => "busy",
         }
     }
@@ -156,6 +155,9 @@ impl IntoResponse for ServiceError {
             Self::SignIn(error) => {
                 for challenge in error.challenges() {
                     headers.append(WWW_AUTHENTICATE, challenge);
+                }
+                if error.ends_connection() {
+                    headers.insert(CONNECTION, HeaderValue::from_static("close"));
                 }
             }
             _ => {}

@@ -216,6 +216,12 @@ impl Acceptor {
     }
 }
 
+/// Whether a token begins an authentication, and so ends one that is under way.
+#[must_use]
+pub fn begins(token: &[u8]) -> bool {
+    Init::is_one(token) || token.strip_prefix(SIGNATURE).is_some_and(|rest| rest.starts_with(&[1, 0, 0, 0]))
+}
+
 /// A later token of the client, which gives up or goes on.
 fn response(token: &[u8]) -> Result<Response<'_>, NegotiateError> {
     let response = Response::read(token)?;

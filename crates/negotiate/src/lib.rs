@@ -17,7 +17,7 @@ mod ntlm;
 mod session;
 mod spnego;
 
-pub use acceptor::{Accepted, Acceptor, Claim, Config, Step, TOKEN_BYTES_MAX};
+pub use acceptor::{Accepted, Acceptor, Claim, Config, Step, TOKEN_BYTES_MAX, begins};
 pub use channel::{BindingRule, ChannelBinding};
 pub use error::{NegotiateError, SessionError};
 pub use hash::NtHash;

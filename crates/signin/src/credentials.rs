@@ -5,21 +5,33 @@ use base64::engine::general_purpose::STANDARD;
 
 /// The longest credentials that are read, in bytes; password hashing must not be fed megabytes.
 const CREDENTIALS_BYTES_MAX: usize = 4 * 1024;
+/// The longest token of a negotiation, in bytes of base64; tickets of users in many groups are long.
+const TOKEN_BYTES_MAX: usize = 64 * 1024;
 
 /// What a request says about who calls.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Credentials {
-    Basic { user: String, password: String },
+    Basic {
+        user: String,
+        password: String,
+    },
     Bearer(String),
+    /// A token of SPNEGO or NTLM.
+    Negotiate(Vec<u8>),
 }
 
 impl Credentials {
     pub(crate) fn read(header: &str) -> Option<Self> {
+        let (scheme, rest) = header.trim().split_once(' ')?;
+        let rest = rest.trim();
+        // NTLM under its own name is not offered: what it could do more is to be older.
+        if scheme.eq_ignore_ascii_case("Negotiate") {
+            let token = Some(rest).filter(|rest| !rest.is_empty() && rest.len() <= TOKEN_BYTES_MAX)?;
+            return STANDARD.decode(token).ok().map(Self::Negotiate);
+        }
         if header.len() > CREDENTIALS_BYTES_MAX {
             return None;
         }
-        let (scheme, rest) = header.trim().split_once(' ')?;
-        let rest = rest.trim();
         if scheme.eq_ignore_ascii_case("Bearer") {
             return (!rest.is_empty()).then(|| Self::Bearer(rest.to_owned()));
         }
@@ -61,7 +73,12 @@ mod tests {
         check("Basic %%%", None);
         check(&basic("admin"), None);
         check(&basic("ad\0min:x"), None);
-        check("Negotiate YII=", None);
+        check("Negotiate YII=", Some(Credentials::Negotiate(vec![0x60, 0x82])));
+        check("negotiate  YII=", Some(Credentials::Negotiate(vec![0x60, 0x82])));
+        check("Negotiate", None);
+        check("Negotiate !", None);
+        check("NTLM YII=", None);
+        check(&format!("Negotiate {}", "A".repeat(TOKEN_BYTES_MAX + 4)), None);
         check(&format!("Bearer {}", "x".repeat(CREDENTIALS_BYTES_MAX)), None);
     }
 }

@@ -1,19 +1,24 @@
-//! Who calls: Basic or Bearer, over TLS or from this machine. Every front end that people and their scripts use
-//! asks here.
+//! Who calls: by Basic or Bearer with each request, or by Negotiate for a whole connection. Every front end that people
+//! and their scripts use asks here.
 
 mod credentials;
 mod error;
+mod frame;
+mod negotiation;
 mod origin;
 mod sealing;
 
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use net::Peer;
+use net::{Connection, Peer};
 use site::{Actor, Site};
+
+pub use negotiate::BindingRule;
 
 use credentials::Credentials;
 pub use error::SignInError;
+use negotiation::Negotiation;
 pub use origin::is_cross_site;
 pub use sealing::{SealError, Sealing};
 
@@ -21,6 +26,8 @@ pub use sealing::{SealError, Sealing};
 #[derive(Debug, Clone)]
 pub struct SignIn {
     site: Site,
+    binding_rule: BindingRule,
+    seals: bool,
 }
 
 /// Somebody who is signed in.
@@ -37,27 +44,64 @@ pub struct SignedIn {
 impl SignIn {
     /// Sign-in to a site.
     #[must_use]
-    pub fn new(site: Site) -> Self {
-        Self { site }
+    pub const fn new(site: Site) -> Self {
+        Self { site, binding_rule: BindingRule::Require, seals: false }
+    }
+
+    /// The same with another rule for clients whose NTLM over TLS is bound to no channel.
+    #[must_use]
+    pub fn with_binding_rule(self, binding_rule: BindingRule) -> Self {
+        Self { binding_rule, ..self }
+    }
+
+    /// The same for a front end that opens and closes sealed bodies: it may then be talked to over plain HTTP from other
+    /// machines, by whoever seals.
+    #[must_use]
+    pub fn with_sealing(self) -> Self {
+        Self { seals: true, ..self }
     }
 
     /// The user behind a request, by what `net` set as its extensions; without a [`Peer`] nobody is signed in.
     pub async fn authenticate(&self, parts: &Parts) -> Result<SignedIn, SignInError> {
-        let header = parts.headers.get(AUTHORIZATION).ok_or(SignInError::Unauthenticated)?;
-        let credentials =
-            header.to_str().ok().and_then(Credentials::read).ok_or(SignInError::Unauthenticated)?;
+        let negotiation = Negotiation::of(self, parts);
+        let nobody = || match negotiation {
+            Some(_) => SignInError::Unauthenticated,
+            None => SignInError::SharedConnection,
+        };
+        let Some(header) = parts.headers.get(AUTHORIZATION) else {
+            return match &negotiation {
+                Some(negotiation) => negotiation.resume().await,
+                None => Err(nobody()),
+            };
+        };
+        let credentials = header.to_str().ok().and_then(Credentials::read).ok_or_else(nobody)?;
+        if let Credentials::Negotiate(token) = credentials {
+            return negotiation.ok_or(SignInError::SharedConnection)?.advance(&token).await;
+        }
         // Checked before the password, so that an open connection learns nothing about it.
         let peer = parts.extensions.get::<Peer>();
-        let Some(peer) = peer.filter(|peer| peer.secure || peer.is_loopback()) else {
-            return Err(SignInError::OpenConnection);
-        };
+        let Some(peer) = peer.filter(|peer| is_closed(peer)) else { return Err(SignInError::OpenConnection) };
         let from = Some(peer.addr.ip());
         let actor = match credentials {
             Credentials::Basic { user, password } => {
                 self.site.authenticate_password(&user, &password, from).await?
             }
             Credentials::Bearer(token) => self.site.authenticate_token(&token, from).await?,
+            Credentials::Negotiate(_) => return Err(nobody()),
         };
         Ok(SignedIn { actor, reply: None, sealing: None })
     }
+}
+
+/// Whether nobody else reads what the peer and this machine say to each other.
+fn is_closed(peer: &Peer) -> bool {
+    peer.secure || peer.is_loopback()
+}
+
+/// The connection of a request, if it is one client's own. Proxies say that they are there; what one client proved is then
+/// nothing that the next request on the connection may live on.
+fn own_connection(parts: &Parts) -> Option<&Connection> {
+    const PROXIED: [&str; 4] = ["via", "forwarded", "x-forwarded-for", "x-real-ip"];
+    let is_proxied = PROXIED.iter().any(|name| parts.headers.contains_key(*name));
+    parts.extensions.get::<Connection>().filter(|_| !is_proxied)
 }

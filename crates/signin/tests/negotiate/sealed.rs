@@ -1,0 +1,134 @@
+//! Sealed bodies, and that nothing open goes over a connection that others can read.
+
+use signin::SealError;
+
+use crate::client::{Client, Sealer};
+use crate::{ELSEWHERE, PASSWORD, SEALED, Wire, outcome, stage};
+
+fn client() -> Client {
+    Client::new("winrm", PASSWORD)
+}
+
+/// A body as a client of WinRM writes it.
+fn body(sealer: &mut Sealer, plain: &[u8]) -> Vec<u8> {
+    let (signature, message) = sealer.seal(plain);
+    let mut body = format!(
+        "--Encrypted Boundary\r\n\tContent-Type: application/HTTP-SPNEGO-session-encrypted\r\n\
+         \tOriginalContent: type=application/soap+xml;charset=UTF-8;Length={}\r\n--Encrypted Boundary\r\n\
+         \tContent-Type: application/octet-stream\r\n\u{10}\0\0\0",
+        plain.len()
+    )
+    .into_bytes();
+    body.extend_from_slice(&signature);
+    body.extend_from_slice(&message);
+    body.extend_from_slice(b"--Encrypted Boundary--\r\n");
+    body
+}
+
+/// What is in an answer.
+fn open(sealer: &mut Sealer, answer: &[u8]) -> Vec<u8> {
+    let start = b"application/octet-stream\r\n\x10\0\0\0";
+    let at = answer.windows(start.len()).position(|window| window == start).unwrap() + start.len();
+    let content = answer[at..].strip_suffix(b"--Encrypted Boundary--\r\n").unwrap();
+    sealer.unseal(&content[..16], &content[16..])
+}
+
+#[tokio::test]
+async fn another_machine_over_plain_http_seals_everything() {
+    let stage = stage().await;
+    let sign_in = stage.sign_in.clone().with_sealing();
+    let wire = Wire::new(&sign_in, ELSEWHERE, None);
+    let (signed_in, mut sealer) = wire.sign_in(&mut client()).await.unwrap();
+    assert!(signed_in.sealing.is_none(), "the last leg has no body");
+    for length in [0, 1, 500, 70_000] {
+        let plain = vec![b'x'; length];
+        let signed_in = wire.ask(&[("content-type", SEALED)]).await.unwrap();
+        assert_eq!(signed_in.actor.name, "winrm");
+        let sealing = signed_in.sealing.unwrap();
+        assert_eq!(sealing.unwrap(SEALED, &body(&mut sealer, &plain)).unwrap(), plain);
+        let (content_type, answer) = sealing.wrap("application/soap+xml;charset=UTF-8", &plain);
+        assert_eq!(content_type, SEALED);
+        assert_eq!(open(&mut sealer, &answer), plain);
+    }
+    // Once negotiated is not enough: what comes open is refused, whatever it calls itself.
+    for (name, value) in [("content-length", "5"), ("transfer-encoding", "chunked"), ("accept", "*/*")] {
+        let soap = ("content-type", "application/soap+xml;charset=UTF-8");
+        assert_eq!(outcome(wire.ask(&[soap, (name, value)]).await), "open", "{name}");
+    }
+    let basic = ("authorization", "Basic d2lucm06eA==");
+    assert_eq!(outcome(wire.ask(&[basic]).await), "open");
+    assert_eq!(outcome(wire.ask(&[("content-type", SEALED)]).await), "signed in");
+}
+
+#[tokio::test]
+async fn the_last_leg_may_bring_a_sealed_body_but_no_open_one() {
+    let stage = stage().await;
+    let sign_in = stage.sign_in.clone().with_sealing();
+    for (content_type, expect) in [(SEALED, "signed in"), ("application/soap+xml", "open")] {
+        let (wire, mut client) = (Wire::new(&sign_in, ELSEWHERE, None), client());
+        let challenge = wire.challenge(&client.negotiate()).await.unwrap();
+        let (message, mut sealer) = client.authenticate(&challenge);
+        let headers = [("content-type", content_type), ("content-length", "300")];
+        let result = wire.token(&message, &headers).await;
+        if let Ok(signed_in) = &result {
+            let sealing = signed_in.sealing.as_ref().unwrap();
+            assert_eq!(sealing.unwrap(SEALED, &body(&mut sealer, b"first")).unwrap(), b"first"[..]);
+        }
+        assert_eq!(outcome(result), expect, "{content_type}");
+    }
+}
+
+#[tokio::test]
+async fn a_front_end_that_seals_nothing_negotiates_with_nobody_over_plain_http() {
+    let stage = stage().await;
+    let wire = Wire::new(&stage.sign_in, ELSEWHERE, None);
+    assert_eq!(outcome(wire.challenge(&client().negotiate()).await), "open");
+    // Nor with who cannot seal.
+    let sign_in = stage.sign_in.clone().with_sealing();
+    let wire = Wire::new(&sign_in, ELSEWHERE, None);
+    let mut client = Client { flags: crate::client::FLAGS & !0x20, ..client() };
+    let (_, mut sealer) = wire.sign_in(&mut client).await.unwrap();
+    let sealing = wire.ask(&[("content-type", SEALED)]).await.unwrap().sealing.unwrap();
+    assert_eq!(sealing.unwrap(SEALED, &body(&mut sealer, b"x")), Err(SealError::Forged));
+    let (_, answer) = sealing.wrap("text/xml", b"secret");
+    assert!(answer.is_empty(), "what cannot be sealed is not said");
+}
+
+#[tokio::test]
+async fn forged_replayed_and_foreign_bodies_are_refused_and_end_the_sealing() {
+    let stage = stage().await;
+    let sign_in = stage.sign_in.clone().with_sealing();
+    type Spoil = fn(Vec<u8>) -> Vec<u8>;
+    let spoils: [(&str, Spoil); 3] = [
+        ("a changed byte", |mut body| {
+            let at = body.len() - 30;
+            body[at] ^= 1;
+            body
+        }),
+        ("nothing sealed", |body| {
+            body.into_iter().map(|byte| if byte > 127 { b'?' } else { byte }).collect()
+        }),
+        ("cut", |body| String::from_utf8_lossy(&body[..body.len() - 27]).into_owned().into_bytes()),
+    ];
+    for (what, spoil) in spoils {
+        let wire = Wire::new(&sign_in, ELSEWHERE, None);
+        let (_, mut sealer) = wire.sign_in(&mut client()).await.unwrap();
+        let sealing = wire.ask(&[("content-type", SEALED)]).await.unwrap().sealing.unwrap();
+        let body = body(&mut sealer, b"a message that is long enough to be changed");
+        assert!(sealing.unwrap(SEALED, &spoil(body)).is_err(), "{what}");
+    }
+    let (one, other) = (Wire::new(&sign_in, ELSEWHERE, None), Wire::new(&sign_in, ELSEWHERE, None));
+    let (_, mut sealer) = one.sign_in(&mut client()).await.unwrap();
+    let (_, mut second) = other.sign_in(&mut client()).await.unwrap();
+    let sealing = async |wire: &Wire| wire.ask(&[("content-type", SEALED)]).await.unwrap().sealing.unwrap();
+    let message = body(&mut sealer, b"message");
+    sealing(&one).await.unwrap(SEALED, &message).unwrap();
+    assert_eq!(sealing(&one).await.unwrap(SEALED, &message), Err(SealError::Forged), "replayed");
+    let next = body(&mut sealer, b"next");
+    assert_eq!(sealing(&one).await.unwrap(SEALED, &next), Err(SealError::Forged), "after a forged one");
+    let own = body(&mut second, b"own");
+    let foreign = sealing(&other).await;
+    assert_eq!(foreign.unwrap("text/xml", &own), Err(SealError::Unsealed));
+    assert_eq!(foreign.unwrap(SEALED, &own).unwrap(), b"own"[..]);
+    assert_eq!(foreign.unwrap(SEALED, &message), Err(SealError::Forged), "of another connection");
+}
