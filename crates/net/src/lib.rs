@@ -15,5 +15,5 @@ pub use counters::Counter;
 pub use error::{NetError, Refusal};
 pub use listener::{
     Connection, Drained, Limits, Listener, ListenerOptions, ListenerStats, Peer, PeerCertificate, ServerTls,
-    Shutdown, limit_body,
+    Shutdown, discard, limit_body,
 };

@@ -25,6 +25,7 @@ mod stats;
 mod timer;
 mod tls;
 
+pub use body::discard;
 pub use limits::Limits;
 pub use peer::{Peer, PeerCertificate, Shutdown};
 pub use service::limit_body;

@@ -79,6 +79,12 @@ impl SignInError {
         }
     }
 
+    /// Whether the client goes on with the same connection: what it still sends must then be read before the answer.
+    #[must_use]
+    pub fn keeps_connection(&self) -> bool {
+        self.status() == Some(StatusCode::UNAUTHORIZED) && !self.ends_connection()
+    }
+
     /// Whether the connection is over with the answer, which then says `Connection: close`.
     #[must_use]
     pub const fn ends_connection(&self) -> bool {

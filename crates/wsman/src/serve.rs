@@ -57,6 +57,7 @@ pub(crate) struct Service {
 ///
 /// Requests must carry the `Peer` extension that `net` sets, or no credentials are accepted.
 pub fn router(provider: Provider, signin: SignIn, clock: SharedClock) -> Router {
+    let signin = signin.with_sealing();
     let enumerations = Enumerations::new(Arc::clone(&clock));
     let changes = Arc::new(Semaphore::new(CHANGES_MAX));
     let service = Arc::new(Service { provider, clock, enumerations, signin, changes });
@@ -83,7 +84,16 @@ impl Service {
         if identify::is_unauthenticated(&parts.headers) {
             return self.identify_unauthenticated(&parts, body).await;
         }
-        let SignedIn { actor, reply, sealing } = self.signin.authenticate(&parts).await?;
+        let signed_in = match self.signin.authenticate(&parts).await {
+            Ok(signed_in) => signed_in,
+            Err(refused) => {
+                if refused.keeps_connection() {
+                    net::discard(body).await;
+                }
+                return Err(refused.into());
+            }
+        };
+        let SignedIn { actor, reply, sealing } = signed_in;
         let answered = self.answer_to(&parts, body, actor, sealing).await;
         let mut response = answered.unwrap_or_else(IntoResponse::into_response);
         if let Some(reply) = reply {

@@ -25,6 +25,21 @@ pub(crate) struct TimedBody {
     stats: Arc<ListenerStats>,
 }
 
+/// The most that is read of a refused request, in bytes; a connection with more than that to come ends.
+const DISCARDED_BYTES_MAX: usize = 1024 * 1024;
+
+/// Reads and forgets what a refused request still sends. Without that hyper ends the connection, and a negotiation, whose
+/// legs come on one connection and may each carry the whole request, never does.
+pub async fn discard(mut body: Body) {
+    let mut read_bytes = 0;
+    while let Some(Ok(frame)) = std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        read_bytes += frame.data_ref().map_or(0, Bytes::len);
+        if read_bytes > DISCARDED_BYTES_MAX {
+            break;
+        }
+    }
+}
+
 /// The request body took longer than the listener allows.
 #[derive(Debug)]
 pub(crate) struct BodyTooSlow;

@@ -1,6 +1,7 @@
 //! The service as its clients see it: bytes over a connection to a real listener, and back.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+#![allow(clippy::print_stderr, reason = "a test that could not run says so")]
 
 mod bad_input;
 mod faults;
@@ -10,5 +11,6 @@ mod harness;
 mod http_rules;
 mod limits;
 mod mutations;
+mod negotiated;
 mod operations;
 mod postgres;

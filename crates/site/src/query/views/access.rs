@@ -28,6 +28,7 @@ const HAULIER_TOKEN: &[Column] = &[
 
 const HAULIER_USER: &[Column] = &[
     boolean("AllScopes"),
+    boolean("AllowNtlm"),
     time("Created"),
     boolean("IsEnabled"),
     time("LockedUntil"),
