@@ -152,7 +152,13 @@ async fn refusals_have_a_status_and_a_code() {
         let answer = rig.ask(path, token, body).await;
         answer.is(StatusCode::from_u16(status).unwrap(), code);
         let challenges = answer.headers.get_all("www-authenticate").iter().count();
-        assert_eq!(challenges, if status == 401 { 3 } else { 0 }, "{path}");
+        // Without a connection of its own nobody is offered Negotiate.
+        let expect = match (status, token) {
+            (401, None) => 2,
+            (401, Some(_)) => 3,
+            _ => 0,
+        };
+        assert_eq!(challenges, expect, "{path}");
     }
     let get = rig.request("GET", "match", Some(token), "127.0.0.1:5", Body::empty()).await;
     assert_eq!(
