@@ -2,8 +2,8 @@
 
 CREATE VIEW "Haulier_User" AS
 SELECT
-    CAST(CASE WHEN u.scope_names = '' THEN 1 ELSE 0 END AS BIGINT) AS "AllScopes",
     CAST(CASE WHEN u.nt_hash IS NULL THEN 0 ELSE 1 END AS BIGINT) AS "AllowNtlm",
+    CAST(CASE WHEN u.scope_names = '' THEN 1 ELSE 0 END AS BIGINT) AS "AllScopes",
     u.created_at AS "Created",
     CAST(CASE WHEN u.disabled = 0 THEN 1 ELSE 0 END AS BIGINT) AS "IsEnabled",
     -- At the address where it is closed longest; what was opened by hand has a negative time.

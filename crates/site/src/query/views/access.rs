@@ -27,8 +27,8 @@ const HAULIER_TOKEN: &[Column] = &[
 ];
 
 const HAULIER_USER: &[Column] = &[
-    boolean("AllScopes"),
     boolean("AllowNtlm"),
+    boolean("AllScopes"),
     time("Created"),
     boolean("IsEnabled"),
     time("LockedUntil"),
