@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::args::ListenerArgs;
+
 /// The file's name in the data folder.
 pub(crate) const FILE_NAME: &str = "haulier.toml";
 
@@ -16,6 +18,8 @@ pub(crate) const FILE_NAME: &str = "haulier.toml";
 pub(crate) struct SiteConfig {
     /// Where to listen; default 127.0.0.1:8530.
     pub(crate) listen: Option<SocketAddr>,
+    /// Listeners of single protocols, at the ports where clients of the original look.
+    pub(crate) listeners: ListenersConfig,
     /// PostgreSQL URL; default SQLite in the data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) database: Option<String>,
@@ -29,6 +33,36 @@ pub(crate) struct SiteConfig {
     pub(crate) limits: LimitsConfig,
     /// Where clients of the original expect other than what is documented.
     pub(crate) compatibility: CompatibilityConfig,
+}
+
+/// Listeners of single protocols beside the one that answers everything; each only where it is asked for.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ListenersConfig {
+    /// WS-Management over plain HTTP, which clients expect at port 5985; messages from other machines must be sealed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wsman: Option<SocketAddr>,
+    /// WS-Management over TLS, port 5986.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) wsman_tls: Option<SocketAddr>,
+    /// CIM-XML over plain HTTP, port 5988; signing in works from this machine only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cimxml: Option<SocketAddr>,
+    /// CIM-XML over TLS, port 5989.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cimxml_tls: Option<SocketAddr>,
+}
+
+impl ListenersConfig {
+    /// These, with what the command line says on top.
+    pub(crate) fn or(&self, given: &ListenerArgs) -> Self {
+        Self {
+            wsman: given.wsman.or(self.wsman),
+            wsman_tls: given.wsman_tls.or(self.wsman_tls),
+            cimxml: given.cimxml.or(self.cimxml),
+            cimxml_tls: given.cimxml_tls.or(self.cimxml_tls),
+        }
+    }
 }
 
 /// Where clients of the original expect other than what is documented.

@@ -21,7 +21,7 @@ pub(crate) use driver::{
 pub(crate) use group::GroupCommand;
 pub(crate) use package::{PackageChanges, PackageChoose, PackageCommand, PackageCreate, PackageKind};
 pub(crate) use schedule::{ScheduleCommand, ScheduleEncode, ScheduleNext};
-pub(crate) use site::{SiteCommand, SiteInit, SiteRun};
+pub(crate) use site::{ListenerArgs, SiteCommand, SiteInit, SiteRun};
 
 const EXIT_CODES: &str = "\
 Exit codes:

@@ -58,4 +58,27 @@ pub(crate) struct SiteRun {
     /// Where to listen; port 0 picks a free one. TLS with the site's own CA unless this is loopback.
     #[arg(long, env = "HAULIER_LISTEN", value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    pub(crate) listeners: ListenerArgs,
+}
+
+/// Listeners of single protocols; the main one answers all of them too.
+#[derive(Debug, Args)]
+pub(crate) struct ListenerArgs {
+    /// Listen for WS-Management over plain HTTP too, usually at port 5985; messages from other machines must be sealed.
+    #[arg(long, env = "HAULIER_WSMAN", value_name = "ADDRESS")]
+    pub(crate) wsman: Option<SocketAddr>,
+
+    /// Listen for WS-Management over TLS too, usually at port 5986.
+    #[arg(long, env = "HAULIER_WSMAN_TLS", value_name = "ADDRESS")]
+    pub(crate) wsman_tls: Option<SocketAddr>,
+
+    /// Listen for CIM-XML over plain HTTP too, usually at port 5988; signing in works from this machine only.
+    #[arg(long, env = "HAULIER_CIMXML", value_name = "ADDRESS")]
+    pub(crate) cimxml: Option<SocketAddr>,
+
+    /// Listen for CIM-XML over TLS too, usually at port 5989.
+    #[arg(long, env = "HAULIER_CIMXML_TLS", value_name = "ADDRESS")]
+    pub(crate) cimxml_tls: Option<SocketAddr>,
 }

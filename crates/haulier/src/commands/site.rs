@@ -1,30 +1,20 @@
-//! `haulier site`: makes a site, and wires the floors together into a running one.
+//! `haulier site`: makes a site; `serve` runs one.
 
-use std::net::SocketAddr;
+mod serve;
+
 use std::path::Path;
-use std::sync::Arc;
 
-use agentservice::{AgentService, AgentServiceStats};
 use anyhow::{Context, Result};
-use axum::Router;
-use axum::routing::get;
 use clock::SystemClock;
 use net::ca::SiteCa;
-use net::{Listener, ListenerOptions, ListenerStats};
-use provider::Provider;
 use serde_json::json;
-use signin::SignIn;
 use site::{Site, SiteOptions};
-use tokio_util::sync::CancellationToken;
 
-use crate::args::{SiteCommand, SiteInit, SiteRun};
+use crate::args::{SiteCommand, SiteInit};
 use crate::config::{self, SiteConfig};
-use crate::fetch::HttpPacks;
 use crate::output::{self, Format};
-use crate::process::{keep_private, shutdown_on_signal};
+use crate::process::keep_private;
 
-/// Where a site listens when nothing else is said.
-const DEFAULT_LISTEN: &str = "127.0.0.1:8530";
 /// The site CA's folder in the data folder.
 const CA_FOLDER: &str = "ca";
 /// The length of a made password, in random bytes; written as hex.
@@ -34,7 +24,7 @@ const PASSWORD_BYTES: usize = 12;
 pub(crate) async fn run(command: &SiteCommand, format: Format) -> Result<()> {
     match command {
         SiteCommand::Init(args) => init(args, format).await,
-        SiteCommand::Run(args) => serve(args).await,
+        SiteCommand::Run(args) => serve::run(args).await,
         SiteCommand::Ca { data } => {
             output::line(load_ca(data)?.certificate_pem().trim_end());
             Ok(())
@@ -127,89 +117,4 @@ pub(crate) async fn open_site(data: &Path) -> Result<Site> {
 /// The site's own certificate authority.
 pub(crate) fn load_ca(data: &Path) -> Result<SiteCa> {
     Ok(SiteCa::load(&data.join(CA_FOLDER), SystemClock::shared())?)
-}
-
-async fn serve(args: &SiteRun) -> Result<()> {
-    let config: SiteConfig = config::load(&args.data)?;
-    let packs = HttpPacks::new().context("cannot set up the client that fetches driver packs")?;
-    let options = SiteOptions { pack_fetcher: Some(Arc::new(packs)), ..site_options(&args.data, &config) };
-    let site = Site::open(&options, SystemClock::shared()).await?;
-    let ca = load_ca(&args.data)?;
-    let addr =
-        args.listen.or(config.listen).unwrap_or_else(|| DEFAULT_LISTEN.parse().expect("a valid constant"));
-    let tls = if addr.ip().is_loopback() {
-        None
-    } else {
-        Some(ca.issue_server(&server_names(addr, &config, &site))?)
-    };
-    let listener = Listener::bind(
-        ListenerOptions { addr, tls, limits: config.limits.listener() },
-        SystemClock::shared(),
-    )
-    .await?;
-    let router = router(&site, ca, &listener);
-    let shutdown = CancellationToken::new();
-    shutdown_on_signal(&shutdown)?;
-    output::line(format_args!("listening on {}", listener.url()));
-
-    let workers = tokio::spawn({
-        let (site, shutdown) = (site.clone(), shutdown.clone());
-        async move {
-            let ended = Box::pin(site.run_workers(shutdown.clone())).await;
-            // A site whose workers cannot work must not look alive.
-            shutdown.cancel();
-            ended
-        }
-    });
-    listener.serve(router, shutdown.clone()).await;
-    shutdown.cancel();
-    workers.await.context("the site's workers ended badly")??;
-    site.close().await;
-    Ok(())
-}
-
-/// Everything that a site answers, on its one listener.
-fn router(site: &Site, ca: SiteCa, listener: &Listener) -> Router {
-    let agents = AgentService::new(site.clone(), ca, SystemClock::shared());
-    let metrics = Metrics { listener: listener.stats(), agents: agents.stats() };
-    let (provider, sign_in) = (Provider::new(site.clone()), SignIn::new(site.clone()));
-    Router::new()
-        .merge(adminservice::router(provider, sign_in.clone(), SystemClock::shared()))
-        .merge(driverservice::router(site.clone(), sign_in))
-        .merge(agents.router())
-        .route("/healthz", get(async || "ok\n"))
-        .route("/metrics", get(async move || metrics.render()))
-}
-
-/// What a running site counts, in the form that Prometheus reads.
-#[derive(Clone)]
-struct Metrics {
-    listener: Arc<ListenerStats>,
-    agents: Arc<AgentServiceStats>,
-}
-
-impl Metrics {
-    fn render(&self) -> String {
-        let counters = self.listener.all().into_iter().map(|counter| ("listener", counter));
-        let counters = counters.chain(self.agents.all().into_iter().map(|counter| ("agents", counter)));
-        counters.fold(String::new(), |mut text, (part, (name, value))| {
-            let name = format!("haulier_site_{part}_{name}_total");
-            text.push_str(&format!("# TYPE {name} counter\n{name} {value}\n"));
-            text
-        })
-    }
-}
-
-/// The names that the server certificate is for: what the administrator lists, and what the machine knows.
-fn server_names(addr: SocketAddr, config: &SiteConfig, site: &Site) -> Vec<String> {
-    let mut names = config.names.clone();
-    names.push(site.identity().server_name.clone());
-    // The administrator's own commands run on this machine.
-    names.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
-    if !addr.ip().is_unspecified() {
-        names.push(addr.ip().to_string());
-    }
-    names.sort();
-    names.dedup();
-    names
 }

@@ -184,6 +184,11 @@ impl Server {
         }
     }
 
+    /// Gives the server more arguments for its next start.
+    pub(crate) fn with(&mut self, arguments: &[&str]) {
+        self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+    }
+
     /// Starts the server and waits until it listens.
     pub(crate) async fn start(&mut self) {
         assert!(self.try_start().await, "{} did not start", self.name);
@@ -277,7 +282,8 @@ pub(crate) async fn fetch(address: &str, path: &str) -> Option<Vec<u8>> {
     }
 }
 
-fn free_port() -> u16 {
+/// A port that nobody listens at just now.
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("it is bound").port()
 }

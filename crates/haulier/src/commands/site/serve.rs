@@ -1,0 +1,177 @@
+//! `haulier site run`: wires the floors together into a running site.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use agentservice::{AgentService, AgentServiceStats};
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::routing::get;
+use clock::SystemClock;
+use futures_util::future;
+use net::ca::SiteCa;
+use net::{Listener, ListenerOptions, ListenerStats};
+use provider::Provider;
+use signin::SignIn;
+use site::{Site, SiteOptions};
+use tokio_util::sync::CancellationToken;
+
+use super::{load_ca, site_options};
+use crate::args::SiteRun;
+use crate::config::{self, SiteConfig};
+use crate::fetch::HttpPacks;
+use crate::output;
+use crate::process::shutdown_on_signal;
+
+/// Where a site listens when nothing else is said.
+const DEFAULT_LISTEN: &str = "127.0.0.1:8530";
+
+/// A bound listener, the name of its counters, and what answers there.
+struct Bound {
+    listener: Listener,
+    name: &'static str,
+    router: Router,
+}
+
+/// What front ends are made of.
+struct Floors {
+    site: Site,
+    provider: Provider,
+    sign_in: SignIn,
+}
+
+/// Runs the site until SIGTERM.
+pub(super) async fn run(args: &SiteRun) -> Result<()> {
+    let config: SiteConfig = config::load(&args.data)?;
+    let packs = HttpPacks::new().context("cannot set up the client that fetches driver packs")?;
+    let options = SiteOptions { pack_fetcher: Some(Arc::new(packs)), ..site_options(&args.data, &config) };
+    let site = Site::open(&options, SystemClock::shared()).await?;
+    let ca = load_ca(&args.data)?;
+    let bound = bind(args, &config, &site, ca).await?;
+    let shutdown = CancellationToken::new();
+    shutdown_on_signal(&shutdown)?;
+    output::line(format_args!("listening on {}", bound[0].listener.url()));
+
+    let workers = tokio::spawn({
+        let (site, shutdown) = (site.clone(), shutdown.clone());
+        async move {
+            let ended = Box::pin(site.run_workers(shutdown.clone())).await;
+            // A site whose workers cannot work must not look alive.
+            shutdown.cancel();
+            ended
+        }
+    });
+    let served = bound.into_iter().map(|bound| bound.listener.serve(bound.router, shutdown.clone()));
+    future::join_all(served).await;
+    shutdown.cancel();
+    workers.await.context("the site's workers ended badly")??;
+    site.close().await;
+    Ok(())
+}
+
+/// Everything that the site listens on: first the one listener that answers all of it, then those of single protocols, at
+/// the ports where clients of the original look.
+async fn bind(args: &SiteRun, config: &SiteConfig, site: &Site, ca: SiteCa) -> Result<Vec<Bound>> {
+    let fallback = || DEFAULT_LISTEN.parse().expect("a valid constant");
+    let main = args.listen.or(config.listen).unwrap_or_else(fallback);
+    let own = config.listeners.or(&args.listeners);
+    let single: Vec<Single> = [
+        (own.wsman, "wsman", false, Floors::wsman as fn(&Floors) -> Router),
+        (own.wsman_tls, "wsman_tls", true, Floors::wsman),
+        (own.cimxml, "cimxml", false, Floors::cimxml),
+        (own.cimxml_tls, "cimxml_tls", true, Floors::cimxml),
+    ]
+    .into_iter()
+    .filter_map(|(addr, name, secure, router)| Some(Single { addr: addr?, name, secure, router }))
+    .collect();
+    let addresses: Vec<SocketAddr> =
+        std::iter::once(main).chain(single.iter().map(|single| single.addr)).collect();
+    let names = server_names(&addresses, config, site);
+    let listen = async |addr: SocketAddr, secure: bool| -> Result<Listener> {
+        let tls = if secure { Some(ca.issue_server(&names)?) } else { None };
+        let options = ListenerOptions { addr, tls, limits: config.limits.listener() };
+        Ok(Listener::bind(options, SystemClock::shared()).await?)
+    };
+    let floors = Floors {
+        site: site.clone(),
+        provider: Provider::new(site.clone()),
+        sign_in: SignIn::new(site.clone()),
+    };
+    let listener = listen(main, !main.ip().is_loopback()).await?;
+    let mut bound = Vec::new();
+    for Single { addr, name, secure, router } in single {
+        let listener = listen(addr, secure).await?;
+        tracing::info!(protocol = name, url = listener.url(), "listening");
+        bound.push(Bound { listener, name, router: router(&floors) });
+    }
+    let agents = AgentService::new(site.clone(), ca.clone(), SystemClock::shared());
+    let mut listeners = vec![("listener", listener.stats())];
+    listeners.extend(bound.iter().map(|bound| (bound.name, bound.listener.stats())));
+    let metrics = Metrics { listeners, agents: agents.stats() };
+    let router = floors.everything(&agents, metrics);
+    bound.insert(0, Bound { listener, name: "listener", router });
+    Ok(bound)
+}
+
+/// A listener of one protocol, not bound yet.
+struct Single {
+    addr: SocketAddr,
+    name: &'static str,
+    secure: bool,
+    router: fn(&Floors) -> Router,
+}
+
+impl Floors {
+    fn everything(&self, agents: &AgentService, metrics: Metrics) -> Router {
+        let rest = adminservice::router(self.provider.clone(), self.sign_in.clone(), SystemClock::shared());
+        let drivers = driverservice::router(self.site.clone(), self.sign_in.clone());
+        let cimxml = cimxml::router(self.provider.clone(), self.sign_in.clone(), SystemClock::shared());
+        let router = Router::new().merge(rest).merge(drivers).merge(self.wsman()).merge(cimxml);
+        router
+            .merge(agents.router())
+            .route("/healthz", get(async || "ok\n"))
+            .route("/metrics", get(async move || metrics.render()))
+    }
+
+    fn wsman(&self) -> Router {
+        wsman::router(self.provider.clone(), self.sign_in.clone(), SystemClock::shared())
+    }
+
+    fn cimxml(&self) -> Router {
+        cimxml::listener_router(self.provider.clone(), self.sign_in.clone(), SystemClock::shared())
+    }
+}
+
+/// What a running site counts, in the form that Prometheus reads.
+#[derive(Clone)]
+struct Metrics {
+    /// By name.
+    listeners: Vec<(&'static str, Arc<ListenerStats>)>,
+    agents: Arc<AgentServiceStats>,
+}
+
+impl Metrics {
+    fn render(&self) -> String {
+        let listeners = self.listeners.iter();
+        let counters = listeners.flat_map(|(part, stats)| stats.all().into_iter().map(|one| (*part, one)));
+        let counters = counters.chain(self.agents.all().into_iter().map(|counter| ("agents", counter)));
+        counters.fold(String::new(), |mut text, (part, (name, value))| {
+            let name = format!("haulier_site_{part}_{name}_total");
+            text.push_str(&format!("# TYPE {name} counter\n{name} {value}\n"));
+            text
+        })
+    }
+}
+
+/// The names that the server certificate is for: what the administrator lists, and what the machine knows.
+fn server_names(addresses: &[SocketAddr], config: &SiteConfig, site: &Site) -> Vec<String> {
+    let mut names = config.names.clone();
+    names.push(site.identity().server_name.clone());
+    // The administrator's own commands run on this machine.
+    names.extend(["localhost", "127.0.0.1", "::1"].map(str::to_owned));
+    let own = addresses.iter().filter(|addr| !addr.ip().is_unspecified());
+    names.extend(own.map(|addr| addr.ip().to_string()));
+    names.sort();
+    names.dedup();
+    names
+}
