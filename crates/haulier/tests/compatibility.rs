@@ -14,8 +14,10 @@ const HEAD: &str = "# What works\n\n\
 #[test]
 fn the_compatibility_page_is_true() {
     let page = format!(
-        "{HEAD}## AdminService\n\n{}\n## Classes\n\n{}",
+        "{HEAD}## AdminService\n\n{}\n## WS-Management\n\n{}\n## CIM-XML\n\n{}\n## Classes\n\n{}",
         compatibility::operations(adminservice::compatibility::OPERATIONS),
+        compatibility::operations(wsman::compatibility::OPERATIONS),
+        compatibility::operations(cimxml::compatibility::OPERATIONS),
         compatibility::classes(Schema::shipped())
     );
     let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/compatibility.md");

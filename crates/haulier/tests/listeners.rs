@@ -27,7 +27,7 @@ async fn each_protocol_answers_at_its_own_port_and_nothing_else_does() {
         let url = format!("{scheme}://127.0.0.1:{}", ports[index]);
         let identify = http.post(format!("{url}/wsman"));
         let identify = identify.header("content-type", "application/soap+xml;charset=UTF-8");
-        let reply = identify.header("wsmanidentity", "unauthenticated").body(IDENTIFY).send().await.unwrap();
+        let reply = identify.header("wsmanidentify", "unauthenticated").body(IDENTIFY).send().await.unwrap();
         assert_eq!(reply.status(), StatusCode::OK, "{url}");
         assert!(reply.text().await.unwrap().contains("IdentifyResponse"), "{url}");
         assert_eq!(status(&http, &format!("{url}/AdminService/wmi/")).await, StatusCode::NOT_FOUND, "{url}");
