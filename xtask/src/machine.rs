@@ -51,8 +51,15 @@ fn apt_get(arguments: &[&str]) -> Result<bool> {
     succeeds(&mut apt_get)
 }
 
-/// A Python with the packages of this requirements file, made once and kept in the target folder.
-pub(crate) fn python_with(requirements: &Path, venv: &Path) -> Result<PathBuf> {
+/// A Python of this minor version or a newer one, if the machine has one that runs.
+pub(crate) fn python_since(minor: u32) -> Option<PathBuf> {
+    let names = std::iter::once("python3".to_owned()).chain((minor..minor + 4).map(|n| format!("python3.{n}")));
+    let test = format!("import sys; sys.exit(sys.version_info < (3, {minor}))");
+    names.filter_map(|name| find(&name)).find(|python| output(command(python).args(["-c", &test])).is_ok())
+}
+
+/// A Python with the packages of this requirements file, made of `system` once and kept in the target folder.
+pub(crate) fn python_with(system: &Path, requirements: &Path, venv: &Path) -> Result<PathBuf> {
     let python = venv.join("bin/python");
     let wanted = std::fs::read_to_string(requirements)
         .with_context(|| format!("cannot read {}", requirements.display()))?;
@@ -61,10 +68,9 @@ pub(crate) fn python_with(requirements: &Path, venv: &Path) -> Result<PathBuf> {
         return Ok(python);
     }
     println!("Making a Python environment with the clients of {}", requirements.display());
-    let system = need("python3", "python3")?;
-    if !make_venv(&system, venv)? {
+    if !make_venv(system, venv)? {
         install("python3-venv")?;
-        if !make_venv(&system, venv)? {
+        if !make_venv(system, venv)? {
             bail!("python3 -m venv failed; its messages are above");
         }
     }

@@ -79,11 +79,20 @@ struct Clients {
     python: Option<PathBuf>,
     /// A folder with Node.js packages.
     node: Option<PathBuf>,
+    /// A newer Python, with wsmanio.
+    wsmanio: Option<PathBuf>,
 }
 
 /// A program of each client that Debian has, and its package.
-const DEBIAN_CLIENTS: [(&str, &str); 4] =
-    [("curl", "curl"), ("wslid", "wsl"), ("xmllint", "libxml2-utils"), ("wbemcli", "sblim-wbemcli")];
+const DEBIAN_CLIENTS: [(&str, &str); 5] = [
+    ("curl", "curl"),
+    ("wslid", "wsl"),
+    ("xmllint", "libxml2-utils"),
+    ("uuidgen", "uuid-runtime"),
+    ("wbemcli", "sblim-wbemcli"),
+];
+/// What wsmanio runs on; Debian 12 has an older one, and the test then says that it was not run.
+const WSMANIO_PYTHON: u32 = 12;
 
 impl Clients {
     fn install(&mut self) -> Result<()> {
@@ -93,7 +102,13 @@ impl Clients {
             machine::need(program, package)?;
         }
         let python = crate::root().join("xtask/clients/python.txt");
-        self.python = Some(machine::python_with(&python, &target)?);
+        let system = machine::need("python3", "python3")?;
+        self.python = Some(machine::python_with(&system, &python, &target)?);
+        if let Some(newer) = machine::python_since(WSMANIO_PYTHON) {
+            let wsmanio = crate::root().join("xtask/clients/wsmanio.txt");
+            let venv = target.with_file_name("clients-wsmanio");
+            self.wsmanio = Some(machine::python_with(&newer, &wsmanio, &venv)?);
+        }
         // Beside the Python environment, which is made anew as a whole.
         self.node = Some(machine::node_with(&declared, &target.with_file_name("clients-node"))?);
         Ok(())
@@ -109,7 +124,7 @@ fn tests(cluster: Option<&Cluster>, clients: &Clients, results: &mut Results) ->
         if let Some(cluster) = cluster {
             program.env("HAULIER_TEST_POSTGRES", cluster.url());
         }
-        for (variable, found) in [("PYTHON", &clients.python), ("NODE", &clients.node)] {
+        for (variable, found) in [("PYTHON", &clients.python), ("NODE", &clients.node), ("WSMANIO", &clients.wsmanio)] {
             if let Some(path) = found {
                 program.env(format!("HAULIER_TEST_{variable}"), path);
             }

@@ -71,16 +71,7 @@ async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Req
 impl Service {
     async fn answer(&self, parts: Parts, body: Body) -> Result<Response, ApiError> {
         origin::check(&parts)?;
-        let signed_in = match self.sign_in.authenticate(&parts).await {
-            Ok(signed_in) => signed_in,
-            Err(refused) => {
-                if refused.keeps_connection() {
-                    net::discard(body).await;
-                }
-                return Err(refused.into());
-            }
-        };
-        let SignedIn { actor, reply, .. } = signed_in;
+        let (SignedIn { actor, reply, .. }, body) = self.sign_in.admit(&parts, body).await?;
         let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or(""));
         if path.len() + query.len() > URL_BYTES_MAX {
             return Err(ApiError::UrlTooLong { limit: URL_BYTES_MAX });

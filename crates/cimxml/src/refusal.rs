@@ -2,7 +2,7 @@
 //! 7.3). What an operation answers, errors included, has status 200.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use signin::SignInError;
 use site::SiteError;
@@ -125,9 +125,7 @@ impl IntoResponse for Refusal {
         match &self {
             Self::Method => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
             Self::SignIn(error) => {
-                for line in error.challenges() {
-                    headers.append(WWW_AUTHENTICATE, line);
-                }
+                error.write_to(headers);
                 if let Some(wait) = wait(status) {
                     headers.insert(RETRY_AFTER, wait);
                 }

@@ -18,7 +18,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use clock::SharedClock;
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use provider::{Caller, ClassInfo, Provider};
 use signin::SignIn;
@@ -106,7 +106,7 @@ impl Service {
         if signin::is_cross_site(parts) {
             return Err(Refusal::CrossSite);
         }
-        let signed_in = self.sign_in.authenticate(parts).await?;
+        let (signed_in, body) = self.sign_in.admit(parts, body).await?;
         let limit = body_limit(signed_in.actor.role);
         let body = read(body, limit).await?;
         let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
@@ -114,7 +114,11 @@ impl Service {
         headers::agree(&parts.headers, &message)?;
         let caller = Caller::new(signed_in.actor, headers::context(&parts.headers));
         let is_wbemcli = headers::is_wbemcli(&parts.headers, &message);
-        Ok(self.operate(message, caller, is_wbemcli, started).await)
+        let mut response = self.operate(message, caller, is_wbemcli, started).await;
+        if let Some(reply) = signed_in.reply {
+            response.headers_mut().insert(WWW_AUTHENTICATE, reply);
+        }
+        Ok(response)
     }
 
     /// What a message asks for, or why not: an answer of the protocol either way.

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use driver::devices::DevicesError;
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use signin::SignInError;
@@ -152,14 +152,7 @@ impl IntoResponse for ServiceError {
             _ if status == StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
             }
-            Self::SignIn(error) => {
-                for challenge in error.challenges() {
-                    headers.append(WWW_AUTHENTICATE, challenge);
-                }
-                if error.ends_connection() {
-                    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-                }
-            }
+            Self::SignIn(error) => error.write_to(headers),
             _ => {}
         }
         response

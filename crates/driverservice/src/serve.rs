@@ -74,7 +74,7 @@ impl Service {
     /// Who asks, and what.
     async fn asked(&self, request: axum::extract::Request) -> Result<(Actor, Parts, Bytes), ServiceError> {
         let (parts, body): (Parts, Body) = request.into_parts();
-        let SignedIn { actor, .. } = self.sign_in.authenticate(&parts).await?;
+        let (SignedIn { actor, .. }, body) = self.sign_in.admit(&parts, body).await?;
         let body = to_bytes(body, BODY_BYTES_MAX)
             .await
             .map_err(|_| ServiceError::BodyTooLong { limit: BODY_BYTES_MAX })?;

@@ -40,10 +40,8 @@ async fn each_protocol_answers_at_its_own_port_and_nothing_else_does() {
             let call = call.header("content-type", "application/xml; charset=\"utf-8\"").body("<CIM/>");
             let reply = call.send().await.unwrap();
             assert_eq!(reply.status(), StatusCode::UNAUTHORIZED, "{url}{path}");
-            assert!(
-                reply.headers()["www-authenticate"].to_str().unwrap().starts_with("Basic"),
-                "{url}{path}"
-            );
+            let offered = reply.headers().get_all("www-authenticate");
+            assert!(offered.iter().any(|line| line.as_bytes().starts_with(b"Basic ")), "{url}{path}");
         }
         assert_eq!(status(&http, &format!("{url}/wsman")).await, StatusCode::NOT_FOUND, "{url}");
     }

@@ -1,6 +1,7 @@
 //! Why nobody is signed in, and what the answer says of it.
 
-use http::{HeaderValue, StatusCode};
+use http::header::{CONNECTION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use negotiate::NegotiateError;
 use site::SiteError;
 
@@ -62,6 +63,16 @@ impl SignInError {
             Self::Continues(_) => "negotiation_continues",
             Self::NegotiationFailed(_) | Self::ConnectionEnded => "negotiation_failed",
             Self::Refused(error) => error.code(),
+        }
+    }
+
+    /// What the answer's headers say of it: its `WWW-Authenticate` lines, and that the connection is over.
+    pub fn write_to(&self, headers: &mut HeaderMap) {
+        for challenge in self.challenges() {
+            headers.append(WWW_AUTHENTICATE, challenge);
+        }
+        if self.ends_connection() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
 

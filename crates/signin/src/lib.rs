@@ -8,6 +8,7 @@ mod negotiation;
 mod origin;
 mod sealing;
 
+use axum::body::Body;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
@@ -59,6 +60,20 @@ impl SignIn {
     #[must_use]
     pub fn with_sealing(self) -> Self {
         Self { seals: true, ..self }
+    }
+
+    /// As [`Self::authenticate`], for a request with its body: what a client still sends on a connection that it goes on
+    /// with is read first, or hyper would close the connection between two legs of a negotiation.
+    pub async fn admit(&self, parts: &Parts, body: Body) -> Result<(SignedIn, Body), SignInError> {
+        match self.authenticate(parts).await {
+            Ok(signed_in) => Ok((signed_in, body)),
+            Err(refused) => {
+                if refused.keeps_connection() {
+                    net::discard(body).await;
+                }
+                Err(refused)
+            }
+        }
     }
 
     /// The user behind a request, by what `net` set as its extensions; without a [`Peer`] nobody is signed in.

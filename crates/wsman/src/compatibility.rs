@@ -59,6 +59,12 @@ pub const OPERATIONS: &[(&str, State)] = &[
     ),
     ("Answers to other addresses than the anonymous one", Absent("w:UnsupportedFeature, AddressingMode")),
     ("Locale", Differs("texts are in English; another that is insisted on is w:UnsupportedFeature, Locale")),
+    ("Basic and Bearer authentication over TLS, or from the site's own machine", Works),
+    (
+        "Negotiate: NTLMv2, raw or in SPNEGO, messages sealed over plain HTTP from anywhere",
+        Differs("for users that are allowed it; not through proxies that say so"),
+    ),
+    ("CredSSP, client certificates", Absent("401 does not offer them")),
     ("Context qualifiers", Differs("as options `wmi:Name` and `wmiarray:Name`, or with their plain names")),
     ("Errors", Differs("WSManFault with ProviderFault and SMS_ExtendedStatus, for both families of URIs")),
 ];

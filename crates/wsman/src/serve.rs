@@ -84,16 +84,7 @@ impl Service {
         if identify::is_unauthenticated(&parts.headers) {
             return self.identify_unauthenticated(&parts, body).await;
         }
-        let signed_in = match self.signin.authenticate(&parts).await {
-            Ok(signed_in) => signed_in,
-            Err(refused) => {
-                if refused.keeps_connection() {
-                    net::discard(body).await;
-                }
-                return Err(refused.into());
-            }
-        };
-        let SignedIn { actor, reply, sealing } = signed_in;
+        let (SignedIn { actor, reply, sealing }, body) = self.signin.admit(&parts, body).await?;
         let answered = self.answer_to(&parts, body, actor, sealing).await;
         let mut response = answered.unwrap_or_else(IntoResponse::into_response);
         if let Some(reply) = reply {

@@ -1,7 +1,7 @@
 //! Refusals that HTTP alone tells: before there is an envelope there is no fault.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use signin::{SealError, SignInError};
 use site::SiteError;
@@ -81,12 +81,7 @@ impl IntoResponse for Refusal {
                 headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_s));
             }
             Self::SignIn(error) => {
-                for challenge in error.challenges() {
-                    headers.append(WWW_AUTHENTICATE, challenge);
-                }
-                if error.ends_connection() {
-                    headers.insert(CONNECTION, HeaderValue::from_static("close"));
-                }
+                error.write_to(headers);
                 if status == StatusCode::SERVICE_UNAVAILABLE {
                     headers.insert(RETRY_AFTER, HeaderValue::from(BUSY_RETRY_S));
                 }
