@@ -27,6 +27,9 @@ pub(crate) struct SiteConfig {
     pub(crate) names: Vec<String>,
     /// UNC prefix to folder: `"\\\\files\\drivers" = "/srv/drivers"`.
     pub(crate) shares: BTreeMap<String, PathBuf>,
+    /// The zone of schedules in local time, for example `Europe/Berlin`; default the machine's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) time_zone: Option<String>,
     /// Whose signatures are trusted.
     pub(crate) trust: TrustConfig,
     /// What the listener grants.

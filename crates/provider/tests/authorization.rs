@@ -188,7 +188,7 @@ async fn world() -> World {
     site.add_dp_group_packages(&local, &group, std::slice::from_ref(&package)).await.unwrap();
     let data = site::PackageData::default();
     let plain = NewPackage { name: "Q".to_owned(), ..NewPackage::default() };
-    site.create_package_of(&local, site::PackageType::Regular, plain, data).await.unwrap();
+    site.create_package_of(&local, site::PackageType::Regular, plain, data, &[]).await.unwrap();
     let console_folder = site::NewFolder {
         name: "F".to_owned(),
         object_type: 23,

@@ -247,8 +247,15 @@ async fn shares_and_sources_are_looked_up_as_the_console_does() {
     world.site.run_due_snapshots().await.unwrap();
     assert_eq!(world.read(&path, "StoredPkgVersion").await, Value::Integer(2));
     let schedule = instance("SMS_ST_RecurInterval", &[("DaySpan", Value::Integer(1))]);
-    let refused = world.modify(&path, &[("RefreshSchedule", Value::Instance(Box::new(schedule)))]).await;
+    // A single token without an array, as some modules send it.
+    world.modify(&path, &[("RefreshSchedule", Value::Instance(Box::new(schedule)))]).await.unwrap();
+    let Value::Array(tokens) = world.read(&path, "RefreshSchedule").await else { panic!("an array") };
+    let [Value::Instance(token)] = tokens.as_slice() else { panic!("{tokens:?}") };
+    assert_eq!((token.class.as_str(), token.get("DaySpan")), ("SMS_ST_RecurInterval", Some(&Value::Integer(1))));
+    let refused = world.modify(&path, &[("PkgSourceFlag", Value::Integer(1))]).await;
     assert_eq!(codes(refused), (0x8004_103C, 87));
+    world.modify(&path, &[("RefreshSchedule", Value::Array(Vec::new()))]).await.unwrap();
+    assert_eq!(world.read(&path, "RefreshSchedule").await, Value::Array(Vec::new()));
 }
 
 #[tokio::test]

@@ -51,7 +51,8 @@ impl Site {
             Box::pin(self.mend_contents(interrupted, &cancel)),
             self.watch(&cancel),
             self.keep_signs_of_life(&cancel),
-            self.mend_suspects(&cancel)
+            self.mend_suspects(&cancel),
+            self.follow_schedules(&cancel)
         );
         Ok(())
     }

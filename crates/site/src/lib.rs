@@ -77,6 +77,7 @@ pub use matching::{
 pub use package::data::PackageData;
 pub use package::duplicates::Duplicate;
 pub use package::fields::{FieldValue, NewPackage, PackageChange, PackageFields};
+pub use package::schedule::{REFRESH_TOKENS_MAX, RefreshSchedule};
 pub use package::{ActionInProgress, Package, PackageType, PackageVersion, SourceFault};
 pub use package_content::{
     FOLDER_IN_USE, FOLDER_NOT_ACCESSIBLE, FOLDER_NOT_EMPTY, FOLDER_NOT_UNC, RebuiltContent, RestoredFrom,

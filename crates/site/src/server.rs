@@ -9,6 +9,7 @@ use ::driver::catalog::Trust;
 use clock::SharedClock;
 use content::Library;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use sea_query::{Expr, ExprTrait, Query};
 use tokio::sync::{Notify, OnceCell, Semaphore, watch};
 
@@ -58,6 +59,8 @@ pub struct SiteOptions {
     /// `MessageState` in `SMS_DistributionDPStatus` after the last allowed attempt failed: 3 as documented, which is also
     /// the default, or 4 for scripts that expect it. Servers of one site should agree.
     pub failed_message_state: Option<u32>,
+    /// The zone of schedules that are not in UTC; by default the machine's. Servers of one site should agree.
+    pub time_zone: Option<TimeZone>,
     /// Fetches driver packs from other servers; without one, imports name folders and archives only.
     pub pack_fetcher: Option<Arc<dyn PackFetcher>>,
 }
@@ -87,6 +90,7 @@ struct Inner {
     clock: SharedClock,
     identity: SiteIdentity,
     options: SiteOptions,
+    time_zone: TimeZone,
     library: OnceCell<Arc<Library>>,
     changes: Changes,
     snapshot_wake: Notify,
@@ -161,6 +165,7 @@ impl Site {
             clock,
             identity,
             options: own,
+            time_zone: options.time_zone.clone().unwrap_or_else(TimeZone::system),
             library: OnceCell::new(),
             changes: Changes::default(),
             snapshot_wake: Notify::new(),
@@ -228,6 +233,12 @@ impl Site {
 
     pub(crate) fn now(&self) -> Timestamp {
         self.inner.clock.now()
+    }
+
+    /// The zone of what is planned in local time.
+    #[must_use]
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.inner.time_zone
     }
 
     pub(crate) fn options(&self) -> &SiteOptions {

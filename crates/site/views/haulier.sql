@@ -7,13 +7,16 @@ SELECT
     COALESCE(source_fault_message, '') AS "FaultText",
     source_fault_at AS "FaultTime",
     CAST(CASE WHEN lease_owner IS NULL THEN 0 ELSE 1 END AS BIGINT) AS "IsReadingSource",
+    s.last_at AS "LastScheduledRefresh",
     name AS "Name",
     snapshot_next_at AS "NextAttempt",
-    package_id AS "PackageID",
+    s.next_at AS "NextScheduledRefresh",
+    p.package_id AS "PackageID",
     CAST(CASE WHEN refresh_requested > refresh_done THEN 1 ELSE 0 END AS BIGINT) AS "RefreshPending",
     source_version AS "SourceVersion",
     stored_version AS "StoredPkgVersion"
-FROM package
+FROM package p
+LEFT JOIN package_schedule s ON s.package_id = p.package_id
 WHERE action_in_progress <> 3;
 
 CREATE VIEW "Haulier_PackageVersion" AS

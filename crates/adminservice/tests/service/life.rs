@@ -183,10 +183,13 @@ pub(crate) async fn ordinary_refusals_are_no_failures_of_the_server() {
 }
 
 #[tokio::test]
-pub(crate) async fn a_schedule_is_refused_and_nothing_is_stored() {
+pub(crate) async fn a_schedule_is_stored_and_read_back_or_refused_whole() {
     let service = Service::start().await;
-    let body = r##"{"Description":"changed","RefreshSchedule":[{"@odata.type":"#AdminService.SMS_ST_RecurInterval","DaySpan":7}]}"##;
-    let answer = service.send("PATCH", &format!("{PACKAGES}('{PACKAGE}')"), body).await;
+    let target = format!("{PACKAGES}('{PACKAGE}')");
+    let weekly = r##"{"@odata.type":"#AdminService.SMS_ST_RecurInterval","DaySpan":7}"##;
+    let body = |tokens: &str| format!(r#"{{"Description":"changed","RefreshSchedule":[{tokens}]}}"#);
+    let many = vec![weekly; 16].join(",");
+    let answer = service.send("PATCH", &target, &body(&many)).await;
     assert_eq!(answer.status, 400, "{}", answer.body);
     let status = &answer.json()["error"]["innererror"]["SMS_ExtendedStatus"];
     assert_eq!(
@@ -194,6 +197,13 @@ pub(crate) async fn a_schedule_is_refused_and_nothing_is_stored() {
         (&json!(0x8004_103C_u32), &json!("RefreshSchedule"))
     );
     assert_eq!(package(&service, PACKAGE).await["Description"], "Network");
+    assert_eq!(service.send("PATCH", &target, &body(weekly)).await.status, 200);
+    let stored = package(&service, PACKAGE).await;
+    assert_eq!(stored["Description"], "changed");
+    assert_eq!(stored["RefreshSchedule"][0]["@odata.type"], "#AdminService.SMS_ST_RecurInterval");
+    assert_eq!(stored["RefreshSchedule"][0]["DaySpan"], 7);
+    let state = service.get(&format!("/AdminService/wmi/Haulier_PackageState('{PACKAGE}')")).await.json();
+    assert!(state["value"][0]["NextScheduledRefresh"].is_string(), "{state}");
 }
 
 #[tokio::test]

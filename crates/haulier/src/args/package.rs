@@ -36,6 +36,21 @@ pub(crate) enum PackageCommand {
         /// The package: its ID or exact name.
         package: String,
     },
+    /// Show when a package is refreshed by itself, or say when it shall be.
+    #[command(
+        after_help = "Example: haulier package schedule PS100001 --set \"$(haulier schedule encode --start \
+                            2026-01-05T02:00 --weekly monday)\""
+    )]
+    Schedule {
+        /// The package: its ID or exact name.
+        package: String,
+        /// The schedule, as `haulier schedule encode` prints it; replaces what is there.
+        #[arg(long, value_name = "STRING", conflicts_with = "clear")]
+        set: Option<String>,
+        /// Refresh it only when somebody asks.
+        #[arg(long)]
+        clear: bool,
+    },
     /// Send a package to distribution points.
     #[command(after_help = "Example: haulier package distribute PS100001 dp1.example.test dp2.example.test")]
     Distribute {

@@ -14,6 +14,7 @@ pub(crate) mod driver;
 mod group;
 mod package;
 mod package_drivers;
+mod package_schedule;
 mod query;
 mod role;
 pub(crate) mod rows;

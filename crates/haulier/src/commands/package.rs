@@ -3,7 +3,7 @@
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use super::{driver, package_drivers, rows};
+use super::{driver, package_drivers, package_schedule, rows};
 use crate::args::{PackageChanges, PackageCommand, PackageCreate};
 use crate::output::{self, Format, Table};
 use crate::remote::{Key, Remote, literal, no_parameters};
@@ -29,6 +29,15 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
             let reply = remote.invoke(&key, "RefreshPkgSource", &no_parameters()).await?;
             output::done(format, &json!({ "PackageID": id, "ReturnValue": reply["ReturnValue"] }));
             Ok(())
+        }
+        PackageCommand::Schedule { package, set, clear } => {
+            let (id, key) = found(remote, package).await?;
+            match (set, clear) {
+                (Some(text), _) => package_schedule::set(remote, &key, text).await?,
+                (None, true) => package_schedule::clear(remote, &key).await?,
+                (None, false) => {}
+            }
+            package_schedule::show(remote, &id, &key, format).await
         }
         PackageCommand::Distribute { package, distribution_points } => {
             distribute(remote, package, distribution_points, format).await

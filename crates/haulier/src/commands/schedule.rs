@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use cim::schedule::{self, Token};
-use cim::{Instance, Value};
+use cim::{DateTime, Instance, Value};
 use clock::{Clock, SystemClock};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -45,7 +45,7 @@ fn decode(text: &str, format: Format) -> Result<()> {
 }
 
 /// A token as the site's REST route takes it in a body.
-fn object(token: &Token) -> Json {
+pub(crate) fn object(token: &Token) -> Json {
     let Instance { class, properties } = token.to_instance();
     let mut object = Map::new();
     object.insert("@odata.type".to_owned(), json!(format!("#AdminService.{class}")));
@@ -59,6 +59,22 @@ fn object(token: &Token) -> Json {
         object.insert(name, json);
     }
     Json::Object(object)
+}
+
+/// The token of such an object, as the site's REST route gives it.
+pub(crate) fn token(object: &Json) -> Result<Token> {
+    let class = object["@odata.type"].as_str().unwrap_or_default().trim_start_matches("#AdminService.");
+    let mut instance = Instance::new(class);
+    for (name, value) in object.as_object().into_iter().flatten() {
+        let value = match value {
+            Json::Number(number) => Value::Integer(number.as_i64().unwrap_or_default().into()),
+            Json::Bool(truth) => Value::Boolean(*truth),
+            Json::String(text) if name == "StartTime" => Value::DateTime(DateTime::parse_any(text)?),
+            _ => continue,
+        };
+        instance.set(name, value);
+    }
+    Ok(Token::from_instance(&instance)?)
 }
 
 fn next(args: &ScheduleNext, format: Format) -> Result<()> {
@@ -129,5 +145,9 @@ mod tests {
                 "StartTime": "1970-02-01T00:00:00Z", "DaySpan": 1, "HourSpan": 0, "MinuteSpan": 0,
             }),
         );
+        for text in ["00011700001F2000", "0001200000100009"] {
+            let tokens = schedule::parse(text).unwrap();
+            assert_eq!(token(&object(&tokens[0])).unwrap(), tokens[0], "{text}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use clock::SystemClock;
+use jiff::tz::TimeZone;
 use net::ca::SiteCa;
 use serde_json::json;
 use site::{Site, SiteOptions};
@@ -47,7 +48,7 @@ async fn init(args: &SiteInit, format: Format) -> Result<()> {
     let options = SiteOptions {
         site_code: args.site_code.clone(),
         site_name: args.site_name.clone(),
-        ..site_options(&args.data, &config)
+        ..site_options(&args.data, &config)?
     };
     // The database comes last: what it holds is what makes the folder a site.
     config::save(&args.data, &config)?;
@@ -97,21 +98,23 @@ fn made_password() -> Result<String> {
     Ok(hex::encode(bytes))
 }
 
-fn site_options(data: &Path, config: &SiteConfig) -> SiteOptions {
-    SiteOptions {
+fn site_options(data: &Path, config: &SiteConfig) -> Result<SiteOptions> {
+    let zone = |name: &String| TimeZone::get(name).with_context(|| format!("{name} is no time zone"));
+    Ok(SiteOptions {
         data_dir: data.to_owned(),
         database_url: config.database.clone(),
         shares: config.shares.clone(),
         trust_roots: config.trust.roots.clone(),
         failed_message_state: config.compatibility.failed_message_state,
+        time_zone: config.time_zone.as_ref().map(zone).transpose()?,
         ..SiteOptions::default()
-    }
+    })
 }
 
 /// Opens a site in its data folder, for commands that work beside a running one.
 pub(crate) async fn open_site(data: &Path) -> Result<Site> {
     let config = config::load(data)?;
-    Ok(Site::open(&site_options(data, &config), SystemClock::shared()).await?)
+    Ok(Site::open(&site_options(data, &config)?, SystemClock::shared()).await?)
 }
 
 /// The site's own certificate authority.

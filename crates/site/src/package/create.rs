@@ -3,13 +3,15 @@
 //! A package with a source shows `SourceVersion` 1 at once and `StoredPkgVersion` 0 until the library holds
 //! version 1: creation queues the first snapshot like a refresh, and it may fail and be retried like one.
 
+use cim::schedule::Token;
 use jiff::Timestamp;
 use sea_query::{Expr, Query};
 
 use super::data::{self, PackageData};
 use super::fields::{NewPackage, PackageChange, PackageFields};
+use super::refresh::Publish;
 use super::source::SourcePath;
-use super::{ActionInProgress, Package, PackageType, by_id, refresh, require};
+use super::{ActionInProgress, Package, PackageType, by_id, refresh, require, schedule};
 use crate::access::scope::{self, SecuredType};
 use crate::access::{Action, Actor};
 use crate::db::{Tx, counter};
@@ -30,16 +32,17 @@ impl Site {
     ///
     /// Errors: [`SiteError::InvalidField`], [`SiteError::AccessDenied`].
     pub async fn create_package(&self, actor: &Actor, new: NewPackage) -> Result<Package> {
-        self.create_package_of(actor, PackageType::Driver, new, PackageData::default()).await
+        self.create_package_of(actor, PackageType::Driver, new, PackageData::default(), &[]).await
     }
 
-    /// Makes a package of any type, with what partners keep with it. Errors: as [`Site::create_package`].
+    /// Makes a package of any type, with what partners keep with it and the times when it is refreshed by itself. Errors: as [`Site::create_package`].
     pub async fn create_package_of(
         &self,
         actor: &Actor,
         package_type: PackageType,
         new: NewPackage,
         data: PackageData,
+        planned: &[Token],
     ) -> Result<Package> {
         actor.may(Action::ChangePackages)?;
         self.check_fields(&new)?;
@@ -51,10 +54,12 @@ impl Site {
         data::store(&mut tx, &package_id, &data).await?;
         scope::enter(&mut tx, &actor.scopes, SecuredType::Package, &package_id).await?;
         if new.has_source() {
-            refresh::request(&mut tx, &package_id, now).await?;
+            refresh::request(&mut tx, &package_id, now, Publish::Always).await?;
         }
         status::add(&mut tx, now, Message::package_created(actor, &package_id, &new.name)).await?;
         let package = require(&mut tx, &package_id).await?;
+        schedule::store(self, &mut tx, &package, planned).await?;
+        schedule::require_source(&mut tx, &package).await?;
         tx.commit().await?;
         self.snapshot_wake().notify_one();
         Ok(package)
@@ -83,20 +88,30 @@ impl Site {
         lock::require_unlocked_for(&mut tx, self, actor, &lock::package_object(&before), now).await?;
         let data = std::mem::take(&mut change.data);
         data.check()?;
+        let planned = change.refresh_schedule.take();
         let mut fields = before.fields.clone();
         fields.apply(change);
         follow_validated_source(&mut tx, &before, &mut fields).await?;
         self.check_fields(&fields)?;
         let mut touched = Vec::new();
+<<<<<<< HEAD
         let mut changed = fields.changed(&before.fields);
         changed.extend(data::store(&mut tx, package_id, &data).await?);
         if !changed.is_empty() {
+=======
+        let mut data_changed = data::store(&mut tx, package_id, &data).await?;
+        if let Some(tokens) = planned {
+            data_changed |= schedule::store(self, &mut tx, &before, &tokens).await?;
+        }
+        if fields != before.fields || data_changed {
+>>>>>>> 72918bb (site: refresh packages by their schedules, once where a time was missed, and publish only what changed)
             self.store_fields(&mut tx, package_id, &fields).await?;
             touched = self.follow_change(&mut tx, &before, &fields, now).await?;
             status::add(&mut tx, now, Message::package_changed(actor, package_id, &fields.name, &changed))
                 .await?;
         }
         let package = require(&mut tx, package_id).await?;
+        schedule::require_source(&mut tx, &package).await?;
         tx.commit().await?;
         self.snapshot_wake().notify_one();
         self.changes().notify(&touched);
@@ -191,7 +206,7 @@ impl Site {
                     .to_owned();
                 tx.execute(&update).await?;
             }
-            refresh::request(tx, id, now).await?;
+            refresh::request(tx, id, now, Publish::Always).await?;
         }
         if fields.priority != before.fields.priority {
             return demand::tell_again(tx, id).await;

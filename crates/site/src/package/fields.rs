@@ -1,5 +1,6 @@
 //! The properties of a package that a client may write, in one table: name, column, type, default, limit.
 
+use cim::schedule::Token;
 use jiff::Timestamp;
 use sea_query::Expr;
 
@@ -139,6 +140,8 @@ macro_rules! package_fields {
             pub sedo_object_version: Option<String>,
             /// What partners and the console keep with the package.
             pub data: PackageData,
+            /// When the package is refreshed by itself; without tokens never.
+            pub refresh_schedule: Option<Vec<Token>>,
         }
 
         impl Default for PackageFields {

@@ -6,6 +6,7 @@ pub(crate) mod delete;
 pub(crate) mod duplicates;
 pub(crate) mod fields;
 pub(crate) mod refresh;
+pub(crate) mod schedule;
 pub(crate) mod source;
 
 use jiff::Timestamp;

@@ -62,17 +62,26 @@ impl Site {
         if !package.fields.has_source() {
             return Err(SiteError::NoSource { package_id: package_id.to_owned() });
         }
-        request(tx, package_id, now).await?;
+        request(tx, package_id, now, Publish::Always).await?;
         status::add(tx, now, Message::package_refreshed(actor, package_id, &package.fields.name)).await?;
         Ok(package)
     }
+}
+
+/// Which sources a request publishes a version from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Publish {
+    /// From an unchanged one too: somebody asked.
+    Always,
+    /// From one that changed.
+    IfChanged,
 }
 
 /// Counts one more request. A request in a retry's waiting time is tried at once.
 ///
 /// A package shows version 1 before its first snapshot, so a refresh then is for version 2 and the first claim
 /// does not answer it. Once the first snapshot failed, everybody waits for version 1.
-pub(crate) async fn request(tx: &mut Tx, package_id: &str, now: Timestamp) -> Result<()> {
+pub(crate) async fn request(tx: &mut Tx, package_id: &str, now: Timestamp, publish: Publish) -> Result<()> {
     let select = Query::select()
         .columns([
             "refresh_requested",
@@ -93,7 +102,7 @@ pub(crate) async fn request(tx: &mut Tx, package_id: &str, now: Timestamp) -> Re
     let forced: i64 = row.get("refresh_forced")?;
     let fresh = first && row.get::<Option<String>>("source_fault_code")?.is_none();
     let publishes = running && !fresh && forced > row.get::<i64>("refresh_done")?;
-    let forced = if publishes { forced } else { requested };
+    let forced = if publishes || publish == Publish::IfChanged { forced } else { requested };
     let since: Option<i64> = row.get("refresh_since")?;
     let action = if first { ActionInProgress::Add } else { ActionInProgress::Update };
     let update = Query::update()

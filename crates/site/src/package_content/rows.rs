@@ -12,7 +12,8 @@ use crate::db::{Row, Tx};
 use crate::driver::delete::forget_content;
 use crate::error::{Result, SiteError};
 use crate::library::{blocking, library_failed, manifest_id};
-use crate::package::{by_id, refresh};
+use crate::package::by_id;
+use crate::package::refresh::{self, Publish};
 use crate::server::Site;
 
 /// Ids in one statement.
@@ -360,7 +361,7 @@ pub(super) async fn changed(tx: &mut Tx, package_id: &str, refresh: bool, now: T
         .to_owned();
     tx.execute(&update).await?;
     if refresh {
-        refresh::request(tx, package_id, now).await?;
+        refresh::request(tx, package_id, now, Publish::Always).await?;
     }
     Ok(())
 }

@@ -44,6 +44,7 @@ const TEXTS: &[(u32, &str)] = &[
     (39024, "%1 asked the site to look at package %2 (%3) again."),
     (39025, "%1 gave package %2 (%3) to site %4."),
     (39026, "%1 found the stored version of package %2 (%3) in %4."),
+    (39027, "The refresh schedule of package %1 (%2) is due; a version is published if its source changed."),
     (39030, "%1 cancelled the distribution of package %2 to distribution point %3."),
     (39011, "Driver import %1 could not go on: %2"),
     (39032, "%1: security scope %2 was %3."),

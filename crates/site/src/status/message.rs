@@ -229,6 +229,10 @@ impl Message {
         Self::audit(39026, actor, &[id, name, path]).of_package(id)
     }
 
+    pub(crate) fn refresh_due(id: &str, name: &str) -> Self {
+        Self::new(39027, Severity::Information, DISTRIBUTION_MANAGER, &[name, id]).of_package(id)
+    }
+
     pub(crate) fn user_changed(actor: &Actor, user: &str, what: &str) -> Self {
         Self::audit(39001, actor, &[user, what])
     }

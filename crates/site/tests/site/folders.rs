@@ -97,7 +97,7 @@ on_both! {
         let driver_package = stage.package("dell").await;
         let plain = stage
             .site
-            .create_package_of(&admin(), PackageType::Regular, with_source("hp"), PackageData::default())
+            .create_package_of(&admin(), PackageType::Regular, with_source("hp"), PackageData::default(), &[])
             .await
             .unwrap();
         let driver = put(stage, &driver_folder(stage, "net", "VEN_1"), "nic.inf").await;

@@ -32,5 +32,6 @@ mod query_many;
 mod query_random;
 mod query_stream;
 mod refresh;
+mod schedules;
 mod scopes;
 mod status;

@@ -107,9 +107,9 @@ on_both! {
     async fn packages_of_any_type_live_the_same_life(stage: &Stage) {
         stage.source("hp", &[("drivers.wim", "archive")]);
         let (kind, data) = (PackageType::Regular, PackageData::default());
-        let bare = stage.site.create_package_of(&admin(), kind, named("bare"), data.clone()).await.unwrap();
+        let bare = stage.site.create_package_of(&admin(), kind, named("bare"), data.clone(), &[]).await.unwrap();
         assert_eq!((bare.package_type, bare.source_version), (PackageType::Regular, 0));
-        let package = stage.site.create_package_of(&admin(), kind, with_source("hp"), data).await.unwrap();
+        let package = stage.site.create_package_of(&admin(), kind, with_source("hp"), data, &[]).await.unwrap();
         let point = stage.point("dp1").await;
         stage.assign(&package, &[&point]).await;
         stage.site.run_due_snapshots().await.unwrap();
@@ -133,7 +133,7 @@ on_both! {
         };
         let package = stage
             .site
-            .create_package_of(&admin(), PackageType::Regular, named("a"), bytes(Some(&[0, 255]), None))
+            .create_package_of(&admin(), PackageType::Regular, named("a"), bytes(Some(&[0, 255]), None), &[])
             .await
             .unwrap();
         let id = package.package_id.as_str();

@@ -265,7 +265,7 @@ on_both! {
         send(stage, &group, &[&package]).await;
         let (kind, data) = (site::PackageType::Regular, site::PackageData::default());
         let plain = NewPackage { name: "plain".to_owned(), ..NewPackage::default() };
-        stage.site.create_package_of(&admin(), kind, plain, data).await.unwrap();
+        stage.site.create_package_of(&admin(), kind, plain, data, &[]).await.unwrap();
         let shelf = folder(stage, "shelf", 23, 0).await;
         let keys = std::slice::from_ref(&package.package_id);
         stage.site.move_members(&admin(), 23, keys, 0, shelf.folder_id).await.unwrap();

@@ -44,7 +44,7 @@ struct Floors {
 pub(super) async fn run(args: &SiteRun) -> Result<()> {
     let config: SiteConfig = config::load(&args.data)?;
     let packs = HttpPacks::new().context("cannot set up the client that fetches driver packs")?;
-    let options = SiteOptions { pack_fetcher: Some(Arc::new(packs)), ..site_options(&args.data, &config) };
+    let options = SiteOptions { pack_fetcher: Some(Arc::new(packs)), ..site_options(&args.data, &config)? };
     let site = Site::open(&options, SystemClock::shared()).await?;
     let ca = load_ca(&args.data)?;
     let bound = bind(args, &config, &site, ca).await?;

@@ -30,6 +30,9 @@ impl ClassHandler for Package {
             {
                 instance.set(name, bytes.map_or(Value::Null, bytes::value));
             }
+            let planned = call.site.refresh_schedule(&id).await?.tokens;
+            let tokens = planned.iter().map(|token| Value::Instance(Box::new(token.to_instance())));
+            instance.set("RefreshSchedule", Value::Array(tokens.collect()));
             Ok(instance)
         })
     }
@@ -39,8 +42,9 @@ impl ClassHandler for Package {
             // The first snapshot is queued by the creation itself, so a refresh asked for with it is done.
             let mut write = write::split(self.0, instance)?;
             let data = std::mem::take(&mut write.change.data);
+            let planned = write.change.refresh_schedule.take().unwrap_or_default();
             let new = new_package(write.change);
-            let made = call.site.create_package_of(call.actor, self.0, new, data).await?;
+            let made = call.site.create_package_of(call.actor, self.0, new, data, &planned).await?;
             Ok(ObjectPath::new(&call.class.name, [("PackageID".to_owned(), Value::String(made.package_id))]))
         })
     }

@@ -1,5 +1,6 @@
 //! What a client writes of a package: what the site stores, what it does, and what it refuses.
 
+use cim::schedule::{self, Token};
 use cim::{Instance, Value};
 use site::{FieldValue, PackageChange, PackageType};
 
@@ -24,12 +25,7 @@ pub(super) fn split(package_type: PackageType, mut instance: Instance) -> Result
         match (name.as_str(), value) {
             ("RefreshPkgSourceFlag", value) => write.refresh = value == Value::Boolean(true),
             ("SedoObjectVersion", Value::String(version)) => write.change.sedo_object_version = Some(version),
-            ("RefreshSchedule", Value::Null) => {}
-            ("RefreshSchedule", Value::Array(tokens)) if tokens.is_empty() => {}
-            ("RefreshSchedule", _) => {
-                let reason = "this version refreshes on no schedule; leave it empty".to_owned();
-                return Err(Fault::OutOfRange { property: name, reason });
-            }
+            ("RefreshSchedule", value) => write.change.refresh_schedule = Some(tokens(&name, &value)?),
             ("PackageType", value) => {
                 let (class, number) = (package_type.class(), package_type.number());
                 let reason = format!("{value:?} is not allowed; a {class} has type {number}");
@@ -39,6 +35,21 @@ pub(super) fn split(package_type: PackageType, mut instance: Instance) -> Result
         }
     }
     Ok(write)
+}
+
+/// The tokens of a schedule; null is none, and clients send a single one without an array.
+fn tokens(name: &str, value: &Value) -> Result<Vec<Token>, Fault> {
+    let elements = match value {
+        Value::Null => &[],
+        Value::Array(elements) => elements.as_slice(),
+        single => std::slice::from_ref(single),
+    };
+    let objects = elements.iter().filter_map(|element| match element {
+        Value::Instance(object) => Some(&**object),
+        _ => None,
+    });
+    schedule::from_instances(objects)
+        .map_err(|error| Fault::OutOfRange { property: name.to_owned(), reason: error.to_string() })
 }
 
 /// Null means the empty text, as the original's columns have no null.
