@@ -22,13 +22,10 @@ const PACKAGE_CONTENT: &str = include_str!("../../migrations/shared/0006_package
 
 const DP_GROUPS: &str = include_str!("../../migrations/shared/0008_dp_groups.sql");
 
-<<<<<<< HEAD
 const NTLM: &str = include_str!("../../migrations/shared/0011_ntlm.sql");
-=======
-const SCHEDULES: &str = include_str!("../../migrations/shared/0013_schedules.sql");
->>>>>>> 72918bb (site: refresh packages by their schedules, once where a time was missed, and publish only what changed)
+const SCHEDULES: &str = include_str!("../../migrations/shared/0012_schedules.sql");
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         version: 1,
         name: "base",
@@ -70,11 +67,8 @@ const STEPS: [Step; 11] = [
         sqlite: include_str!("../../migrations/sqlite/0010_access.sql"),
         postgres: include_str!("../../migrations/postgres/0010_access.sql"),
     },
-<<<<<<< HEAD
     Step { version: 11, name: "ntlm", sqlite: NTLM, postgres: NTLM },
-=======
-    Step { version: 13, name: "schedules", sqlite: SCHEDULES, postgres: SCHEDULES },
->>>>>>> 72918bb (site: refresh packages by their schedules, once where a time was missed, and publish only what changed)
+    Step { version: 12, name: "schedules", sqlite: SCHEDULES, postgres: SCHEDULES },
 ];
 
 pub(super) fn sqlite() -> Migrator {

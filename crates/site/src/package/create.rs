@@ -94,17 +94,12 @@ impl Site {
         follow_validated_source(&mut tx, &before, &mut fields).await?;
         self.check_fields(&fields)?;
         let mut touched = Vec::new();
-<<<<<<< HEAD
         let mut changed = fields.changed(&before.fields);
         changed.extend(data::store(&mut tx, package_id, &data).await?);
-        if !changed.is_empty() {
-=======
-        let mut data_changed = data::store(&mut tx, package_id, &data).await?;
         if let Some(tokens) = planned {
-            data_changed |= schedule::store(self, &mut tx, &before, &tokens).await?;
+            changed.extend(schedule::store(self, &mut tx, &before, &tokens).await?);
         }
-        if fields != before.fields || data_changed {
->>>>>>> 72918bb (site: refresh packages by their schedules, once where a time was missed, and publish only what changed)
+        if !changed.is_empty() {
             self.store_fields(&mut tx, package_id, &fields).await?;
             touched = self.follow_change(&mut tx, &before, &fields, now).await?;
             status::add(&mut tx, now, Message::package_changed(actor, package_id, &fields.name, &changed))

@@ -169,10 +169,10 @@ impl RefreshSchedule {
     }
 }
 
-/// Stores a package's schedule; none when there are no tokens. Returns whether it is another one than before.
+/// Stores a package's schedule; none when there are no tokens. Returns the property, if it is another one than before.
 ///
 /// Errors: [`SiteError::InvalidField`].
-pub(super) async fn store(site: &Site, tx: &mut Tx, package: &Package, tokens: &[Token]) -> Result<bool> {
+pub(super) async fn store(site: &Site, tx: &mut Tx, package: &Package, tokens: &[Token]) -> Result<Option<&'static str>> {
     let id = &package.package_id;
     let invalid = |reason: String| SiteError::invalid(PROPERTY, reason);
     if tokens.len() > REFRESH_TOKENS_MAX {
@@ -185,7 +185,7 @@ pub(super) async fn store(site: &Site, tx: &mut Tx, package: &Package, tokens: &
     let select = Query::select().column("schedule").from("package_schedule").and_where(by_id(id)).to_owned();
     let before: Option<String> = tx.optional(&select).await?.map(|row| row.get("schedule")).transpose()?;
     if before.unwrap_or_default() == text {
-        return Ok(false);
+        return Ok(None);
     }
     tx.execute(Query::delete().from_table("package_schedule").and_where(by_id(id))).await?;
     if !tokens.is_empty() {
@@ -197,7 +197,7 @@ pub(super) async fn store(site: &Site, tx: &mut Tx, package: &Package, tokens: &
             .to_owned();
         tx.execute(&insert).await?;
     }
-    Ok(true)
+    Ok(Some(PROPERTY))
 }
 
 /// Refuses a schedule on a package that has no source to read.
