@@ -53,7 +53,8 @@ fn apt_get(arguments: &[&str]) -> Result<bool> {
 
 /// A Python of this minor version or a newer one, if the machine has one that runs.
 pub(crate) fn python_since(minor: u32) -> Option<PathBuf> {
-    let names = std::iter::once("python3".to_owned()).chain((minor..minor + 4).map(|n| format!("python3.{n}")));
+    let names =
+        std::iter::once("python3".to_owned()).chain((minor..minor + 4).map(|n| format!("python3.{n}")));
     let test = format!("import sys; sys.exit(sys.version_info < (3, {minor}))");
     names.filter_map(|name| find(&name)).find(|python| output(command(python).args(["-c", &test])).is_ok())
 }

@@ -124,7 +124,9 @@ fn tests(cluster: Option<&Cluster>, clients: &Clients, results: &mut Results) ->
         if let Some(cluster) = cluster {
             program.env("HAULIER_TEST_POSTGRES", cluster.url());
         }
-        for (variable, found) in [("PYTHON", &clients.python), ("NODE", &clients.node), ("WSMANIO", &clients.wsmanio)] {
+        for (variable, found) in
+            [("PYTHON", &clients.python), ("NODE", &clients.node), ("WSMANIO", &clients.wsmanio)]
+        {
             if let Some(path) = found {
                 program.env(format!("HAULIER_TEST_{variable}"), path);
             }

@@ -251,7 +251,10 @@ async fn shares_and_sources_are_looked_up_as_the_console_does() {
     world.modify(&path, &[("RefreshSchedule", Value::Instance(Box::new(schedule)))]).await.unwrap();
     let Value::Array(tokens) = world.read(&path, "RefreshSchedule").await else { panic!("an array") };
     let [Value::Instance(token)] = tokens.as_slice() else { panic!("{tokens:?}") };
-    assert_eq!((token.class.as_str(), token.get("DaySpan")), ("SMS_ST_RecurInterval", Some(&Value::Integer(1))));
+    assert_eq!(
+        (token.class.as_str(), token.get("DaySpan")),
+        ("SMS_ST_RecurInterval", Some(&Value::Integer(1)))
+    );
     let refused = world.modify(&path, &[("PkgSourceFlag", Value::Integer(1))]).await;
     assert_eq!(codes(refused), (0x8004_103C, 87));
     world.modify(&path, &[("RefreshSchedule", Value::Array(Vec::new()))]).await.unwrap();

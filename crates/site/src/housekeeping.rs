@@ -52,7 +52,7 @@ impl Site {
             self.watch(&cancel),
             self.keep_signs_of_life(&cancel),
             self.mend_suspects(&cancel),
-            self.follow_schedules(&cancel)
+            Box::pin(self.follow_schedules(&cancel))
         );
         Ok(())
     }

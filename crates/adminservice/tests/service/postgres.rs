@@ -17,7 +17,7 @@ fn lives_of_packages_hold_on_postgresql() {
         life::a_package_is_distributed_in_both_ways_and_removed,
         life::bad_distribution_requests_change_nothing,
         life::ordinary_refusals_are_no_failures_of_the_server,
-        life::a_schedule_is_refused_and_nothing_is_stored,
+        life::a_schedule_is_stored_and_read_back_or_refused_whole,
         life::roles_decide_who_may_do_what,
         life::nobody_gets_in_without_credentials,
         life::a_domain_before_a_name_is_left_out_and_no_name_has_one,

@@ -11,12 +11,14 @@ use crate::remote::{Key, Remote, literal};
 /// Replaces the schedule.
 pub(crate) async fn set(remote: &Remote, key: &Key, text: &str) -> Result<()> {
     let objects: Vec<Json> = schedule::parse(text.trim())?.iter().map(tokens::object).collect();
-    remote.change(key, &json!({ "RefreshSchedule": objects })).await.map(drop)
+    remote.change(key, &json!({ "RefreshSchedule": objects })).await?;
+    Ok(())
 }
 
 /// Takes the schedule away.
 pub(crate) async fn clear(remote: &Remote, key: &Key) -> Result<()> {
-    remote.change(key, &json!({ "RefreshSchedule": [] })).await.map(drop)
+    remote.change(key, &json!({ "RefreshSchedule": [] })).await?;
+    Ok(())
 }
 
 /// Shows the schedule, and when it was due and will be.

@@ -172,7 +172,12 @@ impl RefreshSchedule {
 /// Stores a package's schedule; none when there are no tokens. Returns the property, if it is another one than before.
 ///
 /// Errors: [`SiteError::InvalidField`].
-pub(super) async fn store(site: &Site, tx: &mut Tx, package: &Package, tokens: &[Token]) -> Result<Option<&'static str>> {
+pub(super) async fn store(
+    site: &Site,
+    tx: &mut Tx,
+    package: &Package,
+    tokens: &[Token],
+) -> Result<Option<&'static str>> {
     let id = &package.package_id;
     let invalid = |reason: String| SiteError::invalid(PROPERTY, reason);
     if tokens.len() > REFRESH_TOKENS_MAX {
