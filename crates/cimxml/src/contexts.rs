@@ -1,5 +1,5 @@
 //! Enumerations that are pulled in pieces. Between two pulls an answer waits out of the database's way; a context is a
-//! number that cannot be guessed, belongs to one user, and ends when nobody asks for it any more.
+//! number that cannot be guessed, belongs to who asked, and ends when nobody asks for it any more.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -8,6 +8,7 @@ use std::time::Duration;
 use cim::Instance;
 use clock::SharedClock;
 use provider::{HeldAnswer, Provider};
+use site::{Actor, Origin, SignIn};
 use uuid::Uuid;
 use xml::Writer;
 
@@ -41,7 +42,8 @@ pub(crate) struct Contexts {
 /// One enumeration.
 #[derive(Debug)]
 pub(crate) struct Context {
-    pub(crate) user: String,
+    /// Who asked: not only the name, since a token may be allowed less than its user.
+    actor: Actor,
     pub(crate) space: String,
     pub(crate) kind: Kind,
     /// How long it waits for a pull.
@@ -64,7 +66,7 @@ impl Contexts {
         let now = self.clock.monotonic();
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, kept| kept.expires > now);
-        let of_user = open.values().filter(|kept| kept.user == context.user).count();
+        let of_user = open.values().filter(|kept| kept.actor.name == context.actor.name).count();
         if open.len() >= CONTEXTS_MAX || of_user >= CONTEXTS_OF_USER_MAX {
             let reason = format!(
                 "too many enumerations are open; close some, or wait until they end: {CONTEXTS_OF_USER_MAX} of one user \
@@ -80,7 +82,7 @@ impl Contexts {
     pub(crate) fn take(
         &self,
         id: &str,
-        user: &str,
+        actor: &Actor,
         space: &str,
         kind: Option<Kind>,
     ) -> Result<Context, OperationError> {
@@ -88,7 +90,7 @@ impl Contexts {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.retain(|_, kept| kept.expires > now);
         let is_it = |kept: &Context| {
-            kept.user == user && kept.space == space && kind.is_none_or(|kind| kept.kind == kind)
+            kept.actor == asking(actor) && kept.space == space && kind.is_none_or(|kind| kept.kind == kind)
         };
         // What is another's looks like what is not there.
         let found = if open.get(id).is_some_and(is_it) { open.remove(id) } else { None };
@@ -106,9 +108,9 @@ impl Contexts {
 }
 
 impl Context {
-    pub(crate) fn new(user: &str, space: &str, kind: Kind, idle_max: Duration, waiting: Waiting) -> Self {
-        let (user, space) = (user.to_owned(), space.to_owned());
-        Self { user, space, kind, idle_max, expires: Duration::ZERO, waiting, ahead: None }
+    pub(crate) fn new(actor: &Actor, space: &str, kind: Kind, idle_max: Duration, waiting: Waiting) -> Self {
+        let (actor, space) = (asking(actor), space.to_owned());
+        Self { actor, space, kind, idle_max, expires: Duration::ZERO, waiting, ahead: None }
     }
 
     /// The next element, as XML; none after the last one.
@@ -126,6 +128,11 @@ impl Context {
         }
         self.ahead.is_some()
     }
+}
+
+/// Who asks, by whatever program and machine, and however signed in.
+fn asking(actor: &Actor) -> Actor {
+    Actor { origin: Origin::default(), sign_in: SignIn::Local, ..actor.clone() }
 }
 
 /// The elements of an answer that wait to be pulled.

@@ -49,7 +49,7 @@ pub(crate) type WriteElement = Box<dyn Fn(&mut Writer, &Instance) + Send + Sync>
 enum Items {
     Rows(Source, WriteElement),
     /// Elements that are there, and what follows on them; gone once it is written.
-    Pulled(Option<Portion>),
+    Pulled(Option<Box<Portion>>),
 }
 
 /// A list on its way.
@@ -66,7 +66,7 @@ impl Listing {
 
     /// The elements of one pull behind what `writer` has begun.
     pub(crate) fn pulled(writer: Writer, portion: Portion) -> Self {
-        Self { writer: Some(writer), items: Items::Pulled(Some(portion)) }
+        Self { writer: Some(writer), items: Items::Pulled(Some(Box::new(portion))) }
     }
 
     /// Answers.

@@ -148,11 +148,11 @@ impl Service {
             }
         });
         let waiting = Waiting::read(&self.provider, source, write);
-        let user = &exchange.caller.actor.name;
-        let context = Context::new(user, &exchange.space.name, kind, opening.idle_max, waiting);
+        let actor = &exchange.caller.actor;
+        let context = Context::new(actor, &exchange.space.name, kind, opening.idle_max, waiting);
         // Kept at once, so that the limits hold, and taken out again for the first elements.
         let id = self.contexts.open(context)?;
-        let context = self.contexts.take(&id, user, &exchange.space.name, Some(kind))?;
+        let context = self.contexts.take(&id, actor, &exchange.space.name, Some(kind))?;
         Ok(self.portion(exchange, id, context, opening.count))
     }
 
@@ -165,8 +165,8 @@ impl Service {
         let id = context_id(given)?;
         let missing = || OperationError::parameter("the parameter MaxObjectCount is missing");
         let count = given.number("MaxObjectCount")?.ok_or_else(missing)?;
-        let user = &exchange.caller.actor.name;
-        let context = self.contexts.take(id, user, &exchange.space.name, Some(kind))?;
+        let actor = &exchange.caller.actor;
+        let context = self.contexts.take(id, actor, &exchange.space.name, Some(kind))?;
         Ok(self.portion(exchange, id.to_owned(), context, count))
     }
 
@@ -176,7 +176,7 @@ impl Service {
         given: &Parameters,
     ) -> Result<Answer, OperationError> {
         let id = context_id(given)?;
-        self.contexts.take(id, &exchange.caller.actor.name, &exchange.space.name, None)?;
+        self.contexts.take(id, &exchange.caller.actor, &exchange.space.name, None)?;
         Ok(exchange.void())
     }
 

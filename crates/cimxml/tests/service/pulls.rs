@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cimxml::{CONTEXTS_OF_USER_MAX, OPERATION_TIMEOUT, OPERATION_TIMEOUT_MAX};
+use site::{Actor, Role, UserChange};
 use stage::{PACKAGE, Stage};
 
 use crate::harness::{Answer, SITE, Service, class, package, parameter, text, texts};
@@ -214,6 +215,22 @@ pub(crate) async fn contexts_are_one_users_in_one_namespace_and_cannot_be_guesse
     service.call("CloseEnumeration", &text("EnumerationContext", &context)).await.good();
     assert_eq!(service.call("PullInstancesWithPath", &pull).await.code(), 21);
     assert_eq!(service.call("CloseEnumeration", &text("EnumerationContext", &context)).await.code(), 21);
+}
+
+#[tokio::test]
+pub(crate) async fn who_may_less_than_before_does_not_go_on() {
+    let service = Service::start().await;
+    let opened =
+        service.call_as("operator", SITE, "OpenEnumerateInstances", &class("SMS_DriverPackage")).await;
+    let context = opened.good().context().unwrap();
+    let less = UserChange { role: Some(Role::Reader), ..UserChange::default() };
+    service.site.change_user(&Actor::local(), "operator", less).await.unwrap();
+    for (operation, given) in [
+        ("PullInstancesWithPath", pulled(&context, 1)),
+        ("CloseEnumeration", text("EnumerationContext", &context)),
+    ] {
+        assert_eq!(service.call_as("operator", SITE, operation, &given).await.code(), 21, "{operation}");
+    }
 }
 
 #[tokio::test]
