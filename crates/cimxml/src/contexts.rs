@@ -1,15 +1,14 @@
-//! Enumerations that are pulled in pieces. Between two pulls an answer waits out of the database's way; a context is a
-//! number that cannot be guessed, belongs to who asked, and ends when nobody asks for it any more.
+//! Enumerations that are pulled in pieces. Between two pulls an answer waits out of the database's way, named by one of
+//! [`provider::Contexts`].
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use cim::Instance;
 use clock::SharedClock;
-use provider::{HeldAnswer, Provider};
-use site::{Actor, Origin, SignIn};
-use uuid::Uuid;
+use provider::{ContextRules, HeldAnswer, Lent, NoRoom, Provider};
+use site::Actor;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use xml::Writer;
 
 use crate::listing::{Source, WriteElement};
@@ -34,105 +33,146 @@ pub(crate) enum Kind {
 
 /// All open enumerations.
 #[derive(Debug)]
-pub(crate) struct Contexts {
-    clock: SharedClock,
-    open: Mutex<HashMap<String, Context>>,
-}
+pub(crate) struct Contexts(Arc<provider::Contexts<Enumeration>>);
 
 /// One enumeration.
 #[derive(Debug)]
-pub(crate) struct Context {
-    /// Who asked: not only the name, since a token may be allowed less than its user.
-    actor: Actor,
-    pub(crate) space: String,
-    pub(crate) kind: Kind,
-    /// How long it waits for a pull.
-    pub(crate) idle_max: Duration,
-    /// When it ends, by the clock's own count.
-    expires: Duration,
+pub(crate) struct Enumeration {
+    space: String,
+    kind: Kind,
+    elements: Arc<Mutex<Elements>>,
+}
+
+/// The elements of an enumeration that nobody was told yet.
+#[derive(Debug)]
+struct Elements {
     waiting: Waiting,
     /// Taken out to know whether more is there.
     ahead: Option<Result<Vec<u8>, OperationError>>,
 }
 
+/// An enumeration that one answer reads on, and no other meanwhile. It takes its room until it is dropped, and is over
+/// when it is dropped before [`Pulled::end`] with elements told: they may not have arrived, and to go on behind them would
+/// leave a gap that nobody sees.
+#[derive(Debug)]
+pub(crate) struct Pulled {
+    contexts: Arc<provider::Contexts<Enumeration>>,
+    actor: Actor,
+    id: String,
+    elements: OwnedMutexGuard<Elements>,
+    /// Whether the enumeration is over when this is dropped.
+    is_over: bool,
+    _lent: Lent<Enumeration>,
+}
+
 impl Contexts {
     pub(crate) fn new(clock: SharedClock) -> Self {
-        Self { clock, open: Mutex::default() }
-    }
-
-    /// Keeps a new enumeration and names it.
-    pub(crate) fn open(&self, context: Context) -> Result<String, OperationError> {
-        let id = Uuid::new_v4().simple().to_string();
-        let now = self.clock.monotonic();
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, kept| kept.expires > now);
-        let of_user = open.values().filter(|kept| kept.actor.name == context.actor.name).count();
-        if open.len() >= CONTEXTS_MAX || of_user >= CONTEXTS_OF_USER_MAX {
-            let reason = format!(
-                "too many enumerations are open; close some, or wait until they end: {CONTEXTS_OF_USER_MAX} of one user \
-                 and {CONTEXTS_MAX} of all may be open"
-            );
-            return Err(OperationError::new(CimStatus::ServerLimitsExceeded, reason));
-        }
-        open.insert(id.clone(), Context { expires: now + context.idle_max, ..context });
-        Ok(id)
-    }
-
-    /// Takes an enumeration out, so that nobody else pulls from it meanwhile.
-    pub(crate) fn take(
-        &self,
-        id: &str,
-        actor: &Actor,
-        space: &str,
-        kind: Option<Kind>,
-    ) -> Result<Context, OperationError> {
-        let now = self.clock.monotonic();
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.retain(|_, kept| kept.expires > now);
-        let is_it = |kept: &Context| {
-            kept.actor == asking(actor) && kept.space == space && kind.is_none_or(|kind| kept.kind == kind)
+        let rules = ContextRules {
+            of_user_max: CONTEXTS_OF_USER_MAX,
+            all_max: CONTEXTS_MAX,
+            written: |id| id.simple().to_string(),
         };
-        // What is another's looks like what is not there.
-        let found = if open.get(id).is_some_and(is_it) { open.remove(id) } else { None };
-        let reason = "no such enumeration is open: it has ended, or was opened by another user, in another namespace or for \
-                      another pull operation";
-        found.ok_or_else(|| OperationError::new(CimStatus::InvalidEnumerationContext, reason))
+        Self(provider::Contexts::new(clock, rules))
     }
 
-    /// Puts an enumeration back that has more.
-    pub(crate) fn put_back(&self, id: String, context: Context) {
-        let expires = self.clock.monotonic() + context.idle_max;
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.insert(id, Context { expires, ..context });
+    /// Whether one more may be opened.
+    pub(crate) fn has_room(&self, actor: &Actor) -> Result<(), OperationError> {
+        self.0.has_room(actor).map_err(|full| no_room(&full))
+    }
+
+    /// Keeps a new enumeration, and begins to read it.
+    pub(crate) fn open(
+        &self,
+        actor: &Actor,
+        idle_max: Duration,
+        enumeration: Enumeration,
+    ) -> Result<Pulled, OperationError> {
+        let id = self.0.keep(actor, idle_max, enumeration).map_err(|full| no_room(&full))?;
+        let lent = self.0.find(actor, &id).ok_or_else(unknown)?;
+        self.pulled(actor, id, lent)
+    }
+
+    /// Goes on with an enumeration.
+    pub(crate) fn pull(
+        &self,
+        actor: &Actor,
+        id: &str,
+        space: &str,
+        kind: Kind,
+    ) -> Result<Pulled, OperationError> {
+        let lent = self.find(actor, id, space)?;
+        if lent.kind != kind {
+            return Err(unknown());
+        }
+        self.pulled(actor, id.to_owned(), lent)
+    }
+
+    /// Forgets an enumeration. What is being told of it is told to its end.
+    pub(crate) fn close(&self, actor: &Actor, id: &str, space: &str) -> Result<(), OperationError> {
+        self.find(actor, id, space)?;
+        if self.0.end(actor, id) { Ok(()) } else { Err(unknown()) }
+    }
+
+    fn find(&self, actor: &Actor, id: &str, space: &str) -> Result<Lent<Enumeration>, OperationError> {
+        self.0.find(actor, id).filter(|lent| lent.space == space).ok_or_else(unknown)
+    }
+
+    fn pulled(&self, actor: &Actor, id: String, lent: Lent<Enumeration>) -> Result<Pulled, OperationError> {
+        let reason = "another pull of this enumeration is being answered; pull again when it has ended";
+        let elements = Arc::clone(&lent.elements)
+            .try_lock_owned()
+            .map_err(|_| OperationError::new(CimStatus::Failed, reason))?;
+        let (contexts, actor) = (Arc::clone(&self.0), actor.clone());
+        Ok(Pulled { contexts, actor, id, elements, is_over: false, _lent: lent })
     }
 }
 
-impl Context {
-    pub(crate) fn new(actor: &Actor, space: &str, kind: Kind, idle_max: Duration, waiting: Waiting) -> Self {
-        let (actor, space) = (asking(actor), space.to_owned());
-        Self { actor, space, kind, idle_max, expires: Duration::ZERO, waiting, ahead: None }
-    }
+fn unknown() -> OperationError {
+    let reason = "no such enumeration is open: it has ended, or was opened by another user, in another namespace or for \
+                  another pull operation";
+    OperationError::new(CimStatus::InvalidEnumerationContext, reason)
+}
 
-    /// The next element, as XML; none after the last one.
+fn no_room(full: &NoRoom) -> OperationError {
+    let reason = format!("{full}; close some, or wait until they end");
+    OperationError::new(CimStatus::ServerLimitsExceeded, reason)
+}
+
+impl Enumeration {
+    pub(crate) fn new(space: &str, kind: Kind, waiting: Waiting) -> Self {
+        let elements = Arc::new(Mutex::new(Elements { waiting, ahead: None }));
+        Self { space: space.to_owned(), kind, elements }
+    }
+}
+
+impl Pulled {
+    /// The next element, as XML; none after the last one. An error is the last.
     pub(crate) async fn next(&mut self) -> Option<Result<Vec<u8>, OperationError>> {
-        match self.ahead.take() {
-            Some(ahead) => Some(ahead),
-            None => self.waiting.next().await,
-        }
+        let next = match self.elements.ahead.take() {
+            Some(ahead) => ahead,
+            None => self.elements.waiting.next().await?,
+        };
+        self.is_over = true;
+        Some(next)
     }
 
-    /// Whether another element is there.
-    pub(crate) async fn has_more(&mut self) -> bool {
-        if self.ahead.is_none() {
-            self.ahead = self.waiting.next().await;
+    /// Ends the answer: the context that more is to be asked for by, if there is more.
+    pub(crate) async fn end(mut self) -> Option<String> {
+        if self.elements.ahead.is_none() {
+            self.elements.ahead = self.elements.waiting.next().await;
         }
-        self.ahead.is_some()
+        // Without more to tell the enumeration is over, like one that was broken off.
+        self.is_over = self.elements.ahead.is_none();
+        (!self.is_over).then(|| self.id.clone())
     }
 }
 
-/// Who asks, by whatever program and machine, and however signed in.
-fn asking(actor: &Actor) -> Actor {
-    Actor { origin: Origin::default(), sign_in: SignIn::Local, ..actor.clone() }
+impl Drop for Pulled {
+    fn drop(&mut self) {
+        if self.is_over {
+            self.contexts.end(&self.actor, &self.id);
+        }
+    }
 }
 
 /// The elements of an answer that wait to be pulled.

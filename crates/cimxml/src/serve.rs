@@ -58,7 +58,7 @@ pub fn listener_router(provider: Provider, sign_in: SignIn, clock: SharedClock) 
 
 fn serving(paths: &[&str], provider: Provider, sign_in: SignIn, clock: SharedClock) -> Router {
     let spaces = Space::all(&provider);
-    let contexts = Arc::new(Contexts::new(Arc::clone(&clock)));
+    let contexts = Contexts::new(Arc::clone(&clock));
     let service = Arc::new(Service { provider, sign_in, clock, spaces, contexts });
     let routes = paths.iter().fold(Router::new(), |router, path| router.route(path, any(handle)));
     routes.with_state(service)
@@ -71,7 +71,7 @@ struct Service {
     sign_in: SignIn,
     clock: SharedClock,
     spaces: Vec<Space>,
-    contexts: Arc<Contexts>,
+    contexts: Contexts,
 }
 
 /// Everything about one request that an answer needs.

@@ -25,5 +25,5 @@ pub use context::{Caller, Context};
 pub use error::{Fault, Operation, ProviderError};
 pub use handler::{Answer, Outcome};
 pub use provider::Provider;
-pub use query::{HeldAnswer, InstanceStream};
+pub use query::{ContextRules, Contexts, HeldAnswer, InstanceStream, Lent, NoRoom};
 pub use schema::{ClassInfo, Schema, SchemaError};

@@ -28,6 +28,9 @@ pub const HOST: &str = "srv.example.test";
 /// The driver package that is there.
 pub const PACKAGE: &str = "PS100001";
 
+/// The site's data folder, in the stage's.
+const SITE_FOLDER: &str = "ps1";
+
 /// A site PS1 with users of every role (each named as its role, the administrator `admin`), the distribution points dp1
 /// and dp2, and a driver package with its first version on dp1. Dropped, everything that it started ends.
 pub struct Stage {
@@ -61,7 +64,7 @@ impl Stage {
         let source = dir.path().join("src");
         write_drivers(&source.join("dell"));
         let options = SiteOptions {
-            data_dir: dir.path().join("ps1"),
+            data_dir: dir.path().join(SITE_FOLDER),
             database_url: database.as_ref().map(|database| database.url.clone()),
             site_code: "PS1".to_owned(),
             site_name: "Test site".to_owned(),
@@ -137,9 +140,15 @@ impl Stage {
         self.dir.path().join("src").join(name)
     }
 
+    /// The site's data folder.
+    #[must_use]
+    pub fn site_folder(&self) -> PathBuf {
+        self.dir.path().join(SITE_FOLDER)
+    }
+
     /// Writes beside the site.
     pub async fn write_beside(&self, sql: &str) {
-        database::write_beside(self.database.as_ref(), &self.dir.path().join("ps1"), sql).await;
+        database::write_beside(self.database.as_ref(), &self.site_folder(), sql).await;
     }
 
     /// Puts so many status messages in the place of those that are there: the longest answer that a test can have for

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use clock::SharedClock;
 use provider::Provider;
+use site::Actor;
+use tokio::sync::Mutex;
 use xml::Writer;
 
 use crate::fault::WsmanFault;
@@ -21,7 +23,8 @@ use crate::names::action;
 use crate::reply::Reply;
 use crate::serve::{Exchange, Service};
 use answer::{Answer, Batch, Limits};
-use context::Contexts;
+use context::{Contexts, contexts};
+pub use context::{ENUMERATION_IDLE_MAX, ENUMERATIONS_OF_USER_MAX};
 pub(crate) use request::EnumerationRequest;
 use request::{Enumerate, Pull};
 
@@ -52,8 +55,8 @@ impl Service {
 impl Enumerations {
     /// None yet.
     pub(crate) fn new(clock: SharedClock) -> Self {
-        let contexts = Contexts::new(Arc::clone(&clock));
-        Self { clock, contexts: Arc::new(contexts) }
+        let contexts = contexts(Arc::clone(&clock));
+        Self { clock, contexts }
     }
 
     async fn answer(
@@ -66,8 +69,10 @@ impl Enumerations {
             EnumerationRequest::Enumerate(asked) => self.enumerate(provider, exchange, *asked).await,
             EnumerationRequest::Pull(pull) => self.pull(exchange, &pull).await,
             EnumerationRequest::Release(context) => {
-                self.contexts.end(&exchange.caller.actor, &context)?;
-                Ok(Reply::to_action(action::RELEASE, Writer::new()))
+                match self.contexts.end(&exchange.caller.actor, &context) {
+                    true => Ok(Reply::to_action(action::RELEASE, Writer::new())),
+                    false => Err(WsmanFault::InvalidEnumerationContext),
+                }
             }
         }
     }
@@ -83,20 +88,21 @@ impl Enumerations {
         let first = asked.first_elements;
         let mut answer = Answer::to(provider, &exchange.caller, asked).await?;
         let Some(elements) = first else {
-            let context = self.contexts.keep(actor, answer)?;
+            let context = self.keep(actor, answer)?;
             return Ok(enumerated(&context, None));
         };
         let limits = self.limits(exchange, action::ENUMERATE, elements);
         let batch = answer.batch(limits, self.clock.sleep(patience(exchange, None))).await?;
         match batch.is_last {
             true => Ok(enumerated("", Some(&batch))),
-            false => Ok(enumerated(&self.contexts.keep(actor, answer)?, Some(&batch))),
+            false => Ok(enumerated(&self.keep(actor, answer)?, Some(&batch))),
         }
     }
 
     async fn pull(&self, exchange: &Exchange, pull: &Pull) -> Result<Reply, WsmanFault> {
         let actor = &exchange.caller.actor;
-        let kept = self.contexts.find(actor, &pull.context)?;
+        let kept = self.contexts.find(actor, &pull.context);
+        let kept = kept.ok_or(WsmanFault::InvalidEnumerationContext)?;
         let mut limits = self.limits(exchange, action::PULL, pull.elements);
         limits.bytes = limits.bytes.min(pull.characters.unwrap_or(usize::MAX));
         let mut time = self.clock.sleep(patience(exchange, pull.time));
@@ -109,20 +115,21 @@ impl Enumerations {
         match batch {
             // What failed does not go on.
             Err(fault @ WsmanFault::Provider(_)) => {
-                let _ = self.contexts.end(actor, &pull.context);
+                self.contexts.end(actor, &pull.context);
                 Err(fault)
             }
             Err(fault) => Err(fault),
             Ok(batch) if batch.is_last => {
-                let _ = self.contexts.end(actor, &pull.context);
+                self.contexts.end(actor, &pull.context);
                 Ok(pulled(None, &batch))
             }
             Ok(batch) if batch.count == 0 => Err(nothing_yet()),
-            Ok(batch) => {
-                self.contexts.touch(&pull.context);
-                Ok(pulled(Some(&pull.context), &batch))
-            }
+            Ok(batch) => Ok(pulled(Some(&pull.context), &batch)),
         }
+    }
+
+    fn keep(&self, actor: &Actor, answer: Answer) -> Result<String, WsmanFault> {
+        Ok(self.contexts.keep(actor, ENUMERATION_IDLE_MAX, Mutex::new(answer))?)
     }
 
     fn limits(&self, exchange: &Exchange, action: &str, elements: usize) -> Limits {

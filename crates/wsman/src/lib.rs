@@ -23,4 +23,5 @@ mod serve;
 mod transfer;
 mod value;
 
+pub use enumeration::{ENUMERATION_IDLE_MAX, ENUMERATIONS_OF_USER_MAX};
 pub use serve::{REQUEST_BYTES_MAX, router};

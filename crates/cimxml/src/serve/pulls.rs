@@ -1,6 +1,5 @@
 //! Enumerations in pieces: opened, pulled, closed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use cim::query::Query;
@@ -10,7 +9,7 @@ use xml::Writer;
 
 use super::lists::{check_language, named, shape_of_list, write_with_path};
 use super::{Answer, Exchange, Service};
-use crate::contexts::{Context, Contexts, Kind, OPERATION_TIMEOUT, OPERATION_TIMEOUT_MAX, Waiting};
+use crate::contexts::{Enumeration, Kind, OPERATION_TIMEOUT, OPERATION_TIMEOUT_MAX, Pulled, Waiting};
 use crate::encode::Shape;
 use crate::listing::{Listing, Source, WriteElement};
 use crate::message::Parameters;
@@ -48,13 +47,20 @@ impl Opening {
 }
 
 impl Service {
+    /// Looked at before anything is asked of the provider.
+    fn opening(&self, exchange: &Exchange<'_>, given: &Parameters) -> Result<Opening, OperationError> {
+        let opening = Opening::read(given)?;
+        self.contexts.has_room(&exchange.caller.actor)?;
+        Ok(opening)
+    }
+
     pub(super) async fn open_enumerate(
         &self,
         exchange: &Exchange<'_>,
         given: &Parameters,
         kind: Kind,
     ) -> Result<Answer, OperationError> {
-        let opening = Opening::read(given)?;
+        let opening = self.opening(exchange, given)?;
         let class = exchange.class(given.needed_class("ClassName")?)?;
         let filter = self.filter(exchange, given, &class.name)?;
         let only_names = kind == Kind::Paths;
@@ -98,7 +104,7 @@ impl Service {
         exchange: &Exchange<'_>,
         given: &Parameters,
     ) -> Result<Answer, OperationError> {
-        let opening = Opening::read(given)?;
+        let opening = self.opening(exchange, given)?;
         if given.flag("ReturnQueryResultClass", false)? {
             return Err(OperationError::unsupported(
                 "no class describes the result; leave ReturnQueryResultClass out",
@@ -120,7 +126,7 @@ impl Service {
         source: Source,
         shape: Shape,
     ) -> Result<Answer, OperationError> {
-        let opening = Opening::read(given)?;
+        let opening = self.opening(exchange, given)?;
         if given.text("FilterQueryLanguage")?.is_some() || given.text("FilterQuery")?.is_some() {
             return Err(no_filter(
                 "associated instances are not filtered; use AssocClass, ResultClass and roles",
@@ -148,12 +154,9 @@ impl Service {
             }
         });
         let waiting = Waiting::read(&self.provider, source, write);
-        let actor = &exchange.caller.actor;
-        let context = Context::new(actor, &exchange.space.name, kind, opening.idle_max, waiting);
-        // Kept at once, so that the limits hold, and taken out again for the first elements.
-        let id = self.contexts.open(context)?;
-        let context = self.contexts.take(&id, actor, &exchange.space.name, Some(kind))?;
-        Ok(self.portion(exchange, id, context, opening.count))
+        let enumeration = Enumeration::new(&exchange.space.name, kind, waiting);
+        let pulled = self.contexts.open(&exchange.caller.actor, opening.idle_max, enumeration)?;
+        Ok(portion(exchange, pulled, opening.count))
     }
 
     pub(super) fn pull(
@@ -165,9 +168,8 @@ impl Service {
         let id = context_id(given)?;
         let missing = || OperationError::parameter("the parameter MaxObjectCount is missing");
         let count = given.number("MaxObjectCount")?.ok_or_else(missing)?;
-        let actor = &exchange.caller.actor;
-        let context = self.contexts.take(id, actor, &exchange.space.name, Some(kind))?;
-        Ok(self.portion(exchange, id.to_owned(), context, count))
+        let pulled = self.contexts.pull(&exchange.caller.actor, id, &exchange.space.name, kind)?;
+        Ok(portion(exchange, pulled, count))
     }
 
     pub(super) fn close(
@@ -176,14 +178,13 @@ impl Service {
         given: &Parameters,
     ) -> Result<Answer, OperationError> {
         let id = context_id(given)?;
-        self.contexts.take(id, &exchange.caller.actor, &exchange.space.name, None)?;
+        self.contexts.close(&exchange.caller.actor, id, &exchange.space.name)?;
         Ok(exchange.void())
     }
+}
 
-    fn portion(&self, exchange: &Exchange<'_>, id: String, context: Context, count: u32) -> Answer {
-        let portion = Portion { id, context, left: count, contexts: Arc::clone(&self.contexts) };
-        Answer::Listing(Listing::pulled(exchange.returning(), portion))
-    }
+fn portion(exchange: &Exchange<'_>, pulled: Pulled, count: u32) -> Answer {
+    Answer::Listing(Listing::pulled(exchange.returning(), Portion { pulled, left: count }))
 }
 
 fn no_filter(reason: &str) -> OperationError {
@@ -197,35 +198,29 @@ fn context_id(given: &Parameters) -> Result<&str, OperationError> {
 
 /// The part of an enumeration that one answer holds.
 pub(crate) struct Portion {
-    id: String,
-    context: Context,
+    pulled: Pulled,
     /// How many elements may still be written.
     left: u32,
-    contexts: Arc<Contexts>,
 }
 
 impl Portion {
     /// The next element of this answer.
     pub(crate) async fn next(&mut self) -> Option<Result<String, OperationError>> {
         self.left = self.left.checked_sub(1)?;
-        let element = self.context.next().await?;
+        let element = self.pulled.next().await?;
         Some(element.map(|bytes| String::from_utf8(bytes).expect("elements are put in as text")))
     }
 
     /// Says behind the elements whether there are more, and keeps the enumeration if so.
-    pub(crate) async fn end(mut self, writer: &mut Writer) {
-        let has_more = self.context.has_more().await;
-        let id = if has_more { self.id.as_str() } else { "" };
+    pub(crate) async fn end(self, writer: &mut Writer) {
+        let more = self.pulled.end().await;
         // IRETURNVALUE
         writer.close();
         writer.open("PARAMVALUE", &[("NAME", "EnumerationContext"), ("PARAMTYPE", "string")]);
-        writer.leaf("VALUE", &[], id);
+        writer.leaf("VALUE", &[], more.as_deref().unwrap_or(""));
         writer.close();
         writer.open("PARAMVALUE", &[("NAME", "EndOfSequence"), ("PARAMTYPE", "boolean")]);
-        writer.leaf("VALUE", &[], if has_more { "FALSE" } else { "TRUE" });
+        writer.leaf("VALUE", &[], if more.is_some() { "FALSE" } else { "TRUE" });
         writer.close();
-        if has_more {
-            self.contexts.put_back(self.id, self.context);
-        }
     }
 }

@@ -100,6 +100,24 @@ impl Service {
         headers: &[(&str, &str)],
         body: impl Into<Vec<u8>>,
     ) -> Answer {
+        let response = self.send(user, method, path, headers, body).await;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Answer { status, headers, body: response.text().await.unwrap() }
+    }
+
+    /// The answer to an operation, of which nothing is read yet.
+    pub(crate) async fn begin(&self, operation: &str, parameters: &str) -> reqwest::Response {
+        self.send("admin", "POST", "/cimom", &[], intrinsic(SITE, operation, parameters)).await
+    }
+
+    async fn send(
+        &self,
+        user: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> reqwest::Response {
         let mut lines = HeaderMap::new();
         lines.insert("content-type", HeaderValue::from_static("application/xml; charset=\"utf-8\""));
         if !user.is_empty() {
@@ -114,9 +132,7 @@ impl Service {
         let method = method.parse().unwrap();
         let request =
             self.client.request(method, format!("{}{path}", self.at.url)).headers(lines).body(body.into());
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, body: response.text().await.unwrap() }
+        request.send().await.unwrap()
     }
 
     /// An operation in the site's namespace, by the administrator.

@@ -1,5 +1,6 @@
 //! Enumerations in pieces: whole, bounded, and nobody else's.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use cimxml::{CONTEXTS_OF_USER_MAX, OPERATION_TIMEOUT, OPERATION_TIMEOUT_MAX};
@@ -9,6 +10,8 @@ use stage::{PACKAGE, Stage};
 use crate::harness::{Answer, SITE, Service, class, package, parameter, text, texts};
 
 const ROWS: usize = 5_000;
+/// More than a connection takes before its client reads.
+const LONG: usize = 20_000;
 const MESSAGES: &str = "SMS_StatusMessage";
 
 impl Answer {
@@ -247,4 +250,72 @@ pub(crate) async fn nobody_opens_more_than_so_many() {
     assert_eq!(other.code(), 0, "another user is not held up");
     service.call("CloseEnumeration", &text("EnumerationContext", &last)).await.good();
     assert_eq!(open(&service, &texts("PropertyList", &[])).await.code(), 0);
+}
+
+/// What is on its way to a client takes its room, even when the client closes it meanwhile.
+#[tokio::test]
+pub(crate) async fn what_a_slow_client_reads_counts() {
+    let service = Service::start().await;
+    service.fill_status_messages(LONG).await;
+    let context = open(&service, "").await.good().context().unwrap();
+    let mut slow = service.begin("PullInstancesWithPath", &pulled(&context, LONG)).await;
+    assert_eq!(service.call("PullInstancesWithPath", &pulled(&context, 1)).await.code(), 1);
+    service.call("CloseEnumeration", &text("EnumerationContext", &context)).await.good();
+    assert_eq!(service.call("PullInstancesWithPath", &pulled(&context, 1)).await.code(), 21);
+    for _ in 1..CONTEXTS_OF_USER_MAX {
+        service.call("OpenEnumerateInstances", &class("SMS_DriverPackage")).await.good();
+    }
+    assert_eq!(open(&service, "").await.code(), 27);
+    let mut body = Vec::new();
+    while let Some(piece) = slow.chunk().await.unwrap() {
+        body.extend(piece);
+    }
+    let elements = String::from_utf8(body).unwrap().matches("<VALUE.INSTANCEWITHPATH>").count();
+    assert_eq!(elements, LONG, "what was begun is told to its end");
+    open(&service, "").await.good();
+}
+
+/// What a broken connection took may not have arrived: to go on behind it would leave a gap.
+#[tokio::test]
+pub(crate) async fn a_pull_that_is_broken_off_ends_the_enumeration() {
+    let service = Service::start().await;
+    service.fill_status_messages(LONG).await;
+    let context = open(&service, "").await.good().context().unwrap();
+    drop(service.begin("PullInstancesWithPath", &pulled(&context, LONG)).await);
+    // Until the connection's end is seen, the pull is being answered.
+    let code = async {
+        loop {
+            match service.call("PullInstancesWithPath", &pulled(&context, 1)).await.code() {
+                1 => tokio::task::yield_now().await,
+                code => break code,
+            }
+        }
+    };
+    assert_eq!(code.await, 21);
+}
+
+#[tokio::test]
+pub(crate) async fn what_nobody_asks_for_frees_its_room_by_itself() {
+    let clock = Stage::fixed_clock();
+    let service = Service::start_with(clock.clone()).await;
+    service.fill_status_messages(ROWS).await;
+    open(&service, "").await.good();
+    waits_in_files(&service, 1).await;
+    clock.advance(OPERATION_TIMEOUT);
+    waits_in_files(&service, 0).await;
+}
+
+/// Waits until so many answers wait in files of the site's folder, which have no names any more.
+async fn waits_in_files(service: &Service, wanted: usize) {
+    let folder = service.site_folder();
+    let is_of_site =
+        |target: PathBuf| target.starts_with(&folder) && target.to_string_lossy().contains("waiting-");
+    loop {
+        let open = std::fs::read_dir("/proc/self/fd").unwrap();
+        let targets = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+        if targets.filter(|target| is_of_site(target.clone())).count() == wanted {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
 }

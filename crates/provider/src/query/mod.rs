@@ -10,10 +10,12 @@ mod reference;
 mod scope;
 mod shape;
 mod stream;
+mod waiting;
 
 pub(crate) use check::check;
 pub use held::HeldAnswer;
 pub use stream::InstanceStream;
+pub use waiting::{ContextRules, Contexts, Lent, NoRoom};
 
 use cim::class::{Class, Property, Qualifiers};
 use cim::query::{Query, Scalar, Select};

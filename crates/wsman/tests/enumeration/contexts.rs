@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use site::{Actor, UserChange};
 use stage::Stage;
+use wsman::{ENUMERATION_IDLE_MAX as IDLE_MAX, ENUMERATIONS_OF_USER_MAX as OF_USER_MAX};
 
 use crate::harness::{Ask, DMTF, ENUMERATION, Service};
-
-/// Of `enumeration/context.rs`.
-const IDLE_MAX: Duration = Duration::from_secs(240);
-const OF_USER_MAX: usize = 100;
 
 const INVALID: (&str, u32) = ("n:InvalidEnumerationContext", 0x8033_801B);
 
