@@ -2,8 +2,8 @@
 
 use cim::Value;
 use cim::query::{
-    Direction, Expr, Function, Join, JoinKind, LikePattern, Operator, PropertyRef, Query, Scalar, Select,
-    Selected, Source,
+    Expr, Function, Join, JoinKind, LikePattern, Operator, PropertyRef, Query, Scalar, Select, Selected,
+    Source,
 };
 use samples::Rng;
 use site::NewPackage;
@@ -85,8 +85,8 @@ fn condition(rng: &mut Rng, depth: usize) -> Expr {
     }
 }
 
-/// What a scalar is of a row; none for null.
-fn value_of(scalar: &Scalar, row: &Row) -> Option<Value> {
+/// What a scalar is of a row, or of the nulls in its place; none for null.
+fn value_of(scalar: &Scalar, row: Option<&Row>) -> Option<Value> {
     let text_at = |arguments: &[Scalar], at: usize| {
         value_of(&arguments[at], row).map(|value| value.as_str().unwrap().to_owned())
     };
@@ -95,10 +95,12 @@ fn value_of(scalar: &Scalar, row: &Row) -> Option<Value> {
     match scalar {
         Scalar::Literal(value) => Some(value.clone()),
         Scalar::Property(property) => match property.name.as_str() {
-            "Name" => Some(Value::text(&*row.name)),
-            "Version" => Some(Value::text(&*row.version)),
-            "ISVString" => (!row.isv_string.is_empty()).then(|| Value::text(&*row.isv_string)),
-            _ => Some(Value::from(row.pkg_flags)),
+            "Name" => Some(Value::text(&*row?.name)),
+            "Version" => Some(Value::text(&*row?.version)),
+            "ISVString" => {
+                row.filter(|row| !row.isv_string.is_empty()).map(|row| Value::text(&*row.isv_string))
+            }
+            _ => Some(Value::from(row?.pkg_flags)),
         },
         Scalar::Call(Function::Upper, of) => {
             text_at(of, 0).map(|text| Value::String(text.to_ascii_uppercase()))
@@ -122,7 +124,7 @@ fn value_of(scalar: &Scalar, row: &Row) -> Option<Value> {
 }
 
 /// Three-valued: none is unknown.
-fn holds(condition: &Expr, row: &Row) -> Option<bool> {
+fn holds(condition: &Expr, row: Option<&Row>) -> Option<bool> {
     let text = |item: &Scalar| value_of(item, row).map(|value| value.as_str().unwrap().to_ascii_lowercase());
     match condition {
         Expr::And(terms) => {
@@ -203,23 +205,85 @@ fn scalar_of(scalar: Scalar, source: &str) -> Scalar {
     }
 }
 
-/// Which of the rows go together, by their numbers.
-type Pair = (usize, Option<usize>);
+/// The sources of a query in their order; a join's is tied to one of those before it.
+const SOURCES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// A join of two packages with as many flags, some of the second ones left out, and what holds of the first ones.
-fn joined(kind: JoinKind, on: &Expr, filter: &Expr, rows: &[Row]) -> Vec<Pair> {
-    let mut pairs = Vec::new();
-    for (first, a) in rows.iter().enumerate().filter(|(_, row)| holds(filter, row) == Some(true)) {
-        let fits = |b: &Row| a.pkg_flags == b.pkg_flags && holds(on, b) == Some(true);
-        let before = pairs.len();
-        pairs.extend(
-            rows.iter().enumerate().filter(|(_, b)| fits(b)).map(|(second, _)| (first, Some(second))),
-        );
-        if pairs.len() == before && kind == JoinKind::Left {
-            pairs.push((first, None));
+/// Which of the packages go together, by their numbers: one for each source, none where a join left it out.
+type Tuple = Vec<Option<usize>>;
+
+/// One more join of packages: of equal flags, or of equal names, with an earlier source, and some left out by a condition.
+struct Tied {
+    kind: JoinKind,
+    to: usize,
+    key: &'static str,
+    on: Option<Expr>,
+}
+
+impl Tied {
+    fn random(rng: &mut Rng, before: usize) -> Self {
+        let kind =
+            *rng.pick(&[JoinKind::Left, JoinKind::Left, JoinKind::Inner, JoinKind::Right, JoinKind::Full]);
+        // PostgreSQL makes full joins of nothing but equal keys.
+        let on = (kind != JoinKind::Full).then(|| condition(rng, 2));
+        Self { kind, to: rng.below(before), key: *rng.pick(&["PkgFlags", "Name", "Name"]), on }
+    }
+
+    fn join(&self, at: usize) -> Join {
+        let key = |source: &str| scalar_of(Scalar::property(self.key), source);
+        let equal = Expr::Compare { left: key(SOURCES[at]), op: Operator::Eq, right: key(SOURCES[self.to]) };
+        let on = self.on.clone().map(|on| on_source(on, SOURCES[at]));
+        Join {
+            kind: self.kind,
+            source: source(at),
+            on: Some(Expr::And([Some(equal), on].into_iter().flatten().collect())),
         }
     }
-    pairs
+
+    /// What one more join makes of the rows before it.
+    fn joined(&self, at: usize, before: &[Tuple], rows: &[Row]) -> Vec<Tuple> {
+        let fits: Vec<bool> = rows
+            .iter()
+            .map(|row| self.on.as_ref().is_none_or(|on| holds(on, Some(row)) == Some(true)))
+            .collect();
+        let key = |row: &Row| if self.key == "Name" { row.name.clone() } else { row.pkg_flags.to_string() };
+        let keys: Vec<String> = rows.iter().map(key).collect();
+        let (mut tuples, mut met) = (Vec::new(), vec![false; rows.len()]);
+        for tuple in before {
+            let found = tuples.len();
+            for (new, fits) in fits.iter().enumerate() {
+                if *fits && tuple[self.to].is_some_and(|other| keys[other] == keys[new]) {
+                    met[new] = true;
+                    tuples.push([&tuple[..], &[Some(new)]].concat());
+                }
+            }
+            if tuples.len() == found && matches!(self.kind, JoinKind::Left | JoinKind::Full) {
+                tuples.push([&tuple[..], &[None]].concat());
+            }
+        }
+        if matches!(self.kind, JoinKind::Right | JoinKind::Full) {
+            let unmet = (0..rows.len()).filter(|new| !met[*new]);
+            tuples.extend(unmet.map(|new| [&vec![None; at][..], &[Some(new)]].concat()));
+        }
+        tuples
+    }
+}
+
+fn source(at: usize) -> Source {
+    Source { class: "SMS_DriverPackage".to_owned(), alias: Some(SOURCES[at].to_owned()) }
+}
+
+fn name_of(at: usize) -> PropertyRef {
+    let Scalar::Property(name) = scalar_of(Scalar::property("Name"), SOURCES[at]) else { panic!("{at}") };
+    name
+}
+
+/// What a query asks of one source; being left out is asked for on purpose.
+fn filter(rng: &mut Rng, sources: usize) -> (usize, Expr) {
+    match rng.below(3) {
+        0 => (rng.below(sources), Expr::IsNull(Scalar::property("Name"))),
+        1 => (rng.below(sources), condition(rng, 1)),
+        _ => (0, condition(rng, 1)),
+    }
 }
 
 async fn packages(stage: &crate::stage::Stage, rng: &mut Rng) -> Vec<Row> {
@@ -261,7 +325,7 @@ on_both! {
             };
             let expect: Vec<_> = rows
                 .iter()
-                .filter(|row| holds(&condition, row) == Some(true))
+                .filter(|row| holds(&condition, Some(row)) == Some(true))
                 .map(|row| vec![site::Value::Text(row.name.clone())])
                 .collect();
             matched += expect.len();
@@ -273,54 +337,69 @@ on_both! {
     async fn random_joins_mean_the_same_everywhere(stage: &Stage) {
         let mut rng = Rng::new(12);
         let rows = packages(stage, &mut rng).await;
-        let mut empty = 0;
-        for round in 0..JOINS {
-            let kind = if round % 2 == 0 { JoinKind::Left } else { JoinKind::Inner };
-            let (on, filter) = (condition(&mut rng, 2), condition(&mut rng, 1));
-            let pairs = joined(kind, &on, &filter, &rows);
-            empty += pairs.iter().filter(|(_, second)| second.is_none()).count();
-            let flags = |source: &str| scalar_of(Scalar::property("PkgFlags"), source);
-            let equal = Expr::Compare { left: flags("b"), op: Operator::Eq, right: flags("a") };
-            let source = |alias: &str| Source {
-                class: "SMS_DriverPackage".to_owned(),
-                alias: Some(alias.to_owned()),
-            };
-            let on = Expr::And(vec![equal, on_source(on, "b")]);
+        let (mut left_out, mut found) = (0, 0);
+        for _ in 0..JOINS {
+            let joins: Vec<Tied> = (1..2 + rng.below(3)).map(|before| Tied::random(&mut rng, before)).collect();
+            let (asked, term) = filter(&mut rng, 1 + joins.len());
+            let all: Vec<Tuple> = (0..rows.len()).map(|row| vec![Some(row)]).collect();
+            let numbered = joins.iter().enumerate();
+            let mut tuples = numbered.fold(all, |before, (at, join)| join.joined(at + 1, &before, &rows));
+            tuples.retain(|tuple| holds(&term, tuple[asked].map(|row| &rows[row])) == Some(true));
+            left_out += tuples.iter().flatten().filter(|row| row.is_none()).count();
+            found += usize::from(!tuples.is_empty());
             let mut query = Query::all("SMS_DriverPackage");
-            query.from = source("a");
-            query.joins = vec![Join { kind, source: source("b"), on: Some(on) }];
-            query.filter = Some(on_source(filter, "a"));
-            let name = |source: &str| {
-                let Scalar::Property(name) = scalar_of(Scalar::property("Name"), source) else { panic!("{source}") };
-                name
+            query.from = source(0);
+            query.joins = joins.iter().enumerate().map(|(at, join)| join.join(at + 1)).collect();
+            query.filter = Some(on_source(term, SOURCES[asked]));
+            query.select = Select::Items((0..=joins.len()).map(|at| Selected::Property(name_of(at))).collect());
+            let text = |row: &Option<usize>| {
+                row.map_or(site::Value::Null, |row| site::Value::Text(rows[row].name.clone()))
             };
-            query.select = Select::Items(["a", "b"].map(|source| Selected::Property(name(source))).to_vec());
-            query.order = ["a", "b"].map(|source| (Scalar::Property(name(source)), Direction::Ascending)).to_vec();
-            let text = |at: usize| site::Value::Text(rows[at].name.clone());
-            let mut expect: Vec<_> = pairs
-                .iter()
-                .map(|(first, second)| vec![text(*first), second.map_or(site::Value::Null, text)])
-                .collect();
             let key = |row: &Vec<site::Value>| format!("{row:?}");
-            expect.sort_by_key(key);
+            let mut expect: Vec<Vec<_>> = tuples.iter().map(|tuple| tuple.iter().map(text).collect()).collect();
+            expect.sort_by_cached_key(key);
             for distinct in [false, true] {
                 // Names are unique, so that DISTINCT changes the way and not the answer.
                 query.distinct = distinct;
                 let mut got = stage.site.query(&admin(), "SMS_DriverPackage", &query).await.unwrap().rows;
-                got.sort_by_key(key);
+                got.sort_by_cached_key(key);
                 assert_eq!(got, expect, "{query}");
             }
             query.distinct = false;
-            query.order = Vec::new();
-            for counted in [None, Some(name("b"))] {
-                let seconds = pairs.iter().filter(|(_, second)| second.is_some()).count();
-                let expect = if counted.is_some() { seconds } else { pairs.len() };
-                query.select = Select::Count(counted);
+            for counted in [None, Some(1)] {
+                let is_counted = |tuple: &&Tuple| counted.is_none_or(|at: usize| tuple[at].is_some());
+                let expect = tuples.iter().filter(is_counted).count();
+                query.select = Select::Count(counted.map(name_of));
                 let got = stage.site.query(&admin(), "SMS_DriverPackage", &query).await.unwrap().rows;
                 assert_eq!(got, [[site::Value::Integer(expect as i64)]], "{query}");
             }
         }
-        assert!(empty > 100, "joins that leave nothing out prove little: {empty}");
+        assert!(left_out > 1_000 && found > JOINS / 3, "joins of nothing prove little: {left_out}, {found}");
+    }
+
+    async fn what_a_later_join_takes_for_left_out_is_left_out(stage: &Stage) {
+        for number in 0..3 {
+            let new = NewPackage { name: format!("p{number}"), ..NewPackage::default() };
+            stage.site.create_package(&admin(), new).await.unwrap();
+        }
+        let parts = "SMS_StatusMessage m LEFT JOIN SMS_StatMsgAttributes p ON p.RecordID = m.RecordID";
+        let inner = parts.replace("LEFT", "INNER");
+        for (before, kind) in [(parts, "RIGHT"), (parts, "FULL"), (&*inner, "RIGHT"), (&*inner, "FULL")] {
+            let listed = format!("FROM {before} {kind} JOIN SMS_StatMsgInsStrings s ON s.RecordID = p.RecordID");
+            let ask = async |text: String| {
+                let query = cim::wql::parse(&text).unwrap();
+                stage.site.query(&admin(), "SMS_StatusMessage", &query).await.unwrap().rows
+            };
+            // Every text belongs to a message that has attributes, so a text without a message is none.
+            for asked in ["m.RecordID IS NULL", "m.RecordID < 0"] {
+                let rows = ask(format!("SELECT s.RecordID {listed} WHERE {asked}")).await;
+                assert!(rows.is_empty(), "{listed} {asked}: {rows:?}");
+                let counted = ask(format!("SELECT COUNT(*) {listed} WHERE {asked}")).await;
+                assert_eq!(counted, [[site::Value::Integer(0)]], "{listed} {asked}");
+            }
+            let all = ask(format!("SELECT s.RecordID {listed} WHERE m.RecordID > 0")).await;
+            assert!(all.len() >= 3, "{listed}");
+        }
     }
 
     async fn parts_of_messages_are_counted_as_they_are_listed(stage: &Stage) {

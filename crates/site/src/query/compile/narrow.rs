@@ -2,7 +2,7 @@
 //! count, by making a table of all its rows first. Such a view is narrowed to what the sources before it, with what the
 //! query asks of them, can be joined with; so the table is as long as the answer is.
 
-use cim::query::{Expr as Condition, JoinKind, Operator, PropertyRef, Query, Scalar, Select, Selected};
+use cim::query::{Expr as Condition, Join, JoinKind, Operator, PropertyRef, Query, Scalar, Select, Selected};
 use sea_query::{ExprTrait, SelectStatement};
 
 use super::scalar::Typed;
@@ -29,6 +29,11 @@ impl Compiler<'_> {
             JoinKind::Inner => aggregates && is_union(joined.view.name),
             JoinKind::Cross | JoinKind::Right | JoinKind::Full => false,
         };
+        // What a later join finds no partner for is in the answer with nulls, whatever is asked of the sources before it.
+        let keeps_unmatched = |join: &Join| matches!(join.kind, JoinKind::Right | JoinKind::Full);
+        if query.joins[at + 1..].iter().any(keeps_unmatched) {
+            return Ok(None);
+        }
         if !is_table || !alone || self.dialect != Dialect::Sqlite || self.narrowed >= NARROWED_MAX {
             return Ok(None);
         }
