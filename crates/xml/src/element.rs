@@ -1,3 +1,5 @@
+//! How the readers of protocols look at a document: by namespace and name, with texts put together. Prefixes say nothing.
+
 use std::borrow::Cow;
 
 use roxmltree::Node;

@@ -1,3 +1,5 @@
+//! Why bytes are refused before anybody asks what they mean. The texts go to clients, so what they quote is short.
+
 /// The longest part of a message that repeats the client's own text, in characters.
 const QUOTED_CHARS_MAX: usize = 160;
 

@@ -1,3 +1,5 @@
+//! The one way from text to a tree: what costs too much, or could name other documents, never gets to the parser.
+
 use roxmltree::{Document, Error, ParsingOptions};
 
 use crate::{XmlError, scan};

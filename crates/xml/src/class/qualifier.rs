@@ -1,3 +1,5 @@
+//! The qualifiers of a declaration: clients read keys, writability and embedded classes from them alone (DSP0201).
+
 use cim::Value;
 use cim::mof::QualifierType;
 use provider::Schema;

@@ -1,3 +1,5 @@
+//! Values as the text of CIM-XML, in declarations and in instances alike (DSP0201).
+
 use std::borrow::Cow;
 
 use cim::{DateTime, Value};
