@@ -21,7 +21,8 @@ pub const OPERATIONS: &[(&str, State)] = &[
     (
         "FragmentTransfer in Get and Put",
         Differs(
-            "of one property: `Name`, in Get also `Name[2]` and `Name/text()`; else w:SchemaValidationError",
+            "of one property: `Name`, in Get also `Name[2]` and `Name/text()`; else w:SchemaValidationError; with other \
+             operations w:UnsupportedFeature, FragmentLevelAccess",
         ),
     ),
     (

@@ -31,7 +31,7 @@ impl Epr {
         if let Some(set) = parameters.child(WSMAN, "SelectorSet") {
             selectors.extend(Selector::read_set(set)?);
         }
-        Selector::only_once(&selectors)?;
+        Selector::check(&selectors)?;
         Ok(Self { resource, selectors })
     }
 
@@ -91,6 +91,7 @@ mod tests {
 
     use super::*;
     use crate::names::PREFIXES;
+    use crate::resource::SELECTORS_MAX;
 
     /// An element with the reference inside, as answers hold it.
     fn written(style: &Style, provider: &Provider, path: &ObjectPath) -> String {
@@ -143,6 +144,25 @@ mod tests {
                 assert_eq!(has_namespace, matches!(style, Style::Dmtf { .. }), "{text}");
             }
         }
+    }
+
+    #[test]
+    fn selectors_of_references_are_bounded() {
+        let read = |uri: &str, count: usize| {
+            let selectors: String =
+                (0..count).map(|n| format!("<w:Selector Name='k{n}'>1</w:Selector>")).collect();
+            let text = format!(
+                "<q xmlns:a='{ADDRESSING}' xmlns:w='{WSMAN}'><a:ReferenceParameters><w:ResourceURI>{uri}\
+                 </w:ResourceURI><w:SelectorSet>{selectors}</w:SelectorSet></a:ReferenceParameters></q>"
+            );
+            let document = xml::parse(&text).unwrap();
+            Epr::read(document.root_element()).map_err(|fault| fault.line().detail)
+        };
+        let uri = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/SMS_X";
+        assert_eq!(read(uri, SELECTORS_MAX).unwrap().selectors.len(), SELECTORS_MAX);
+        assert_eq!(read(uri, SELECTORS_MAX + 1), Err(Some("SelectorLimit")));
+        // Those of the URI count like the others.
+        assert_eq!(read(&format!("{uri}?a=1"), SELECTORS_MAX), Err(Some("SelectorLimit")));
     }
 
     #[test]

@@ -59,6 +59,12 @@ pub(crate) enum WsmanFault {
         /// What is needed.
         reason: &'static str,
     },
+    /// All classes are to be enumerated, and no filter says which.
+    #[error("the resource URI {uri} means all classes; name one, or send a query in WQL")]
+    QueryNeeded {
+        /// As the client wrote it.
+        uri: String,
+    },
     /// A class, a namespace or an instance is not there.
     #[error("there is no {what}")]
     DestinationUnreachable {
@@ -228,6 +234,8 @@ pub(crate) enum Feature {
     InvalidTimeout,
     /// A mode of enumeration.
     EnumerationMode,
+    /// Part of an instance, where only the whole can be meant.
+    FragmentLevelAccess,
 }
 
 /// The mistakes that bodies can have.

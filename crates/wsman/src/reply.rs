@@ -3,6 +3,7 @@
 use uuid::Uuid;
 use xml::Writer;
 
+use crate::envelope::Fragment;
 use crate::names::{ANONYMOUS, PREFIXES};
 
 /// The language of every text of an answer.
@@ -41,13 +42,20 @@ impl Reply {
     }
 
     /// Repeats the header that asked for a fragment, as the answer to one must.
-    pub(crate) fn fragment(mut self, path: &str) -> Self {
-        self.headers.leaf("w:FragmentTransfer", &[("s:mustUnderstand", "true")], path);
+    pub(crate) fn fragment(mut self, asked: &Fragment) -> Self {
+        let mut attributes = vec![("s:mustUnderstand", "true")];
+        attributes.extend(asked.dialect.as_deref().map(|dialect| ("Dialect", dialect)));
+        self.headers.leaf("w:FragmentTransfer", &attributes, &asked.path);
         self
     }
 
     /// Names the header that was not understood (SOAP 1.2 part 1, 5.4.8).
     pub(crate) fn not_understood(mut self, namespace: &str, name: &str) -> Self {
+        if namespace.is_empty() {
+            // A prefix cannot be bound to no namespace; without one the name is in none, as no default is declared.
+            self.headers.empty("s:NotUnderstood", &[("qname", name)]);
+            return self;
+        }
         let qualified = format!("q:{name}");
         self.headers.empty("s:NotUnderstood", &[("qname", &qualified), ("xmlns:q", namespace)]);
         self
@@ -101,6 +109,19 @@ mod tests {
         assert_eq!(texts[1].len(), "uuid:".len() + 36);
         assert_eq!(texts[1]["uuid:".len()..], texts[1]["uuid:".len()..].to_uppercase());
         assert_eq!(texts[2..], [ANONYMOUS, "uuid:{aB}&", "a<b"]);
+    }
+
+    #[test]
+    fn a_header_of_no_namespace_is_named_without_a_prefix() {
+        let not_understood = |namespace: &str| {
+            let envelope =
+                Reply::new("urn:fault", Writer::new()).not_understood(namespace, "X").envelope(None);
+            let from = envelope.find("<s:NotUnderstood").unwrap();
+            envelope[from..].split_inclusive('>').next().unwrap().to_owned()
+        };
+        // Our own parser takes a prefix for no namespace, others do not.
+        assert_eq!(not_understood(""), "<s:NotUnderstood qname=\"X\"/>");
+        assert_eq!(not_understood("urn:x"), "<s:NotUnderstood qname=\"q:X\" xmlns:q=\"urn:x\"/>");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use provider::{ClassInfo, Provider};
 
 use crate::enumeration::EnumerationRequest;
 use crate::envelope::{Envelope, Fragment, Headers};
-use crate::fault::{SelectorMistake, WsmanFault};
+use crate::fault::{Feature, SelectorMistake, WsmanFault};
 use crate::invoke::Invocation;
 use crate::metadata;
 use crate::names::action;
@@ -50,6 +50,7 @@ impl Request {
         headers: &Headers,
         provider: &Provider,
     ) -> Result<Self, WsmanFault> {
+        headers.refuse_fragment()?;
         if matches!(headers.action.as_str(), action::ENUMERATE | action::PULL | action::RELEASE) {
             return EnumerationRequest::read(envelope, headers, provider).map(Self::Enumeration);
         }
@@ -100,6 +101,21 @@ impl Headers {
     /// The refusal of an action for a resource.
     pub(crate) fn unsupported(&self, reason: &'static str) -> WsmanFault {
         WsmanFault::ActionNotSupported { action: self.action.clone(), reason }
+    }
+
+    /// Refuses a part of an instance where the whole would be meant without it: who names one property must not lose all
+    /// (MS-WSMV 3.1.4.1.18).
+    fn refuse_fragment(&self) -> Result<(), WsmanFault> {
+        let has_parts = matches!(self.action.as_str(), action::GET | action::PUT)
+            && self.resource.style != Style::Declaration;
+        if self.fragment.is_none() || has_parts {
+            return Ok(());
+        }
+        Err(WsmanFault::UnsupportedFeature {
+            feature: Feature::FragmentLevelAccess,
+            reason: "the header w:FragmentTransfer: only Get and Put of an instance take a part of it"
+                .to_owned(),
+        })
     }
 
     /// Refuses selectors that name an instance, where a class is meant.

@@ -6,7 +6,7 @@ use provider::{ClassInfo, Provider};
 use xml::{Element, Node};
 
 use crate::epr::Epr;
-use crate::fault::{SelectorMistake, WsmanFault};
+use crate::fault::{SelectorMistake, SizeLimit, WsmanFault};
 use crate::names::{ADDRESSING, WSMAN};
 
 /// What Microsoft's URIs begin with, before the namespace.
@@ -17,6 +17,9 @@ const DMTF: &str = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/";
 pub(crate) const NAMESPACE_SELECTOR: &str = "__cimnamespace";
 /// What stands for all classes.
 const ALL: &str = "*";
+
+/// The most selectors of one instance, wherever it is named: in headers, references and filters.
+pub(crate) const SELECTORS_MAX: usize = 64;
 
 /// The paths of URIs behind the host, in lower case.
 const MICROSOFT_PATH: &str = "wbem/wsman/1/wmi/";
@@ -154,10 +157,7 @@ impl ResourceUri {
             reason: "all classes are meant; name one",
         })?;
         let missing = || WsmanFault::DestinationUnreachable { what: format!("class {name}") };
-        // The site's own namespace knows those of the ones above it too, so that one connection is enough.
-        let is_own = namespace == provider.namespaces()[0];
-        let found = provider.schema().class(name);
-        found.filter(|class| is_own || provider.namespace(class) == namespace).ok_or_else(missing)
+        class_of(provider, &namespace, name).ok_or_else(missing)
     }
 
     /// The path of the instance that is meant.
@@ -188,6 +188,13 @@ impl ResourceUri {
         }
         Ok(ObjectPath::new(&class.name, keys))
     }
+}
+
+/// The class of that name in a namespace, which is written as the provider writes it. The site's own namespace knows the
+/// classes of the one above it too, so that one connection is enough.
+pub(crate) fn class_of(provider: &Provider, namespace: &str, name: &str) -> Option<&'static ClassInfo> {
+    let is_own = namespace == provider.namespaces()[0];
+    provider.schema().class(name).filter(|class| is_own || provider.namespace(class) == namespace)
 }
 
 /// The style and the class of a URI; everything but the class in any case.
@@ -243,8 +250,12 @@ impl Selector {
         Ok(Self { name: name.to_owned(), value })
     }
 
-    /// Refuses a name that occurs twice.
-    pub(crate) fn only_once(selectors: &[Self]) -> Result<(), WsmanFault> {
+    /// Refuses more than [`SELECTORS_MAX`], and a name that occurs twice.
+    pub(crate) fn check(selectors: &[Self]) -> Result<(), WsmanFault> {
+        if selectors.len() > SELECTORS_MAX {
+            let reason = format!("an instance is named by at most {SELECTORS_MAX} selectors");
+            return Err(WsmanFault::EncodingLimit { kind: SizeLimit::Selectors, reason });
+        }
         for (at, selector) in selectors.iter().enumerate() {
             if selectors[..at].iter().any(|before| before.name.eq_ignore_ascii_case(&selector.name)) {
                 let reason = format!("{} is there twice", selector.name);

@@ -68,7 +68,7 @@ impl Service {
         };
         let class = self.provider.schema().class(&found.class).expect("the provider returns its own classes");
         Part::read(fragment, class)?.write(&mut body, &shape, class, found)?;
-        Ok(Reply::to_action(action, body).fragment(&fragment.path))
+        Ok(Reply::to_action(action, body).fragment(fragment))
     }
 }
 

@@ -4,6 +4,8 @@
 //! `xsi:nil`. What is read is everything that the known clients send. A text that does not fit its type stays a text: the
 //! provider refuses it by name.
 
+use std::collections::HashMap;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use cim::{CimType, DateTime, Instance, ObjectPath, Value};
@@ -18,6 +20,9 @@ use crate::resource::SelectorValue;
 
 /// From here on, and below its inverse, numbers are written with an exponent.
 const PLAIN_MAX: f64 = 1e15;
+/// The most names of properties or parameters in one element; no class has as many. How often a name is repeated is
+/// bounded by the request's length alone.
+const MEMBERS_MAX: usize = 512;
 
 /// What a value is declared as; nothing where nobody declares it, as in rows of a query.
 #[derive(Debug, Clone, Copy, Default)]
@@ -115,20 +120,25 @@ fn real(number: f64) -> String {
 
 /// Reads the elements inside of another one as named values, those of one name together. `declared` says what a name is.
 ///
-/// Errors: an element that is there twice and is no array, or an object of no known class.
+/// Errors: more names than [`MEMBERS_MAX`], an element that is there twice and is no array, or an object of no known class.
 pub(crate) fn read_members<'d>(
     parent: Node<'_, '_>,
     schema: &Schema,
     declared: impl Fn(&str) -> Option<Declared<'d>>,
 ) -> Result<Vec<(String, Value)>, WsmanFault> {
     let mut groups: Vec<(&str, Vec<Node<'_, '_>>)> = Vec::new();
+    let mut places = HashMap::new();
     for node in parent.elements() {
         let name = node.tag_name().name();
-        match groups.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+        // What WMI keeps of an object beside its properties is not written.
+        if name.starts_with("__") {
+            continue;
+        }
+        let place = *places.entry(name.to_ascii_lowercase()).or_insert(groups.len());
+        match groups.get_mut(place) {
             Some((_, nodes)) => nodes.push(node),
-            // What WMI keeps of an object beside its properties is not written.
-            None if name.starts_with("__") => {}
-            None => groups.push((name, vec![node])),
+            None if place < MEMBERS_MAX => groups.push((name, vec![node])),
+            None => return Err(too_many_members()),
         }
     }
     let read = |(name, nodes): (&str, Vec<Node<'_, '_>>)| {
@@ -284,11 +294,16 @@ fn is_nil(node: Node<'_, '_>) -> bool {
     node.attribute((XSI, "nil")).is_some_and(|nil| matches!(nil.trim(), "true" | "1"))
 }
 
-/// Bytes in one text: it says so, or is no number.
+/// Bytes in one text: it says so, or is no number of whatever size.
 fn is_base64(node: Node<'_, '_>) -> bool {
     let text = node.text_of();
-    let is_number = text.trim().parse::<u8>().is_ok();
-    type_of(node) == Some("cimBase64Binary") || (!is_number && !text.trim().is_empty())
+    let is_number = text.trim().trim_start_matches(['+', '-']).bytes().all(|byte| byte.is_ascii_digit());
+    type_of(node) == Some("cimBase64Binary") || !is_number
+}
+
+fn too_many_members() -> WsmanFault {
+    let reason = format!("an object has at most {MEMBERS_MAX} names of properties or parameters");
+    WsmanFault::SchemaValidation { kind: BodyMistake::Values, reason }
 }
 
 fn mistake(reason: String) -> WsmanFault {

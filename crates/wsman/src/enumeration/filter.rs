@@ -10,7 +10,7 @@ use crate::envelope::Headers;
 use crate::epr::Epr;
 use crate::fault::{SelectorMistake, WsmanFault};
 use crate::names::{ADDRESSING, CIM_BINDING, ENUMERATION, WSMAN};
-use crate::resource::{Selector, SelectorValue};
+use crate::resource::{Selector, SelectorValue, class_of};
 
 /// WQL.
 const WQL: &str = "http://schemas.microsoft.com/wbem/wsman/1/WQL";
@@ -39,6 +39,9 @@ pub(super) fn read(
     let filter = [WSMAN, ENUMERATION].into_iter().find_map(|namespace| enumerate.child(namespace, "Filter"));
     let Some(filter) = filter else {
         refuse_keys(headers)?;
+        if headers.resource.class.is_none() {
+            return Err(WsmanFault::QueryNeeded { uri: headers.resource.as_str().to_owned() });
+        }
         let class = headers.resource.class(&headers.selectors, provider)?;
         return whole(Statement::Select(Query::all(&class.name)));
     };
@@ -51,15 +54,30 @@ pub(super) fn read(
         return whole(Statement::Select(by_selectors(class, &Selector::read_set(set)?)?));
     }
     // The URI's class says nothing beside the others; its namespace must be there.
-    headers.resource.namespace(&headers.selectors, provider)?;
-    if is(WQL) {
+    let namespace = headers.resource.namespace(&headers.selectors, provider)?;
+    let filtered = if is(WQL) {
         let text = filter.text_of();
-        return whole(wql::parse_statement(text.trim()).map_err(|error| unusable(error.to_string()))?);
+        whole(wql::parse_statement(text.trim()).map_err(|error| unusable(error.to_string()))?)?
+    } else if is(ASSOCIATION) {
+        associations(filter, provider)?
+    } else {
+        return Err(WsmanFault::FilterDialect { dialect: dialect.to_owned() });
+    };
+    within(&filtered.statement, &namespace, provider)?;
+    Ok(filtered)
+}
+
+/// Refuses classes of other namespaces: answers name what they show in the request's own, where nobody would find it.
+fn within(statement: &Statement, namespace: &str, provider: &Provider) -> Result<(), WsmanFault> {
+    let check = |name: &str| match class_of(provider, namespace, name) {
+        Some(_) => Ok(()),
+        None => Err(unusable(format!("there is no class {name} in {namespace}"))),
+    };
+    match statement {
+        Statement::Select(query) => query.sources().try_for_each(|source| check(&source.class)),
+        Statement::Associators(asked) => check(&asked.path.class),
+        Statement::References(asked) => check(&asked.path.class),
     }
-    if is(ASSOCIATION) {
-        return associations(filter, provider);
-    }
-    Err(WsmanFault::FilterDialect { dialect: dialect.to_owned() })
 }
 
 /// The objects that an object is associated with, or its associations (DSP0227 9.3).
@@ -101,7 +119,7 @@ fn path(object: Node<'_, '_>, provider: &Provider) -> Result<ObjectPath, WsmanFa
 
 /// All of the properties must be equal.
 fn by_selectors(class: &ClassInfo, selectors: &[Selector]) -> Result<Query, WsmanFault> {
-    Selector::only_once(selectors)?;
+    Selector::check(selectors)?;
     let term = |selector: &Selector| {
         let name = &selector.name;
         let missing = || unusable(format!("{} has no property {name}", class.name));

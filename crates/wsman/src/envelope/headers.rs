@@ -22,8 +22,6 @@ pub(crate) const OPERATION_TIME_DEFAULT: Duration = Duration::from_secs(60);
 /// How long an operation may take whatever a request names; below the time after which the listener thinks that nothing
 /// moves any more.
 pub(crate) const OPERATION_TIME_MAX: Duration = Duration::from_secs(120);
-/// The most selectors of one request.
-const SELECTORS_MAX: usize = 64;
 /// The most options of one request: one for each property that a client has changed, and some.
 const OPTIONS_MAX: usize = 512;
 /// The longest name or path in a header, in characters.
@@ -102,11 +100,7 @@ pub(super) fn read(header: Option<Node<'_, '_>>, message_id: Option<&str>) -> Re
     if let Some(set) = header.child(WSMAN, "SelectorSet") {
         selectors.extend(Selector::read_set(set)?);
     }
-    if selectors.len() > SELECTORS_MAX {
-        let reason = format!("a request has at most {SELECTORS_MAX} selectors");
-        return Err(WsmanFault::EncodingLimit { kind: SizeLimit::Selectors, reason });
-    }
-    Selector::only_once(&selectors)?;
+    Selector::check(&selectors)?;
     Ok(Headers {
         action,
         resource,
@@ -278,6 +272,7 @@ mod tests {
     use super::super::Envelope;
     use super::*;
     use crate::names::action;
+    use crate::resource::SELECTORS_MAX;
 
     const URI: &str = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/SMS_DriverPackage";
 

@@ -82,6 +82,9 @@ impl WsmanFault {
             Self::InvalidResourceUri { .. } => {
                 Line::addressing("a:DestinationUnreachable", "InvalidResourceURI", 0x8033_803B)
             }
+            Self::QueryNeeded { .. } => {
+                Line::addressing("a:DestinationUnreachable", "InvalidResourceURI", 0x8033_80FB)
+            }
             Self::DestinationUnreachable { .. } => UNREACHABLE,
             Self::ClassNotFound { .. } => Line { number: 0x8033_81ED, ..UNREACHABLE },
             Self::NamespacesDiffer { .. } => Line { number: 0x8033_813B, ..INTERNAL_ERROR },
@@ -149,6 +152,7 @@ fn unsupported(feature: Feature) -> Line {
         Feature::Locale => ("Locale", 0x8033_8067),
         Feature::InvalidTimeout => ("InvalidTimeout", 0x8033_8081),
         Feature::EnumerationMode => ("EnumerationMode", 0x8033_8086),
+        Feature::FragmentLevelAccess => ("FragmentLevelAccess", 0x8033_8077),
     };
     Line::wsman("w:UnsupportedFeature", detail, number)
 }

@@ -180,6 +180,11 @@ fn every_form_that_clients_send_is_read() {
     check(CimType::Uint8, true, "<V>0</V><V>255</V>", bytes.clone());
     check(CimType::Uint8, true, "<V xsi:type='cim:cimBase64Binary'>AP8=</V>", bytes.clone());
     check(CimType::Uint8, true, "<V>AP8=</V>", bytes);
+    // Four digits would be three bytes; a number that does not fit is refused by name.
+    check(CimType::Uint8, true, "<V>1234</V>", Value::Array(vec![Value::text("1234")]));
+    check(CimType::Uint8, true, "<V>+256</V>", Value::Array(vec![Value::text("+256")]));
+    let said = Value::Array([0xd7, 0x6d, 0xf8].map(Value::Integer).to_vec());
+    check(CimType::Uint8, true, "<V xsi:type='cim:cimBase64Binary'>1234</V>", said);
     let point = at("2024-08-30T20:55:06Z");
     check(
         CimType::DateTime,
@@ -218,6 +223,26 @@ fn every_form_that_clients_send_is_read() {
         "<V><SMS_ST_RecurInterval><DaySpan>7</DaySpan></SMS_ST_RecurInterval></V>",
         interval,
     );
+}
+
+#[test]
+fn names_are_bounded_and_repeats_are_not() {
+    let schema = Schema::shipped();
+    let read = |inner: &str| {
+        let text = format!("<r>{inner}</r>");
+        let document = xml::parse(&text).unwrap();
+        read_members(document.root_element(), schema, |_| Some(Declared::new(&CimType::String, true)))
+    };
+    let names = |count: usize| (0..count).map(|n| format!("<n{n}/>")).collect::<String>();
+    assert_eq!(read(&names(MEMBERS_MAX)).unwrap().len(), MEMBERS_MAX);
+    let again = format!("{}<N7/><__CLASS/>{}", names(MEMBERS_MAX), "<n511/>".repeat(10_000));
+    let members = read(&again).unwrap();
+    let lengths = |at: usize| members[at].1.clone();
+    assert_eq!(members.len(), MEMBERS_MAX);
+    assert_eq!(lengths(7), Value::Array(vec![Value::text(""); 2]));
+    assert_eq!(lengths(511), Value::Array(vec![Value::text(""); 10_001]));
+    let refused = read(&names(MEMBERS_MAX + 1)).unwrap_err();
+    assert_eq!(refused.line().subcode, Some("w:SchemaValidationError"), "{refused}");
 }
 
 #[test]

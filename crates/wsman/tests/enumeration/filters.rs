@@ -57,6 +57,9 @@ pub(crate) async fn selectors_filter_a_class() {
         let refused = service.enumerate(&Ask::of(&uri), &set(selectors)).await;
         assert_eq!(refused.fault(), ("n:CannotProcessFilter".to_owned(), 0x8033_801A), "{selectors}");
     }
+    let many: String = (0..65).map(|n| format!("<w:Selector Name='k{n}'>1</w:Selector>")).collect();
+    let refused = service.enumerate(&Ask::of(&uri), &set(&many)).await;
+    assert_eq!(refused.fault().0, "w:EncodingLimit");
 }
 
 fn of_package(kind: &str, more: &str) -> String {
@@ -98,8 +101,18 @@ pub(crate) async fn what_cannot_be_answered_is_refused_with_its_code() {
     let class = format!("{DMTF}SMS_Site");
     let cql = "http://schemas.dmtf.org/wbem/cql/1/dsp0202.pdf";
     let any = "SELECT * FROM SMS_Site";
+    let above = MICROSOFT.replace("site_PS1/", "*");
     for (uri, body, subcode, code) in [
-        (DMTF_ALL, filter(cql, any), "n:FilterDialectRequestedUnavailable", 0x8033_8019_u32),
+        (DMTF_ALL, String::new(), "a:DestinationUnreachable", 0x8033_80FB_u32),
+        // The classes of the site are not in the namespace above it, where their addresses would name them.
+        (&above, filter(WQL, any), "n:CannotProcessFilter", 0x8033_801A),
+        (
+            &above,
+            filter(WQL, "ASSOCIATORS OF {SMS_DriverPackage.PackageID='PS100001'}"),
+            "n:CannotProcessFilter",
+            0x8033_801A,
+        ),
+        (DMTF_ALL, filter(cql, any), "n:FilterDialectRequestedUnavailable", 0x8033_8019),
         (&class, "<w:Filter>..</w:Filter>".to_owned(), "n:FilterDialectRequestedUnavailable", 0x8033_8019),
         (DMTF_ALL, filter(WQL, "SELECT"), "n:CannotProcessFilter", 0x8033_801A),
         (DMTF_ALL, filter(WQL, "SELECT * FROM SMS_Nothing"), "n:CannotProcessFilter", 0x8033_801A),
@@ -123,6 +136,8 @@ pub(crate) async fn what_cannot_be_answered_is_refused_with_its_code() {
     let mut keyed = Ask::of(&class);
     keyed.headers = "<w:SelectorSet><w:Selector Name='SiteCode'>PS1</w:Selector></w:SelectorSet>";
     assert_eq!(service.enumerate(&keyed, "").await.fault().0, "w:InvalidSelectors");
+    let own = optimized(&filter(WQL, "SELECT * FROM SMS_ProviderLocation"));
+    assert_eq!(service.enumerate(&Ask::of(&above), &own).await.good().items(WSMAN), 1);
     // What is not known says nothing.
     let stray = "<w:OptimizeEnumeration/><x xmlns='urn:x'/><w:Nothing/><w:MaxElements> 5 </w:MaxElements>";
     assert_eq!(service.enumerate(&Ask::of(&class), stray).await.good().items(WSMAN), 1);

@@ -99,6 +99,7 @@ fn refused() -> Vec<(&'static str, Ask)> {
         ("fault-option", Ask::package("Get").header(option)),
         ("fault-fragment", fragment("", "Nothing")),
         ("fault-fragment-dialect", fragment(" Dialect=\"urn:x\"", "Name")),
+        ("fault-fragment-action", fragment("", "Name").action("Delete")),
         ("fault-value", Ask::package("Put").body(&package("<p:Priority>high</p:Priority>"))),
         ("fault-read-only", Ask::package("Put").body(&package("<p:PackageSize>1</p:PackageSize>"))),
         (

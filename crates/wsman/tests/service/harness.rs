@@ -95,6 +95,12 @@ impl Ask {
         Self::class(action, "SMS_DriverPackage").key("PackageID", PACKAGE)
     }
 
+    /// The same with another action of WS-Transfer.
+    pub(crate) fn action(mut self, action: &str) -> Self {
+        self.action = format!("{TRANSFER}{action}");
+        self
+    }
+
     pub(crate) fn uri(mut self, uri: &str) -> Self {
         uri.clone_into(&mut self.uri);
         self

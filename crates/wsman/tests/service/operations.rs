@@ -59,7 +59,9 @@ pub(crate) async fn a_fragment_is_a_property() {
         assert_eq!(text(&answer, "FragmentTransfer"), path);
     }
     let known = " Dialect=\"http://www.w3.org/TR/1999/REC-xpath-19991116\"";
-    assert_eq!(service.ask(&get("Name", known)).await.status, 200);
+    let repeated = format!("<w:FragmentTransfer s:mustUnderstand=\"true\"{known}>Name</w:FragmentTransfer>");
+    let answer = service.ask(&get("Name", known)).await;
+    assert!(answer.status == 200 && answer.body.contains(&repeated), "{answer:?}");
     let unknown = service.ask(&get("Name", " Dialect=\"urn:x\"")).await;
     assert_eq!(unknown.fault().0, "FragmentDialectNotSupported");
     for path in ["Nothing", "Name/Other", "//Name"] {
@@ -74,6 +76,34 @@ pub(crate) async fn a_fragment_is_a_property() {
     let changed = service.ask(&put("<Version>A13</Version>")).await;
     assert!(changed.body.contains("><p:Version>A13</p:Version></w:XmlFragment>"), "{changed:?}");
     assert_eq!(service.ask(&put("<Name>x</Name>")).await.fault().1, "InvalidFragment");
+}
+
+/// Were the header passed over, a client that means one property would lose the whole package.
+#[tokio::test]
+async fn a_fragment_of_what_has_no_parts_is_refused() {
+    let service = Service::start().await;
+    let before = service.ask(&Ask::package("Get")).await.texts("SedoObjectVersion");
+    let enumeration = "http://schemas.xmlsoap.org/ws/2004/09/enumeration";
+    let declaration = "http://schemas.dmtf.org/wbem/cim-xml/2/cim-schema/2/*";
+    let new = r"<p0:Name>Drivers - HP 840</p0:Name><p0:PkgSourceFlag>2</p0:PkgSourceFlag><p0:PkgSourcePath>\\srv.example.test\src\dell</p0:PkgSourcePath>";
+    for must in ["true", "false"] {
+        let header = format!("<w:FragmentTransfer s:mustUnderstand=\"{must}\">Name</w:FragmentTransfer>");
+        for ask in [
+            Ask::package("Delete"),
+            Ask::class("Create", "SMS_DriverPackage").body(&body(new)),
+            call("SMS_DriverPackage", "RefreshPkgSource", "").key("PackageID", PACKAGE),
+            Ask::class(&format!("{enumeration}/Enumerate"), "SMS_DriverPackage").body("<n:Enumerate/>"),
+            Ask::class("Get", "x").uri(declaration).key("ClassName", "SMS_DriverPackage"),
+        ] {
+            let answer = service.ask(&ask.clone().header(&header)).await;
+            let expect = ("UnsupportedFeature".to_owned(), "FragmentLevelAccess".to_owned());
+            assert_eq!((answer.fault(), answer.code()), (expect, 0x8033_8077), "{ask:?}");
+            let after = service.ask(&Ask::package("Get")).await;
+            assert_eq!((after.status, after.texts("SedoObjectVersion")), (200, before.clone()), "{ask:?}");
+            let made = Ask::class("Get", "SMS_DriverPackage").key("PackageID", "PS100002");
+            assert_eq!(service.ask(&made).await.status, 500, "{ask:?}");
+        }
+    }
 }
 
 #[tokio::test]
