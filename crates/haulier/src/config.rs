@@ -32,6 +32,8 @@ pub(crate) struct SiteConfig {
     pub(crate) time_zone: Option<String>,
     /// Whose signatures are trusted.
     pub(crate) trust: TrustConfig,
+    /// The realm whose users sign in with tickets.
+    pub(crate) kerberos: KerberosConfig,
     /// What the listener grants.
     pub(crate) limits: LimitsConfig,
     /// Where clients of the original expect other than what is documented.
@@ -83,6 +85,15 @@ pub(crate) struct CompatibilityConfig {
 pub(crate) struct TrustConfig {
     /// PEM files with root certificates.
     pub(crate) roots: Vec<PathBuf>,
+}
+
+/// The realm whose users sign in with tickets.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct KerberosConfig {
+    /// The file with the keys of the services `HTTP/NAME` and `WSMAN/NAME`; without it no tickets are taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keytab: Option<PathBuf>,
 }
 
 /// Limits that depend on the size of the fleet; the others are fixed in `net`.

@@ -23,7 +23,10 @@ fn main() -> ExitCode {
     let cli = args::Cli::parse();
     start_log(&cli.log);
     if cli.command.is_server() {
-        process::prepare_server();
+        match commands::environment(&cli.command) {
+            Ok(needed) => process::prepare_server(needed),
+            Err(error) => return report(&error, cli.json),
+        }
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

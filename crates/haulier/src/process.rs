@@ -1,5 +1,6 @@
 //! What a server does to its own process before it serves, and how it hears that it should stop.
 
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
@@ -14,19 +15,22 @@ use tokio_util::sync::CancellationToken;
 /// 4.2 GB package, the site's peak was 317 MB, and 194 MB with the threshold held here.
 const KEEP_BLOCKS_BELOW: (&str, &str) = ("MALLOC_MMAP_THRESHOLD_", "524288");
 
-/// Makes the process fit to serve. It may start the program anew, in place: only the environment of the start
-/// tells glibc how to behave.
-pub(crate) fn prepare_server() {
+/// Makes the process fit to serve. It may start the program anew, in place: only the environment of the start tells glibc
+/// how to behave, and other libraries what `needed` says.
+pub(crate) fn prepare_server(needed: Option<(&'static str, OsString)>) {
     keep_private();
     raise_file_limit();
     let (name, value) = KEEP_BLOCKS_BELOW;
-    if std::env::var_os(name).is_some() {
+    let keeps = std::env::var_os(name).is_none().then(|| (name, value.into()));
+    let needed = needed.filter(|(name, value)| std::env::var_os(name).as_ref() != Some(value));
+    let missing: Vec<(&str, OsString)> = keeps.into_iter().chain(needed).collect();
+    if missing.is_empty() {
         return;
     }
     let Ok(program) = std::env::current_exe() else { return };
     let mut arguments = std::env::args_os();
     let mut again = Command::new(program);
-    again.env(name, value);
+    again.envs(missing);
     if let Some(own_name) = arguments.next() {
         again.arg0(own_name);
     }

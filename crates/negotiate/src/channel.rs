@@ -42,7 +42,9 @@ impl ChannelBinding {
     }
 }
 
-fn tls_server_end_point(certificate: &[u8]) -> Vec<u8> {
+/// The binding's own text: its name and the hash of the certificate (DER), for who puts it into another form.
+#[must_use]
+pub fn tls_server_end_point(certificate: &[u8]) -> Vec<u8> {
     let hash = digest::digest(signature_hash(certificate).unwrap_or(&SHA256), certificate);
     let mut data = b"tls-server-end-point:".to_vec();
     data.extend_from_slice(hash.as_ref());

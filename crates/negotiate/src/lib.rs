@@ -18,7 +18,7 @@ mod session;
 mod spnego;
 
 pub use acceptor::{Accepted, Acceptor, Claim, Config, Step, TOKEN_BYTES_MAX, begins};
-pub use channel::{BindingRule, ChannelBinding};
+pub use channel::{BindingRule, ChannelBinding, tls_server_end_point};
 pub use error::{NegotiateError, SessionError};
 pub use hash::NtHash;
 pub use ntlm::challenge::Names;

@@ -16,8 +16,29 @@ pub(crate) enum Credentials {
         password: String,
     },
     Bearer(String),
-    /// A token of SPNEGO or NTLM.
-    Negotiate(Vec<u8>),
+    /// A token of SPNEGO, NTLM or Kerberos.
+    Negotiate(Scheme, Vec<u8>),
+}
+
+/// What a client calls its negotiation; the answers are called the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    Negotiate,
+    /// Clients that are told to use nothing else.
+    Kerberos,
+}
+
+impl Scheme {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Negotiate => "Negotiate",
+            Self::Kerberos => "Kerberos",
+        }
+    }
+
+    fn read(name: &str) -> Option<Self> {
+        [Self::Negotiate, Self::Kerberos].into_iter().find(|known| known.name().eq_ignore_ascii_case(name))
+    }
 }
 
 impl Credentials {
@@ -25,9 +46,9 @@ impl Credentials {
         let (scheme, rest) = header.trim().split_once(' ')?;
         let rest = rest.trim();
         // NTLM under its own name is not offered: what it could do more is to be older.
-        if scheme.eq_ignore_ascii_case("Negotiate") {
+        if let Some(scheme) = Scheme::read(scheme) {
             let token = Some(rest).filter(|rest| !rest.is_empty() && rest.len() <= TOKEN_BYTES_MAX)?;
-            return STANDARD.decode(token).ok().map(Self::Negotiate);
+            return STANDARD.decode(token).ok().map(|token| Self::Negotiate(scheme, token));
         }
         if header.len() > CREDENTIALS_BYTES_MAX {
             return None;
@@ -73,8 +94,11 @@ mod tests {
         check("Basic %%%", None);
         check(&basic("admin"), None);
         check(&basic("ad\0min:x"), None);
-        check("Negotiate YII=", Some(Credentials::Negotiate(vec![0x60, 0x82])));
-        check("negotiate  YII=", Some(Credentials::Negotiate(vec![0x60, 0x82])));
+        let token = |scheme| Some(Credentials::Negotiate(scheme, vec![0x60, 0x82]));
+        check("Negotiate YII=", token(Scheme::Negotiate));
+        check("negotiate  YII=", token(Scheme::Negotiate));
+        check("KERBEROS YII=", token(Scheme::Kerberos));
+        check("Kerberos", None);
         check("Negotiate", None);
         check("Negotiate !", None);
         check("NTLM YII=", None);

@@ -5,6 +5,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use negotiate::NegotiateError;
 use site::SiteError;
 
+/// The challenge that is added where tickets are taken: clients that are told to use nothing else look for it.
+const KERBEROS: &str = "Kerberos";
 /// The challenges of an answer with status 401, for its `WWW-Authenticate` lines. The first one proves connections and is
 /// not for those that many share.
 const CHALLENGES: [&str; 3] =
@@ -28,12 +30,47 @@ pub enum SignInError {
     /// A negotiation failed, and with it the connection.
     #[error("the negotiation failed; open another connection")]
     NegotiationFailed(#[source] NegotiateError),
+    /// A Kerberos ticket was refused, and the connection is over.
+    #[error("the ticket was refused; open another connection")]
+    TicketRefused(#[source] TicketError),
     /// This connection's negotiation failed earlier, or there were too many.
     #[error("this connection negotiates no more; open another one")]
     ConnectionEnded,
     /// The site did not accept the credentials, or could not check them.
     #[error(transparent)]
     Refused(#[from] SiteError),
+    /// Any of these where Kerberos is offered too.
+    #[error(transparent)]
+    OrByTicket(Box<SignInError>),
+}
+
+/// Why a Kerberos ticket was refused. No variant tells a client more than that; the words are for the log.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TicketError {
+    /// The Kerberos library does not accept it, or its keytab: in its own words.
+    #[error("the Kerberos library says: {0}")]
+    Library(String),
+    /// The client wrapped something else in its token.
+    #[error("the client negotiated something other than Kerberos")]
+    OtherMechanism,
+    /// The client does not want to know whom it talks to.
+    #[error("the client does not ask for mutual authentication, which is needed")]
+    NotMutual,
+    /// The client bound its ticket to no TLS channel, although it must.
+    #[error("the client sends no channel binding, which is needed over TLS")]
+    NoChannelBinding,
+    /// The ticket is of a user of another realm.
+    #[error("the ticket is of another realm than the server's; users of the site are of the same one")]
+    OtherRealm,
+    /// The principal is a service, or has a name that no user of the site has.
+    #[error("the ticket's principal is not of the form NAME@REALM")]
+    NoUserName,
+    /// No user of the site has the name, or the user may not sign in.
+    #[error("the ticket names nobody who may sign in")]
+    UnknownUser,
+    /// The check did not come to its end.
+    #[error("the check of the ticket was interrupted")]
+    Interrupted,
 }
 
 impl SignInError {
@@ -45,12 +82,14 @@ impl SignInError {
             | Self::SharedConnection
             | Self::Continues(_)
             | Self::NegotiationFailed(_)
+            | Self::TicketRefused(_)
             | Self::ConnectionEnded
             | Self::Refused(SiteError::InvalidCredentials | SiteError::InvalidToken) => {
                 Some(StatusCode::UNAUTHORIZED)
             }
             Self::OpenConnection => Some(StatusCode::FORBIDDEN),
             Self::Refused(_) => None,
+            Self::OrByTicket(error) => error.status(),
         }
     }
 
@@ -61,8 +100,11 @@ impl SignInError {
             Self::Unauthenticated | Self::SharedConnection => "unauthenticated",
             Self::OpenConnection => "open_connection",
             Self::Continues(_) => "negotiation_continues",
-            Self::NegotiationFailed(_) | Self::ConnectionEnded => "negotiation_failed",
+            Self::NegotiationFailed(_) | Self::TicketRefused(_) | Self::ConnectionEnded => {
+                "negotiation_failed"
+            }
             Self::Refused(error) => error.code(),
+            Self::OrByTicket(error) => error.code(),
         }
     }
 
@@ -83,6 +125,11 @@ impl SignInError {
         match self {
             Self::Continues(token) => vec![token.clone()],
             Self::SharedConnection => CHALLENGES[1..].iter().copied().map(HeaderValue::from_static).collect(),
+            Self::OrByTicket(error) => {
+                let mut challenges = error.challenges();
+                challenges.insert(1, HeaderValue::from_static(KERBEROS));
+                challenges
+            }
             _ if self.status() == Some(StatusCode::UNAUTHORIZED) => {
                 CHALLENGES.map(HeaderValue::from_static).to_vec()
             }
@@ -98,8 +145,21 @@ impl SignInError {
 
     /// Whether the connection is over with the answer, which then says `Connection: close`.
     #[must_use]
-    pub const fn ends_connection(&self) -> bool {
-        matches!(self, Self::NegotiationFailed(_) | Self::ConnectionEnded)
+    pub fn ends_connection(&self) -> bool {
+        match self {
+            Self::OrByTicket(error) => error.ends_connection(),
+            _ => matches!(self, Self::NegotiationFailed(_) | Self::TicketRefused(_) | Self::ConnectionEnded),
+        }
+    }
+
+    /// The same with Kerberos among what is offered, where Negotiate is.
+    #[cfg(feature = "kerberos")]
+    pub(crate) fn or_by_ticket(self) -> Self {
+        let offers_all = !matches!(self, Self::Continues(_) | Self::SharedConnection | Self::OrByTicket(_));
+        match offers_all && self.status() == Some(StatusCode::UNAUTHORIZED) {
+            true => Self::OrByTicket(Box::new(self)),
+            false => self,
+        }
     }
 }
 
@@ -120,6 +180,16 @@ mod tests {
         check(SignInError::Continues(HeaderValue::from_static("Negotiate abcd")), &["Negotiate"]);
         check(SignInError::Refused(SiteError::InvalidCredentials), &["Negotiate", "Basic", "Bearer"]);
         check(SignInError::OpenConnection, &[]);
+        #[cfg(feature = "kerberos")]
+        {
+            let with = ["Negotiate", "Kerberos", "Basic", "Bearer"];
+            check(SignInError::Unauthenticated.or_by_ticket(), &with);
+            check(SignInError::TicketRefused(TicketError::UnknownUser).or_by_ticket().or_by_ticket(), &with);
+            check(SignInError::SharedConnection.or_by_ticket(), &["Basic", "Bearer"]);
+            check(SignInError::OpenConnection.or_by_ticket(), &[]);
+            let token = HeaderValue::from_static("Negotiate abcd");
+            check(SignInError::Continues(token).or_by_ticket(), &["Negotiate"]);
+        }
         check(SignInError::Refused(SiteError::Stopped), &[]);
     }
 }

@@ -4,6 +4,8 @@
 mod credentials;
 mod error;
 mod frame;
+#[cfg(feature = "kerberos")]
+mod kerberos;
 mod negotiation;
 mod origin;
 mod sealing;
@@ -18,7 +20,9 @@ use site::{Actor, Site};
 pub use negotiate::BindingRule;
 
 use credentials::Credentials;
-pub use error::SignInError;
+pub use error::{SignInError, TicketError};
+#[cfg(feature = "kerberos")]
+pub use kerberos::Kerberos;
 use negotiation::Negotiation;
 pub use origin::is_cross_site;
 pub use sealing::{SealError, Sealing};
@@ -29,6 +33,8 @@ pub struct SignIn {
     site: Site,
     binding_rule: BindingRule,
     seals: bool,
+    #[cfg(feature = "kerberos")]
+    kerberos: Option<Kerberos>,
 }
 
 /// Somebody who is signed in.
@@ -46,10 +52,23 @@ impl SignIn {
     /// Sign-in to a site.
     #[must_use]
     pub const fn new(site: Site) -> Self {
-        Self { site, binding_rule: BindingRule::Require, seals: false }
+        Self {
+            site,
+            binding_rule: BindingRule::Require,
+            seals: false,
+            #[cfg(feature = "kerberos")]
+            kerberos: None,
+        }
     }
 
-    /// The same with another rule for clients whose NTLM over TLS is bound to no channel.
+    /// The same, taking Kerberos tickets too.
+    #[cfg(feature = "kerberos")]
+    #[must_use]
+    pub fn with_kerberos(self, kerberos: Kerberos) -> Self {
+        Self { kerberos: Some(kerberos), ..self }
+    }
+
+    /// The same with another rule for clients whose negotiation over TLS is bound to no channel.
     #[must_use]
     pub fn with_binding_rule(self, binding_rule: BindingRule) -> Self {
         Self { binding_rule, ..self }
@@ -78,6 +97,15 @@ impl SignIn {
 
     /// The user behind a request, by what `net` set as its extensions; without a [`Peer`] nobody is signed in.
     pub async fn authenticate(&self, parts: &Parts) -> Result<SignedIn, SignInError> {
+        let signed_in = self.find_out(parts).await;
+        #[cfg(feature = "kerberos")]
+        if self.kerberos.is_some() {
+            return signed_in.map_err(SignInError::or_by_ticket);
+        }
+        signed_in
+    }
+
+    async fn find_out(&self, parts: &Parts) -> Result<SignedIn, SignInError> {
         let negotiation = Negotiation::of(self, parts);
         let nobody = || match negotiation {
             Some(_) => SignInError::Unauthenticated,
@@ -90,8 +118,8 @@ impl SignIn {
             };
         };
         let credentials = header.to_str().ok().and_then(Credentials::read).ok_or_else(nobody)?;
-        if let Credentials::Negotiate(token) = credentials {
-            return negotiation.ok_or(SignInError::SharedConnection)?.advance(&token).await;
+        if let Credentials::Negotiate(scheme, token) = credentials {
+            return negotiation.ok_or(SignInError::SharedConnection)?.advance(scheme, &token).await;
         }
         // Checked before the password, so that an open connection learns nothing about it.
         let peer = parts.extensions.get::<Peer>();
@@ -102,7 +130,7 @@ impl SignIn {
                 self.site.authenticate_password(&user, &password, from).await?
             }
             Credentials::Bearer(token) => self.site.authenticate_token(&token, from).await?,
-            Credentials::Negotiate(_) => return Err(nobody()),
+            Credentials::Negotiate(..) => return Err(nobody()),
         };
         Ok(SignedIn { actor, reply: None, sealing: None })
     }

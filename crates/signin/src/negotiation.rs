@@ -1,19 +1,22 @@
 //! Negotiate: who a connection is. Its three requests are one authentication, and those after them are the user's without
 //! saying so again; so nothing here outlives the connection, and the site is asked each time whether it still holds.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use http::request::Parts;
-use negotiate::{Accepted, Acceptor, ChannelBinding, Config, Names, NegotiateError, Session, Step};
+use negotiate::{Acceptor, ChannelBinding, Config, Names, NegotiateError, Step};
 use net::{Connection, Peer};
 use site::{Actor, SiteError};
 
+use crate::credentials::Scheme;
 use crate::frame;
-use crate::sealing::Sealing;
+#[cfg(feature = "kerberos")]
+use crate::kerberos;
+use crate::sealing::{Keys, Sealing};
 use crate::{SignIn, SignInError, SignedIn, is_closed, own_connection};
 
 /// Negotiations that one connection may begin. Clients need one, and one more for another user.
@@ -41,10 +44,17 @@ enum State {
     #[default]
     Nobody,
     /// One negotiation waits for the client's next token.
-    Pending(Box<Acceptor>),
-    SignedIn(Box<Actor>, Arc<Mutex<Session>>),
+    Pending(Pending),
+    SignedIn(Box<Actor>, Arc<Mutex<Keys>>),
     /// Nothing more is negotiated here.
     Ended,
+}
+
+/// A negotiation under way, by what it began with.
+enum Pending {
+    Ntlm(Box<Acceptor>),
+    #[cfg(feature = "kerberos")]
+    Kerberos(Box<kerberos::Acceptor>),
 }
 
 impl<'a> Negotiation<'a> {
@@ -57,29 +67,48 @@ impl<'a> Negotiation<'a> {
     /// The request of a connection that was negotiated earlier.
     pub(crate) async fn resume(&self) -> Result<SignedIn, SignInError> {
         let signed_in = self.connection.with(|known: &mut Known| match &known.state {
-            State::SignedIn(actor, session) => Some((actor.clone(), Arc::clone(session))),
+            State::SignedIn(actor, keys) => Some((actor.clone(), Arc::clone(keys))),
             State::Nobody | State::Pending(_) | State::Ended => None,
         });
-        let (actor, session) = signed_in.ok_or(SignInError::Unauthenticated)?;
+        let (actor, keys) = signed_in.ok_or(SignInError::Unauthenticated)?;
+        if keys.lock().unwrap_or_else(PoisonError::into_inner).have_ended() {
+            self.set(State::Ended);
+            return Err(SignInError::ConnectionEnded);
+        }
         let still = self.sign_in.site.still_signed_in(&actor).await;
         if matches!(still, Err(SiteError::InvalidCredentials)) {
             self.set(State::Ended);
         }
-        let sealing = self.sealing(&session, false)?;
+        let sealing = self.sealing(&keys, false)?;
         Ok(SignedIn { actor: still?, reply: None, sealing })
     }
 
     /// Takes the client's next token.
-    pub(crate) async fn advance(&self, token: &[u8]) -> Result<SignedIn, SignInError> {
+    pub(crate) async fn advance(&self, scheme: Scheme, token: &[u8]) -> Result<SignedIn, SignInError> {
+        if !self.takes(scheme) {
+            return Err(SignInError::Unauthenticated);
+        }
         if !self.sign_in.seals && !is_closed(self.peer) {
             return Err(SignInError::OpenConnection);
         }
-        let mut acceptor = self.acceptor(token)?;
+        match self.pending(scheme, token)? {
+            Pending::Ntlm(acceptor) => self.answer_challenge(acceptor, scheme, token).await,
+            #[cfg(feature = "kerberos")]
+            Pending::Kerberos(acceptor) => self.show_ticket(acceptor, scheme, token).await,
+        }
+    }
+
+    async fn answer_challenge(
+        &self,
+        mut acceptor: Box<Acceptor>,
+        scheme: Scheme,
+        token: &[u8],
+    ) -> Result<SignedIn, SignInError> {
         let step = acceptor.step(token, self.sign_in.site.clock().now().as_microsecond());
         let claim = match step.map_err(|error| self.fail(error))? {
             Step::Continue(answer) => {
-                self.set(State::Pending(acceptor));
-                return Err(SignInError::Continues(line(&answer)));
+                self.set(State::Pending(Pending::Ntlm(acceptor)));
+                return Err(SignInError::Continues(line(scheme, &answer)));
             }
             Step::Identify(claim) => claim,
         };
@@ -91,7 +120,10 @@ impl<'a> Negotiation<'a> {
         });
         let actor = actor.await;
         match (actor, verified) {
-            (Ok(actor), Ok(accepted)) => self.sign_in(actor, accepted),
+            (Ok(actor), Ok(accepted)) => {
+                let reply = accepted.token.map(|token| line(scheme, &token));
+                self.sign_in(actor, Keys::Ntlm(Box::new(accepted.session)), reply)
+            }
             // A user that the hash was made up for, among others.
             (Err(SiteError::InvalidCredentials), verified) => {
                 Err(self.fail(verified.err().unwrap_or(NegotiateError::WrongProof)))
@@ -104,30 +136,86 @@ impl<'a> Negotiation<'a> {
         }
     }
 
-    fn sign_in(&self, actor: Actor, accepted: Accepted) -> Result<SignedIn, SignInError> {
-        let session = Arc::new(Mutex::new(accepted.session));
-        self.set(State::SignedIn(Box::new(actor.clone()), Arc::clone(&session)));
-        let sealing = self.sealing(&session, true)?;
-        let reply = accepted.token.map(|token| line(&token));
+    #[cfg(feature = "kerberos")]
+    async fn show_ticket(
+        &self,
+        acceptor: Box<kerberos::Acceptor>,
+        scheme: Scheme,
+        token: &[u8],
+    ) -> Result<SignedIn, SignInError> {
+        let kerberos = self.sign_in.kerberos.as_ref().ok_or(SignInError::Unauthenticated)?;
+        // Until it is known what the token says, the connection is nobody's, whatever it was.
+        self.set(State::Ended);
+        let step = kerberos.step(acceptor, token).await;
+        let accepted = match step.map_err(|error| self.refuse_ticket(error))? {
+            kerberos::Step::Continue(answer, acceptor) => {
+                self.set(State::Pending(Pending::Kerberos(acceptor)));
+                return Err(SignInError::Continues(line(scheme, &answer)));
+            }
+            kerberos::Step::Accepted(accepted) => accepted,
+        };
+        let from = Some(self.peer.addr.ip());
+        let actor = match self.sign_in.site.authenticate_ticket(&accepted.name, from).await {
+            Err(SiteError::InvalidCredentials) => {
+                return Err(self.refuse_ticket(crate::TicketError::UnknownUser));
+            }
+            actor => actor?,
+        };
+        let reply = accepted.token.map(|token| line(scheme, &token));
+        self.sign_in(actor, Keys::Kerberos(accepted.session), reply)
+    }
+
+    fn sign_in(&self, actor: Actor, keys: Keys, reply: Option<HeaderValue>) -> Result<SignedIn, SignInError> {
+        let keys = Arc::new(Mutex::new(keys));
+        self.set(State::SignedIn(Box::new(actor.clone()), Arc::clone(&keys)));
+        let sealing = self.sealing(&keys, true)?;
         Ok(SignedIn { actor, reply, sealing })
     }
 
     /// The pending negotiation, or a new one if this is a first token.
-    fn acceptor(&self, token: &[u8]) -> Result<Box<Acceptor>, SignInError> {
-        let config = self.config();
+    fn pending(&self, scheme: Scheme, token: &[u8]) -> Result<Pending, SignInError> {
+        let new = self.begin(scheme, token);
         self.connection.with(|known: &mut Known| {
             match std::mem::take(&mut known.state) {
                 State::Ended => {}
-                State::Pending(acceptor) if !negotiate::begins(token) => return Ok(acceptor),
+                State::Pending(pending) if !negotiate::begins(token) => return Ok(pending),
                 _ if known.begun < NEGOTIATIONS_MAX => {
                     known.begun += 1;
-                    return Ok(Box::new(Acceptor::new(config)));
+                    return Ok(new);
                 }
                 _ => {}
             }
             known.state = State::Ended;
             Err(SignInError::ConnectionEnded)
         })
+    }
+
+    #[cfg(not(feature = "kerberos"))]
+    fn begin(&self, _: Scheme, _: &[u8]) -> Pending {
+        Pending::Ntlm(Box::new(Acceptor::new(self.config())))
+    }
+
+    /// Who prefers Kerberos gets it, where the site has a keytab; who names it gets nothing else.
+    #[cfg(feature = "kerberos")]
+    fn begin(&self, scheme: Scheme, token: &[u8]) -> Pending {
+        match &self.sign_in.kerberos {
+            Some(kerberos) if scheme == Scheme::Kerberos || negotiate::wants_kerberos(token) => {
+                let certificate = self.peer.server_certificate.as_deref();
+                let channel = certificate.map(negotiate::tls_server_end_point);
+                Pending::Kerberos(kerberos.acceptor(channel, self.sign_in.binding_rule))
+            }
+            _ => Pending::Ntlm(Box::new(Acceptor::new(self.config()))),
+        }
+    }
+
+    #[cfg(not(feature = "kerberos"))]
+    fn takes(&self, scheme: Scheme) -> bool {
+        scheme == Scheme::Negotiate
+    }
+
+    #[cfg(feature = "kerberos")]
+    fn takes(&self, scheme: Scheme) -> bool {
+        scheme == Scheme::Negotiate || self.sign_in.kerberos.is_some()
     }
 
     fn config(&self) -> Config {
@@ -150,17 +238,13 @@ impl<'a> Negotiation<'a> {
 
     /// What opens and closes the bodies of this request and its answer. Over a connection that others can read every body
     /// is sealed; the last leg of a negotiation may have none.
-    fn sealing(
-        &self,
-        session: &Arc<Mutex<Session>>,
-        is_last_leg: bool,
-    ) -> Result<Option<Sealing>, SignInError> {
+    fn sealing(&self, keys: &Arc<Mutex<Keys>>, is_last_leg: bool) -> Result<Option<Sealing>, SignInError> {
         let headers = &self.parts.headers;
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         if self.sign_in.seals
             && let Some(protocol) = frame::protocol(content_type)
         {
-            return Ok(Some(Sealing::new(Arc::clone(session), protocol)));
+            return Ok(Some(Sealing::new(Arc::clone(keys), protocol)));
         }
         let has_no_body = headers.get(CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0")
             && !headers.contains_key(TRANSFER_ENCODING);
@@ -176,12 +260,19 @@ impl<'a> Negotiation<'a> {
         SignInError::NegotiationFailed(error)
     }
 
+    #[cfg(feature = "kerberos")]
+    fn refuse_ticket(&self, error: crate::TicketError) -> SignInError {
+        self.set(State::Ended);
+        tracing::info!(error = &error as &dyn std::error::Error, from = %self.peer.addr, "a ticket was refused");
+        SignInError::TicketRefused(error)
+    }
+
     fn set(&self, state: State) {
         self.connection.with(|known: &mut Known| known.state = state);
     }
 }
 
-fn line(token: &[u8]) -> HeaderValue {
-    let line = format!("Negotiate {}", STANDARD.encode(token));
+fn line(scheme: Scheme, token: &[u8]) -> HeaderValue {
+    let line = format!("{} {}", scheme.name(), STANDARD.encode(token));
     HeaderValue::try_from(line).expect("base64 stands in a header as it is")
 }

@@ -7,12 +7,22 @@ use http::HeaderValue;
 use negotiate::Session;
 
 use crate::frame::{self, Protocol};
+#[cfg(feature = "kerberos")]
+use crate::kerberos;
 
 /// What seals the messages of one connection.
 #[derive(Debug)]
 pub struct Sealing {
-    session: Arc<Mutex<Session>>,
+    keys: Arc<Mutex<Keys>>,
     protocol: Protocol,
+}
+
+/// What a negotiation left both sides to seal with.
+#[derive(Debug)]
+pub(crate) enum Keys {
+    Ntlm(Box<Session>),
+    #[cfg(feature = "kerberos")]
+    Kerberos(kerberos::Session),
 }
 
 /// A sealed body that does not open.
@@ -30,15 +40,15 @@ pub enum SealError {
 }
 
 impl Sealing {
-    pub(crate) const fn new(session: Arc<Mutex<Session>>, protocol: Protocol) -> Self {
-        Self { session, protocol }
+    pub(crate) const fn new(keys: Arc<Mutex<Keys>>, protocol: Protocol) -> Self {
+        Self { keys, protocol }
     }
 
     /// Opens a request's body. `content_type` is the request's header.
     pub fn unwrap(&self, content_type: &str, body: &[u8]) -> Result<Bytes, SealError> {
         let sealed = frame::read(content_type, body)?;
         let mut message = sealed.message.to_vec();
-        self.session().unseal(sealed.signature, &mut message).map_err(|_| SealError::Forged)?;
+        self.keys().unseal(sealed.signature, &mut message).ok_or(SealError::Forged)?;
         Ok(message.into())
     }
 
@@ -47,14 +57,43 @@ impl Sealing {
     #[must_use]
     pub fn wrap(&self, content_type: &str, plain: &[u8]) -> (HeaderValue, Bytes) {
         let mut message = plain.to_vec();
-        let body = match self.session().seal(&mut message) {
-            Ok(signature) => frame::write(self.protocol, content_type, &signature, &message),
-            Err(_) => Bytes::new(),
+        let body = match self.keys().seal(&mut message) {
+            Some(signature) => frame::write(self.protocol, content_type, &signature, &message),
+            None => Bytes::new(),
         };
         (frame::header(self.protocol), body)
     }
 
-    fn session(&self) -> MutexGuard<'_, Session> {
-        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Keys {
+    /// None if this is not the client's next message.
+    fn unseal(&mut self, signature: &[u8], message: &mut [u8]) -> Option<()> {
+        match self {
+            Self::Ntlm(session) => session.unseal(signature, message).ok(),
+            #[cfg(feature = "kerberos")]
+            Self::Kerberos(session) => session.unseal(signature, message),
+        }
+    }
+
+    /// What stands before the sealed message; none if nothing can be sealed.
+    fn seal(&mut self, message: &mut [u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Ntlm(session) => session.seal(message).ok().map(|signature| signature.to_vec()),
+            #[cfg(feature = "kerberos")]
+            Self::Kerberos(session) => session.seal(message),
+        }
+    }
+
+    /// Whether they hold no longer; what NTLM proved holds as long as its user does.
+    pub(crate) fn have_ended(&self) -> bool {
+        match self {
+            Self::Ntlm(_) => false,
+            #[cfg(feature = "kerberos")]
+            Self::Kerberos(session) => session.has_ended(),
+        }
     }
 }

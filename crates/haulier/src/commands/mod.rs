@@ -1,9 +1,11 @@
 //! What each command does: talk to the site or run a server, then print through `output`.
 
+use std::ffi::OsString;
+
 use anyhow::Result;
 use clap::CommandFactory;
 
-use crate::args::{Cli, Command, DriverCommand, PacksCommand, UserCommand};
+use crate::args::{Cli, Command, DriverCommand, PacksCommand, SiteCommand, UserCommand};
 use crate::output::Format;
 use crate::remote::Remote;
 
@@ -25,6 +27,14 @@ mod site_path;
 pub(crate) mod status;
 mod token;
 mod user;
+
+/// What must stand in the environment of the process that does it.
+pub(crate) fn environment(command: &Command) -> Result<Option<(&'static str, OsString)>> {
+    match command {
+        Command::Site(SiteCommand::Run(args)) => site::kerberos::environment(args),
+        _ => Ok(None),
+    }
+}
 
 /// Does what the command line says.
 pub(crate) async fn run(cli: &Cli) -> Result<()> {

@@ -1,5 +1,6 @@
 //! `haulier site`: makes a site; `serve` runs one.
 
+pub(crate) mod kerberos;
 mod serve;
 
 use std::path::Path;

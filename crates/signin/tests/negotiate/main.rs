@@ -110,6 +110,8 @@ fn outcome<T>(result: Result<T, SignInError>) -> &'static str {
         Err(SignInError::OpenConnection) => "open",
         Err(SignInError::Continues(_)) => "continues",
         Err(SignInError::NegotiationFailed(_)) => "failed",
+        Err(SignInError::TicketRefused(_)) => "ticket refused",
+        Err(SignInError::OrByTicket(_)) => "also by ticket",
         Err(SignInError::ConnectionEnded) => "ended",
         Err(SignInError::Refused(error)) => error.code(),
     }

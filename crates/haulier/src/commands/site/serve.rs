@@ -16,6 +16,7 @@ use signin::SignIn;
 use site::{Site, SiteOptions};
 use tokio_util::sync::CancellationToken;
 
+use super::kerberos::taking_tickets;
 use super::{load_ca, site_options};
 use crate::args::SiteRun;
 use crate::config::{self, SiteConfig};
@@ -95,7 +96,7 @@ async fn bind(args: &SiteRun, config: &SiteConfig, site: &Site, ca: SiteCa) -> R
     let floors = Floors {
         site: site.clone(),
         provider: Provider::new(site.clone()),
-        sign_in: SignIn::new(site.clone()),
+        sign_in: taking_tickets(SignIn::new(site.clone()), config)?,
     };
     let listener = listen(main, !main.ip().is_loopback()).await?;
     let mut bound = Vec::new();
