@@ -29,6 +29,15 @@ pub(crate) fn need(program: &str, package: &str) -> Result<PathBuf> {
     find(program).with_context(|| format!("Debian's package {package} brought no program {program}"))
 }
 
+/// Makes sure that Debian's `package` is there, which brings no program to look for.
+pub(crate) fn need_library(package: &str) -> Result<()> {
+    let status = output(command("dpkg-query").args(["--show", "--showformat=${db:Status-Status}", package]));
+    if status.is_ok_and(|status| status == "installed") {
+        return Ok(());
+    }
+    install(package)
+}
+
 /// Installs a Debian package, with fresh package lists when the ones at hand do not do.
 pub(crate) fn install(package: &str) -> Result<()> {
     if find("apt-get").is_none() || !is_root() {

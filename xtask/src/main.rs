@@ -8,6 +8,7 @@
 )]
 
 mod bench;
+mod kerberos;
 mod lanes;
 mod machine;
 mod postgres;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clock::Clock;
 
+use crate::kerberos;
 use crate::lanes;
 use crate::machine;
 use crate::postgres::Cluster;
@@ -43,6 +44,7 @@ pub(crate) fn run() -> Result<bool> {
     });
     step(&mut steps, "build", || succeeds(&mut cargo(&["build", "--workspace", "--bins", "--tests"])));
     step(&mut steps, "tests", || tests(cluster.as_ref(), &clients, &mut results));
+    step(&mut steps, "kerberos", || kerberos::run(&mut results));
     step(&mut steps, "documentation", || {
         let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
         succeeds(doc.env("RUSTDOCFLAGS", "-D warnings"))
