@@ -1,6 +1,8 @@
 //! Kerberos beside a real realm. It is a feature of its own, because it needs a library in C, and that library's headers to
 //! build; what the machine cannot be given is said and not run.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 
 use crate::lanes;
@@ -18,16 +20,15 @@ const FEATURES: &str = "wsman/kerberos,haulier/kerberos";
 
 /// Lints and tests what the feature adds; whether all of it held.
 pub(crate) fn run(results: &mut Results) -> Result<bool> {
-    if let Err(error) = prepare() {
-        results.take(&format!("NOT RUN: Kerberos: {error:#}"));
-        return Ok(true);
-    }
+    let python = match prepare() {
+        Ok(python) => python,
+        Err(error) => {
+            results.take(&format!("NOT RUN: Kerberos: {error:#}"));
+            return Ok(true);
+        }
+    };
     let lints = ["clippy", "--workspace", "--all-targets", "--quiet", "--features", FEATURES, "--"];
     let lints = succeeds(cargo(&lints).args(["-D", "warnings"]))?;
-    // The clients compile against the same headers.
-    let declared = crate::root().join("xtask/clients/kerberos.txt");
-    let venv = crate::root().join("target/clients-kerberos");
-    let python = machine::python_with(&machine::need("python3", "python3")?, &declared, &venv)?;
     let tests = ["--workspace", "--features", FEATURES, "--test", "kerberos"];
     let tests = lanes::run(
         &tests,
@@ -46,9 +47,13 @@ pub(crate) fn run(results: &mut Results) -> Result<bool> {
     Ok(lints && tests && units)
 }
 
-fn prepare() -> Result<()> {
+/// Brings what is needed; the Python whose clients compile against the same headers.
+fn prepare() -> Result<PathBuf> {
     for (program, package) in PROGRAMS {
         machine::need(program, package)?;
     }
-    LIBRARIES.into_iter().try_for_each(machine::need_library)
+    LIBRARIES.into_iter().try_for_each(machine::need_library)?;
+    let declared = crate::root().join("xtask/clients/kerberos.txt");
+    let venv = crate::root().join("target/clients-kerberos");
+    machine::python_with(&machine::need("python3", "python3")?, &declared, &venv)
 }

@@ -89,7 +89,7 @@ async fn dracclient_finds_and_refreshes_the_package() {
 }
 
 #[tokio::test]
-async fn the_wsl_scripts_find_change_and_refresh_the_package() {
+async fn the_wsl_scripts_find_and_read() {
     let missing =
         ["wslid", "uuidgen", "xmllint"].map(|program| Clients::installed(&scripts(), program, "wsl.sh"));
     if missing.into_iter().any(|program| found(program).is_none()) {
