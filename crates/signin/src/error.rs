@@ -18,8 +18,9 @@ pub enum SignInError {
     /// No credentials, or none that are understood.
     #[error("sign in with Negotiate, Basic or Bearer authentication")]
     Unauthenticated,
-    /// The same, or Negotiate, on a connection that may be of many: over HTTP/2, or through a proxy.
-    #[error("sign in with Basic or Bearer authentication; Negotiate takes HTTP/1.1 without a proxy")]
+    /// The same, or Negotiate, on a connection that may be of many: over HTTP/2, through a proxy, or over plain HTTP where
+    /// messages are not sealed.
+    #[error("sign in with Basic or Bearer authentication; Negotiate takes HTTP/1.1 over TLS without a proxy")]
     SharedConnection,
     /// Credentials over an open connection.
     #[error("credentials over plain HTTP are accepted from this machine only; use https")]

@@ -14,7 +14,7 @@ use axum::body::Body;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use net::{Connection, Peer};
+use net::Peer;
 use site::{Actor, Site};
 
 pub use negotiate::BindingRule;
@@ -118,8 +118,8 @@ impl SignIn {
             };
         };
         let credentials = header.to_str().ok().and_then(Credentials::read).ok_or_else(nobody)?;
-        if let Credentials::Negotiate(scheme, token) = credentials {
-            return negotiation.ok_or(SignInError::SharedConnection)?.advance(scheme, &token).await;
+        if let (Credentials::Negotiate(scheme, token), Some(negotiation)) = (&credentials, &negotiation) {
+            return negotiation.advance(*scheme, token).await;
         }
         // Checked before the password, so that an open connection learns nothing about it.
         let peer = parts.extensions.get::<Peer>();
@@ -141,10 +141,8 @@ fn is_closed(peer: &Peer) -> bool {
     peer.secure || peer.is_loopback()
 }
 
-/// The connection of a request, if it is one client's own. Proxies say that they are there; what one client proved is then
-/// nothing that the next request on the connection may live on.
-fn own_connection(parts: &Parts) -> Option<&Connection> {
-    const PROXIED: [&str; 4] = ["via", "forwarded", "x-forwarded-for", "x-real-ip"];
-    let is_proxied = PROXIED.iter().any(|name| parts.headers.contains_key(*name));
-    parts.extensions.get::<Connection>().filter(|_| !is_proxied)
+/// Whether a proxy says that it is there.
+fn is_proxied(parts: &Parts) -> bool {
+    const SAID_BY: [&str; 4] = ["via", "forwarded", "x-forwarded-for", "x-real-ip"];
+    SAID_BY.iter().any(|name| parts.headers.contains_key(*name))
 }

@@ -17,7 +17,7 @@ use crate::frame;
 #[cfg(feature = "kerberos")]
 use crate::kerberos;
 use crate::sealing::{Keys, Sealing};
-use crate::{SignIn, SignInError, SignedIn, is_closed, own_connection};
+use crate::{SignIn, SignInError, SignedIn, is_proxied};
 
 /// Negotiations that one connection may begin. Clients need one, and one more for another user.
 const NEGOTIATIONS_MAX: u32 = 8;
@@ -58,10 +58,18 @@ enum Pending {
 }
 
 impl<'a> Negotiation<'a> {
-    /// None where a connection is not one client's.
+    /// None where a connection is not one client's, or where nothing ties who has proved something to what comes next:
+    /// over TLS the binding to its channel does, over plain HTTP the sealing of every message. That nobody reads along, as
+    /// on loopback, does not: a proxy or a relay on this machine has connections of its own.
     pub(crate) fn of(sign_in: &'a SignIn, parts: &'a Parts) -> Option<Self> {
-        let (peer, connection) = (parts.extensions.get::<Peer>()?, own_connection(parts)?);
-        Some(Self { sign_in, parts, peer, connection })
+        let (peer, connection) = (parts.extensions.get::<Peer>()?, parts.extensions.get::<Connection>()?);
+        if is_proxied(parts) {
+            // What one client proved is nothing that another one's request may live on.
+            connection.with(|known: &mut Known| known.state = State::Ended);
+            return None;
+        }
+        let is_tied = if peer.secure { peer.server_certificate.is_some() } else { sign_in.seals };
+        is_tied.then_some(Self { sign_in, parts, peer, connection })
     }
 
     /// The request of a connection that was negotiated earlier.
@@ -87,9 +95,6 @@ impl<'a> Negotiation<'a> {
     pub(crate) async fn advance(&self, scheme: Scheme, token: &[u8]) -> Result<SignedIn, SignInError> {
         if !self.takes(scheme) {
             return Err(SignInError::Unauthenticated);
-        }
-        if !self.sign_in.seals && !is_closed(self.peer) {
-            return Err(SignInError::OpenConnection);
         }
         match self.pending(scheme, token)? {
             Pending::Ntlm(acceptor) => self.answer_challenge(acceptor, scheme, token).await,
@@ -236,8 +241,8 @@ impl<'a> Negotiation<'a> {
         }
     }
 
-    /// What opens and closes the bodies of this request and its answer. Over a connection that others can read every body
-    /// is sealed; the last leg of a negotiation may have none.
+    /// What opens and closes the bodies of this request and its answer. Over plain HTTP every body is sealed; the last leg
+    /// of a negotiation may have none.
     fn sealing(&self, keys: &Arc<Mutex<Keys>>, is_last_leg: bool) -> Result<Option<Sealing>, SignInError> {
         let headers = &self.parts.headers;
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
@@ -248,7 +253,7 @@ impl<'a> Negotiation<'a> {
         }
         let has_no_body = headers.get(CONTENT_LENGTH).is_none_or(|length| length.as_bytes() == b"0")
             && !headers.contains_key(TRANSFER_ENCODING);
-        if is_closed(self.peer) || (self.sign_in.seals && is_last_leg && has_no_body) {
+        if self.peer.secure || (self.sign_in.seals && is_last_leg && has_no_body) {
             return Ok(None);
         }
         Err(SignInError::OpenConnection)

@@ -4,7 +4,7 @@ use signin::{BindingRule, SignInError};
 use site::{Actor, Role, UserChange};
 
 use crate::client::{Client, Mic, NTLM_OID, first_token, inner_message, later_token, mech_list};
-use crate::{ELSEWHERE, PASSWORD, Wire, add, outcome, stage};
+use crate::{ELSEWHERE, HERE, PASSWORD, SEALED, Wire, add, outcome, stage};
 
 fn client() -> Client {
     Client::new("winrm", PASSWORD)
@@ -13,7 +13,7 @@ fn client() -> Client {
 #[tokio::test]
 async fn a_negotiated_connection_is_the_users_and_no_other_one() {
     let stage = stage().await;
-    let (wire, other) = (Wire::here(&stage.sign_in), Wire::here(&stage.sign_in));
+    let (wire, other) = (Wire::tls(&stage.sign_in), Wire::tls(&stage.sign_in));
     assert_eq!(outcome(wire.ask(&[]).await), "unauthenticated");
     let (signed_in, _) = wire.sign_in(&mut client()).await.unwrap();
     assert!(signed_in.reply.is_none() && signed_in.sealing.is_none());
@@ -33,7 +33,7 @@ async fn a_negotiated_connection_is_the_users_and_no_other_one() {
 #[tokio::test]
 async fn spnego_is_answered_with_a_last_word() {
     let stage = stage().await;
-    let (wire, mut client, list) = (Wire::here(&stage.sign_in), client(), mech_list(&[NTLM_OID]));
+    let (wire, mut client, list) = (Wire::tls(&stage.sign_in), client(), mech_list(&[NTLM_OID]));
     let answer = wire.challenge(&first_token(&list, Some(&client.negotiate()))).await.unwrap();
     let (message, mut sealer) = client.authenticate(inner_message(&answer));
     let mic = sealer.mech_list_mic(&list);
@@ -56,14 +56,14 @@ async fn a_connection_ends_with_what_it_was_proved_by() {
     for (number, change) in changes.into_iter().enumerate() {
         let name = format!("user{number}");
         add(&stage, &name).await;
-        let wire = Wire::here(&stage.sign_in);
+        let wire = Wire::tls(&stage.sign_in);
         wire.sign_in(&mut Client::new(&name, PASSWORD)).await.unwrap();
         assert_eq!(outcome(wire.ask(&[]).await), "signed in");
         stage.site.change_user(&Actor::local(), &name, change).await.unwrap();
         assert_eq!(outcome(wire.ask(&[]).await), "invalid_credentials", "{number}");
         assert_eq!(outcome(wire.ask(&[]).await), "unauthenticated", "{number}");
     }
-    let wire = Wire::here(&stage.sign_in);
+    let wire = Wire::tls(&stage.sign_in);
     wire.sign_in(&mut client()).await.unwrap();
     stage.site.delete_user(&Actor::local(), "winrm").await.unwrap();
     assert_eq!(outcome(wire.ask(&[]).await), "invalid_credentials");
@@ -81,7 +81,7 @@ async fn a_failed_negotiation_ends_the_connection_and_says_nothing_of_why() {
         Client { mic: Mic::Wrong, ..client() },
         Client { mic: Mic::Absent, ..client() },
     ] {
-        let wire = Wire::here(&stage.sign_in);
+        let wire = Wire::tls(&stage.sign_in);
         let refused = wire.sign_in(&mut wrong).await.map(drop).unwrap_err();
         assert!(refused.ends_connection() && refused.challenges().len() == 3, "{refused:?}");
         told.push((refused.to_string(), refused.code(), refused.status()));
@@ -90,7 +90,7 @@ async fn a_failed_negotiation_ends_the_connection_and_says_nothing_of_why() {
     }
     told.dedup();
     assert_eq!(told.len(), 1, "{told:?}");
-    let wire = Wire::here(&stage.sign_in);
+    let wire = Wire::tls(&stage.sign_in);
     assert_eq!(outcome(wire.token(b"neither", &[]).await), "failed");
     assert_eq!(outcome(wire.ask(&[("authorization", "Negotiate !")]).await), "unauthenticated");
     assert_eq!(outcome(wire.ask(&[("authorization", "NTLM TlRMTVNTUAAB")]).await), "unauthenticated");
@@ -100,16 +100,16 @@ async fn a_failed_negotiation_ends_the_connection_and_says_nothing_of_why() {
 async fn wrong_answers_close_the_name_as_wrong_passwords_do() {
     let stage = stage().await;
     for _ in 0..5 {
-        let wire = Wire::here(&stage.sign_in);
+        let wire = Wire::tls(&stage.sign_in);
         assert_eq!(outcome(wire.sign_in(&mut Client::new("winrm", "wrong")).await), "failed");
     }
-    assert_eq!(outcome(Wire::here(&stage.sign_in).sign_in(&mut client()).await), "too_many_failures");
+    assert_eq!(outcome(Wire::tls(&stage.sign_in).sign_in(&mut client()).await), "too_many_failures");
 }
 
 #[tokio::test]
 async fn a_connection_begins_so_many_negotiations_and_has_one_at_a_time() {
     let stage = stage().await;
-    let wire = Wire::here(&stage.sign_in);
+    let wire = Wire::tls(&stage.sign_in);
     let mut client = client();
     let first = wire.challenge(&client.negotiate()).await.unwrap();
     for _ in 1..8 {
@@ -124,17 +124,40 @@ async fn a_connection_begins_so_many_negotiations_and_has_one_at_a_time() {
 async fn connections_that_many_share_are_not_proved() {
     let stage = stage().await;
     let mut client = client();
-    let mut h2 = Wire::here(&stage.sign_in);
+    let mut h2 = Wire::tls(&stage.sign_in);
     h2.connection = None;
     let refused = h2.challenge(&client.negotiate()).await.unwrap_err();
     assert!(matches!(refused, SignInError::SharedConnection) && refused.challenges().len() == 2);
     assert_eq!(outcome(h2.ask(&[]).await), "shared");
-    let wire = Wire::here(&stage.sign_in);
-    wire.sign_in(&mut client).await.unwrap();
     for header in ["via", "forwarded", "x-forwarded-for", "x-real-ip"] {
+        let wire = Wire::tls(&stage.sign_in);
+        wire.sign_in(&mut client).await.unwrap();
+        assert_eq!(outcome(wire.ask(&[]).await), "signed in");
         assert_eq!(outcome(wire.ask(&[(header, "192.0.2.9")]).await), "shared", "{header}");
+        assert_eq!(outcome(wire.ask(&[]).await), "unauthenticated", "{header}");
+        assert_eq!(outcome(wire.challenge(&client.negotiate()).await), "ended", "{header}");
     }
-    assert_eq!(outcome(wire.ask(&[]).await), "signed in");
+}
+
+#[tokio::test]
+async fn on_this_machine_too_a_connection_is_tied_to_its_client() {
+    let stage = stage().await;
+    let mut client = client();
+    let wire = Wire::new(&stage.sign_in, HERE, None);
+    for refused in [wire.challenge(&client.negotiate()).await.map(drop), wire.ask(&[]).await.map(drop)] {
+        assert!(matches!(&refused, Err(shared) if shared.challenges().len() == 2), "{refused:?}");
+        assert_eq!(outcome(refused), "shared");
+    }
+    let sign_in = stage.sign_in.clone().with_sealing();
+    let wire = Wire::new(&sign_in, HERE, None);
+    wire.sign_in(&mut client).await.unwrap();
+    assert_eq!(outcome(wire.ask(&[]).await), "open", "bare");
+    assert_eq!(outcome(wire.ask(&[("content-type", "application/soap+xml")]).await), "open");
+    assert_eq!(outcome(wire.ask(&[("content-type", SEALED)]).await), "signed in");
+    // TLS of which nothing is known binds nothing.
+    let mut wire = Wire::tls(&sign_in);
+    wire.peer.server_certificate = None;
+    assert_eq!(outcome(wire.challenge(&client.negotiate()).await), "shared");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use client::Client;
 use net::{Connection, Peer};
-use signin::{SignIn, SignInError, SignedIn};
+use signin::{BindingRule, SignIn, SignInError, SignedIn};
 use site::{Actor, NewUser, Role};
 use stage::Stage;
 
@@ -55,8 +55,10 @@ impl Wire {
         Self { sign_in: sign_in.clone(), peer, connection: Some(Connection::new()) }
     }
 
-    fn here(sign_in: &SignIn) -> Self {
-        Self::new(sign_in, HERE, None)
+    /// Over TLS, whatever the client binds.
+    fn tls(sign_in: &SignIn) -> Self {
+        let sign_in = sign_in.clone().with_binding_rule(BindingRule::WhenSent);
+        Self::new(&sign_in, HERE, Some(b"certificate"))
     }
 
     fn parts(&self, headers: &[(&'static str, &str)]) -> Parts {

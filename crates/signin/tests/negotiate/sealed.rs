@@ -27,9 +27,7 @@ fn body(sealer: &mut Sealer, plain: &[u8]) -> Vec<u8> {
 
 /// What is in an answer.
 fn open(sealer: &mut Sealer, answer: &[u8]) -> Vec<u8> {
-    let start = b"application/octet-stream\r\n\x10\0\0\0";
-    let at = answer.windows(start.len()).position(|window| window == start).unwrap() + start.len();
-    let content = answer[at..].strip_suffix(b"--Encrypted Boundary--\r\n").unwrap();
+    let content = answer[signature(answer)..].strip_suffix(END).unwrap();
     sealer.unseal(&content[..16], &content[16..])
 }
 
@@ -94,28 +92,48 @@ async fn a_front_end_that_seals_nothing_negotiates_with_nobody_over_plain_http()
     assert!(answer.is_empty(), "what cannot be sealed is not said");
 }
 
+const PLAIN: &[u8] = b"a message that is long enough to be changed";
+/// What a body ends with.
+const END: &[u8] = b"--Encrypted Boundary--\r\n";
+
+/// Where the signature of a body is; the message follows it.
+fn signature(body: &[u8]) -> usize {
+    let start = b"application/octet-stream\r\n\x10\0\0\0";
+    body.windows(start.len()).position(|window| window == start).unwrap() + start.len()
+}
+
+fn changed(body: &[u8], at: usize) -> Vec<u8> {
+    let mut body = body.to_vec();
+    body[at] ^= 1;
+    body
+}
+
 #[tokio::test]
 async fn forged_replayed_and_foreign_bodies_are_refused_and_end_the_sealing() {
     let stage = stage().await;
     let sign_in = stage.sign_in.clone().with_sealing();
-    type Spoil = fn(Vec<u8>) -> Vec<u8>;
-    let spoils: [(&str, Spoil); 3] = [
-        ("a changed byte", |mut body| {
-            let at = body.len() - 30;
-            body[at] ^= 1;
-            body
-        }),
-        ("nothing sealed", |body| {
-            body.into_iter().map(|byte| if byte > 127 { b'?' } else { byte }).collect()
-        }),
-        ("cut", |body| String::from_utf8_lossy(&body[..body.len() - 27]).into_owned().into_bytes()),
+    type Spoil = fn(&[u8]) -> Vec<u8>;
+    const CUT: SealError = SealError::Malformed("it is shorter than it says");
+    const ENDLESS: SealError = SealError::Malformed("its parts are not as their boundary says");
+    let spoils: [(&str, Spoil, SealError); 7] = [
+        ("a changed byte", |body| changed(body, body.len() - END.len() - 1), SealError::Forged),
+        ("a changed code", |body| changed(body, signature(body) + 5), SealError::Forged),
+        ("another number", |body| changed(body, signature(body) + 12), SealError::Forged),
+        (
+            "nothing sealed",
+            |body| [&body[..signature(body)], &[0; 16], PLAIN, END].concat(),
+            SealError::Forged,
+        ),
+        ("cut in the message", |body| body[..body.len() - END.len() - 1].to_vec(), CUT),
+        ("cut in the code", |body| body[..signature(body) + 7].to_vec(), CUT),
+        ("cut behind the message", |body| body[..body.len() - END.len()].to_vec(), ENDLESS),
     ];
-    for (what, spoil) in spoils {
+    for (what, spoil, expect) in spoils {
         let wire = Wire::new(&sign_in, ELSEWHERE, None);
         let (_, mut sealer) = wire.sign_in(&mut client()).await.unwrap();
         let sealing = wire.ask(&[("content-type", SEALED)]).await.unwrap().sealing.unwrap();
-        let body = body(&mut sealer, b"a message that is long enough to be changed");
-        assert!(sealing.unwrap(SEALED, &spoil(body)).is_err(), "{what}");
+        let body = body(&mut sealer, PLAIN);
+        assert_eq!(sealing.unwrap(SEALED, &spoil(&body)), Err(expect), "{what}");
     }
     let (one, other) = (Wire::new(&sign_in, ELSEWHERE, None), Wire::new(&sign_in, ELSEWHERE, None));
     let (_, mut sealer) = one.sign_in(&mut client()).await.unwrap();
