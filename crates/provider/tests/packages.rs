@@ -256,7 +256,7 @@ async fn shares_and_sources_are_looked_up_as_the_console_does() {
         ("SMS_ST_RecurInterval", Some(&Value::Integer(1)))
     );
     let refused = world.modify(&path, &[("PkgSourceFlag", Value::Integer(1))]).await;
-    assert_eq!(codes(refused), (0x8004_103C, 87));
+    assert_eq!(codes(refused), (0x8004_1008, 87));
     world.modify(&path, &[("RefreshSchedule", Value::Array(Vec::new()))]).await.unwrap();
     assert_eq!(world.read(&path, "RefreshSchedule").await, Value::Array(Vec::new()));
 }
