@@ -42,7 +42,7 @@ pub const OPERATIONS: &[(&str, State)] = &[
         Differs("a filter is error 25"),
     ),
     ("`PullInstancesWithPath`, `PullInstancePaths`, `PullInstances`, `CloseEnumeration`", Works),
-    ("`OperationTimeout`", Differs("1 to 3600 seconds, else error 22; 300 where it is left out")),
+    ("`OperationTimeout`", Differs("1 to 900 seconds, else error 22; 300 where it is left out")),
     ("`ContinueOnError`", Absent("error 26")),
     ("`EnumerationCount`", Absent("error 7")),
     ("Indications", Absent("error 7; read SMS_StatusMessage")),

@@ -20,8 +20,8 @@ pub const CONTEXTS_MAX: usize = 512;
 pub const CONTEXTS_OF_USER_MAX: usize = 64;
 /// How long an enumeration waits for the next pull where the client does not say.
 pub const OPERATION_TIMEOUT: Duration = Duration::from_secs(300);
-/// The longest that a client may ask for.
-pub const OPERATION_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
+/// The longest that a client may ask for: what waits takes room meanwhile.
+pub const OPERATION_TIMEOUT_MAX: Duration = Duration::from_secs(900);
 
 /// What an enumeration returns; each kind has a pull operation of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,8 @@
 //! Instances and values in the elements of DSP0201.
 
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
 use cim::{CimType, Instance, Value};
 use provider::{ClassInfo, Schema};
 use xml::Writer;
@@ -20,16 +23,42 @@ pub(crate) struct Encoder {
 pub(crate) struct Shape {
     /// With the class that each property comes from.
     pub(crate) class_origin: bool,
-    /// Only these, in any case; none means all.
-    pub(crate) properties: Option<Vec<String>>,
+    /// Only these; none means all.
+    pub(crate) properties: Option<PropertyList>,
     /// Only what this class has, where instances of its subclasses are written as its own.
     pub(crate) only_of: Option<&'static ClassInfo>,
 }
 
+/// The names of a PropertyList: clients may list thousands, and each row asks for each of its properties.
+#[derive(Debug, Clone)]
+pub(crate) struct PropertyList {
+    /// As the client wrote them and in its order, each once.
+    pub(crate) names: Vec<String>,
+    /// In lower case and sorted.
+    sorted: Vec<String>,
+}
+
+impl PropertyList {
+    pub(crate) fn new(names: &[String]) -> Self {
+        let mut seen = HashSet::new();
+        let names = names.iter().filter(|name| seen.insert(name.to_ascii_lowercase())).cloned().collect();
+        let mut sorted: Vec<_> = seen.into_iter().collect();
+        sorted.sort_unstable();
+        Self { names, sorted }
+    }
+
+    /// Whether a property is listed, in any case.
+    fn has(&self, name: &str) -> bool {
+        let against = |listed: &String| -> Ordering {
+            listed.bytes().cmp(name.bytes().map(|byte| byte.to_ascii_lowercase()))
+        };
+        self.sorted.binary_search_by(against).is_ok()
+    }
+}
+
 impl Shape {
     fn shows(&self, name: &str) -> bool {
-        let is_it = |listed: &String| listed.eq_ignore_ascii_case(name);
-        self.properties.as_ref().is_none_or(|listed| listed.iter().any(is_it))
+        self.properties.as_ref().is_none_or(|listed| listed.has(name))
             && self.only_of.is_none_or(|class| class.property(name).is_some())
     }
 }
@@ -227,13 +256,28 @@ mod tests {
 
     #[test]
     fn shapes_choose_properties_in_any_case() {
-        let listed =
-            Shape { properties: Some(vec!["PACKAGEID".to_owned()]), class_origin: true, ..Shape::default() };
+        let listed = Shape {
+            properties: Some(PropertyList::new(&["PACKAGEID".to_owned()])),
+            class_origin: true,
+            ..Shape::default()
+        };
         let text = written(false, &listed);
         assert_eq!(text.matches("<PROPERTY").count(), 1, "{text}");
         assert!(text.contains("CLASSORIGIN="), "{text}");
-        let none = Shape { properties: Some(Vec::new()), ..Shape::default() };
+        let none = Shape { properties: Some(PropertyList::new(&[])), ..Shape::default() };
         assert_eq!(written(false, &none), r#"<INSTANCE CLASSNAME="SMS_DriverPackage"></INSTANCE>"#);
+    }
+
+    #[test]
+    fn lists_of_properties_have_no_case_and_name_each_once() {
+        let written = ["PackageID", "zeta", "PACKAGEID", "Icon", "icon"].map(str::to_owned);
+        let list = PropertyList::new(&written);
+        assert_eq!(list.names, ["PackageID", "zeta", "Icon"]);
+        for (name, expect) in
+            [("packageid", true), ("ICON", true), ("Zeta", true), ("Ico", false), ("", false)]
+        {
+            assert_eq!(list.has(name), expect, "{name}");
+        }
     }
 
     #[test]

@@ -21,4 +21,4 @@ mod space;
 mod status;
 
 pub use contexts::{CONTEXTS_MAX, CONTEXTS_OF_USER_MAX, OPERATION_TIMEOUT, OPERATION_TIMEOUT_MAX};
-pub use serve::{BODY_BYTES_MAX, PATH, listener_router, router};
+pub use serve::{BODY_BYTES_MAX, CimXml, PATH};

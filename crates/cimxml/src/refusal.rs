@@ -126,8 +126,8 @@ impl IntoResponse for Refusal {
             Self::Method => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
             Self::SignIn(error) => {
                 error.write_to(headers);
-                if let Some(wait) = wait(status) {
-                    headers.insert(RETRY_AFTER, wait);
+                if let Some(wait) = retry_after_s(error) {
+                    headers.insert(RETRY_AFTER, HeaderValue::from(wait));
                 }
             }
             _ => {}
@@ -136,9 +136,31 @@ impl IntoResponse for Refusal {
     }
 }
 
-fn wait(status: StatusCode) -> Option<HeaderValue> {
-    let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
-    is_busy.then(|| HeaderValue::from(BUSY_RETRY_S))
+/// When the client may come again, in seconds.
+fn retry_after_s(error: &SignInError) -> Option<u64> {
+    match error {
+        SignInError::Refused(SiteError::TooManyFailures { retry_after_s }) => Some(*retry_after_s),
+        SignInError::Refused(SiteError::Busy { .. } | SiteError::Stopped) => Some(BUSY_RETRY_S),
+        _ => None,
+    }
 }
 
 const CIM_ERROR: HeaderName = HeaderName::from_static("cimerror");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_must_wait_is_told_how_long() {
+        for (error, status, wait) in [
+            (SiteError::TooManyFailures { retry_after_s: 77 }, 429, Some("77")),
+            (SiteError::Busy { what: "x" }, 503, Some("2")),
+            (SiteError::InvalidCredentials, 401, None),
+        ] {
+            let response = Refusal::SignIn(SignInError::Refused(error)).into_response();
+            let told = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap());
+            assert_eq!((response.status().as_u16(), told), (status, wait));
+        }
+    }
+}

@@ -20,6 +20,7 @@ use axum::routing::any;
 use clock::SharedClock;
 use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
+use http_body_util::LengthLimitError;
 use provider::{Caller, ClassInfo, Provider};
 use signin::SignIn;
 use site::Role;
@@ -44,24 +45,30 @@ pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest body of a reader, in bytes: a machine with a thousand devices names them all.
 const READER_BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// The service at [`PATH`].
-///
-/// Requests must carry the extensions that `net` sets, or nobody is signed in.
-pub fn router(provider: Provider, sign_in: SignIn, clock: SharedClock) -> Router {
-    serving(&[PATH], provider, sign_in, clock)
-}
+/// The service of a site: one, so that its limits and its open enumerations are the same wherever it is served.
+#[derive(Debug, Clone)]
+pub struct CimXml(Arc<Service>);
 
-/// The service at [`PATH`] and at `/`, for a listener of its own: some clients know no path.
-pub fn listener_router(provider: Provider, sign_in: SignIn, clock: SharedClock) -> Router {
-    serving(&[PATH, "/"], provider, sign_in, clock)
-}
+impl CimXml {
+    /// The service over a provider.
+    #[must_use]
+    pub fn new(provider: Provider, sign_in: SignIn, clock: SharedClock) -> Self {
+        let spaces = Space::all(&provider);
+        let contexts = Contexts::new(Arc::clone(&clock));
+        Self(Arc::new(Service { provider, sign_in, clock, spaces, contexts }))
+    }
 
-fn serving(paths: &[&str], provider: Provider, sign_in: SignIn, clock: SharedClock) -> Router {
-    let spaces = Space::all(&provider);
-    let contexts = Contexts::new(Arc::clone(&clock));
-    let service = Arc::new(Service { provider, sign_in, clock, spaces, contexts });
-    let routes = paths.iter().fold(Router::new(), |router, path| router.route(path, any(handle)));
-    routes.with_state(service)
+    /// The service at [`PATH`].
+    ///
+    /// Requests must carry the extensions that `net` sets, or nobody is signed in.
+    pub fn router(&self) -> Router {
+        Router::new().route(PATH, any(handle)).with_state(Arc::clone(&self.0))
+    }
+
+    /// The service at [`PATH`] and at `/`, for a listener of its own: some clients know no path.
+    pub fn listener_router(&self) -> Router {
+        self.router().merge(Router::new().route("/", any(handle)).with_state(Arc::clone(&self.0)))
+    }
 }
 
 /// What the handlers share.
@@ -153,8 +160,8 @@ impl Service {
             }
         };
         answered.await.unwrap_or_else(|error: OperationError| {
-            if error.status() == CimStatus::Failed {
-                tracing::info!(
+            if error.is_ours() {
+                tracing::error!(
                     operation = frame.name,
                     error = &error as &dyn std::error::Error,
                     "an operation failed"
@@ -214,7 +221,7 @@ async fn read(body: Body, limit: usize) -> Result<axum::body::Bytes, Refusal> {
     use std::error::Error as _;
     to_bytes(body, limit).await.map_err(|error| {
         // Too long, or too slow, or broken off: only the first is the body's own fault.
-        match error.source().is_some_and(|cause| cause.to_string().contains("length limit")) {
+        match error.source().is_some_and(<dyn std::error::Error>::is::<LengthLimitError>) {
             true => Refusal::TooLong { limit },
             false => Refusal::Incomplete,
         }

@@ -124,6 +124,11 @@ impl OperationError {
         }
     }
 
+    /// Whether it is a failure of this side, which belongs into the log; a refusal is none.
+    pub(crate) fn is_ours(&self) -> bool {
+        matches!(self, Self::Provider(error) if error.is_ours())
+    }
+
     /// `CIM_ERR_NOT_FOUND: text`
     pub(crate) fn description(&self) -> String {
         format!("{}: {self}", self.status().name())

@@ -296,6 +296,21 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
 }
 
 impl ProviderError {
+    /// Whether it is a failure of this side, which belongs into the log; a refusal is none.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        matches!(
+            &self.fault,
+            Fault::Site(
+                SiteError::Library(_)
+                    | SiteError::Database(_)
+                    | SiteError::Corrupt { .. }
+                    | SiteError::Io { .. }
+                    | SiteError::DiskFull(_)
+            )
+        )
+    }
+
     /// The WMI status code.
     #[must_use]
     pub fn hresult(&self) -> u32 {

@@ -4,8 +4,7 @@
 mod line;
 mod write;
 
-use provider::{Fault, ProviderError};
-use site::SiteError;
+use provider::ProviderError;
 
 /// Why a request was refused: one variant for each thing that a caller can act on.
 #[derive(Debug, thiserror::Error)]
@@ -256,16 +255,7 @@ impl WsmanFault {
     pub(crate) fn is_ours(&self) -> bool {
         match self {
             Self::Broken => true,
-            Self::Provider(error) => matches!(
-                &error.fault,
-                Fault::Site(
-                    SiteError::Library(_)
-                        | SiteError::Database(_)
-                        | SiteError::Corrupt { .. }
-                        | SiteError::Io { .. }
-                        | SiteError::DiskFull(_)
-                )
-            ),
+            Self::Provider(error) => error.is_ours(),
             _ => false,
         }
     }

@@ -9,6 +9,8 @@ use super::value;
 use crate::path::{self, attribute};
 use crate::status::OperationError;
 
+/// The most parameters of an operation; none has half as many.
+const PARAMETERS_MAX: usize = 32;
 /// The most names in a list of properties.
 const NAMES_MAX: usize = 4 * 1024;
 
@@ -49,6 +51,10 @@ impl Parameters {
                 return Err(OperationError::parameter("the parameters of an operation are IPARAMVALUE"));
             }
             let name = attribute(node, "NAME")?;
+            if parameters.0.len() == PARAMETERS_MAX {
+                let reason = format!("no operation has more than {PARAMETERS_MAX} parameters");
+                return Err(OperationError::parameter(reason));
+            }
             if parameters.get(name).is_some() {
                 return Err(OperationError::parameter(format!("{name} is given twice")));
             }
@@ -228,6 +234,14 @@ mod tests {
             given.check(&["LocalOnly", "ClassName", "PropertyList", "MaxObjectCount", "FilterQuery"]).is_ok()
         );
         assert!(given.check(&["LocalOnly"]).is_err());
+    }
+
+    #[test]
+    fn only_so_many_parameters_are_looked_at() {
+        let many =
+            |count: usize| (0..count).map(|number| parameter(&format!("A{number}"), "")).collect::<String>();
+        assert!(read(&many(PARAMETERS_MAX)).is_ok());
+        assert!(read(&many(PARAMETERS_MAX + 1)).is_err());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use provider::{ClassInfo, Found};
 use super::lists::named;
 use super::{Answer, Exchange, Service};
 use crate::contexts::Kind;
-use crate::encode::Shape;
+use crate::encode::{PropertyList, Shape};
 use crate::listing::{Listing, Source, WriteElement};
 use crate::message::Parameters;
 use crate::path;
@@ -202,7 +202,7 @@ fn is_called(end: &Property, role: Option<&String>) -> bool {
 fn shape(given: &Parameters) -> Result<Shape, OperationError> {
     Ok(Shape {
         class_origin: given.flag("IncludeClassOrigin", false)?,
-        properties: given.texts("PropertyList")?.map(<[String]>::to_vec),
+        properties: given.texts("PropertyList")?.map(PropertyList::new),
         only_of: None,
     })
 }

@@ -4,7 +4,7 @@ use cim::{Instance, ObjectPath};
 use provider::ClassInfo;
 
 use super::{Answer, Exchange, Service};
-use crate::encode::Shape;
+use crate::encode::{PropertyList, Shape};
 use crate::message::{Given, Parameters};
 use crate::status::{CimStatus, OperationError};
 use crate::{interop, path};
@@ -18,7 +18,7 @@ impl Service {
         let instance = self.read(exchange, given.instance_name("InstanceName")?).await?;
         let shape = Shape {
             class_origin: given.flag("IncludeClassOrigin", false)?,
-            properties: given.texts("PropertyList")?.map(<[String]>::to_vec),
+            properties: given.texts("PropertyList")?.map(PropertyList::new),
             only_of: None,
         };
         let mut writer = exchange.returning();

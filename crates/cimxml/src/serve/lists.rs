@@ -7,7 +7,7 @@ use provider::{ClassInfo, Fault, Found, ProviderError};
 use xml::Writer;
 
 use super::{Answer, Exchange, Service};
-use crate::encode::{Encoder, Shape};
+use crate::encode::{Encoder, PropertyList, Shape};
 use crate::listing::{Listing, Source, WriteElement};
 use crate::message::Parameters;
 use crate::path;
@@ -137,7 +137,7 @@ pub(super) fn check_language(language: &str) -> Result<(), OperationError> {
 pub(super) fn shape_of_list(class: &'static ClassInfo, given: &Parameters) -> Result<Shape, OperationError> {
     Ok(Shape {
         class_origin: given.flag("IncludeClassOrigin", false)?,
-        properties: given.texts("PropertyList")?.map(<[String]>::to_vec),
+        properties: given.texts("PropertyList")?.map(PropertyList::new),
         only_of: (!given.flag("DeepInheritance", true)?).then_some(class),
     })
 }
@@ -150,8 +150,8 @@ fn select(class: &ClassInfo, shape: &Shape, only_keys: bool) -> Select {
     }
     match &shape.properties {
         // Subclasses may have listed properties that the class does not have.
-        Some(listed) if listed.iter().all(|name| class.property(name).is_some()) => {
-            Select::properties(keys().chain(listed.iter().cloned()))
+        Some(listed) if listed.names.iter().all(|name| class.property(name).is_some()) => {
+            Select::properties(keys().chain(listed.names.iter().cloned()))
         }
         _ => Select::All,
     }

@@ -77,7 +77,7 @@ async fn pywbem_and_wbemcli_verify_the_server() {
         return;
     }
     let service = working().await;
-    let router = cimxml::router(service.provider.clone(), service.sign_in.clone(), service.clock.clone());
+    let router = service.cimxml.router();
     let at = service.listen_tls(router).await;
     succeeds(&mut python.script("secured.py", &service, &at)).await;
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use cimxml::listener_router;
+use cimxml::CimXml;
 use clock::SharedClock;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use stage::{Listening, Stage};
@@ -12,6 +12,7 @@ pub(crate) const SITE: &str = "root/sms/site_PS1";
 /// A running service.
 pub(crate) struct Service {
     stage: Stage,
+    pub(crate) cimxml: CimXml,
     pub(crate) at: Listening,
     client: reqwest::Client,
 }
@@ -75,11 +76,11 @@ impl Service {
 
     pub(crate) async fn start_with(clock: SharedClock) -> Self {
         let stage = Stage::new(clock).await;
-        let router = listener_router(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone());
-        let at = stage.listen(router).await;
+        let cimxml = CimXml::new(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone());
+        let at = stage.listen(cimxml.listener_router()).await;
         // The listener closes idle connections by a clock that tests move on.
         let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
-        Self { stage, at, client }
+        Self { stage, cimxml, at, client }
     }
 
     /// Posts a body as it is.

@@ -252,6 +252,18 @@ pub(crate) async fn nobody_opens_more_than_so_many() {
     assert_eq!(open(&service, &texts("PropertyList", &[])).await.code(), 0);
 }
 
+#[tokio::test]
+pub(crate) async fn an_enumeration_goes_on_at_each_address_of_the_site() {
+    let mut service = Service::start().await;
+    let context = open(&service, "").await.good().context().unwrap();
+    let elsewhere = service.listen(service.cimxml.router()).await;
+    let before = std::mem::replace(&mut service.at, elsewhere);
+    service.call("PullInstancesWithPath", &pulled(&context, 0)).await.good();
+    service.call("CloseEnumeration", &text("EnumerationContext", &context)).await.good();
+    service.at = before;
+    assert_eq!(service.call("PullInstancesWithPath", &pulled(&context, 0)).await.code(), 21);
+}
+
 /// What is on its way to a client takes its room, even when the client closes it meanwhile.
 #[tokio::test]
 pub(crate) async fn what_a_slow_client_reads_counts() {

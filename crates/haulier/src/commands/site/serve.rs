@@ -7,6 +7,7 @@ use agentservice::{AgentService, AgentServiceStats};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::routing::get;
+use cimxml::CimXml;
 use clock::SystemClock;
 use futures_util::future;
 use net::ca::SiteCa;
@@ -39,6 +40,9 @@ struct Floors {
     site: Site,
     provider: Provider,
     sign_in: SignIn,
+    /// One for all listeners: what a client begins at one goes on at the others, and limits are those of the site.
+    wsman: Router,
+    cimxml: CimXml,
 }
 
 /// Runs the site until SIGTERM.
@@ -93,11 +97,7 @@ async fn bind(args: &SiteRun, config: &SiteConfig, site: &Site, ca: SiteCa) -> R
         let options = ListenerOptions { addr, tls, limits: config.limits.listener() };
         Ok(Listener::bind(options, SystemClock::shared()).await?)
     };
-    let floors = Floors {
-        site: site.clone(),
-        provider: Provider::new(site.clone()),
-        sign_in: taking_tickets(SignIn::new(site.clone()), config)?,
-    };
+    let floors = Floors::new(site, taking_tickets(SignIn::new(site.clone()), config)?);
     let listener = listen(main, !main.ip().is_loopback()).await?;
     let mut bound = Vec::new();
     for Single { addr, name, secure, router } in single {
@@ -123,11 +123,17 @@ struct Single {
 }
 
 impl Floors {
+    fn new(site: &Site, sign_in: SignIn) -> Self {
+        let provider = Provider::new(site.clone());
+        let wsman = wsman::router(provider.clone(), sign_in.clone(), SystemClock::shared());
+        let cimxml = CimXml::new(provider.clone(), sign_in.clone(), SystemClock::shared());
+        Self { site: site.clone(), provider, sign_in, wsman, cimxml }
+    }
+
     fn everything(&self, agents: &AgentService, metrics: Metrics) -> Router {
         let rest = adminservice::router(self.provider.clone(), self.sign_in.clone(), SystemClock::shared());
         let drivers = driverservice::router(self.site.clone(), self.sign_in.clone());
-        let cimxml = cimxml::router(self.provider.clone(), self.sign_in.clone(), SystemClock::shared());
-        let router = Router::new().merge(rest).merge(drivers).merge(self.wsman()).merge(cimxml);
+        let router = Router::new().merge(rest).merge(drivers).merge(self.wsman()).merge(self.cimxml.router());
         router
             .merge(agents.router())
             .route("/healthz", get(async || "ok\n"))
@@ -135,11 +141,11 @@ impl Floors {
     }
 
     fn wsman(&self) -> Router {
-        wsman::router(self.provider.clone(), self.sign_in.clone(), SystemClock::shared())
+        self.wsman.clone()
     }
 
     fn cimxml(&self) -> Router {
-        cimxml::listener_router(self.provider.clone(), self.sign_in.clone(), SystemClock::shared())
+        self.cimxml.listener_router()
     }
 }
 
