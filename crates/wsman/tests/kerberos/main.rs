@@ -17,7 +17,7 @@ use stage::{Clients, NotRun, Stage, succeeds};
 
 /// Set where the environment is a server's; names the tickets that are to be used.
 const TICKETS: &str = "HAULIER_TEST_TICKETS";
-/// What `kerberos.py` is told.
+/// What `kerberos_client.py` is told.
 const EXPECT: &str = "HAULIER_TEST_TICKETS_ARE";
 /// A Python with pypsrp, pyspnego and gssapi.
 const PYTHON: &str = "HAULIER_TEST_KERBEROS_PYTHON";
@@ -63,7 +63,7 @@ async fn serve(tickets: &Path) -> Result<(), NotRun> {
     let sign_in = stage.sign_in.clone().with_kerberos(Kerberos::from_environment().unwrap());
     let router = wsman::router(stage.provider.clone(), sign_in, stage.clock.clone());
     let (open, tls) = (stage.listen(router.clone()).await, stage.listen_tls(router).await);
-    let mut script = clients.script("kerberos.py", &stage, &open);
+    let mut script = clients.script("kerberos_client.py", &stage, &open);
     script
         .arg(std::env::var_os(EXPECT).unwrap())
         .env("HAULIER_URL", format!("http://localhost:{}", open.addr.port()))
@@ -76,5 +76,5 @@ async fn serve(tickets: &Path) -> Result<(), NotRun> {
 }
 
 fn clients() -> Result<Clients, NotRun> {
-    Clients::named(PYTHON, &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients"), "kerberos.py")
+    Clients::named(PYTHON, &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients"), "kerberos_client.py")
 }

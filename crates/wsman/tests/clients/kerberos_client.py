@@ -1,6 +1,6 @@
 """WS-Management by Kerberos tickets: pypsrp, and what pypsrp would not do.
 
-Usage: kerberos.py accepted|refused; HAULIER_URL, HAULIER_TLS_URL (for the host localhost), HAULIER_PACKAGE,
+Usage: kerberos_client.py accepted|refused; HAULIER_URL, HAULIER_TLS_URL (for the host localhost), HAULIER_PACKAGE,
 HAULIER_AUTHORITY, and the tickets in KRB5CCNAME.
 """
 
