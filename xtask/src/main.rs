@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask test`, `tidy`, `bench` and `soak`.
+//! The project's own chores: `cargo xtask test`, `tidy`, `bench`, `kerberos` and `soak`.
 //!
 //! Each sets up by itself what it needs beyond the Rust toolchain, and says so.
 #![allow(
@@ -29,6 +29,8 @@ Commands:
   tidy    only the house rules
   bench   measure Haulier against the tools people would use instead; writes bench/results/
           (with names - snapshot, unchanged, wire, serve, memory - only these, and nothing is written)
+  kerberos
+          lint and test the feature `kerberos` beside a real realm; it builds much of the workspace again
   soak    kill processes at random 2,000 times (or as often as you say) and look for anything lost or wrong
 ";
 
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => suite::run(),
         ["tidy"] => tidy::run(),
+        ["kerberos"] => kerberos::run(),
         ["soak"] => soak::run(None),
         ["soak", kills] => soak::run(Some(kills)),
         ["bench", names @ ..] => bench::run(names),

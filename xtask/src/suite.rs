@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Result;
 use clock::Clock;
 
-use crate::kerberos;
 use crate::lanes;
 use crate::machine;
 use crate::postgres::Cluster;
@@ -44,7 +43,7 @@ pub(crate) fn run() -> Result<bool> {
     });
     step(&mut steps, "build", || succeeds(&mut cargo(&["build", "--workspace", "--bins", "--tests"])));
     step(&mut steps, "tests", || tests(cluster.as_ref(), &clients, &mut results));
-    step(&mut steps, "kerberos", || kerberos::run(&mut results));
+    results.take("NOT RUN: Kerberos beside a real realm: `cargo xtask kerberos` does, with a library in C and minutes more");
     step(&mut steps, "documentation", || {
         let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--quiet"]);
         succeeds(doc.env("RUSTDOCFLAGS", "-D warnings"))
