@@ -25,7 +25,7 @@ pub const OPERATIONS: &[(&str, State)] = &[
     (
         "Negotiate and NTLM",
         Differs(
-            "NTLMv2, raw or in SPNEGO, under `Negotiate` over HTTP/1.1, for users that are allowed it; not under `NTLM`",
+            "NTLMv2, raw or in SPNEGO, under `Negotiate` over TLS and HTTP/1.1, for users that are allowed it; not under `NTLM`",
         ),
     ),
     ("Context qualifiers", Differs("as HTTP headers `SMS-Context-*`; the original's REST route has none")),

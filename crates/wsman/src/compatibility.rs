@@ -65,6 +65,7 @@ pub const OPERATIONS: &[(&str, State)] = &[
         "Negotiate: NTLMv2, raw or in SPNEGO, messages sealed over plain HTTP from anywhere",
         Differs("for users that are allowed it; not through proxies that say so"),
     ),
+    ("Kerberos, with a keytab", Differs("where the program was built with the feature `kerberos`")),
     ("CredSSP, client certificates", Absent("401 does not offer them")),
     ("Context qualifiers", Differs("as options `wmi:Name` and `wmiarray:Name`, or with their plain names")),
     ("Errors", Differs("WSManFault with ProviderFault and SMS_ExtendedStatus, for both families of URIs")),
