@@ -62,11 +62,12 @@ async fn failed(context: &Context, row: &Row, error: &JobError) {
     let (package, generation) = (row.desired.package_id.clone(), row.desired.generation);
     let attempt = row.attempts.saturating_add(1);
     let max = if error.code() == SITE_UNREACHABLE { SITE_WAIT_MAX } else { JOB_WAIT_MAX };
-    let next = context.clock.now() + jittered(attempt, max);
+    let wait = jittered(attempt, max);
+    let (next, retry_at) = (context.clock.now() + wait, context.clock.monotonic() + wait);
     tracing::warn!(%error, code = error.code(), %package, attempt, %next, "A job failed");
     let event = Event::Failed { fault: error.fault(), attempt, next_attempt_at: next.to_string() };
     let fact = context.fact(&package, generation, event);
-    context.remember(move |state| state.fail(&package, generation, next, fact)).await;
+    context.remember(move |state| state.fail(&package, generation, retry_at, fact)).await;
     context.metrics.job(error.code());
 }
 

@@ -4,7 +4,6 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -22,7 +21,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let mut jobs: JoinSet<String> = JoinSet::new();
     let mut running: HashMap<String, (i64, Stop)> = HashMap::new();
     loop {
-        let (now, rows, repairs) = (context.clock.now(), context.state.rows(), context.repairs());
+        let (now, rows, repairs) = (context.clock.monotonic(), context.state.rows(), context.repairs());
         supersede(&rows, &running);
         let free = JOBS_MAX.saturating_sub(running.len());
         let due = due(&rows, &repairs, now, |package| running.contains_key(package));
@@ -79,13 +78,13 @@ fn supersede(rows: &[Row], running: &HashMap<String, (i64, Stop)>) {
 fn due(
     rows: &[Row],
     repairs: &BTreeSet<String>,
-    now: Timestamp,
+    now: Duration,
     is_running: impl Fn(&str) -> bool,
 ) -> Vec<(Row, bool)> {
     let mut due: Vec<(Row, bool)> = rows
         .iter()
         .filter(|row| !is_running(&row.desired.package_id) && !row.desired.cancelled)
-        .filter(|row| row.next_attempt_at.is_none_or(|at| at <= now))
+        .filter(|row| row.retry_at.is_none_or(|at| at <= now))
         .map(|row| (row.clone(), repairs.contains(&row.desired.package_id)))
         .filter(|(row, repair)| !row.settled || *repair)
         .collect();
@@ -96,10 +95,9 @@ fn due(
     due
 }
 
-fn next_look(rows: &[Row], now: Timestamp) -> Duration {
-    let next = rows.iter().filter_map(|row| row.next_attempt_at).filter(|at| *at > now).min();
-    let wait = next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-    wait.map_or(LOOK_INTERVAL, |wait| wait.min(LOOK_INTERVAL))
+fn next_look(rows: &[Row], now: Duration) -> Duration {
+    let next = rows.iter().filter_map(|row| row.retry_at).filter(|at| *at > now).min();
+    next.map_or(LOOK_INTERVAL, |at| at.saturating_sub(now).min(LOOK_INTERVAL))
 }
 
 #[cfg(test)]
@@ -107,7 +105,7 @@ mod tests {
     use super::*;
     use agent::{DesiredPackage, Goal};
 
-    fn row(package: &str, priority: u8, since_ms: i64, settled: bool, next_s: Option<i64>) -> Row {
+    fn row(package: &str, priority: u8, since_ms: i64, settled: bool, next_s: Option<u64>) -> Row {
         Row {
             desired: DesiredPackage {
                 package_id: package.to_owned(),
@@ -119,7 +117,7 @@ mod tests {
             since_ms,
             settled,
             attempts: 0,
-            next_attempt_at: next_s.map(|s| Timestamp::from_second(s).unwrap()),
+            retry_at: next_s.map(Duration::from_secs),
             fault: None,
         }
     }
@@ -145,13 +143,13 @@ mod tests {
             cancelled("J", 1),
         ];
         let repairs = BTreeSet::from(["G".to_owned(), "J".to_owned()]);
-        let now = Timestamp::from_second(100).unwrap();
+        let now = Duration::from_secs(100);
         let found = due(&rows, &repairs, now, |package| package == "H");
         let found: Vec<(&str, bool)> =
             found.iter().map(|(r, repair)| (r.desired.package_id.as_str(), *repair)).collect();
         assert_eq!(found, [("F", false), ("B", false), ("C", false), ("A", false), ("G", true)]);
         assert_eq!(next_look(&rows, now), LOOK_INTERVAL);
-        assert_eq!(next_look(&rows, Timestamp::from_second(190).unwrap()), Duration::from_secs(10));
+        assert_eq!(next_look(&rows, Duration::from_secs(190)), Duration::from_secs(10));
     }
 
     #[tokio::test]
@@ -162,12 +160,12 @@ mod tests {
         let reply = agent::DesiredReply { revision: 1, more: false, packages: vec![wanted] };
         context.state.apply(&reply, context.clock.now());
         let row = context.state.rows().remove(0);
-        let started_at = context.clock.now();
+        let started_at = context.clock.monotonic();
         let package = guarded(Arc::clone(&context), row, true, async { panic!("a bug") }).await;
         assert_eq!(package, "PS100001");
         let row = context.state.rows().remove(0);
         assert_eq!((row.attempts, row.fault.as_deref()), (1, Some("interrupted")));
-        assert!(row.next_attempt_at.unwrap() > started_at, "it is not started again at once");
+        assert!(row.retry_at.unwrap() > started_at, "it is not started again at once");
         assert_eq!(context.state.facts_count(), 1, "the site hears of it");
         assert!(context.repairs().contains("PS100001"), "its repair is still to be done");
     }

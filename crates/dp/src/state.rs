@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use agent::{DesiredPackage, DesiredReply, Event, Fact, Goal};
 use jiff::Timestamp;
@@ -32,8 +33,10 @@ pub(crate) struct Row {
     pub(crate) settled: bool,
     /// Attempts for this demand so far.
     pub(crate) attempts: u32,
-    /// When to try again after a failure.
-    pub(crate) next_attempt_at: Option<Timestamp>,
+    /// When to try again after a failure, by the monotonic clock: the other one may be set. Whoever restarts the agent wants
+    /// it to try now.
+    #[serde(skip)]
+    pub(crate) retry_at: Option<Duration>,
     /// The code of the last failure.
     pub(crate) fault: Option<String>,
 }
@@ -91,10 +94,6 @@ impl State {
                 (None, Inner::default())
             }
         };
-        for row in inner.rows.values_mut() {
-            // Whoever restarts the agent wants it to try now.
-            row.next_attempt_at = None;
-        }
         inner.next_fact = inner.facts.last_key_value().map_or(1, |(number, _)| number + 1);
         Self {
             path: path.to_owned(),
@@ -160,7 +159,7 @@ impl State {
             if let Some(row) = matching {
                 row.settled = true;
                 row.attempts = 0;
-                row.next_attempt_at = None;
+                row.retry_at = None;
                 row.fault = None;
                 if row.desired.goal == Goal::Absent {
                     inner.rows.remove(package);
@@ -172,12 +171,12 @@ impl State {
     }
 
     /// An attempt failed.
-    pub(crate) fn fail(&self, package: &str, generation: i64, next: Timestamp, fact: Fact) {
+    pub(crate) fn fail(&self, package: &str, generation: i64, retry_at: Duration, fact: Fact) {
         self.change(|inner| {
             if let Some(row) = inner.rows.get_mut(package).filter(|row| row.desired.generation == generation)
             {
                 row.attempts += 1;
-                row.next_attempt_at = Some(next);
+                row.retry_at = Some(retry_at);
                 if let Event::Failed { fault, .. } = &fact.event {
                     row.fault = Some(fault.code.clone());
                 }
@@ -203,7 +202,7 @@ impl State {
     pub(crate) fn site_is_back(&self, code: &str) {
         let mut inner = self.lock();
         for row in inner.rows.values_mut().filter(|row| row.fault.as_deref() == Some(code)) {
-            row.next_attempt_at = None;
+            row.retry_at = None;
         }
         drop(inner);
         self.work.notify_one();
@@ -322,7 +321,7 @@ impl Inner {
 impl Row {
     fn new(desired: DesiredPackage, now: Timestamp) -> Self {
         let since_ms = now.as_millisecond();
-        Self { desired, since_ms, settled: false, attempts: 0, next_attempt_at: None, fault: None }
+        Self { desired, since_ms, settled: false, attempts: 0, retry_at: None, fault: None }
     }
 }
 
@@ -445,16 +444,16 @@ mod tests {
         let path = folder.path().join("state.redb");
         let state = State::open(&path);
         state.apply(&reply(7, &[("A", 1, hold(1)), ("B", 2, Goal::Absent)]), Timestamp::UNIX_EPOCH);
-        let later = Timestamp::from_second(99).unwrap();
+        let later = Duration::from_secs(99);
         state.fail("A", 1, later, fact("A", 1, failed(1)));
         state.settle("B", 2, vec![fact("B", 2, Event::Removed)]);
-        assert_eq!(state.rows()[0].next_attempt_at, Some(later));
+        assert_eq!(state.rows()[0].retry_at, Some(later));
         drop(state);
         let state = State::open(&path);
         let rows = state.rows();
         assert_eq!(rows.len(), 1, "a removed package needs no row");
         assert_eq!((rows[0].attempts, rows[0].fault.as_deref()), (1, Some("disk_full")));
-        assert_eq!(rows[0].next_attempt_at, None, "a restart tries at once");
+        assert_eq!(rows[0].retry_at, None, "a restart tries at once");
         assert_eq!(waiting(&state), ["A failed 1", "B removed"]);
         state.delivered(&state.batch(FACTS_MAX));
         drop(state);
@@ -466,7 +465,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let state = State::open(&folder.path().join("state.redb"));
         state.apply(&reply(1, &[("A", 1, hold(1))]), Timestamp::UNIX_EPOCH);
-        state.fail("A", 1, Timestamp::UNIX_EPOCH, fact("A", 1, failed(1)));
+        state.fail("A", 1, Duration::ZERO, fact("A", 1, failed(1)));
         state.apply(&reply(2, &[("A", 2, hold(2))]), Timestamp::UNIX_EPOCH);
         state.settle("A", 1, vec![]);
         let row = &state.rows()[0];
@@ -489,7 +488,7 @@ mod tests {
                 1,
                 Event::Progress { version: 1, bytes_done: 5, bytes_total: 9, bytes_received: 5 },
             ));
-            state.fail("A", 1, Timestamp::UNIX_EPOCH, fact("A", 1, failed(attempt)));
+            state.fail("A", 1, Duration::ZERO, fact("A", 1, failed(attempt)));
         }
         assert_eq!(waiting(&state), ["A started 1", "A failed 50"]);
         // What is being posted stays as it is.

@@ -26,6 +26,7 @@ mod inf;
 mod access;
 mod change;
 mod db;
+mod deadline;
 mod distribution;
 mod driver;
 mod error;

@@ -15,6 +15,7 @@ use super::check::sources_in_use;
 use super::owner::require_unlocked;
 use crate::access::scope::{self, SecuredType};
 use crate::db::Tx;
+use crate::deadline;
 use crate::error::{Result, SiteError};
 use crate::package::source::SourcePath;
 use crate::package::{Package, PackageType, by_id, require};
@@ -122,9 +123,11 @@ impl Site {
         self.refuse_shared(&mut tx, &package, &source).await?;
         let now = self.now();
         let end = now.checked_add(CLAIM).map_err(|_| SiteError::corrupt("the clock"))?;
-        let free = Cond::any()
-            .add(Expr::col("content_owner").is_null())
-            .add(Expr::col("content_owned_until").lt(now.as_microsecond()));
+        let free = Cond::any().add(Expr::col("content_owner").is_null()).add(deadline::is_over(
+            "content_owned_until",
+            now,
+            CLAIM,
+        ));
         let claim = Query::update()
             .table("package")
             .value("content_owner", token.as_str())
@@ -209,7 +212,7 @@ pub(crate) async fn is_held(tx: &mut Tx, package_id: &str, now: Timestamp) -> Re
         .from("package")
         .and_where(by_id(package_id))
         .and_where(Expr::col("content_owner").is_not_null())
-        .and_where(Expr::col("content_owned_until").gte(now.as_microsecond()))
+        .cond_where(deadline::is_over("content_owned_until", now, CLAIM).not())
         .to_owned();
     Ok(tx.optional(&held).await?.is_some())
 }

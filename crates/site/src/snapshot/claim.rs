@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sea_query::{Cond, Expr, ExprTrait, Order, Query, SelectStatement};
+use sea_query::{Cond, Expr, ExprTrait, IntoCondition, Order, Query, SelectStatement};
 
+use super::failure::DELAY_MAX;
 use crate::db::Tx;
+use crate::deadline;
 use crate::error::{Result, SiteError};
 use crate::package::fields::SOURCE_DIRECT;
 use crate::package::{ActionInProgress, by_id};
@@ -117,22 +119,22 @@ impl Site {
     /// Ends leases whose workers have been silent for long, so that nobody takes their sources for being read.
     pub(crate) async fn end_dead_leases(&self) -> Result<()> {
         let long_ago = self.now().checked_sub(LEASE).unwrap_or(Timestamp::UNIX_EPOCH);
-        let dead = Expr::col("lease_until").lt(long_ago.as_microsecond());
+        let dead = deadline::is_over("lease_until", long_ago, LEASE * 2);
         let any =
-            Query::select().column("package_id").from("package").and_where(dead.clone()).limit(1).to_owned();
+            Query::select().column("package_id").from("package").cond_where(dead.clone()).limit(1).to_owned();
         if self.db().optional(&any).await?.is_none() {
             return Ok(());
         }
         self.end_leases(dead).await
     }
 
-    async fn end_leases(&self, which: Expr) -> Result<()> {
+    async fn end_leases(&self, which: impl IntoCondition) -> Result<()> {
         let mut tx = self.db().write().await?;
         let update = Query::update()
             .table("package")
             .value("lease_owner", Option::<String>::None)
             .value("lease_until", Option::<i64>::None)
-            .and_where(which)
+            .cond_where(which)
             .to_owned();
         tx.execute(&update).await?;
         tx.commit().await
@@ -146,19 +148,22 @@ fn answered_by_claim() -> Expr {
 }
 
 fn is_due(now: Timestamp, own_site: &str) -> Cond {
-    let now = now.as_microsecond();
     Cond::all()
         .add(Expr::col("refresh_requested").gt(Expr::col("refresh_done")))
         .add(Expr::col("pkg_source_flag").eq(i64::from(SOURCE_DIRECT)))
         .add(Expr::col("action_in_progress").ne(i64::from(ActionInProgress::Delete.number())))
         // What was given to another site meanwhile waits until it is given back.
         .add(Expr::col("source_site").eq(own_site))
-        .add(Cond::any().add(Expr::col("lease_owner").is_null()).add(Expr::col("lease_until").lt(now)))
-        .add(
-            Cond::any()
-                .add(Expr::col("snapshot_next_at").is_null())
-                .add(Expr::col("snapshot_next_at").lte(now)),
-        )
+        .add(Cond::any().add(Expr::col("lease_owner").is_null()).add(deadline::is_over(
+            "lease_until",
+            now,
+            LEASE,
+        )))
+        .add(Cond::any().add(Expr::col("snapshot_next_at").is_null()).add(deadline::is_over(
+            "snapshot_next_at",
+            now,
+            DELAY_MAX,
+        )))
 }
 
 pub(crate) fn lease_end(now: Timestamp) -> Result<i64> {

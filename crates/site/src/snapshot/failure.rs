@@ -22,7 +22,7 @@ const AWAITED: &str =
 /// The fault's code when the site gave up.
 const GAVE_UP: &str = "gave_up";
 const DELAY_FIRST: Duration = Duration::from_secs(30);
-const DELAY_MAX: Duration = Duration::from_secs(30 * 60);
+pub(super) const DELAY_MAX: Duration = Duration::from_secs(30 * 60);
 
 /// Why a snapshot failed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -87,6 +87,20 @@ on_both! {
         assert!(killed > 5, "only {killed} of the kills fired");
     }
 
+    async fn a_clock_that_was_set_back_holds_up_nothing(stage: &Stage) {
+        stage.source("dell", &[("a.inf", "0")]);
+        let package = stage.site.create_package(&admin(), crate::stage::with_source("dell")).await.unwrap();
+        let id = package.package_id.as_str();
+        // What a server left behind whose clock was a year ahead when it died.
+        let ahead = (clock::Clock::now(&*stage.clock).as_second() + 365 * 86_400) * 1_000_000;
+        let columns = ["lease_until", "snapshot_next_at", "content_owned_until"];
+        let values = columns.map(|column| format!("{column} = {ahead}")).join(", ");
+        stage.raw_sql(format!("UPDATE package SET lease_owner = 'gone/1', content_owner = 'gone', {values}")).await;
+        assert_eq!(stage.site.run_due_snapshots().await.unwrap(), 1, "the snapshot is due");
+        let package = stage.site.package(id).await.unwrap();
+        assert_eq!((package.stored_version, package.refresh_pending), (1, false));
+    }
+
     async fn an_import_killed_at_any_step_goes_on_and_imports_nothing_twice(stage: &Stage) {
         const DRIVERS: u64 = 12;
         let (mut killed, mut finished, mut resumed) = (0, 0, 0);

@@ -5,10 +5,11 @@ use sea_query::{Cond, Expr, ExprTrait, Func, Order, Query, UpdateStatement};
 
 use super::request::{Duplicates, ImportSource, ImportState, by_id};
 use crate::db::Tx;
+use crate::deadline;
 use crate::error::{Result, SiteError};
 use crate::query::list;
 use crate::server::Site;
-use crate::snapshot::claim::lease_end;
+use crate::snapshot::claim::{LEASE, lease_end};
 
 /// An import that this process works off now.
 #[derive(Debug, Clone)]
@@ -147,9 +148,8 @@ pub(super) async fn is_held(tx: &mut Tx, claim: &Claim) -> Result<bool> {
 }
 
 fn is_due(now: Timestamp) -> Cond {
-    let free = Cond::any()
-        .add(Expr::col("lease_owner").is_null())
-        .add(Expr::col("lease_until").lt(now.as_microsecond()));
+    let free =
+        Cond::any().add(Expr::col("lease_owner").is_null()).add(deadline::is_over("lease_until", now, LEASE));
     // Written out like the index's own condition, so that it is used.
     Cond::all().add(Expr::cust("state < 2")).add(free)
 }
