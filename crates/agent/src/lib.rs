@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod link;
 pub mod token;
+pub mod trust;
 
 /// Where the agent API lives on a site's listener.
 pub const ROOT: &str = "/agent/v1";

@@ -7,6 +7,12 @@
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
+use agent::link::{
+    Call, DpName, DpRecord, Field, Gone, NamedField, OutcomeRecord, PackageRecord, Record, RecordsPosted,
+    RecordsReply, ReportRecord, RequestRecord, SiteRecord, TargetRecord, TombstoneRecord, VersionRecord,
+    Want, WantKind, WantsReply,
+};
+use agent::trust::{Endorsement, VersionSignature};
 use agent::{
     CaReply, DesiredPackage, DesiredReply, EnrolReply, EnrolRequest, ErrorReply, Event, Fact, Facts, Fault,
     Goal, PackRef, Route,
@@ -147,6 +153,171 @@ fn facts() {
     check("facts", &Facts { facts });
 }
 
+fn dp() -> DpName {
+    DpName { site_code: "S01".to_owned(), name: "dp9.example.test".to_owned() }
+}
+
+fn own(text: &str) -> String {
+    text.to_owned()
+}
+
+fn signature() -> VersionSignature {
+    VersionSignature {
+        source_site: own("PS1"),
+        epoch: 1,
+        content_hash: "AB".repeat(32),
+        key: "11".repeat(32),
+        signature: "22".repeat(64),
+    }
+}
+
+fn site_and_dp() -> [Record; 2] {
+    let endorsement =
+        Endorsement { by_site: own("PS1"), by_key: "11".repeat(32), signature: "44".repeat(64) };
+    let site = SiteRecord {
+        site_code: own("S01"),
+        name: own("Branch"),
+        site_type: 1,
+        parent: Some(own("PS1")),
+        server_name: own("s01.example.test"),
+        signing_key: "33".repeat(32),
+        endorsements: vec![endorsement],
+        stamp: 2,
+    };
+    let dp = DpRecord {
+        dp: dp(),
+        identity_guid: own("0C3E6E4D-3C35-4E1B-8B4A-0B8E7D0F3A11"),
+        content_url: own("http://dp9.example.test:8540"),
+        agent_version: own("0.1.0"),
+        stamp: 17,
+    };
+    [Record::Site(site), Record::Dp(dp)]
+}
+
+fn package_record() -> Record {
+    let version = VersionRecord {
+        version: 2,
+        manifest: MANIFEST.to_owned(),
+        content_hash: "AB".repeat(32),
+        files: 12,
+        folders: 3,
+        bytes: 4096,
+        published_at: own("2026-11-22T16:00:00Z"),
+        signature: Some(signature()),
+    };
+    let fields = [
+        ("Name", Field::Text(own("Dell Latitude 7440"))),
+        ("Priority", Field::Number(2)),
+        ("IgnoreAddressSchedule", Field::Flag(false)),
+        ("TransformAnalysisDate", Field::Null),
+    ];
+    Record::Package(Box::new(PackageRecord {
+        package_id: own("PS100001"),
+        package_type: 3,
+        source_site: own("PS1"),
+        epoch: 1,
+        stamp: 40,
+        edition: 3,
+        created_at: own("2026-11-20T08:00:00Z"),
+        deleting: false,
+        source_version: 2,
+        fields: fields.into_iter().map(|(name, value)| NamedField { name: own(name), value }).collect(),
+        refresh_schedule: own("00011700001F2000"),
+        version: Some(version),
+    }))
+}
+
+fn target_and_report() -> [Record; 2] {
+    let target = TargetRecord {
+        package_id: own("PS100001"),
+        dp: dp(),
+        epoch: 1,
+        generation: 41,
+        absent: false,
+        version: 2,
+        verify: false,
+        cancelled: None,
+        demanded_at: own("2026-11-22T16:00:00Z"),
+    };
+    let report = ReportRecord {
+        package_id: own("PS100001"),
+        dp: dp(),
+        stamp: 19,
+        epoch: 1,
+        generation: 41,
+        absent: false,
+        desired_version: 2,
+        state: 2,
+        installed_version: 1,
+        attempts: 1,
+        next_attempt_at: Some(own("2026-11-22T16:06:00Z")),
+        bytes_total: 4096,
+        bytes_done: 1024,
+        bytes_received: 900,
+        files_verified: 12,
+        fault: Some(Fault { code: own("disk_full"), message: own("the disk is full"), file: None }),
+        fault_at: Some(own("2026-11-22T16:05:00Z")),
+        last_copied_at: Some(own("2026-11-21T10:00:00Z")),
+        last_verified_at: None,
+        reported_at: Some(own("2026-11-22T16:05:00Z")),
+        changed_at: own("2026-11-22T16:05:00Z"),
+    };
+    [Record::Target(target), Record::Report(Box::new(report))]
+}
+
+#[test]
+fn records_of_a_hierarchy() {
+    let [site, point] = site_and_dp();
+    let [target, report] = target_and_report();
+    let records = vec![site, point, package_record(), target, report];
+    check("site_records", &RecordsReply { after: 0, revision: 42, more: false, records });
+    check("site_records_posted", &RecordsPosted { revision: 42 });
+}
+
+#[test]
+fn calls_that_travel_and_what_is_gone() {
+    let request = RequestRecord {
+        id: own("5d2c1e80-3a5b-4f0c-9d0e-2f6a1b7c8d90"),
+        origin: own("S01"),
+        package_id: own("PS100001"),
+        user: own("anna"),
+        at: own("2026-11-22T16:05:00Z"),
+        call: Call::Redistribute { points: vec![dp()] },
+    };
+    let refused = ErrorReply { code: own("distribution_not_found"), message: own("it is not assigned") };
+    let outcome = OutcomeRecord {
+        id: request.id.clone(),
+        origin: own("S01"),
+        package_id: own("PS100001"),
+        at: own("2026-11-22T16:05:01Z"),
+        refused: Some(refused),
+    };
+    let refresh = RequestRecord { call: Call::Refresh, ..request.clone() };
+    let gone = |gone| Record::Tombstone(TombstoneRecord { gone, at: own("2026-11-22T16:07:00Z") });
+    let package_id = own("PS100001");
+    let records = vec![
+        Record::Request(refresh),
+        Record::Request(request),
+        Record::Outcome(outcome),
+        gone(Gone::Distribution { package_id: package_id.clone(), dp: dp(), epoch: 1, generation: 42 }),
+        gone(Gone::Package { package_id, source_site: own("PS1"), epoch: 1 }),
+        gone(Gone::Dp { dp: dp(), stamp: 51 }),
+        gone(Gone::Site { site_code: own("S01") }),
+    ];
+    check("site_records_rare", &RecordsReply { after: 42, revision: 60, more: true, records });
+}
+
+#[test]
+fn wants() {
+    let kinds = [
+        WantKind::Route { package_id: own("S0100001"), version: 2 },
+        WantKind::Root { manifest: MANIFEST.to_owned() },
+        WantKind::Range { pack: PACK.to_owned(), from: 0, bytes: 65_536 },
+    ];
+    let wants = (1..).zip(kinds).map(|(id, kind)| Want { id, kind }).collect();
+    check("site_wants", &WantsReply { wants });
+}
+
 #[test]
 fn refusal() {
     let (code, message) = ("token_used".to_owned(), "the enrolment token was used before".to_owned());
@@ -179,5 +350,5 @@ fn the_document_shows_each_sample() {
         assert!(document.contains(sample.trim_end()), "docs/agent-protocol.md lacks {}", path.display());
         samples += 1;
     }
-    assert_eq!(samples, 11, "a sample without a test, or a test without a sample");
+    assert_eq!(samples, 15, "a sample without a test, or a test without a sample");
 }

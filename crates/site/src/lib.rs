@@ -32,6 +32,7 @@ mod driver;
 mod error;
 mod folder;
 mod group;
+mod hierarchy;
 mod housekeeping;
 mod library;
 mod lock;
@@ -69,6 +70,7 @@ pub use distribution::status::{DistributionFault, DistributionStatus};
 pub use error::{Result, SiteError};
 pub use folder::{Folder, FolderChange, FolderItem, FolderType, NewFolder};
 pub use group::{DpGroup, DpGroupChange, NewDpGroup};
+pub use hierarchy::{Neighbor, NextHop, SiteType};
 pub use lock::{LockAnswer, LockInformation, LockObject, LockRequestState, LockState};
 pub use matching::{
     Architecture, ChosenPackage, ContentPlace, DeviceIds, DeviceMatch, DownloadEntry, DriverDownload,

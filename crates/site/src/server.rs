@@ -24,6 +24,7 @@ use crate::driver::import::PackFetcher;
 use crate::driver::import::place::{Unpacking, unpacked_share};
 use crate::driver::{Drafts, platform};
 use crate::error::{Result, SiteError};
+use crate::hierarchy::{SiteType, node};
 use crate::matching::Matching;
 use crate::package::source::UNPACKED_FOLDER;
 use crate::package_content::{COMPARISONS_MAX, ContentWork};
@@ -50,6 +51,8 @@ pub struct SiteOptions {
     pub site_code: String,
     /// The site's name. Used by [`Site::init`] only.
     pub site_name: String,
+    /// What the site is in a hierarchy. Used by [`Site::init`] only.
+    pub site_type: SiteType,
     /// The server's network name; by default the machine's host name. Used by [`Site::init`] only.
     pub server_name: Option<String>,
     /// UNC prefixes and the folders they stand for, for example `\\srv\src` and `/srv/src`.
@@ -137,6 +140,7 @@ impl Site {
             return Err(SiteError::AlreadyInitialized);
         }
         insert_identity(&mut tx, &identity, clock.now()).await?;
+        node::insert_own(&mut tx, &identity, options.site_type).await?;
         user::insert(&mut tx, FIRST_ADMINISTRATOR, &hash, Role::FullAdministrator, clock.now()).await?;
         tx.commit().await?;
         db.close().await;

@@ -25,7 +25,9 @@ const DP_GROUPS: &str = include_str!("../../migrations/shared/0008_dp_groups.sql
 const NTLM: &str = include_str!("../../migrations/shared/0011_ntlm.sql");
 const SCHEDULES: &str = include_str!("../../migrations/shared/0012_schedules.sql");
 
-const STEPS: [Step; 12] = [
+const HIERARCHY: &str = include_str!("../../migrations/shared/0013_hierarchy.sql");
+
+const STEPS: [Step; 13] = [
     Step {
         version: 1,
         name: "base",
@@ -69,6 +71,7 @@ const STEPS: [Step; 12] = [
     },
     Step { version: 11, name: "ntlm", sqlite: NTLM, postgres: NTLM },
     Step { version: 12, name: "schedules", sqlite: SCHEDULES, postgres: SCHEDULES },
+    Step { version: 13, name: "hierarchy", sqlite: HIERARCHY, postgres: HIERARCHY },
 ];
 
 pub(super) fn sqlite() -> Migrator {

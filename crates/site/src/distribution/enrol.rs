@@ -14,7 +14,7 @@ use super::nal::NalPath;
 use super::point::name_key;
 use super::{DpId, demand};
 use crate::access::{Action, Actor, random_secret, secret_hash};
-use crate::db::Tx;
+use crate::db::{Tx, counter};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -95,6 +95,7 @@ impl Site {
         let secret = random_secret()?;
         let update = Query::update()
             .table("dp")
+            .value("revision", counter::next(&mut tx, "revision").await?)
             .value("content_url", request.content_url.as_str())
             .value("agent_version", request.agent_version.as_str())
             .value("secret_hash", secret_hash(&secret))
@@ -152,15 +153,18 @@ async fn find_or_insert(tx: &mut Tx, nal: &NalPath, now: Timestamp) -> Result<Dp
     if let Some(row) = tx.optional(&select).await? {
         return Ok(DpId(row.get("id")?));
     }
+    let revision = counter::next(tx, "revision").await?;
     let insert = Query::insert()
         .into_table("dp")
-        .columns(["name", "name_key", "nal_path", "identity_guid", "created_at"])
+        .columns(["name", "name_key", "nal_path", "identity_guid", "created_at", "site_code", "revision"])
         .values_panic([
             nal.server().into(),
             key.into(),
             nal.to_string().into(),
             uuid::Uuid::new_v4().to_string().to_uppercase().into(),
             now.as_microsecond().into(),
+            nal.site_code().into(),
+            revision.into(),
         ])
         .returning_col("id")
         .to_owned();

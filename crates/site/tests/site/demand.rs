@@ -56,9 +56,9 @@ on_both! {
         let point = stage.point("dp0").await;
         let rows: Vec<_> = (1..FLEET).map(|number| {
             let nal = point.nal.replace("dp0", &format!("dp{number}"));
-            format!("('dp{number}', 'dp{number}', '{nal}', '{number}', 0)")
+            format!("('dp{number}', 'dp{number}', '{nal}', '{number}', 0, 'PS1')")
         }).collect();
-        stage.raw_sql(format!("INSERT INTO dp (name, name_key, nal_path, identity_guid, created_at) VALUES {}", rows.join(", "))).await;
+        stage.raw_sql(format!("INSERT INTO dp (name, name_key, nal_path, identity_guid, created_at, site_code) VALUES {}", rows.join(", "))).await;
         let fleet: Vec<_> =
             (0..FLEET).map(|number| ("PS1".to_owned(), point.nal.replace("dp0", &format!("dp{number}")))).collect();
         let twice = [fleet.clone(), vec![fleet[0].clone()]].concat();

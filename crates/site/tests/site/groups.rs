@@ -396,9 +396,9 @@ on_both! {
         let point = stage.point("dp0").await;
         let rows: Vec<_> = (1..FLEET).map(|number| {
             let nal = point.nal.replace("dp0", &format!("dp{number}"));
-            format!("('dp{number}', 'dp{number}', '{nal}', '{number}', 0)")
+            format!("('dp{number}', 'dp{number}', '{nal}', '{number}', 0, 'PS1')")
         }).collect();
-        stage.raw_sql(format!("INSERT INTO dp (name, name_key, nal_path, identity_guid, created_at) VALUES {}", rows.join(", "))).await;
+        stage.raw_sql(format!("INSERT INTO dp (name, name_key, nal_path, identity_guid, created_at, site_code) VALUES {}", rows.join(", "))).await;
         let fleet: Vec<_> = (0..FLEET).map(|number| point.nal.replace("dp0", &format!("dp{number}"))).collect();
         let group = group(stage, "Fleet").await;
         let (id, site) = (group.group_id.as_str(), &stage.site);

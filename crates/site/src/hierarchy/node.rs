@@ -1,0 +1,130 @@
+//! The rows of sites: this one's, its neighbors' and everybody else's.
+
+use sea_query::{Expr, ExprTrait, OnConflict, Query};
+
+use crate::db::{Tx, counter};
+use crate::error::{Result, SiteError};
+use crate::server::SiteIdentity;
+
+/// What a site is, by the numbers of `SMS_Site.Type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SiteType {
+    /// 1: below a primary; it makes no packages.
+    Secondary,
+    /// 2.
+    #[default]
+    Primary,
+    /// 4: the central administration site, above primaries.
+    Central,
+}
+
+impl SiteType {
+    /// The provider's number.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        match self {
+            Self::Secondary => 1,
+            Self::Primary => 2,
+            Self::Central => 4,
+        }
+    }
+
+    /// The type of that number, if there is one.
+    #[must_use]
+    pub fn from_number(number: u32) -> Option<Self> {
+        [Self::Secondary, Self::Primary, Self::Central].into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// Whether a site of this type may have children of another.
+    #[must_use]
+    pub fn may_have(self, child: Self) -> bool {
+        matches!((self, child), (Self::Central, Self::Primary) | (Self::Primary, Self::Secondary))
+    }
+}
+
+/// Writes the row of the site itself, at the site's making.
+pub(crate) async fn insert_own(tx: &mut Tx, identity: &SiteIdentity, site_type: SiteType) -> Result<()> {
+    insert(tx, identity, site_type, None).await
+}
+
+/// Writes the row of a site that joins below this one, or joins anew. Its credentials, its name and its key are for the
+/// caller to write in the same transaction; what it had been told and had told before counts no more.
+///
+/// Errors: [`SiteError::Conflict`] for a code that another place of the hierarchy has.
+pub(crate) async fn insert_child(
+    tx: &mut Tx,
+    own_code: &str,
+    child: &SiteIdentity,
+    site_type: SiteType,
+) -> Result<()> {
+    let select = Query::select()
+        .column("parent_code")
+        .from("site_node")
+        .and_where(by_code(&child.site_code))
+        .to_owned();
+    if let Some(row) = tx.optional(&select).await?
+        && row.get::<Option<String>>("parent_code")?.as_deref() != Some(own_code)
+    {
+        let reason = format!("the hierarchy has another site {}", child.site_code);
+        return Err(SiteError::Conflict { reason });
+    }
+    insert(tx, child, site_type, Some(own_code)).await
+}
+
+async fn insert(
+    tx: &mut Tx,
+    identity: &SiteIdentity,
+    site_type: SiteType,
+    parent_code: Option<&str>,
+) -> Result<()> {
+    let revision = counter::next(tx, "revision").await?;
+    let replaced = [
+        "site_name",
+        "site_type",
+        "parent_code",
+        "server_name",
+        "revision",
+        "received_revision",
+        "acknowledged_revision",
+    ];
+    let insert = Query::insert()
+        .into_table("site_node")
+        .columns(["site_code"].into_iter().chain(replaced))
+        .values_panic([
+            identity.site_code.as_str().into(),
+            identity.site_name.as_str().into(),
+            i64::from(site_type.number()).into(),
+            parent_code.map(str::to_owned).into(),
+            identity.server_name.as_str().into(),
+            revision.into(),
+            0i64.into(),
+            0i64.into(),
+        ])
+        .on_conflict(OnConflict::column("site_code").update_columns(replaced).to_owned())
+        .to_owned();
+    tx.execute(&insert).await?;
+    Ok(())
+}
+
+/// Puts this site below a parent, whose row it learns with this. Everything is told to the parent, and heard from it, anew.
+pub(crate) async fn set_parent(
+    tx: &mut Tx,
+    own_code: &str,
+    parent: &SiteIdentity,
+    parent_type: SiteType,
+) -> Result<()> {
+    insert(tx, parent, parent_type, None).await?;
+    let revision = counter::next(tx, "revision").await?;
+    let update = Query::update()
+        .table("site_node")
+        .value("parent_code", parent.site_code.as_str())
+        .value("revision", revision)
+        .and_where(by_code(own_code))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
+pub(crate) fn by_code(site_code: &str) -> Expr {
+    Expr::col("site_code").eq(site_code)
+}
