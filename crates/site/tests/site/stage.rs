@@ -10,7 +10,10 @@ use site::{Actor, DistributionStatus, DpId, NewPackage, Package, Role, Site, Sit
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row, SqliteConnection};
 use tempfile::TempDir;
+use tokio::sync::OnceCell;
 
+/// What the clock of every stage says at first.
+const STARTS_AT: &str = "2026-01-01T00:00:00Z";
 /// The first administrator's password on every stage.
 pub(crate) const PASSWORD: &str = "correct horse";
 
@@ -66,22 +69,16 @@ pub(crate) struct Point {
 impl Stage {
     pub(crate) async fn set(back_end: BackEnd) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let database = match back_end {
-            BackEnd::Sqlite => None,
-            BackEnd::Postgres => Some(create_database().await),
-        };
+        let data = folder.path().join("data");
+        let database = NewSite::of(back_end).await.unpack(&data).await;
         let mut options = SiteOptions {
-            data_dir: folder.path().join("data"),
+            data_dir: data,
             database_url: database.as_ref().map(|(_, url)| url.clone()),
-            site_code: "PS1".to_owned(),
-            site_name: "Primary".to_owned(),
-            server_name: Some("srv.example.test".to_owned()),
-            ..SiteOptions::default()
+            ..new_site_options()
         };
         options.shares.insert(r"\\srv\src".to_owned(), folder.path().join("src"));
         std::fs::create_dir(folder.path().join("src")).unwrap();
-        let clock = ManualClock::new("2026-01-01T00:00:00Z".parse().unwrap());
-        Site::init(&options, PASSWORD, clock.clone()).await.unwrap();
+        let clock = ManualClock::new(time(STARTS_AT));
         let site = Site::open(&options, clock.clone()).await.unwrap();
         Self { site, clock, options, folder, database }
     }
@@ -256,12 +253,67 @@ fn postgres_url() -> String {
     std::env::var("HAULIER_TEST_POSTGRES").expect("run `cargo xtask test`, or set HAULIER_TEST_POSTGRES")
 }
 
-async fn create_database() -> (String, String) {
+/// What [`Site::init`] makes, made once for all tests of a run: a data folder's files, and on PostgreSQL a database that
+/// others are copied from.
+struct NewSite {
+    files: Vec<(PathBuf, Vec<u8>)>,
+    database: Option<String>,
+}
+
+impl NewSite {
+    async fn of(back_end: BackEnd) -> &'static Self {
+        static NEW: [OnceCell<NewSite>; 2] = [const { OnceCell::const_new() }; 2];
+        NEW[back_end as usize].get_or_init(|| Self::make(back_end)).await
+    }
+
+    async fn make(back_end: BackEnd) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = match back_end {
+            BackEnd::Sqlite => None,
+            BackEnd::Postgres => Some(create_database("template1").await),
+        };
+        let options = SiteOptions {
+            data_dir: folder.path().to_owned(),
+            database_url: database.as_ref().map(|(_, url)| url.clone()),
+            ..new_site_options()
+        };
+        let clock = ManualClock::new(time(STARTS_AT));
+        Site::init(&options, PASSWORD, clock).await.unwrap();
+        let entries = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
+        let files = entries.filter(|entry| entry.file_type().unwrap().is_file());
+        let files = files.map(|file| (PathBuf::from(file.file_name()), std::fs::read(file.path()).unwrap()));
+        Self { files: files.collect(), database: database.map(|(name, _)| name) }
+    }
+
+    /// Gives a test its copy: name and URL of the database, if it has one.
+    async fn unpack(&self, data: &Path) -> Option<(String, String)> {
+        std::fs::create_dir(data).unwrap();
+        for (name, bytes) in &self.files {
+            std::fs::write(data.join(name), bytes).unwrap();
+        }
+        match &self.database {
+            Some(template) => Some(create_database(template).await),
+            None => None,
+        }
+    }
+}
+
+fn new_site_options() -> SiteOptions {
+    SiteOptions {
+        site_code: "PS1".to_owned(),
+        site_name: "Primary".to_owned(),
+        server_name: Some("srv.example.test".to_owned()),
+        ..SiteOptions::default()
+    }
+}
+
+async fn create_database(template: &str) -> (String, String) {
     let url = postgres_url();
     let name = format!("site_{}", uuid::Uuid::new_v4().simple());
     let mut connection =
         PgConnection::connect(&url).await.expect("the cluster of HAULIER_TEST_POSTGRES answers");
-    sqlx::query(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    sqlx::query(AssertSqlSafe(create)).execute(&mut connection).await.unwrap();
     let (server, _) = url.rsplit_once('/').expect("the URL ends in /database");
     (name.clone(), format!("{server}/{name}"))
 }
