@@ -95,6 +95,7 @@ impl Library {
         self.forget_routes();
         swept?;
         self.index.write(|tables| tables.sweep_hints())?;
+        self.indexes.sweep(self.clock.now()).map_err(Error::work_dir)?;
         Ok(run.report)
     }
 
@@ -130,6 +131,7 @@ impl Library {
             let (root, manifest) = (self.root(id)?, self.manifest(id)?);
             alive.extend(chunks_of(&root, &manifest).map(|chunk| chunk.id));
         }
+        self.pins.extend_into(&mut alive);
         Ok(alive)
     }
 }

@@ -46,6 +46,30 @@ pub enum Error {
         /// The id.
         id: ManifestId,
     },
+    /// Bytes from another library are not what their name says, again and again.
+    #[error("{object} came with the wrong bytes: {reason}; the library it comes from needs a verify")]
+    Refused {
+        /// The pack, chunk or manifest, by id.
+        object: String,
+        /// What was wrong.
+        reason: String,
+    },
+    /// No pack of the route holds a chunk that the version needs.
+    #[error("no pack of the route holds chunk {chunk} of {file}; the library it comes from needs a verify")]
+    NotOffered {
+        /// The chunk.
+        chunk: ChunkId,
+        /// The file that needs it.
+        file: String,
+    },
+    /// The version cannot be finished yet.
+    #[error("{chunks_missing} chunks of manifest {id} are missing; the next attempt fetches them")]
+    Incomplete {
+        /// The version.
+        id: ManifestId,
+        /// How many.
+        chunks_missing: u64,
+    },
     /// Stopped because the monitor asked for it.
     #[error("the work on the content library was cancelled")]
     Cancelled,
@@ -65,6 +89,9 @@ impl Error {
             Error::UnknownManifest { .. } => "manifest_unknown",
             Error::ChunkLost { .. } => "chunk_lost",
             Error::NotRetained { .. } => "manifest_not_retained",
+            Error::Refused { .. } => "refused",
+            Error::NotOffered { .. } => "not_offered",
+            Error::Incomplete { .. } => "incomplete",
             Error::Cancelled => "cancelled",
         }
     }

@@ -6,7 +6,8 @@
 //!
 //! * [`mod@format`]: the stored formats, pure functions.
 //! * [`store`]: where objects live, one small trait.
-//! * [`holder`]: the receiving side.
+//! * [`holder`]: the receiving side at a distribution point.
+//! * [`replica`]: the receiving side at another site.
 //! * [`tree`]: subfolders of a source, put there whole or not at all.
 
 mod collect;
@@ -19,8 +20,11 @@ mod index;
 mod library;
 mod monitor;
 pub mod path;
+mod plan;
 mod rebuild;
 mod refs;
+mod repair;
+pub mod replica;
 mod snapshot;
 pub mod store;
 pub mod tree;
@@ -36,7 +40,10 @@ pub use ids::{ChunkId, FileHash, FileHasher, ID_BYTES, ManifestId, PackId, Parse
 pub use library::{Library, LibraryOptions, PackLocation, Route, Stats};
 pub use monitor::{Counter, CountingMonitor, Monitor, VoidMonitor};
 pub use path::{ContentPath, PathError, fold};
+pub use plan::{Fed, FetchRange, GAP_BYTES_MAX, Plan, Progress, RANGE_BYTES_MAX, ROUNDS_MAX, Refusal};
 pub use refs::RefState;
+pub use repair::{Adopted, LOST_CHUNKS_MAX, LostChunk, LostPlace};
+pub use replica::{Replica, Replicated};
 pub use snapshot::{Snapshot, SnapshotError, SnapshotRequest, SnapshotWarning, WarningKind};
 pub use store::{LocalStore, MemoryStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, StoreError};
 pub use verify::{Lost, VerifyReport};

@@ -13,6 +13,7 @@ use crate::ids::{ChunkId, ManifestId, PackId};
 use crate::index::{Index, Location, Opened, View};
 use crate::rebuild;
 use crate::refs::{ManifestRecord, RefState};
+use crate::replica::{PackIndexes, Pins};
 use crate::store::{ObjectKey, ObjectStore};
 use crate::writer::{PackWriter, Staging};
 
@@ -26,6 +27,8 @@ const PATCH_DEPTH_MAX: u32 = 8;
 const THREADS_MAX: usize = 4;
 /// Where packs are written before the store takes them.
 const STAGING: &str = "staging";
+/// Where indexes of other libraries' packs are kept.
+const INDEXES: &str = "indexes";
 
 /// How a library works.
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +93,10 @@ pub struct Library {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) index: Index,
     pub(crate) staging: Arc<Staging>,
+    /// Indexes of the packs of other libraries, from which versions come.
+    pub(crate) indexes: PackIndexes,
+    /// What replicas on their way in need.
+    pub(crate) pins: Arc<Pins>,
     pub(crate) options: LibraryOptions,
     pub(crate) clock: SharedClock,
     /// Snapshots share it; collect and verify take it alone, so that no snapshot reuses a chunk that goes.
@@ -124,6 +131,8 @@ impl Library {
             store,
             index,
             staging: Arc::new(Staging::new(staging)),
+            indexes: PackIndexes::open(work_dir.join(INDEXES)).map_err(Error::work_dir)?,
+            pins: Arc::default(),
             options: LibraryOptions { threads: options.threads.clamp(1, THREADS_MAX) },
             clock,
             use_of_chunks: RwLock::new(()),
@@ -285,8 +294,8 @@ impl Library {
         ManifestRecord::decode(&bytes)
     }
 
-    pub(crate) fn writer(&self) -> PackWriter<'_> {
-        PackWriter::new(&*self.store, &self.staging)
+    pub(crate) fn writer(&self) -> PackWriter {
+        PackWriter::new(Arc::clone(&self.store), Arc::clone(&self.staging))
     }
 
     /// Takes a pack that the index has forgotten from the store, unless a task has just put it there again.

@@ -21,8 +21,6 @@ use crate::snapshot::open_in_source;
 use crate::store::ObjectKey;
 use crate::writer::PackWriter;
 
-/// How repaired chunks are compressed.
-const REPAIR_LEVEL: i32 = 6;
 /// The most lost files named in a report.
 const LOST_FILES_MAX: usize = 1000;
 
@@ -270,7 +268,13 @@ impl Library {
     ) -> Result<(), Error> {
         let sources: HashMap<ManifestId, &Path> =
             repair_from.iter().map(|(id, path)| (*id, path.as_path())).collect();
-        let mut repair = Repair { library: self, monitor, writer: self.writer(), done: HashSet::new() };
+        let mut repair = Repair {
+            library: self,
+            monitor,
+            writer: self.writer(),
+            compressor: Compressor::new(),
+            done: HashSet::new(),
+        };
         let mut lost = BTreeMap::new();
         // Twice: a manifest may become readable, or a chunk reachable, by what a later version's source gives.
         for _ in 0..2 {
@@ -309,7 +313,8 @@ impl Checked {
 struct Repair<'a> {
     library: &'a Library,
     monitor: &'a dyn Monitor,
-    writer: PackWriter<'a>,
+    writer: PackWriter,
+    compressor: Compressor,
     done: HashSet<ChunkId>,
 }
 
@@ -395,14 +400,7 @@ impl Repair<'_> {
         if !self.done.insert(id) {
             return Ok(());
         }
-        let raw_bytes = u32::try_from(raw.len()).expect("a chunk is at most CHUNK_BYTES_MAX");
-        let compressed = Compressor::new().compress(raw, REPAIR_LEVEL)?;
-        if compressed.len() < raw.len() {
-            self.writer.append(id, raw_bytes, &compressed, Encoding::Zstd)?;
-        } else {
-            self.writer.append(id, raw_bytes, raw, Encoding::Stored)?;
-        }
-        Ok(())
+        self.writer.append_full(&mut self.compressor, id, raw).map(drop)
     }
 
     fn flush(&self) -> Result<(), Error> {

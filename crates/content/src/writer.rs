@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use crate::error::Error;
 use crate::format::{
-    Encoding, PACK_BYTES_TARGET, PACK_ENTRIES_MAX, PACK_FOOTER_BYTES, PACK_HEADER, PackEntry, PackFooter,
-    PackIndex, stored_check,
+    Compressor, Encoding, PACK_BYTES_TARGET, PACK_ENTRIES_MAX, PACK_FOOTER_BYTES, PACK_HEADER, PackEntry,
+    PackFooter, PackIndex, stored_check,
 };
 use crate::ids::{ChunkId, PackId};
 use crate::store::{ObjectKey, ObjectStore};
@@ -143,16 +143,28 @@ struct OpenPack {
 
 /// Writes one sequence of packs. Shared by the threads of one task.
 #[derive(Debug)]
-pub(crate) struct PackWriter<'a> {
-    store: &'a dyn ObjectStore,
-    staging: &'a Arc<Staging>,
+pub(crate) struct PackWriter {
+    store: Arc<dyn ObjectStore>,
+    staging: Arc<Staging>,
     open: Mutex<Option<OpenPack>>,
     finished: Mutex<Vec<FinishedPack>>,
 }
 
-impl<'a> PackWriter<'a> {
-    pub(crate) fn new(store: &'a dyn ObjectStore, staging: &'a Arc<Staging>) -> PackWriter<'a> {
+impl PackWriter {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, staging: Arc<Staging>) -> PackWriter {
         PackWriter { store, staging, open: Mutex::new(None), finished: Mutex::new(Vec::new()) }
+    }
+
+    /// Appends a full copy of a chunk, compressed where that is worth it.
+    pub(crate) fn append_full(
+        &self,
+        compressor: &mut Compressor,
+        chunk: ChunkId,
+        raw: &[u8],
+    ) -> Result<Piece, Error> {
+        let (encoding, compressed) = compressor.full_copy(raw)?;
+        let raw_bytes = u32::try_from(raw.len()).expect("a chunk is at most CHUNK_BYTES_MAX");
+        self.append(chunk, raw_bytes, compressed.as_deref().unwrap_or(raw), encoding)
     }
 
     /// Appends one stored piece. A full pack is put into the store before this returns.
@@ -193,6 +205,11 @@ impl<'a> PackWriter<'a> {
     pub(crate) fn seal_last(&self) -> Result<(), Error> {
         let last = self.lock_open().take();
         last.map_or(Ok(()), |pack| self.seal(pack))
+    }
+
+    /// Drops the pack that is being written, and its pieces with it.
+    pub(crate) fn discard_open(&self) {
+        drop(self.lock_open().take());
     }
 
     /// The packs that are in the store; what is unfinished is dropped with the writer.

@@ -8,6 +8,12 @@ use crate::ids::ChunkId;
 
 /// The smallest window that zstd accepts, as a power of two.
 const WINDOW_LOG_MIN: u32 = 10;
+/// Full copies: the largest chunk for each level. `docs/format.md` has the measurements.
+const LEVELS: [(usize, i32); 2] = [(64 << 10, 9), (256 << 10, 6)];
+/// Full copies of larger chunks, which are most of the bytes.
+const LEVEL_LARGE: i32 = 3;
+/// A full copy is kept compressed if that saves at least one part in this many.
+const COMPRESSION_GAIN: usize = 32;
 
 /// The first eight bytes of the BLAKE3 of stored bytes, so that they verify before anything decodes them.
 #[must_use]
@@ -76,6 +82,15 @@ impl Compressor {
     pub fn compress(&mut self, raw: &[u8], level: i32) -> Result<Vec<u8>, FormatError> {
         let context = self.plain.get_or_insert_with(CCtx::create);
         run(context, raw, 0, level)
+    }
+
+    /// A full copy of a chunk: how it is stored, and the bytes unless they are the raw ones.
+    pub(crate) fn full_copy(&mut self, raw: &[u8]) -> Result<(Encoding, Option<Vec<u8>>), FormatError> {
+        let level =
+            LEVELS.iter().find(|(bytes, _)| raw.len() <= *bytes).map_or(LEVEL_LARGE, |(_, level)| *level);
+        let compressed = self.compress(raw, level)?;
+        let is_worth_it = compressed.len() + raw.len() / COMPRESSION_GAIN < raw.len();
+        Ok(if is_worth_it { (Encoding::Zstd, Some(compressed)) } else { (Encoding::Stored, None) })
     }
 
     /// Compresses `raw` with `prefix` (the bases, concatenated) in the window. The context is freed again:

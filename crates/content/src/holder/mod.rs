@@ -23,17 +23,16 @@ mod collect;
 mod error;
 mod index;
 mod layout;
-mod plan;
 mod pull;
 mod rebuild;
 mod record;
 mod verify;
 mod version_file;
 
+pub use crate::plan::{Fed, FetchRange, GAP_BYTES_MAX, Plan, Progress, RANGE_BYTES_MAX, ROUNDS_MAX, Refusal};
 pub use collect::{CollectReport, VERSIONS_KEPT};
 pub use error::HolderError;
-pub use plan::{FetchRange, GAP_BYTES_MAX, Plan, RANGE_BYTES_MAX, ROUNDS_MAX};
-pub use pull::{Fed, Installed, Progress, Pull, Refusal};
+pub use pull::{Installed, Pull};
 pub use verify::VerifyReport;
 
 use crate::{FileHash, ManifestId, ManifestRoot};

@@ -15,9 +15,9 @@ use super::assembly::{Assembly, Missing, REFUSALS_MAX, Source, Target, part_path
 use super::error::HolderError;
 use super::index::Place;
 use super::layout::{parse_version_name, read_chunk, remove_folder, unless_damaged, version_name};
-use super::plan::{self, FetchRange, Offer, Offers, Plan};
 use super::version_file;
 use crate::format::decode_entry;
+use crate::plan::{self, Fed, FetchRange, Offers, Plan, Progress, Refusal};
 use crate::{ChunkId, Encoding, FileHash, Manifest, ManifestId, ManifestRoot, PackEntry, PackId, PackIndex};
 
 mod finish;
@@ -52,33 +52,6 @@ pub struct Pull {
 struct Content {
     manifest: Manifest,
     assembly: Assembly,
-}
-
-/// How far a pull is, in bytes of the version's files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Bytes that are in place and proven.
-    pub bytes_done: u64,
-    /// Bytes of all files of the version.
-    pub bytes_total: u64,
-}
-
-/// What became of one fetched range.
-#[derive(Debug, Default)]
-pub struct Fed {
-    /// Chunks that were proven and placed.
-    pub placed: usize,
-    /// Entries that were refused; the next plan asks for them again, patches as whole chunks.
-    pub refused: Vec<Refusal>,
-}
-
-/// Bytes that were not what their name says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// The pack, hex.
-    pub object: String,
-    /// What was wrong.
-    pub reason: String,
 }
 
 /// A version whose files are all durable.
@@ -178,13 +151,11 @@ impl Pull {
         let mut fed = Fed::default();
         for entry in &range.entries {
             self.go_on()?;
-            let start = usize::try_from(entry.offset - range.offset).expect("a range fits in memory");
-            let stored = bytes.get(start..).and_then(|rest| rest.get(..entry.stored_bytes as usize));
-            match stored {
+            match range.stored(entry, bytes) {
                 Some(stored) => self.take_entry(assembly, range, entry, stored, &mut fed)?,
                 None => {
                     assembly.refuse(&entry.chunk, false);
-                    fed.refused.push(refusal(&range.pack, "it is shorter than its index says"));
+                    fed.refused.push(Refusal::of(&range.pack, "it is shorter than its index says"));
                 }
             }
         }
@@ -289,8 +260,7 @@ impl Pull {
             return Ok(Plan::default());
         }
         let offers = self.offers(assembly, &missing)?;
-        let lacking_bases = offers.values().flatten().flat_map(|offer| offer.entry.encoding.bases());
-        let in_files = self.shared.index.places(lacking_bases.copied())?;
+        let in_files = self.shared.index.places(offers.bases().copied())?;
         let held = |id: &ChunkId| in_files.contains_key(id) || assembly.holds(id);
         plan::plan(&offers, &held).map_err(|chunk| not_offered(assembly, &chunk))
     }
@@ -355,7 +325,7 @@ impl Pull {
                 ),
             });
         }
-        let mut offers: Offers = missing.iter().map(|chunk| (chunk.id, Vec::new())).collect();
+        let mut offers = Offers::of(missing.iter().map(|chunk| chunk.id));
         let route = self.route.lock().unwrap_or_else(PoisonError::into_inner).clone();
         for pack in route {
             self.go_on()?;
@@ -369,7 +339,7 @@ impl Pull {
                     None => continue,
                 };
                 if !(whole_only && matches!(entry.encoding, Encoding::Patch { .. })) {
-                    offers.get_mut(&entry.chunk).expect("wanted").push(Offer { pack, entry });
+                    offers.add(pack, entry);
                 }
             }
         }
@@ -399,7 +369,7 @@ impl Pull {
             }
             Err(error) => {
                 assembly.refuse(&entry.chunk, !bases.is_empty());
-                fed.refused.push(refusal(&range.pack, &error.to_string()));
+                fed.refused.push(Refusal::of(&range.pack, &error.to_string()));
             }
         }
         Ok(())
@@ -493,10 +463,6 @@ pub(super) fn staged_manifest(folder: &Path) -> Option<Manifest> {
 
 fn refused_manifest(id: &ManifestId, error: &crate::FormatError) -> HolderError {
     HolderError::Refused { object: format!("manifest {id}"), reason: error.to_string() }
-}
-
-fn refusal(pack: &PackId, reason: &str) -> Refusal {
-    Refusal { object: pack.to_string(), reason: reason.to_owned() }
 }
 
 fn not_offered(assembly: &Assembly, chunk: &ChunkId) -> HolderError {

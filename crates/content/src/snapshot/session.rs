@@ -15,10 +15,6 @@ use crate::monitor::{Counter, Monitor};
 use crate::store::ObjectStore;
 use crate::writer::{FinishedPack, PackWriter, Piece};
 
-/// Full copies: the largest chunk for each level. `docs/format.md` has the measurements.
-const LEVELS: [(usize, i32); 2] = [(64 << 10, 9), (256 << 10, 6)];
-/// Full copies of larger chunks, which are most of the bytes.
-const LEVEL_LARGE: i32 = 3;
 /// Patches: what most transfers consist of. `docs/format.md` has the measurements.
 const PATCH_SMALL_BYTES: usize = 256 << 10;
 const PATCH_LEVEL_SMALL: i32 = 19;
@@ -32,8 +28,6 @@ const PATCH_PERCENT_MAX: usize = 80;
 const PATCH_PERCENT_GOOD: usize = 30;
 /// What a patch costs in its pack's index: two ids, sizes, a check.
 const PATCH_ENTRY_BYTES: usize = 80;
-/// A full copy is kept compressed if that saves at least one part in this many.
-const COMPRESSION_GAIN: usize = 32;
 /// How many sets of bases are tried for a chunk.
 const BASE_TRIES_MAX: usize = 2;
 
@@ -42,8 +36,8 @@ pub(super) struct Session<'a> {
     library: &'a Library,
     monitor: &'a dyn Monitor,
     previous: Previous,
-    full: PackWriter<'a>,
-    patches: PackWriter<'a>,
+    full: PackWriter,
+    patches: PackWriter,
     state: Mutex<State>,
     pub(super) new_chunk_bytes: AtomicU64,
     pub(super) stored_new_bytes: AtomicU64,
@@ -161,14 +155,7 @@ impl<'a> Session<'a> {
     }
 
     fn store_full(&self, compressor: &mut Compressor, id: ChunkId, raw: &[u8]) -> Result<usize, Error> {
-        let level =
-            LEVELS.iter().find(|(bytes, _)| raw.len() <= *bytes).map_or(LEVEL_LARGE, |(_, level)| *level);
-        let compressed = compressor.compress(raw, level)?;
-        let piece = if compressed.len() + raw.len() / COMPRESSION_GAIN < raw.len() {
-            self.full.append(id, raw_len(raw), &compressed, Encoding::Zstd)?
-        } else {
-            self.full.append(id, raw_len(raw), raw, Encoding::Stored)?
-        };
+        let piece = self.full.append_full(compressor, id, raw)?;
         let stored_bytes = piece.entry.stored_bytes as usize;
         self.state().pieces.insert(id, piece);
         self.count(raw.len(), stored_bytes);

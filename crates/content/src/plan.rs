@@ -1,9 +1,10 @@
-//! Which stored bytes to fetch for the chunks that a holder lacks, and in which ranges. Pure: what is
-//! held and what is offered go in, ranges come out.
+//! Which stored bytes to fetch for the chunks that a receiver lacks, and in which ranges. Pure: what is
+//! held and what is offered go in, ranges come out. Distribution points and libraries plan alike.
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{ChunkId, Encoding, PackEntry, PackId};
+use crate::format::PackEntry;
+use crate::ids::{ChunkId, PackId};
 
 /// Unwanted bytes that are fetched along to save a request.
 pub const GAP_BYTES_MAX: u64 = 16 * 1024;
@@ -11,6 +12,10 @@ pub const GAP_BYTES_MAX: u64 = 16 * 1024;
 pub const RANGE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// The longest chain of patches whose bases arrive in the same plan. Each link is one more round trip.
 pub const ROUNDS_MAX: usize = 8;
+/// Whole copies of one chunk that are compared; a route names one, or two while packs are rewritten.
+const WHOLE_OFFERS_MAX: usize = 4;
+/// Patches towards one chunk that are compared.
+const PATCH_OFFERS_MAX: usize = 16;
 
 /// What to fetch, in rounds: the ranges of a round need nothing of the same or a later round.
 #[derive(Debug, Default)]
@@ -49,7 +54,7 @@ pub struct FetchRange {
     /// How many bytes.
     pub len: u64,
     /// The entries that are wanted of it, by offset.
-    pub(super) entries: Vec<PackEntry>,
+    pub(crate) entries: Vec<PackEntry>,
 }
 
 impl FetchRange {
@@ -57,20 +62,87 @@ impl FetchRange {
     pub fn chunks(&self) -> impl Iterator<Item = ChunkId> + '_ {
         self.entries.iter().map(|entry| entry.chunk)
     }
+
+    /// The stored bytes of an entry of this range within the bytes that came; `None` if they are cut short.
+    pub(crate) fn stored<'b>(&self, entry: &PackEntry, bytes: &'b [u8]) -> Option<&'b [u8]> {
+        let start = usize::try_from(entry.offset - self.offset).expect("a range fits in memory");
+        bytes.get(start..)?.get(..entry.stored_bytes as usize)
+    }
+}
+
+/// What became of one fetched range.
+#[derive(Debug, Default)]
+pub struct Fed {
+    /// Chunks that were proven and placed.
+    pub placed: usize,
+    /// Entries that were refused; the next plan asks for them again, patches as whole chunks.
+    pub refused: Vec<Refusal>,
+}
+
+/// Bytes that were not what their name says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// The pack, hex.
+    pub object: String,
+    /// What was wrong.
+    pub reason: String,
+}
+
+impl Refusal {
+    pub(crate) fn of(pack: &PackId, reason: &str) -> Self {
+        Self { object: pack.to_string(), reason: reason.to_owned() }
+    }
+}
+
+/// How far a version is on its way in, in bytes of its files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes that are in place and proven.
+    pub bytes_done: u64,
+    /// Bytes of all files of the version.
+    pub bytes_total: u64,
 }
 
 /// A way to a chunk.
 #[derive(Debug, Clone)]
-pub(super) struct Offer {
-    pub(super) pack: PackId,
-    pub(super) entry: PackEntry,
+struct Offer {
+    pack: PackId,
+    entry: PackEntry,
 }
 
-/// The chunks that are wanted, each with every offer that may be used for it.
-pub(super) type Offers = BTreeMap<ChunkId, Vec<Offer>>;
+/// The chunks that are wanted, each with the offers that may be used for it, as many as are compared.
+#[derive(Debug, Default)]
+pub(crate) struct Offers(BTreeMap<ChunkId, Vec<Offer>>);
+
+impl Offers {
+    /// Nothing is offered yet.
+    pub(crate) fn of(wanted: impl Iterator<Item = ChunkId>) -> Self {
+        Self(wanted.map(|id| (id, Vec::new())).collect())
+    }
+
+    /// Whether the chunk is wanted.
+    pub(crate) fn want(&self, id: &ChunkId) -> bool {
+        self.0.contains_key(id)
+    }
+
+    /// Takes an offer for a wanted chunk. A route that offers one chunk again and again costs no memory.
+    pub(crate) fn add(&mut self, pack: PackId, entry: PackEntry) {
+        let Some(ways) = self.0.get_mut(&entry.chunk) else { return };
+        let is_full = entry.encoding.is_full();
+        let like = ways.iter().filter(|offer| offer.entry.encoding.is_full() == is_full).count();
+        if like < if is_full { WHOLE_OFFERS_MAX } else { PATCH_OFFERS_MAX } {
+            ways.push(Offer { pack, entry });
+        }
+    }
+
+    /// Every chunk that some offer needs.
+    pub(crate) fn bases(&self) -> impl Iterator<Item = &ChunkId> {
+        self.0.values().flatten().flat_map(|offer| offer.entry.encoding.bases())
+    }
+}
 
 /// Chooses the cheapest offers. `Err` names a chunk that no usable offer leads to.
-pub(super) fn plan(offers: &Offers, held: &dyn Fn(&ChunkId) -> bool) -> Result<Plan, ChunkId> {
+pub(crate) fn plan(offers: &Offers, held: &dyn Fn(&ChunkId) -> bool) -> Result<Plan, ChunkId> {
     let mut choices = Choices::new(offers, held)?;
     choices.improve();
     Ok(Plan { rounds: coalesce(choices.rounds()) })
@@ -94,10 +166,10 @@ struct Choices<'a> {
 impl<'a> Choices<'a> {
     /// Starts with the cheapest offer that stands on held chunks only.
     fn new(offers: &'a Offers, held: &'a dyn Fn(&ChunkId) -> bool) -> Result<Self, ChunkId> {
-        let number = offers.keys().enumerate().map(|(n, id)| (*id, n)).collect();
-        let mut wanted = Vec::with_capacity(offers.len());
-        for (id, ways) in offers {
-            let usable = ways.iter().filter(|offer| bases(&offer.entry).iter().all(held));
+        let number = offers.0.keys().enumerate().map(|(n, id)| (*id, n)).collect();
+        let mut wanted = Vec::with_capacity(offers.0.len());
+        for (id, ways) in &offers.0 {
+            let usable = ways.iter().filter(|offer| offer.entry.encoding.bases().iter().all(held));
             let offer = usable.min_by_key(|offer| offer.entry.stored_bytes).ok_or(*id)?;
             wanted.push(Wanted { offer, bases: Vec::new(), height: 0 });
         }
@@ -107,7 +179,7 @@ impl<'a> Choices<'a> {
     /// Takes patches whose bases come in the same plan, the largest saving first.
     fn improve(&mut self) {
         let mut savings = Vec::new();
-        for (n, ways) in self.offers.values().enumerate() {
+        for (n, ways) in self.offers.0.values().enumerate() {
             let now = self.wanted[n].offer.entry.stored_bytes;
             for offer in ways.iter().filter(|offer| offer.entry.stored_bytes < now) {
                 if let Some(bases) = self.bases_in_plan(offer) {
@@ -128,7 +200,7 @@ impl<'a> Choices<'a> {
 
     /// The wanted chunks that an offer stands on, if it needs any and everything else is held.
     fn bases_in_plan(&self, offer: &Offer) -> Option<Vec<usize>> {
-        let lacking = bases(&offer.entry).iter().filter(|id| !(self.held)(id));
+        let lacking = offer.entry.encoding.bases().iter().filter(|id| !(self.held)(id));
         let numbers: Option<Vec<usize>> = lacking.map(|id| self.number.get(id).copied()).collect();
         numbers.filter(|numbers| !numbers.is_empty())
     }
@@ -173,13 +245,6 @@ impl<'a> Choices<'a> {
     }
 }
 
-fn bases(entry: &PackEntry) -> &[ChunkId] {
-    match &entry.encoding {
-        Encoding::Patch { bases } => bases,
-        Encoding::Stored | Encoding::Zstd => &[],
-    }
-}
-
 /// Joins neighbours into as few ranges as the limits allow.
 fn coalesce(groups: BTreeMap<(usize, PackId), Vec<&PackEntry>>) -> Vec<Vec<FetchRange>> {
     let mut rounds: Vec<Vec<FetchRange>> = Vec::new();
@@ -189,10 +254,10 @@ fn coalesce(groups: BTreeMap<(usize, PackId), Vec<&PackEntry>>) -> Vec<Vec<Fetch
         let ranges = &mut rounds[round];
         let first = ranges.len();
         for entry in entries {
-            let end = entry.offset + u64::from(entry.stored_bytes);
+            let end = entry.end();
             match ranges[first..].last_mut() {
                 Some(last)
-                    if entry.offset <= last.offset + last.len + GAP_BYTES_MAX
+                    if entry.offset - last.offset <= last.len + GAP_BYTES_MAX
                         && end - last.offset <= RANGE_BYTES_MAX =>
                 {
                     last.len = last.len.max(end - last.offset);
@@ -213,6 +278,7 @@ fn coalesce(groups: BTreeMap<(usize, PackId), Vec<&PackEntry>>) -> Vec<Vec<Fetch
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Encoding;
 
     fn id(name: &str) -> ChunkId {
         ChunkId::of(name.as_bytes())
@@ -220,19 +286,20 @@ mod tests {
 
     /// `name offset bytes [base...]`, all in one pack.
     fn offers(lines: &[&str]) -> Offers {
-        let mut offers = Offers::new();
+        let words = |line: &&str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let mut offers = Offers::of(lines.iter().map(|line| id(&words(line)[0])));
         for line in lines {
-            let words: Vec<&str> = line.split(' ').collect();
+            let words = words(line);
             let bases: Vec<ChunkId> = words[3..].iter().map(|base| id(base)).collect();
             let entry = PackEntry {
-                chunk: id(words[0]),
+                chunk: id(&words[0]),
                 raw_bytes: 1000,
                 offset: words[1].parse().unwrap(),
                 stored_bytes: words[2].parse().unwrap(),
                 stored_check: 0,
                 encoding: if bases.is_empty() { Encoding::Zstd } else { Encoding::Patch { bases } },
             };
-            offers.entry(entry.chunk).or_default().push(Offer { pack: PackId::from_bytes([1; 32]), entry });
+            offers.add(PackId::from_bytes([1; 32]), entry);
         }
         offers
     }
