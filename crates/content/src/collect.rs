@@ -177,7 +177,7 @@ impl Run<'_> {
             if idle_since.saturating_add(self.grace_s) > self.now {
                 continue;
             }
-            let (_, index) = match read_index(self.library, id, record.bytes) {
+            let (_, index) = match read_index(&*self.library.store, id, record.bytes) {
                 Ok(read) => read,
                 Err(error) => {
                     self.monitor.error(&format!("Pack {id} cannot be read and is left for verify: {error}"));

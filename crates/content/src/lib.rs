@@ -8,6 +8,7 @@
 //! * [`store`]: where objects live, one small trait.
 //! * [`holder`]: the receiving side at a distribution point.
 //! * [`replica`]: the receiving side at another site.
+//! * [`prestage`]: a version in one file, for where the network does not reach.
 //! * [`tree`]: subfolders of a source, put there whole or not at all.
 
 mod collect;
@@ -21,6 +22,7 @@ mod library;
 mod monitor;
 pub mod path;
 mod plan;
+pub mod prestage;
 mod rebuild;
 mod refs;
 mod repair;

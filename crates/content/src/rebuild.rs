@@ -11,7 +11,7 @@ use crate::format::{ManifestRoot, PACK_FOOTER_BYTES, PackFooter, PackIndex, ROOT
 use crate::ids::{ManifestId, PackId};
 use crate::library::Library;
 use crate::refs::{ManifestRecord, RefState};
-use crate::store::{ObjectKey, ObjectKind};
+use crate::store::{ObjectKey, ObjectKind, ObjectStore};
 
 /// Packs taken in within one transaction of the index.
 const PACKS_A_TRANSACTION: usize = 32;
@@ -70,7 +70,7 @@ fn adopt_packs(library: &Library, listed: &BTreeMap<ObjectKey, u64>) -> Result<(
     for group in unknown.chunks(PACKS_A_TRANSACTION) {
         library.index.write(|tables| {
             for (id, bytes) in group {
-                match read_index(library, *id, *bytes) {
+                match read_index(&*library.store, *id, *bytes) {
                     Ok((footer, index)) => tables.add_pack(*id, now, *bytes, footer, &index.entries)?,
                     Err(error) => tracing::warn!(pack = %id, %error, "A pack cannot be read and is left out"),
                 }
@@ -86,14 +86,14 @@ fn adopt_packs(library: &Library, listed: &BTreeMap<ObjectKey, u64>) -> Result<(
 
 /// Reads a pack's own index.
 pub(crate) fn read_index(
-    library: &Library,
+    store: &dyn ObjectStore,
     id: PackId,
     pack_bytes: u64,
 ) -> Result<(PackFooter, PackIndex), Error> {
     let key = ObjectKey::Pack(id);
     let footer_at = pack_bytes.saturating_sub(PACK_FOOTER_BYTES);
-    let footer = PackFooter::decode(&library.store.read(key, footer_at..pack_bytes)?, pack_bytes)?;
-    let index = library.store.read(key, footer.index_offset..footer.index_offset + footer.index_bytes)?;
+    let footer = PackFooter::decode(&store.read(key, footer_at..pack_bytes)?, pack_bytes)?;
+    let index = store.read(key, footer.index_offset..footer.index_offset + footer.index_bytes)?;
     Ok((footer, PackIndex::decode(&index, id)?))
 }
 

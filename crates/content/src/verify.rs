@@ -161,7 +161,7 @@ impl Library {
 
     fn check_pack(&self, id: PackId, record: PackRecord, monitor: &dyn Monitor) -> Result<Checked, Error> {
         let size = self.store.size(ObjectKey::Pack(id))?;
-        let own = read_index(self, id, record.bytes);
+        let own = read_index(&*self.store, id, record.bytes);
         let is_index_sound = own.is_ok() && size == Some(record.bytes);
         let entries = match own {
             Ok((_, index)) => index.entries,

@@ -204,6 +204,11 @@ impl Holder {
         Ok(record.map(|record| held(package, version, &record, current)))
     }
 
+    /// Whether a version of the package lost a file.
+    pub(crate) fn lacks_files(&self, package: &str) -> Result<bool, HolderError> {
+        Ok(self.shared.index.users_of_lost_files()?.contains(&package_key(package)?))
+    }
+
     /// Every held version, by package.
     pub fn versions(&self) -> Result<Vec<HeldVersion>, HolderError> {
         let current: HashMap<String, u32> = self.shared.index.all_current()?.into_iter().collect();

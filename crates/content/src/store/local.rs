@@ -40,6 +40,12 @@ impl LocalStore {
         Ok(LocalStore { root: root.to_owned(), next: AtomicU64::new(0) })
     }
 
+    /// The store in `root`, which another process may have open, for reading: nothing is made or removed.
+    #[must_use]
+    pub fn open_to_read(root: &Path) -> LocalStore {
+        LocalStore { root: root.to_owned(), next: AtomicU64::new(0) }
+    }
+
     /// The folder that the store is in.
     #[must_use]
     pub fn root(&self) -> &Path {
