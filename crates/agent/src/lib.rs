@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub mod join;
 pub mod link;
 pub mod token;
 pub mod trust;
@@ -51,6 +52,23 @@ pub struct EnrolReply {
     pub secret: String,
     /// The client certificate for TLS, signed by the site's CA; present when a request was sent.
     pub certificate_pem: Option<String>,
+    /// The site's public signing key, hex; absent from sites that do not sign yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing_key: Option<String>,
+}
+
+/// `POST /agent/v1/renew`: a new certificate for the identity that asks, before the old one ends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewRequest {
+    /// PEM certificate request for a new key.
+    pub csr_pem: String,
+}
+
+/// The reply to a renewal. The old certificate stays good until the new one is used for the first time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenewReply {
+    /// The new client certificate, signed by the site's CA.
+    pub certificate_pem: String,
 }
 
 /// `GET /agent/v1/desired?after=REVISION&wait=SECONDS`: what the distribution point should hold.
@@ -100,6 +118,9 @@ pub enum Goal {
         manifest: String,
         /// Hash every file again and repair what is damaged, even if the version is installed.
         verify: bool,
+        /// Who answers for the version; holders refuse one without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        signature: Option<trust::VersionSignature>,
     },
     /// Hold nothing of the package.
     Absent,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The most keys in one reply: one for each site of a hierarchy.
 pub const KEYS_MAX: usize = 1024;
 /// The most endorsements of one key: by its neighbors in the tree, and by the key before it.
-pub const ENDORSEMENTS_MAX: usize = 64;
+pub const ENDORSEMENTS_MAX: usize = 512;
 
 /// A site's statement that a version is as it published it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,15 +7,16 @@
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
+use agent::join::{JoinReply, JoinRequest};
 use agent::link::{
     Call, DpName, DpRecord, Field, Gone, NamedField, OutcomeRecord, PackageRecord, Record, RecordsPosted,
     RecordsReply, ReportRecord, RequestRecord, SiteRecord, TargetRecord, TombstoneRecord, VersionRecord,
     Want, WantKind, WantsReply,
 };
-use agent::trust::{Endorsement, VersionSignature};
+use agent::trust::{Endorsement, KeysReply, SiteKey, VersionSignature};
 use agent::{
     CaReply, DesiredPackage, DesiredReply, EnrolReply, EnrolRequest, ErrorReply, Event, Fact, Facts, Fault,
-    Goal, PackRef, Route,
+    Goal, PackRef, RenewReply, RenewRequest, Route,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -83,14 +84,60 @@ fn enrolment() {
         site_code: "PS1".to_owned(),
         secret: "9d".repeat(32),
         certificate_pem: Some(pem("CERTIFICATE")),
+        signing_key: Some("1a".repeat(32)),
     };
     check("enrol_reply", &reply);
     check("enrol_reply_plain", &EnrolReply { certificate_pem: None, ..reply });
 }
 
 #[test]
+fn renewal() {
+    check("renew_request", &RenewRequest { csr_pem: pem("CERTIFICATE REQUEST") });
+    check("renew_reply", &RenewReply { certificate_pem: pem("CERTIFICATE") });
+}
+
+#[test]
+fn keys() {
+    let endorsement =
+        Endorsement { by_site: "PS1".to_owned(), by_key: "1a".repeat(32), signature: "4d".repeat(64) };
+    let key = |site_code: &str, key: &str, endorsements| SiteKey {
+        site_code: site_code.to_owned(),
+        key: key.repeat(32),
+        endorsements,
+    };
+    let keys = vec![key("PS1", "1a", vec![]), key("S01", "5e", vec![endorsement])];
+    check("keys_reply", &KeysReply { keys });
+}
+
+#[test]
+fn joining() {
+    let request = JoinRequest {
+        token: format!("hst1.{}.{}", "5e".repeat(32), "c4".repeat(32)),
+        site_code: "S01".to_owned(),
+        site_name: "Branch office".to_owned(),
+        site_type: 1,
+        server_name: "s01.example.test".to_owned(),
+        csr_pem: Some(pem("CERTIFICATE REQUEST")),
+        signing_key: "5e".repeat(32),
+        agent_version: "0.1.0".to_owned(),
+    };
+    check("join_request", &request);
+    let reply = JoinReply {
+        site_code: "PS1".to_owned(),
+        site_type: 2,
+        site_name: "Headquarters".to_owned(),
+        server_name: "ps1.example.test".to_owned(),
+        secret: "9d".repeat(32),
+        certificate_pem: Some(pem("CERTIFICATE")),
+        signing_key: "1a".repeat(32),
+    };
+    check("join_reply", &reply);
+}
+
+#[test]
 fn desired() {
-    let hold = Goal::Hold { version: 2, manifest: MANIFEST.to_owned(), verify: false };
+    let signature = Some(signature());
+    let hold = Goal::Hold { version: 2, manifest: MANIFEST.to_owned(), verify: false, signature };
     let package = |package_id: &str, generation, priority, goal| DesiredPackage {
         package_id: package_id.to_owned(),
         generation,
@@ -350,5 +397,5 @@ fn the_document_shows_each_sample() {
         assert!(document.contains(sample.trim_end()), "docs/agent-protocol.md lacks {}", path.display());
         samples += 1;
     }
-    assert_eq!(samples, 15, "a sample without a test, or a test without a sample");
+    assert_eq!(samples, 20, "a sample without a test, or a test without a sample");
 }

@@ -26,15 +26,19 @@ impl FromRequestParts<AgentService> for Agent {
 }
 
 async fn authenticate(parts: &Parts, service: &AgentService) -> Result<Agent, ServiceError> {
+    // The site has one answer for "never was", "was removed" and "enrolled again elsewhere".
+    Ok(Agent(service.0.site.authenticate_agent(credential(parts)?).await?))
+}
+
+/// What the caller shows of itself, not proven yet.
+pub(crate) fn credential(parts: &Parts) -> Result<AgentCredential<'_>, ServiceError> {
     let peer = peer(parts);
     private(peer)?;
-    let credential = match &peer.certificate {
-        Some(certificate) => AgentCredential::CertificateFingerprint(&certificate.fingerprint),
-        None if peer.secure => return Err(ServiceError::CertificateRequired),
-        None => AgentCredential::Secret(bearer(parts).ok_or(ServiceError::SecretRequired)?),
-    };
-    // The site has one answer for "never was", "was removed" and "enrolled again elsewhere".
-    Ok(Agent(service.0.site.authenticate_agent(credential).await?))
+    match &peer.certificate {
+        Some(certificate) => Ok(AgentCredential::CertificateFingerprint(&certificate.fingerprint)),
+        None if peer.secure => Err(ServiceError::CertificateRequired),
+        None => Ok(AgentCredential::Secret(bearer(parts).ok_or(ServiceError::SecretRequired)?)),
+    }
 }
 
 /// The caller, as the listener knows it.

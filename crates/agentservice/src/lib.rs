@@ -12,6 +12,7 @@ mod facts;
 mod objects;
 mod path;
 mod range;
+mod renewal;
 mod request;
 mod route;
 mod stats;
@@ -76,6 +77,8 @@ impl AgentService {
         let api = Router::new()
             .route("/ca", get(enrol::authority))
             .route("/enrol", post(enrol::enrol))
+            .route("/renew", post(renewal::renew))
+            .route("/keys", get(renewal::keys))
             .route("/desired", get(desired::desired))
             .route("/packages/{package}/versions/{version}/route", get(route::route))
             .route("/facts", post(facts::facts));

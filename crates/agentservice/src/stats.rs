@@ -6,6 +6,8 @@ net::counters! {
 
     /// Agents enrolled.
     enrolled,
+    /// Certificates renewed.
+    renewed,
     /// Enrolments refused.
     enrol_refused,
     /// Requests refused for want of a known agent's certificate or secret.

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::{CaReply, DesiredReply, EnrolReply};
+use agent::trust::KeysReply;
+use agent::{CaReply, DesiredReply, EnrolReply, RenewReply, RenewRequest};
 use clock::{Clock, ManualClock, SystemClock};
 use net::ca::AgentKey;
 use net::client::fetch_authority;
@@ -187,4 +188,37 @@ async fn a_fleet_that_enrols_at_once_is_enrolled_whole() {
         enrolled.unwrap().unwrap();
     }
     assert_eq!((rig.stats.enrolled(), rig.stats.enrol_refused()), (FLEET, 0));
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_by_itself_and_a_revoked_one_ends_on_an_open_connection() {
+    let clock = ManualClock::new(SystemClock.now());
+    let rig = Rig::start_at(Transport::Tls, Arc::clone(&clock) as _).await;
+    let agent = rig.enrol(DP).await;
+    let ask = async |client: &Client| client.get_json::<DesiredReply>("/agent/v1/desired").await;
+    let keys: KeysReply = agent.client.get_json("/agent/v1/keys").await.unwrap();
+    assert_eq!(agent.reply.signing_key.as_ref(), Some(&keys.keys[0].key));
+    clock.advance(Duration::from_secs(60 * 86_400));
+    let key = AgentKey::generate().unwrap();
+    let renew = async |client: &Client, csr_pem: &str| {
+        let request = RenewRequest { csr_pem: csr_pem.to_owned() };
+        client.post_json::<_, RenewReply>("/agent/v1/renew", &request).await
+    };
+    assert_eq!(refused(renew(&agent.client, "garbage").await), (400, "certificate_refused".to_owned()));
+    assert_eq!(refused(renew(&rig.stranger(), &key.csr_pem).await), (401, "certificate_required".to_owned()));
+    let renewed = renew(&agent.client, &key.csr_pem).await.unwrap();
+    ask(&agent.client).await.unwrap();
+    let reply = EnrolReply { certificate_pem: Some(renewed.certificate_pem), ..agent.reply.clone() };
+    let client = rig.client_of(&reply, &key.key_pem);
+    ask(&client).await.unwrap();
+    assert_eq!(rig.stats.renewed(), 1);
+
+    // On the day when the first certificate ends, the second opens connections and the first does not.
+    clock.advance(Duration::from_secs(31 * 86_400));
+    ask(&rig.client_of(&reply, &key.key_pem)).await.unwrap();
+    let ended = ask(&rig.client_of(&agent.reply, &agent.key_pem)).await.unwrap_err();
+    assert!(ended.refusal().is_none(), "TLS itself refuses it: {ended}");
+
+    rig.site.revoke_dp(&rig.admin, DP).await.unwrap();
+    assert_eq!(refused(ask(&client).await), (401, "agent_unknown".to_owned()), "its connection is open");
 }

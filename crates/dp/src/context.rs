@@ -91,7 +91,9 @@ impl Context {
     pub(crate) fn for_test(folder: &std::path::Path, site_url: &str, clock: SharedClock) -> Arc<Self> {
         let holder = Holder::open(folder, Arc::clone(&clock)).unwrap();
         let state = State::open(&folder.join("state.redb"));
-        let site = Site::new(&crate::identity::Identity::for_test(site_url)).unwrap();
+        let identity = membership::Identity::plain(site_url, "dp1.example.test", "s");
+        let member = membership::Membership::new(folder.to_owned(), identity, Arc::clone(&clock)).unwrap();
+        let site = Site::new(member);
         Arc::new(Self::new(holder, state, Arc::new(Metrics::new()), site, clock))
     }
 }

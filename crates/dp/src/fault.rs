@@ -3,7 +3,9 @@
 
 use agent::Fault;
 use content::holder::HolderError;
+use membership::MembershipError;
 use net::NetError;
+use trust::TrustError;
 
 /// The code of faults that end by themselves when the site answers again.
 pub(crate) const SITE_UNREACHABLE: &str = "site_unreachable";
@@ -13,6 +15,9 @@ pub(crate) const SITE_UNREACHABLE: &str = "site_unreachable";
 pub(crate) enum JobError {
     #[error(transparent)]
     Holder(#[from] HolderError),
+    /// Its signature does not prove that the version is its source site's.
+    #[error(transparent)]
+    Untrusted(#[from] TrustError),
     #[error("the site cannot be reached: {0}")]
     Unreachable(NetError),
     #[error("the site does not accept this distribution point: {0}; enrol it again if it was removed")]
@@ -42,6 +47,7 @@ impl JobError {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Self::Holder(error) => error.code(),
+            Self::Untrusted(error) => error.code(),
             Self::Unreachable(_) => SITE_UNREACHABLE,
             Self::Unauthorized(_) => "unauthorized",
             Self::ManifestGone(_) => "manifest_gone",
@@ -73,6 +79,15 @@ impl From<NetError> for JobError {
                 NetError::Answer { .. } => Self::BadAnswer(error.to_string()),
                 _ => Self::Unreachable(error),
             },
+        }
+    }
+}
+
+impl From<MembershipError> for JobError {
+    fn from(error: MembershipError) -> Self {
+        match error {
+            MembershipError::Net(error) => error.into(),
+            other => Self::BadAnswer(other.to_string()),
         }
     }
 }

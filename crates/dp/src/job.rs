@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use agent::trust::VersionSignature;
 use agent::{Event, Goal};
 use content::ManifestId;
 use content::holder::VerifyReport;
 
-use crate::backoff::{JOB_WAIT_MAX, SITE_WAIT_MAX, jittered};
 use crate::context::{Context, Stop, blocking};
 use crate::fault::{JobError, SITE_UNREACHABLE};
 use crate::state::Row;
+use membership::backoff::{JOB_WAIT_MAX, SITE_WAIT_MAX, jittered};
 
 mod fetch;
 mod pull;
@@ -26,10 +27,14 @@ pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Sto
     let generation = row.desired.generation;
     let result = match &row.desired.goal {
         Goal::Absent => remove(&context, &package).await,
-        Goal::Hold { version, manifest, verify } => match manifest.parse::<ManifestId>() {
-            Ok(manifest) => {
-                let wanted = Wanted { package: package.clone(), generation, version: *version, manifest };
-                hold(&context, &row, &wanted, *verify && !row.settled, repair, &stop).await
+        Goal::Hold { version, manifest, verify, signature } => match manifest.parse::<ManifestId>() {
+            Ok(id) => {
+                let wanted = Wanted { package: package.clone(), generation, version: *version, manifest: id };
+                let verify = *verify && !row.settled;
+                match believe(&context, &wanted, manifest, signature.as_ref()).await {
+                    Ok(()) => hold(&context, &row, &wanted, verify, repair, &stop).await,
+                    Err(error) => Err(error),
+                }
             }
             Err(error) => Err(JobError::BadAnswer(error.to_string())),
         },
@@ -75,6 +80,18 @@ async fn remove(context: &Context, package: &str) -> Result<Vec<Event>, JobError
     let (holder, package) = (context.holder.clone(), package.to_owned());
     blocking(move || holder.remove(&package)).await?;
     Ok(vec![Event::Removed])
+}
+
+/// Nothing of a version is fetched, and nothing held is switched to it, unless its source site signed it.
+async fn believe(
+    context: &Context,
+    wanted: &Wanted,
+    manifest: &str,
+    signature: Option<&VersionSignature>,
+) -> Result<(), JobError> {
+    let membership = context.site.membership();
+    let checked = membership.check_version(&wanted.package, wanted.version, manifest, signature).await?;
+    Ok(checked?)
 }
 
 /// Holds, repairs or verifies a version; gives what is true at the end.

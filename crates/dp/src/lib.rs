@@ -10,18 +10,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent::Goal;
 use agent::token::EnrolToken;
+use agent::{EnrolReply, EnrolRequest, Goal};
 use clock::SharedClock;
 use content::holder::Holder;
+use membership::{Identity, Joining, Membership};
 use net::{Limits, Listener, ListenerOptions};
 use tokio_util::sync::CancellationToken;
 
-mod backoff;
 mod context;
 mod error;
 mod fault;
-mod identity;
 mod job;
 mod metrics;
 mod reconcile;
@@ -34,7 +33,6 @@ mod state;
 pub use error::DpError;
 
 use context::{Context, blocking};
-use identity::Identity;
 use metrics::Metrics;
 use site::Site;
 use state::State;
@@ -53,7 +51,8 @@ pub struct DpOptions {
     pub data_dir: PathBuf,
     /// The site's address; may be left out once enrolled.
     pub site_url: Option<String>,
-    /// The one-time token; not looked at once enrolled, so that one command line serves every start.
+    /// The one-time token. The same one again is no second enrolment, so that one command line serves every start; a new
+    /// one enrols anew.
     pub token: Option<EnrolToken>,
     /// The distribution point's own name, as given when the token was made.
     pub name: String,
@@ -85,19 +84,31 @@ impl Dp {
         };
         let listener = Listener::bind(listening, Arc::clone(&clock)).await?;
         let Opened { holder, state, is_whole, saved } = open(data_dir.clone(), Arc::clone(&clock)).await?;
-        let identity = match (saved, site_url, token) {
-            (Some(saved), site_url, _) => moved(saved, site_url, &data_dir)?,
-            (None, Some(site_url), Some(token)) => {
-                let content_url = content_url.unwrap_or_else(|| listener.url());
-                let identity = identity::enrol(&site_url, &token, &name, &content_url, &clock).await?;
-                identity.save(&data_dir)?;
-                tracing::info!(site = %identity.site_code, name = %identity.name, "Enrolled");
-                identity
+        let content_url = content_url.unwrap_or_else(|| listener.url());
+        let token = token
+            .filter(|token| saved.as_ref().is_none_or(|saved| saved.is_ended_by(&token.to_string(), &clock)));
+        let identity = match (saved, token) {
+            (saved, Some(token)) => {
+                let known = saved.as_ref().map(|saved| saved.site_url.clone());
+                let site_url = site_url.or(known).ok_or(DpError::NotEnrolled)?;
+                match (enrol(&site_url, &token, &name, &content_url, &clock).await, saved) {
+                    (Ok(identity), _) => {
+                        identity.save(&data_dir)?;
+                        tracing::info!(site = %identity.site_code, name = %identity.name, "Enrolled");
+                        identity
+                    }
+                    (Err(error), Some(saved)) => {
+                        tracing::error!(%error, "Cannot enrol with the new token; serving on as before");
+                        saved
+                    }
+                    (Err(error), None) => return Err(error),
+                }
             }
-            (None, ..) => return Err(DpError::NotEnrolled),
+            (Some(saved), None) => moved(saved, site_url, &data_dir)?,
+            (None, None) => return Err(DpError::NotEnrolled),
         };
-        let site = Site::new(&identity)?;
-        let context = Context::new(holder, state, Arc::new(Metrics::new()), site, clock);
+        let membership = Membership::new(data_dir, identity.clone(), Arc::clone(&clock))?;
+        let context = Context::new(holder, state, Arc::new(Metrics::new()), Site::new(membership), clock);
         let first_sweep = if is_whole { Duration::ZERO } else { COLLECT_INTERVAL };
         Ok(Self { context: Arc::new(context), listener, identity, first_sweep })
     }
@@ -137,6 +148,7 @@ impl Dp {
             report::run(Arc::clone(&context), stop.clone()),
             pass_on(Arc::clone(&context), damaged, stop.clone()),
             sweep(Arc::clone(&context), first_sweep, stop.clone()),
+            keep_fresh(Arc::clone(&context), stop.clone()),
             gauge(context, stop),
         );
     }
@@ -189,15 +201,36 @@ fn moved(
     site_url: Option<String>,
     data_dir: &std::path::Path,
 ) -> Result<Identity, DpError> {
-    if let Some(site_url) = site_url.filter(|url| *url != saved.site_url) {
-        let endpoint: net::Endpoint = site_url.parse()?;
-        if endpoint.to_string() != saved.site_url {
-            tracing::info!(from = %saved.site_url, to = %endpoint, "The site has another address now");
-            saved.site_url = endpoint.to_string();
-            saved.save(data_dir)?;
-        }
+    let Some(site_url) = site_url else { return Ok(saved) };
+    if saved.moved_to(&site_url)? {
+        tracing::info!(to = %saved.site_url, "The site has another address now");
+        saved.save(data_dir)?;
     }
     Ok(saved)
+}
+
+/// Trades a one-time token for an identity.
+async fn enrol(
+    site_url: &str,
+    token: &EnrolToken,
+    name: &str,
+    content_url: &str,
+    clock: &SharedClock,
+) -> Result<Identity, DpError> {
+    let joining = Joining { site_url, token, name, call: "/enrol" };
+    let request = |csr_pem| EnrolRequest {
+        token: token.to_string(),
+        name: name.to_owned(),
+        content_url: content_url.to_owned(),
+        csr_pem,
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let (identity, _): (_, EnrolReply) = membership::join(joining, request, clock).await?;
+    Ok(identity)
+}
+
+async fn keep_fresh(context: Arc<Context>, stop: CancellationToken) {
+    context.site.membership().keep_fresh(stop).await;
 }
 
 /// A damaged file that the listener met is work for the schedule.

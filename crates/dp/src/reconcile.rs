@@ -7,9 +7,9 @@ use std::time::Duration;
 use net::NetError;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::{SITE_WAIT_MAX, jittered};
 use crate::context::Context;
 use crate::fault::SITE_UNREACHABLE;
+use membership::backoff::{SITE_WAIT_MAX, jittered};
 
 /// How often the whole list is asked for.
 const FULL_INTERVAL: Duration = Duration::from_secs(600);

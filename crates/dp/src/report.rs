@@ -6,8 +6,8 @@ use std::time::Duration;
 use agent::{FACTS_MAX, Facts};
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::{SITE_WAIT_MAX, jittered};
 use crate::context::Context;
+use membership::backoff::{SITE_WAIT_MAX, jittered};
 
 /// Statuses that say: these facts will never be taken.
 const HOPELESS: [u16; 3] = [400, 413, 422];

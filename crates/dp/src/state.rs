@@ -409,7 +409,7 @@ mod tests {
     }
 
     fn hold(version: u32) -> Goal {
-        Goal::Hold { version, manifest: "aa".to_owned(), verify: false }
+        Goal::Hold { version, manifest: "aa".to_owned(), verify: false, signature: None }
     }
 
     fn fact(package: &str, generation: i64, event: Event) -> Fact {

@@ -6,13 +6,16 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clock::SharedClock;
+use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 use rustls::pki_types::CertificateDer;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::{NetError, ServerTls};
 
@@ -21,7 +24,8 @@ mod renewal;
 mod validity;
 
 use renewal::RenewedCertificate;
-use validity::{AGENT_DAYS, CA_DAYS};
+pub use validity::AGENT_LIFE;
+use validity::CA_LIFE;
 
 /// The longest name in a certificate: a DNS name's limit.
 const COMMON_NAME_BYTES_MAX: usize = 253;
@@ -30,7 +34,10 @@ const SERVER_NAMES_MAX: usize = 100;
 
 /// A site's certificate authority, loaded and ready to sign. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct SiteCa(Arc<Authority>);
+pub struct SiteCa {
+    authority: Arc<Authority>,
+    agent_life: Duration,
+}
 
 #[derive(Debug)]
 struct Authority {
@@ -45,7 +52,7 @@ impl SiteCa {
     /// Refuses if one exists there.
     pub fn create(dir: &Path, site_code: &str, clock: SharedClock) -> Result<Self, NetError> {
         let key = KeyPair::generate().map_err(cannot_make)?;
-        let mut params = validity::params(CA_DAYS, &clock)?;
+        let mut params = validity::params(CA_LIFE, &clock)?;
         params.distinguished_name = name(&format!("Haulier site {site_code} authority"));
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -57,7 +64,14 @@ impl SiteCa {
     /// Loads the authority from the folder `dir`; checks that key and certificate belong together.
     pub fn load(dir: &Path, clock: SharedClock) -> Result<Self, NetError> {
         let file::Stored { certificate_pem, certificate, key } = file::read(dir)?;
-        Ok(Self(Arc::new(Authority { certificate_pem, certificate, key, clock })))
+        let authority = Arc::new(Authority { certificate_pem, certificate, key, clock });
+        Ok(Self { authority, agent_life: AGENT_LIFE })
+    }
+
+    /// The same authority, whose certificates for agents live for so long instead of [`AGENT_LIFE`].
+    #[must_use]
+    pub fn with_agent_life(self, agent_life: Duration) -> Self {
+        Self { agent_life, ..self }
     }
 
     /// Whether the folder `dir` holds an authority.
@@ -75,13 +89,13 @@ impl SiteCa {
     /// PEM of the authority's certificate.
     #[must_use]
     pub fn certificate_pem(&self) -> &str {
-        &self.0.certificate_pem
+        &self.authority.certificate_pem
     }
 
     /// SHA-256 of the certificate's DER, lower-case hex.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        fingerprint(&self.0.certificate)
+        fingerprint(&self.authority.certificate)
     }
 
     /// TLS for a listener that is known as `names`, DNS names or IP addresses. The certificate is made anew at
@@ -94,7 +108,11 @@ impl SiteCa {
             return Err(NetError::Certificate(format!("{bad:?} is not a DNS name or an IP address")));
         }
         let certificates = RenewedCertificate::new(self.clone(), names.to_vec())?;
-        ServerTls::new(self.0.certificate.clone(), Arc::new(certificates), SharedClock::clone(&self.0.clock))
+        ServerTls::new(
+            self.authority.certificate.clone(),
+            Arc::new(certificates),
+            SharedClock::clone(&self.authority.clock),
+        )
     }
 
     /// Signs a client certificate for the key in `csr_pem`. Only the key is taken from the request: name,
@@ -105,7 +123,7 @@ impl SiteCa {
         }
         let request = CertificateSigningRequestParams::from_pem(csr_pem)
             .map_err(|e| NetError::CertificateRequest(e.to_string()))?;
-        let mut params = validity::params(AGENT_DAYS, &self.0.clock)?;
+        let mut params = validity::params(self.agent_life, &self.authority.clock)?;
         params.distinguished_name = name(common_name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -114,11 +132,11 @@ impl SiteCa {
     }
 
     fn issuer(&self) -> Result<Issuer<'_, &KeyPair>, NetError> {
-        Issuer::from_ca_cert_der(&self.0.certificate, &self.0.key).map_err(cannot_make)
+        Issuer::from_ca_cert_der(&self.authority.certificate, &self.authority.key).map_err(cannot_make)
     }
 
     fn clock(&self) -> &SharedClock {
-        &self.0.clock
+        &self.authority.clock
     }
 }
 
@@ -159,6 +177,15 @@ pub fn fingerprint_of_pem(pem: &str) -> Result<String, NetError> {
     let der = CertificateDer::from_pem_slice(pem.as_bytes())
         .map_err(|e| NetError::Certificate(format!("not a PEM certificate: {e}")))?;
     Ok(fingerprint(&der))
+}
+
+/// When the first certificate in `pem` ends.
+pub fn ends_at(pem: &str) -> Result<Timestamp, NetError> {
+    use rustls::pki_types::pem::PemObject;
+    let unusable = |reason: String| NetError::Certificate(format!("not a PEM certificate: {reason}"));
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|e| unusable(e.to_string()))?;
+    let (_, certificate) = X509Certificate::from_der(&der).map_err(|e| unusable(e.to_string()))?;
+    Timestamp::from_second(certificate.validity().not_after.timestamp()).map_err(|e| unusable(e.to_string()))
 }
 
 fn name(common_name: &str) -> DistinguishedName {

@@ -229,6 +229,23 @@ pub enum SiteError {
     /// The agent is not enrolled here, or was removed.
     #[error("this agent is not enrolled at this site")]
     AgentUnknown,
+    /// The site's private signing key is not where it was made.
+    #[error(
+        "the site's signing key ({}) is missing in the data folder; copy it there from a backup or from another \
+         server of the site",
+        ::trust::KEY_FILE
+    )]
+    SigningKeyMissing,
+    /// The data folder has another key than the site signs with.
+    #[error(
+        "the signing key ({}) in the data folder is not the site's; put back the one from a backup or from another \
+         server of the site",
+        ::trust::KEY_FILE
+    )]
+    SigningKeyWrong,
+    /// The site's signing key cannot be read or made.
+    #[error("{0}")]
+    SigningKey(#[from] ::trust::KeyFileError),
     /// A property has a value that it must not have.
     #[error("{property}: {reason}")]
     InvalidField {
@@ -475,6 +492,9 @@ impl SiteError {
             Self::EnrolTokenExpired => "token_expired",
             Self::CertificateRefused { .. } => "certificate_refused",
             Self::AgentUnknown => "agent_unknown",
+            Self::SigningKeyMissing => "signing_key_missing",
+            Self::SigningKeyWrong => "signing_key_wrong",
+            Self::SigningKey(_) => "signing_key",
             Self::InvalidField { .. } => "invalid_field",
             Self::AlreadyExists { .. } => "already_exists",
             Self::Conflict { .. } => "conflict",

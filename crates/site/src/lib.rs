@@ -45,6 +45,7 @@ mod snapshot;
 mod sources;
 mod status;
 mod suspects;
+mod trust;
 mod upkeep;
 mod verification;
 

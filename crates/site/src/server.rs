@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use ::driver::catalog::Trust;
+use ::trust::SigningKey;
 use clock::SharedClock;
 use content::Library;
 use jiff::Timestamp;
@@ -32,6 +33,7 @@ use crate::query::{STREAMS_LATE_MAX, STREAMS_MAX, Shares};
 use crate::sources::Sources;
 use crate::status;
 use crate::suspects::Suspects;
+use crate::trust as signing;
 use crate::verification::Verification;
 
 const DATABASE_FILE: &str = "site.db";
@@ -123,6 +125,7 @@ struct Inner {
     import_cancels: watch::Sender<u64>,
     /// Names this data folder's server in leases, when several serve one site.
     server_id: String,
+    signing_key: SigningKey,
 }
 
 impl Site {
@@ -134,6 +137,7 @@ impl Site {
         let identity = new_identity(options)?;
         create_private_folder(&options.data_dir)?;
         let db = open_database(options).await?;
+        let key = signing::load_or_make(&options.data_dir)?;
         let hash = password::hash(FIRST_ADMINISTRATOR, admin_password.to_owned()).await?;
         let mut tx = db.write().await?;
         if read_identity(&mut tx).await?.is_some() {
@@ -141,6 +145,7 @@ impl Site {
         }
         insert_identity(&mut tx, &identity, clock.now()).await?;
         node::insert_own(&mut tx, &identity, options.site_type).await?;
+        signing::settle(&mut tx, &identity.site_code, &key, clock.now()).await?;
         user::insert(&mut tx, FIRST_ADMINISTRATOR, &hash, Role::FullAdministrator, clock.now()).await?;
         tx.commit().await?;
         db.close().await;
@@ -156,6 +161,7 @@ impl Site {
         let db = open_database(options).await?;
         let mut tx = db.write().await?;
         let identity = read_identity(&mut tx).await?.ok_or(SiteError::NotInitialized)?;
+        let signing_key = signing::open(&mut tx, &options.data_dir, &identity.site_code, clock.now()).await?;
         platform::seed(&mut tx).await?;
         status::set_failed_message_state(&mut tx, options.failed_message_state).await?;
         role::seed(&mut tx).await?;
@@ -194,6 +200,7 @@ impl Site {
             import_wake: Notify::new(),
             import_cancels: watch::Sender::new(0),
             server_id: server_id(&options.data_dir)?,
+            signing_key,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -325,6 +332,10 @@ impl Site {
 
     pub(crate) fn server_id(&self) -> &str {
         &self.inner.server_id
+    }
+
+    pub(crate) fn signing_key(&self) -> &SigningKey {
+        &self.inner.signing_key
     }
 
     pub(crate) fn library_cell(&self) -> &OnceCell<Arc<Library>> {

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use net::{Client, NetError};
 
-use crate::backoff::{SITE_WAIT_MAX, jittered};
 use crate::context::{Context, Stop};
 use crate::fault::JobError;
+use membership::backoff::{SITE_WAIT_MAX, jittered};
 
 /// Connections of one pull.
 const CONNECTIONS: usize = 2;

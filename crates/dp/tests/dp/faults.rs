@@ -59,7 +59,8 @@ async fn altered_bytes_are_refused_reported_and_fetched_again() {
 async fn a_version_that_the_site_has_lost_fails_with_a_reason_and_a_next_time() {
     let (site, _dir, dp) = scene().await;
     let manifest = "ab".repeat(32);
-    let lost = site.demand(Goal::Hold { version: 9, manifest, verify: false });
+    let signature = Some(site.sign(9, &manifest));
+    let lost = site.demand(Goal::Hold { version: 9, manifest, verify: false, signature });
     let facts = site
         .fact("Failed", |fact| fact.generation == lost && matches!(fact.event, Event::Failed { .. }))
         .await;

@@ -8,3 +8,4 @@ mod faults;
 mod follow;
 mod serve;
 mod site;
+mod trusting;

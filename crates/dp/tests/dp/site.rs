@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use agent::token::EnrolToken;
+use agent::trust::{KeysReply, SiteKey, VersionSignature};
 use agent::{
     CaReply, DesiredPackage, DesiredReply, EnrolReply, EnrolRequest, ErrorReply, Event, Fact, Facts, Goal,
-    PackRef, Route,
+    PackRef, RenewReply, RenewRequest, Route,
 };
 use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path as UrlPath, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use clock::SystemClock;
+use clock::{SharedClock, SystemClock};
 use content::{
     Library, LibraryOptions, ManifestId, MemoryStore, ObjectKey, ObjectKind, ObjectStore, SnapshotRequest,
     VoidMonitor,
@@ -29,8 +30,10 @@ use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use trust::{KeyStatement, SigningKey, VersionStatement};
 
 pub(crate) const PACKAGE: &str = "PS100001";
+pub(crate) const SITE: &str = "PS1";
 /// No test waits longer for what must happen.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -50,6 +53,8 @@ pub(crate) struct Faults {
     /// Whether facts that a version was started are refused for good, with all that came along.
     pub(crate) picky: AtomicBool,
     pub(crate) fired: AtomicUsize,
+    /// Certificates that were renewed.
+    pub(crate) renewals: watch::Sender<usize>,
     /// Body bytes of content that were sent.
     pub(crate) content_bytes: AtomicU64,
 }
@@ -69,6 +74,9 @@ pub(crate) struct Script {
     pub(crate) open: watch::Sender<bool>,
     tokens_used: Mutex<Vec<String>>,
     ca: Option<SiteCa>,
+    key: SigningKey,
+    /// The keys that the site tells of, its own first.
+    pub(crate) keys: Mutex<Vec<SiteKey>>,
 }
 
 pub(crate) struct Site {
@@ -94,7 +102,11 @@ impl Site {
         let library = Library::open(store.clone(), folder.path(), options, SystemClock::shared()).unwrap();
         let ca = secure.then(|| SiteCa::create(folder.path(), "PS1", SystemClock::shared()).unwrap());
         let tls = ca.as_ref().map(|ca| ca.issue_server(&["127.0.0.1".to_owned()]).unwrap());
+        let key = SigningKey::generate().unwrap();
+        let own = SiteKey { site_code: SITE.to_owned(), key: key.public().to_string(), endorsements: vec![] };
         let script = Arc::new(Script {
+            key,
+            keys: Mutex::new(vec![own]),
             library,
             store,
             demand: Mutex::default(),
@@ -136,13 +148,20 @@ impl Site {
     /// Demands a version.
     pub(crate) fn hold(&self, version: u32, verify: bool) -> i64 {
         let manifest = self.script.versions.lock().unwrap()[&version].to_string();
-        self.demand(Goal::Hold { version, manifest, verify })
+        let signature = Some(self.sign(version, &manifest));
+        self.demand(Goal::Hold { version, manifest, verify, signature })
+    }
+
+    /// The site's signature under a version of the package.
+    pub(crate) fn sign(&self, version: u32, manifest: &str) -> VersionSignature {
+        signed_by(SITE, &self.script.key, version, manifest, 1)
     }
 
     /// Cancels the distribution of a version.
     pub(crate) fn cancel(&self, version: u32) -> i64 {
         let manifest = self.script.versions.lock().unwrap()[&version].to_string();
-        self.tell(Goal::Hold { version, manifest, verify: false }, true)
+        let signature = Some(self.sign(version, &manifest));
+        self.tell(Goal::Hold { version, manifest, verify: false, signature }, true)
     }
 
     pub(crate) fn demand(&self, goal: Goal) -> i64 {
@@ -183,6 +202,29 @@ impl Site {
         facts.iter().find_map(|fact| received(fact, generation)).unwrap()
     }
 
+    /// The code of the failure of a demand.
+    pub(crate) async fn failed(&self, generation: i64) -> String {
+        let code = |fact: &Fact| match &fact.event {
+            Event::Failed { fault, .. } if fact.generation == generation => Some(fault.code.clone()),
+            _ => None,
+        };
+        let facts = self.fact("Failed", |fact| code(fact).is_some()).await;
+        facts.iter().find_map(code).unwrap()
+    }
+
+    /// The manifest's id of a version.
+    pub(crate) fn manifest(&self, version: u32) -> String {
+        self.script.versions.lock().unwrap()[&version].to_string()
+    }
+
+    /// The site vouches for another site's key.
+    pub(crate) fn vouch(&self, site_code: &str, key: &SigningKey) {
+        let key = key.public().to_string();
+        let statement = KeyStatement { site_code, key: &key };
+        let endorsements = vec![statement.endorse(SITE, &self.script.key)];
+        self.script.keys.lock().unwrap().push(SiteKey { site_code: site_code.to_owned(), key, endorsements });
+    }
+
     pub(crate) fn facts(&self) -> Vec<Fact> {
         self.script.facts.borrow().clone()
     }
@@ -214,6 +256,25 @@ impl Site {
     }
 }
 
+/// What a site signs.
+pub(crate) fn signed_by(
+    site: &str,
+    key: &SigningKey,
+    version: u32,
+    manifest: &str,
+    epoch: i64,
+) -> VersionSignature {
+    let statement = VersionStatement {
+        package_id: PACKAGE,
+        version,
+        manifest,
+        content_hash: "AB",
+        source_site: site,
+        epoch,
+    };
+    statement.sign(key)
+}
+
 fn received(fact: &Fact, generation: i64) -> Option<u64> {
     match fact.event {
         Event::Installed { bytes_received, .. } if fact.generation == generation => Some(bytes_received),
@@ -230,7 +291,11 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn start(options: DpOptions) -> Self {
-        let dp = Dp::start(options, SystemClock::shared()).await.unwrap();
+        Self::start_at(options, SystemClock::shared()).await
+    }
+
+    pub(crate) async fn start_at(options: DpOptions, clock: SharedClock) -> Self {
+        let dp = Dp::start(options, clock).await.unwrap();
         let (url, stop) = (dp.url(), CancellationToken::new());
         let ran = tokio::spawn(dp.run(stop.clone()));
         Self { url, stop, ran }
@@ -257,6 +322,8 @@ fn router(script: Arc<Script>) -> axum::Router {
     axum::Router::new()
         .route("/agent/v1/ca", get(ca))
         .route("/agent/v1/enrol", post(enrol))
+        .route("/agent/v1/renew", post(renew))
+        .route("/agent/v1/keys", get(keys))
         .route("/agent/v1/desired", get(desired))
         .route("/agent/v1/facts", post(facts))
         .route("/agent/v1/packages/{package}/versions/{version}/route", get(route))
@@ -276,11 +343,22 @@ async fn enrol(State(script): State<Arc<Script>>, Json(request): Json<EnrolReque
     used.push(request.token);
     let sign = |csr: &String| script.ca.as_ref().unwrap().sign_agent(csr, &request.name).unwrap();
     Json(EnrolReply {
-        site_code: "PS1".to_owned(),
+        site_code: SITE.to_owned(),
         secret: "0123".to_owned(),
         certificate_pem: request.csr_pem.as_ref().map(sign),
+        signing_key: Some(script.key.public().to_string()),
     })
     .into_response()
+}
+
+async fn renew(State(script): State<Arc<Script>>, Json(request): Json<RenewRequest>) -> Response {
+    let signed = script.ca.as_ref().unwrap().sign_agent(&request.csr_pem, "dp1.example.test");
+    script.faults.renewals.send_modify(|count| *count += 1);
+    Json(RenewReply { certificate_pem: signed.unwrap() }).into_response()
+}
+
+async fn keys(State(script): State<Arc<Script>>) -> Json<KeysReply> {
+    Json(KeysReply { keys: script.keys.lock().unwrap().clone() })
 }
 
 #[derive(serde::Deserialize)]

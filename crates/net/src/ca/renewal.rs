@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, KeyPair, KeyUsagePurpose};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::validity::{self, SERVER_DAYS, SERVER_RENEW_DAYS};
+use super::validity::{self, SERVER_LIFE, SERVER_RENEW_LEFT};
 use super::{SiteCa, cannot_make, name};
 use crate::NetError;
 
@@ -55,7 +55,7 @@ impl ResolvesServerCert for RenewedCertificate {
 
 fn issue(authority: &SiteCa, names: &[String]) -> Result<Current, NetError> {
     let key = KeyPair::generate().map_err(cannot_make)?;
-    let mut params = validity::params(SERVER_DAYS, authority.clock())?;
+    let mut params = validity::params(SERVER_LIFE, authority.clock())?;
     params.subject_alt_names = CertificateParams::new(names.to_vec()).map_err(cannot_make)?.subject_alt_names;
     params.distinguished_name = name(&names[0]);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
@@ -64,10 +64,9 @@ fn issue(authority: &SiteCa, names: &[String]) -> Result<Current, NetError> {
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)
         .map_err(|e| NetError::Certificate(e.to_string()))?;
-    let lifetime = SignedDuration::from_hours(24 * (SERVER_DAYS - SERVER_RENEW_DAYS));
     Ok(Current {
         certified: Arc::new(CertifiedKey::new(vec![certificate.der().clone()], key)),
-        renew_at: authority.clock().now() + lifetime,
+        renew_at: authority.clock().now() + (SERVER_LIFE - SERVER_RENEW_LEFT),
     })
 }
 
@@ -86,7 +85,7 @@ mod tests {
         let leaf = || renewed.current().cert[0].to_vec();
         let first = leaf();
         assert_eq!(leaf(), first);
-        clock.advance(std::time::Duration::from_secs(86_400 * (SERVER_DAYS - SERVER_RENEW_DAYS) as u64 - 1));
+        clock.advance(SERVER_LIFE - SERVER_RENEW_LEFT - std::time::Duration::from_secs(1));
         assert_eq!(leaf(), first);
         clock.advance(std::time::Duration::from_secs(1));
         let second = leaf();

@@ -26,8 +26,9 @@ const NTLM: &str = include_str!("../../migrations/shared/0011_ntlm.sql");
 const SCHEDULES: &str = include_str!("../../migrations/shared/0012_schedules.sql");
 
 const HIERARCHY: &str = include_str!("../../migrations/shared/0013_hierarchy.sql");
+const TRUST: &str = include_str!("../../migrations/shared/0017_trust.sql");
 
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step {
         version: 1,
         name: "base",
@@ -72,6 +73,7 @@ const STEPS: [Step; 13] = [
     Step { version: 11, name: "ntlm", sqlite: NTLM, postgres: NTLM },
     Step { version: 12, name: "schedules", sqlite: SCHEDULES, postgres: SCHEDULES },
     Step { version: 13, name: "hierarchy", sqlite: HIERARCHY, postgres: HIERARCHY },
+    Step { version: 17, name: "trust", sqlite: TRUST, postgres: TRUST },
 ];
 
 pub(super) fn sqlite() -> Migrator {

@@ -10,6 +10,7 @@ use crate::db::Row;
 use crate::error::{Result, SiteError};
 use crate::package::by_id;
 use crate::server::Site;
+use crate::trust;
 
 /// Agents that wait at once; each costs a task and a connection of the front end.
 pub(crate) const WAITERS_MAX: usize = 16_384;
@@ -36,7 +37,7 @@ impl Site {
     /// Waits until something changed after a revision, at most `wait`. Returns whether it did.
     ///
     /// Errors: [`SiteError::Busy`] when too many agents wait, [`SiteError::AgentUnknown`] when the
-    /// distribution point is removed meanwhile.
+    /// distribution point is removed or its identity revoked meanwhile.
     pub async fn wait_for_change(&self, dp: DpId, after: i64, wait: Duration) -> Result<bool> {
         let _waiter =
             self.waiters().try_acquire().map_err(|_| SiteError::Busy { what: "too many agents wait" })?;
@@ -56,7 +57,12 @@ impl Site {
     }
 
     async fn has_changes(&self, dp: DpId, after: i64) -> Result<bool> {
-        let alive = Query::select().column("id").from("dp").and_where(Expr::col("id").eq(dp.0)).to_owned();
+        let alive = Query::select()
+            .column("id")
+            .from("dp")
+            .and_where(Expr::col("id").eq(dp.0))
+            .and_where(Expr::col("secret_hash").is_not_null())
+            .to_owned();
         if self.db().optional(&alive).await?.is_none() {
             return Err(SiteError::AgentUnknown);
         }
@@ -110,6 +116,7 @@ fn select(dp: DpId, after: i64) -> SelectStatement {
             ("d", "cancelled"),
             ("p", "priority"),
             ("v", "manifest_id"),
+            ("v", "signature"),
         ])
         .from_as("distribution", "d")
         .join_as(
@@ -134,6 +141,7 @@ fn read(row: &Row) -> Result<DesiredPackage> {
             version: row.unsigned("desired_version")?,
             manifest: row.get("manifest_id")?,
             verify: row.flag("verify")?,
+            signature: trust::signature(row)?,
         }
     };
     let package_id = row.get("package_id")?;

@@ -8,7 +8,7 @@ use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, JoinType, Query};
+use sea_query::{Cond, Expr, ExprTrait, JoinType, Query};
 
 use super::nal::NalPath;
 use super::point::name_key;
@@ -35,6 +35,21 @@ pub enum AgentCredential<'c> {
     Secret(&'c str),
     /// SHA-256 of its client certificate's DER, lower-case hex.
     CertificateFingerprint(&'c str),
+}
+
+impl AgentCredential<'_> {
+    /// Whose it is, in a table of those that enrolled.
+    pub(crate) fn matches(self) -> Cond {
+        match self {
+            Self::Secret(secret) => Cond::all().add(Expr::col("secret_hash").eq(secret_hash(secret))),
+            Self::CertificateFingerprint(hex) => {
+                let hex = hex.to_ascii_lowercase();
+                Cond::any()
+                    .add(Expr::col("certificate_fingerprint").eq(hex.as_str()))
+                    .add(Expr::col("previous_fingerprint").eq(hex))
+            }
+        }
+    }
 }
 
 impl Site {
@@ -100,6 +115,7 @@ impl Site {
             .value("agent_version", request.agent_version.as_str())
             .value("secret_hash", secret_hash(&secret))
             .value("certificate_fingerprint", fingerprint)
+            .value("previous_fingerprint", Option::<String>::None)
             .value("enrolled_at", now.as_microsecond())
             .value("last_seen_at", now.as_microsecond())
             .and_where(Expr::col("id").eq(dp.0))
@@ -109,20 +125,15 @@ impl Site {
         status::add(&mut tx, now, Message::dp_enrolled(&name, &request.content_url)).await?;
         tx.commit().await?;
         self.changes().notify(&[dp]);
-        Ok(EnrolReply { site_code: self.identity().site_code.clone(), secret, certificate_pem })
+        let signing_key = Some(self.signing_key().public().to_string());
+        Ok(EnrolReply { site_code: self.identity().site_code.clone(), secret, certificate_pem, signing_key })
     }
 
     /// Knows an agent by its secret or certificate, and notes that it was heard of.
     ///
     /// Errors: [`SiteError::AgentUnknown`] also for one that was removed.
     pub async fn authenticate_agent(&self, credential: AgentCredential<'_>) -> Result<DpId> {
-        let condition = match credential {
-            AgentCredential::Secret(secret) => Expr::col("secret_hash").eq(secret_hash(secret)),
-            AgentCredential::CertificateFingerprint(hex) => {
-                Expr::col("certificate_fingerprint").eq(hex.to_ascii_lowercase())
-            }
-        };
-        let select = Query::select().column("id").from("dp").and_where(condition).to_owned();
+        let select = Query::select().column("id").from("dp").cond_where(credential.matches()).to_owned();
         let row = self.db().optional(&select).await?.ok_or(SiteError::AgentUnknown)?;
         let dp = DpId(row.get("id")?);
         self.seen().note(dp, self.now());
@@ -140,10 +151,14 @@ fn check_request(request: &EnrolRequest) -> Result<()> {
     if request.agent_version.chars().count() > AGENT_VERSION_CHARS_MAX {
         return Err(SiteError::invalid("agent_version", "at most 64 characters are allowed"));
     }
-    if request.csr_pem.as_ref().is_some_and(|csr| csr.len() > CSR_BYTES_MAX) {
-        return Err(SiteError::CertificateRefused { reason: "the request is too long".to_owned() });
+    request.csr_pem.as_deref().map_or(Ok(()), check_csr)
+}
+
+pub(crate) fn check_csr(csr_pem: &str) -> Result<()> {
+    match csr_pem.len() > CSR_BYTES_MAX {
+        true => Err(SiteError::CertificateRefused { reason: "the request is too long".to_owned() }),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 async fn find_or_insert(tx: &mut Tx, nal: &NalPath, now: Timestamp) -> Result<DpId> {
@@ -201,7 +216,7 @@ async fn spend_token(tx: &mut Tx, token: &EnrolToken, name: &str, now: Timestamp
 }
 
 /// SHA-256 of the certificate's DER, lower-case hex.
-fn fingerprint(certificate_pem: &str) -> Result<String> {
+pub(crate) fn fingerprint(certificate_pem: &str) -> Result<String> {
     let broken = || SiteError::CertificateRefused { reason: "the signer returned no certificate".to_owned() };
     let body = certificate_pem.split("-----BEGIN CERTIFICATE-----").nth(1).ok_or_else(broken)?;
     let body = body.split("-----END CERTIFICATE-----").next().ok_or_else(broken)?;

@@ -7,6 +7,7 @@ pub(crate) mod facts;
 pub(crate) mod nal;
 pub(crate) mod partner;
 pub(crate) mod point;
+pub(crate) mod renewal;
 pub(crate) mod seen;
 pub(crate) mod state;
 pub(crate) mod status;

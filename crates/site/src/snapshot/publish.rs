@@ -13,6 +13,7 @@ use crate::package::{ActionInProgress, by_id};
 use crate::package_content::settle;
 use crate::server::Site;
 use crate::status::{self, Message};
+use crate::trust;
 
 /// Versions whose content the library keeps: the current one, and two before it as patch bases for
 /// distribution points that lag behind.
@@ -67,6 +68,7 @@ impl Site {
         }
         let version = claim.stored_version + 1;
         insert_version(&mut tx, claim, version, taken, now).await?;
+        trust::sign(&mut tx, self.signing_key(), &self.identity().site_code, Some(&claim.package_id)).await?;
         raise_version(&mut tx, claim, version, taken, now).await?;
         if let Some(folders) = folders {
             settle(&mut tx, &claim.package_id, version, folders).await?;

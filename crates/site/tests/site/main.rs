@@ -35,3 +35,4 @@ mod refresh;
 mod schedules;
 mod scopes;
 mod status;
+mod trusting;

@@ -200,7 +200,7 @@ on_both! {
         let after = stage.site.desired(two.id, before.revision).await.unwrap();
         assert_eq!(after.packages.len(), 1);
         assert!(after.packages[0].generation > before.packages[0].generation);
-        let agent::Goal::Hold { version, ref manifest, verify } = after.packages[0].goal else { panic!("{after:?}") };
+        let agent::Goal::Hold { version, ref manifest, verify, .. } = after.packages[0].goal else { panic!("{after:?}") };
         assert_eq!((version, verify), (2, false));
         let route = stage.site.route(&package.package_id, 2).await.unwrap();
         assert_eq!(&route.manifest, manifest);

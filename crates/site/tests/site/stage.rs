@@ -1,5 +1,6 @@
 //! A site on a stage: a database of its own, a clock that stands still, sources and distribution points.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -289,7 +290,9 @@ impl NewSite {
     async fn unpack(&self, data: &Path) -> Option<(String, String)> {
         std::fs::create_dir(data).unwrap();
         for (name, bytes) in &self.files {
+            let private = std::fs::Permissions::from_mode(0o600);
             std::fs::write(data.join(name), bytes).unwrap();
+            std::fs::set_permissions(data.join(name), private).unwrap();
         }
         match &self.database {
             Some(template) => Some(create_database(template).await),

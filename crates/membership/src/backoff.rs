@@ -3,21 +3,21 @@
 use std::time::Duration;
 
 /// The wait after the first failure: a site that restarts is back within it.
-pub(crate) const FIRST_WAIT: Duration = Duration::from_millis(250);
+const FIRST_WAIT: Duration = Duration::from_millis(250);
 /// The longest wait of a job that keeps failing.
-pub(crate) const JOB_WAIT_MAX: Duration = Duration::from_secs(600);
+pub const JOB_WAIT_MAX: Duration = Duration::from_secs(600);
 /// The longest wait for a site that does not answer; a thousand agents at this pace are a few requests a second.
-pub(crate) const SITE_WAIT_MAX: Duration = Duration::from_secs(60);
+pub const SITE_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Doubles with each failure up to `max`, then moves at random by up to a quarter, so that a thousand agents
 /// that failed together do not come back together. `random` is in 0..1.
-pub(crate) fn wait(failures: u32, max: Duration, random: f64) -> Duration {
+fn wait(failures: u32, max: Duration, random: f64) -> Duration {
     let doubled = FIRST_WAIT.saturating_mul(1 << failures.saturating_sub(1).min(16));
     doubled.min(max).mul_f64(0.75 + random.clamp(0.0, 1.0) / 2.0)
 }
 
 /// [`wait`] with a fresh random number.
-pub(crate) fn jittered(failures: u32, max: Duration) -> Duration {
+pub fn jittered(failures: u32, max: Duration) -> Duration {
     wait(failures, max, rand::random())
 }
 

@@ -1,0 +1,75 @@
+//! What becomes of an identity: its certificate is renewed while it is good, and it ends when somebody says so.
+
+use agent::{RenewReply, RenewRequest};
+use sea_query::{Expr, ExprTrait, Query};
+
+use super::DpId;
+use super::enrol::{AgentCredential, CsrSigner, check_csr, fingerprint};
+use super::point::name_key;
+use crate::access::{Action, Actor};
+use crate::error::{Result, SiteError};
+use crate::server::Site;
+use crate::status::{self, Message};
+
+impl Site {
+    /// A new certificate for the distribution point that asks. The one that it asked with stays good until it ends, since
+    /// the reply may be lost; earlier ones end.
+    ///
+    /// Errors: [`SiteError::AgentUnknown`], also for a secret, which does not end; [`SiteError::CertificateRefused`].
+    pub async fn renew(
+        &self,
+        credential: AgentCredential<'_>,
+        request: &RenewRequest,
+        signer: CsrSigner<'_>,
+    ) -> Result<RenewReply> {
+        check_csr(&request.csr_pem)?;
+        let AgentCredential::CertificateFingerprint(current) = credential else {
+            return Err(SiteError::AgentUnknown);
+        };
+        let mut tx = self.db().write().await?;
+        let select =
+            Query::select().columns(["id", "name"]).from("dp").cond_where(credential.matches()).to_owned();
+        let row = tx.optional(&select).await?.ok_or(SiteError::AgentUnknown)?;
+        let name: String = row.get("name")?;
+        let certificate_pem =
+            signer(&request.csr_pem, &name).map_err(|reason| SiteError::CertificateRefused { reason })?;
+        let update = Query::update()
+            .table("dp")
+            .value("certificate_fingerprint", fingerprint(&certificate_pem)?)
+            .value("previous_fingerprint", current.to_ascii_lowercase())
+            .and_where(Expr::col("id").eq(row.get::<i64>("id")?))
+            .to_owned();
+        tx.execute(&update).await?;
+        tx.commit().await?;
+        Ok(RenewReply { certificate_pem })
+    }
+
+    /// Ends a distribution point's identity at once: its next request is refused. Its assignments stay, and go on when
+    /// it enrols again with a new token.
+    ///
+    /// Errors: [`SiteError::DpNotFound`].
+    pub async fn revoke_dp(&self, actor: &Actor, name: &str) -> Result<()> {
+        actor.may(Action::ManageDps)?;
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let nothing = Option::<String>::None;
+        let update = Query::update()
+            .table("dp")
+            .value("secret_hash", nothing.clone())
+            .value("certificate_fingerprint", nothing.clone())
+            .value("previous_fingerprint", nothing)
+            .and_where(Expr::col("name_key").eq(name_key(name)))
+            .returning(Query::returning().columns(["id", "name"]))
+            .to_owned();
+        let missing = || SiteError::DpNotFound { name: name.to_owned() };
+        let row = tx.optional(&update).await?.ok_or_else(missing)?;
+        let (dp, name) = (DpId(row.get("id")?), row.get::<String>("name")?);
+        // A token that nobody used yet would let it in again.
+        let unused = Expr::col("used_at").is_null().and(super::demand::at(dp));
+        tx.execute(Query::delete().from_table("enrol_token").and_where(unused)).await?;
+        status::add(&mut tx, now, Message::dp_server_changed(actor, &name, "revoked")).await?;
+        tx.commit().await?;
+        self.changes().notify(&[dp]);
+        Ok(())
+    }
+}
