@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::trust::Endorsement;
+
 /// `POST /agent/v1/site/join`: trades a one-time token for a place in the hierarchy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinRequest {
@@ -40,4 +42,6 @@ pub struct JoinReply {
     pub certificate_pem: Option<String>,
     /// The parent's public signing key, Ed25519, hex.
     pub signing_key: String,
+    /// The parent's word for the child's key, which the child shows to others.
+    pub endorsement: Endorsement,
 }

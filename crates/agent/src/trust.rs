@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The most keys in one reply: one for each site of a hierarchy.
 pub const KEYS_MAX: usize = 1024;
 /// The most endorsements of one key: by its neighbors in the tree, and by the key before it.
-pub const ENDORSEMENTS_MAX: usize = 512;
+pub const ENDORSEMENTS_MAX: usize = 256;
 
 /// A site's statement that a version is as it published it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,7 +40,8 @@ pub struct SiteKey {
     pub endorsements: Vec<Endorsement>,
 }
 
-/// One site's statement that a key is another site's.
+/// One site's statement that a key is another site's. A child gives its own of its parent's key by
+/// `POST /agent/v1/site/endorse`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endorsement {
     /// Who vouches: a neighbor in the tree, or the same site with its key before.

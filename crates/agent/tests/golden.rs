@@ -130,6 +130,11 @@ fn joining() {
         secret: "9d".repeat(32),
         certificate_pem: Some(pem("CERTIFICATE")),
         signing_key: "1a".repeat(32),
+        endorsement: Endorsement {
+            by_site: "PS1".to_owned(),
+            by_key: "1a".repeat(32),
+            signature: "4d".repeat(64),
+        },
     };
     check("join_reply", &reply);
 }

@@ -1,10 +1,10 @@
-//! Which distribution point is calling: by client certificate on TLS, by secret on plain loopback.
+//! Which distribution point or child site is calling: by client certificate on TLS, by secret on plain loopback.
 
 use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use net::Peer;
-use site::{AgentCredential, DpId};
+use site::{AgentCredential, DpId, Neighbor, SiteError};
 
 use crate::AgentService;
 use crate::error::ServiceError;
@@ -17,11 +17,39 @@ impl FromRequestParts<AgentService> for Agent {
     type Rejection = ServiceError;
 
     async fn from_request_parts(parts: &mut Parts, service: &AgentService) -> Result<Self, ServiceError> {
-        let known = authenticate(parts, service).await;
-        if known.as_ref().is_err_and(|error| error.status().is_client_error()) {
-            service.0.stats.unauthenticated.inc();
-        }
-        known
+        authenticate(parts, service).await.inspect_err(|error| service.0.count_unauthenticated(error))
+    }
+}
+
+/// A child site. A handler that takes it is closed to everybody else.
+#[derive(Debug, Clone)]
+pub(crate) struct Child(pub(crate) Neighbor);
+
+impl FromRequestParts<AgentService> for Child {
+    type Rejection = ServiceError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &AgentService) -> Result<Self, ServiceError> {
+        let known = async { Ok(service.0.site.authenticate_site(credential(parts)?).await?) }.await;
+        known.map(Child).inspect_err(|error| service.0.count_unauthenticated(error))
+    }
+}
+
+/// A distribution point or a child site: both may read content.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member;
+
+impl FromRequestParts<AgentService> for Member {
+    type Rejection = ServiceError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &AgentService) -> Result<Self, ServiceError> {
+        let known = match authenticate(parts, service).await {
+            Err(ServiceError::Site(SiteError::AgentUnknown)) => {
+                let credential = credential(parts)?;
+                service.0.site.authenticate_site(credential).await.map(drop).map_err(ServiceError::from)
+            }
+            other => other.map(drop),
+        };
+        known.map(|()| Member).inspect_err(|error| service.0.count_unauthenticated(error))
     }
 }
 

@@ -6,12 +6,14 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
 use site::SiteError;
+use tokio::sync::SemaphorePermit;
 
-use crate::AgentService;
 use crate::auth::{peer, private};
 use crate::error::ServiceError;
 use crate::request;
+use crate::{AgentService, Shared};
 
 /// `GET /agent/v1/ca`: open to everybody, because an authority's certificate is no secret. The caller must
 /// compare its fingerprint with the token's.
@@ -26,36 +28,66 @@ pub(crate) async fn enrol(
     parts: Parts,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<EnrolReply>, ServiceError> {
-    let (peer, shared) = (peer(&parts), &service.0);
-    let addr = peer.addr.ip();
-    private(peer)?;
-    shared.attempts.check(addr)?;
-    let request: EnrolRequest = request::json(body)?;
-    if peer.secure && request.csr_pem.is_none() {
-        return Err(ServiceError::BadRequest {
-            what: "csr_pem",
-            reason: "over TLS an agent needs a certificate, so it must send a request for one".to_owned(),
-        });
-    }
-    let _place = shared.enrolments_waiting.try_acquire().map_err(|_| ServiceError::Busy)?;
-    let _turn = shared.enrolments.acquire().await.map_err(|_| ServiceError::Busy)?;
+    let request: EnrolRequest = admit(&service, &parts, body)?;
+    certificate_needed(&parts, request.csr_pem.as_deref())?;
+    let shared = &service.0;
+    let _turns = turn(shared).await?;
     let sign = |csr: &str, name: &str| shared.ca.sign_agent(csr, name).map_err(|e| e.to_string());
-    match shared.site.enrol(&request, &sign).await {
+    let result = shared.site.enrol(&request, &sign).await;
+    count(shared, &parts, &request.name, result).map(Json)
+}
+
+/// The request of whoever comes with a token, unless too many wrong ones came from there.
+pub(crate) fn admit<T: DeserializeOwned>(
+    service: &AgentService,
+    parts: &Parts,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<T, ServiceError> {
+    let peer = peer(parts);
+    private(peer)?;
+    service.0.attempts.check(peer.addr.ip())?;
+    request::json(body)
+}
+
+pub(crate) fn certificate_needed(parts: &Parts, csr_pem: Option<&str>) -> Result<(), ServiceError> {
+    match peer(parts).secure && csr_pem.is_none() {
+        false => Ok(()),
+        true => Err(ServiceError::BadRequest {
+            what: "csr_pem",
+            reason: "over TLS a certificate is needed, so a request for one must be sent".to_owned(),
+        }),
+    }
+}
+
+/// Waits for a turn to sign, in a queue that has an end.
+pub(crate) async fn turn(
+    shared: &Shared,
+) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), ServiceError> {
+    let place = shared.enrolments_waiting.try_acquire().map_err(|_| ServiceError::Busy)?;
+    let turn = shared.enrolments.acquire().await.map_err(|_| ServiceError::Busy)?;
+    Ok((place, turn))
+}
+
+/// Counts and logs how a trade of a token ended.
+pub(crate) fn count<T>(
+    shared: &Shared,
+    parts: &Parts,
+    name: &str,
+    result: Result<T, SiteError>,
+) -> Result<T, ServiceError> {
+    let name = crate::path::shown(name);
+    match result {
         Ok(reply) => {
             shared.stats.enrolled.inc();
-            tracing::info!(dp = request.name, "Enrolled an agent");
-            Ok(Json(reply))
+            tracing::info!(name, "Enrolled");
+            Ok(reply)
         }
         Err(error) => {
             shared.stats.enrol_refused.inc();
             if guessed(&error) {
-                shared.attempts.failed(addr);
+                shared.attempts.failed(peer(parts).addr.ip());
             }
-            tracing::warn!(
-                dp = crate::path::shown(&request.name),
-                code = error.code(),
-                "Refused an enrolment"
-            );
+            tracing::warn!(name, code = error.code(), "Refused an enrolment");
             Err(error.into())
         }
     }

@@ -122,6 +122,7 @@ fn site_status(error: &SiteError) -> StatusCode {
         SiteError::PackageNotFound { .. }
         | SiteError::VersionNotFound { .. }
         | SiteError::DpNotFound { .. }
+        | SiteError::SiteNotFound { .. }
         | SiteError::DistributionNotFound { .. } => StatusCode::NOT_FOUND,
         SiteError::InvalidField { .. } | SiteError::CertificateRefused { .. } => StatusCode::BAD_REQUEST,
         SiteError::AlreadyExists { .. } | SiteError::Conflict { .. } => StatusCode::CONFLICT,

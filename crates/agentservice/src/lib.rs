@@ -9,6 +9,7 @@ mod desired;
 mod enrol;
 mod error;
 mod facts;
+mod join;
 mod objects;
 mod path;
 mod range;
@@ -30,6 +31,7 @@ pub use stats::AgentServiceStats;
 
 use attempts::Attempts;
 use desired::Waits;
+use error::ServiceError;
 
 /// The largest body of any call: [`agent::FACTS_MAX`] facts that each name hundreds of repaired files.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
@@ -56,6 +58,15 @@ struct Shared {
     reads: Arc<Semaphore>,
 }
 
+impl Shared {
+    /// Counts whom nobody knows; a database that does not answer is no stranger.
+    fn count_unauthenticated(&self, error: &ServiceError) {
+        if error.status().is_client_error() {
+            self.stats.unauthenticated.inc();
+        }
+    }
+}
+
 impl AgentService {
     /// The service for `site`, whose agents get certificates from `ca`.
     #[must_use]
@@ -79,6 +90,8 @@ impl AgentService {
             .route("/enrol", post(enrol::enrol))
             .route("/renew", post(renewal::renew))
             .route("/keys", get(renewal::keys))
+            .route("/site/join", post(join::join))
+            .route("/site/endorse", post(join::endorse))
             .route("/desired", get(desired::desired))
             .route("/packages/{package}/versions/{version}/route", get(route::route))
             .route("/facts", post(facts::facts));

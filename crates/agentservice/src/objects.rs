@@ -17,7 +17,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Semaphore;
 
 use crate::AgentService;
-use crate::auth::Agent;
+use crate::auth::Member;
 use crate::error::ServiceError;
 use crate::path::shown;
 use crate::range::{self, Part};
@@ -32,7 +32,7 @@ type ObjectPath = Result<Path<String>, PathRejection>;
 
 pub(crate) async fn pack(
     State(service): State<AgentService>,
-    _: Agent,
+    _: Member,
     method: Method,
     headers: HeaderMap,
     id: ObjectPath,
@@ -42,7 +42,7 @@ pub(crate) async fn pack(
 
 pub(crate) async fn manifest(
     State(service): State<AgentService>,
-    _: Agent,
+    _: Member,
     method: Method,
     headers: HeaderMap,
     id: ObjectPath,

@@ -9,9 +9,9 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::request::Parts;
 
 use crate::AgentService;
-use crate::auth::{Agent, credential};
+use crate::auth::{Member, credential};
 use crate::error::ServiceError;
-use crate::request;
+use crate::{enrol, request};
 
 /// `POST /agent/v1/renew`: over TLS, by the certificate that is to be followed.
 pub(crate) async fn renew(
@@ -23,7 +23,7 @@ pub(crate) async fn renew(
     let credential = credential(&parts)?;
     let request: RenewRequest = request::json(body)?;
     // Signing costs as much as for an enrolment.
-    let _turn = shared.enrolments.acquire().await.map_err(|_| ServiceError::Busy)?;
+    let _turns = enrol::turn(shared).await?;
     let sign = |csr: &str, name: &str| shared.ca.sign_agent(csr, name).map_err(|e| e.to_string());
     let reply = shared.site.renew(credential, &request, &sign).await?;
     shared.stats.renewed.inc();
@@ -33,7 +33,7 @@ pub(crate) async fn renew(
 /// `GET /agent/v1/keys`.
 pub(crate) async fn keys(
     State(service): State<AgentService>,
-    _: Agent,
+    _: Member,
 ) -> Result<Json<KeysReply>, ServiceError> {
     Ok(Json(service.0.site.keys().await?))
 }

@@ -157,6 +157,11 @@ impl Client {
         self.send(self.request(Method::POST, path)?.json(body)).await.map(drop)
     }
 
+    /// `POST path` with these bytes, an answer without a body.
+    pub async fn post_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<(), NetError> {
+        self.send(self.request(Method::POST, path)?.body(bytes)).await.map(drop)
+    }
+
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, NetError> {
         let request = self.http.request(method, self.endpoint.url(path)?);
         Ok(match &self.bearer {

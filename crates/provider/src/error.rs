@@ -232,6 +232,7 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::PackageNotFound { .. }
         | SiteError::VersionNotFound { .. }
         | SiteError::DpNotFound { .. }
+        | SiteError::SiteNotFound { .. }
         | SiteError::DistributionNotFound { .. }
         | SiteError::GroupNotFound { .. }
         | SiteError::NotInGroup { .. }

@@ -229,6 +229,12 @@ pub enum SiteError {
     /// The agent is not enrolled here, or was removed.
     #[error("this agent is not enrolled at this site")]
     AgentUnknown,
+    /// No neighbor has this code.
+    #[error("there is no neighboring site {site_code}")]
+    SiteNotFound {
+        /// Its code.
+        site_code: String,
+    },
     /// The site's private signing key is not where it was made.
     #[error(
         "the site's signing key ({}) is missing in the data folder; copy it there from a backup or from another \
@@ -492,6 +498,7 @@ impl SiteError {
             Self::EnrolTokenExpired => "token_expired",
             Self::CertificateRefused { .. } => "certificate_refused",
             Self::AgentUnknown => "agent_unknown",
+            Self::SiteNotFound { .. } => "site_not_found",
             Self::SigningKeyMissing => "signing_key_missing",
             Self::SigningKeyWrong => "signing_key_wrong",
             Self::SigningKey(_) => "signing_key",

@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use ::trust::{KeyRing, KeyStatement, SigningKey, TrustError, VersionStatement};
-use agent::trust::{Endorsement, KEYS_MAX, KeysReply, SiteKey, VersionSignature};
+use agent::trust::{ENDORSEMENTS_MAX, Endorsement, KEYS_MAX, KeysReply, SiteKey, VersionSignature};
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, JoinType, OnConflict, Order, Query};
 
@@ -33,9 +33,10 @@ impl Site {
         let own_key = SiteKey {
             site_code: own.to_owned(),
             key: self.signing_key().public().to_string(),
-            endorsements: told.iter().find(|key| key.site_code == own).map_or(Vec::new(), |key| {
-                key.endorsements.clone()
-            }),
+            endorsements: told
+                .iter()
+                .find(|key| key.site_code == own)
+                .map_or(Vec::new(), |key| key.endorsements.clone()),
         };
         let others = told.into_iter().filter(|key| key.site_code != own).filter_map(|told| {
             let key = ring.key(&told.site_code)?.to_owned();
@@ -73,26 +74,13 @@ impl Site {
     ///
     /// Errors: [`SiteError::InvalidField`] for what is no endorsement of this site's key by the neighbor's.
     pub async fn take_endorsement(&self, neighbor: &Neighbor, endorsement: &Endorsement) -> Result<()> {
-        let own = self.identity().site_code.as_str();
         let mut tx = self.db().write().await?;
         let topology = Topology::load(&mut tx, self).await?;
         let by_site = topology.code_of(neighbor).filter(|_| topology.is_neighbor(neighbor));
-        let believed = load_ring(&mut tx).await?;
-        let key = self.signing_key().public().to_string();
-        let statement = KeyStatement { site_code: own, key: &key };
-        let good = by_site == Some(endorsement.by_site.as_str())
-            && believed.key(&endorsement.by_site) == Some(endorsement.by_key.as_str())
-            && statement.is_endorsed(endorsement);
-        if !good {
-            return Err(SiteError::invalid("endorsement", "it is not the neighbor's of this site's key"));
+        if by_site != Some(endorsement.by_site.as_str()) {
+            return Err(no_endorsement());
         }
-        let mut endorsements = endorsements_of(&mut tx, own).await?;
-        if endorsements.contains(endorsement) {
-            return Ok(());
-        }
-        endorsements.retain(|other| other.by_site != endorsement.by_site);
-        endorsements.push(endorsement.clone());
-        write_own(&mut tx, own, &key, &endorsements).await?;
+        show_endorsement(&mut tx, self, endorsement).await?;
         tx.commit().await
     }
 
@@ -111,7 +99,10 @@ impl Site {
         let mut ring = load_ring(&mut tx).await?;
         let learned = ring.learn(&told_keys(&mut tx).await?);
         for site in &learned.contested {
-            tracing::error!(site, "A site comes with another key than the one believed; keeping the believed one");
+            tracing::error!(
+                site,
+                "A site comes with another key than the one believed; keeping the believed one"
+            );
         }
         for site in &learned.added {
             let key = ring.key(site).expect("it was added").to_owned();
@@ -120,6 +111,33 @@ impl Site {
         tx.commit().await?;
         Ok(ring)
     }
+}
+
+fn no_endorsement() -> SiteError {
+    SiteError::invalid("endorsement", "it is not a neighbor's of this site's key")
+}
+
+/// Shows to others who vouches for the site's key, in place of what the same site said before.
+pub(crate) async fn show_endorsement(tx: &mut Tx, site: &Site, endorsement: &Endorsement) -> Result<()> {
+    let own = site.identity().site_code.as_str();
+    let key = site.signing_key().public().to_string();
+    let believed = load_ring(tx).await?;
+    let is_good = believed.key(&endorsement.by_site) == Some(endorsement.by_key.as_str())
+        && KeyStatement { site_code: own, key: &key }.is_endorsed(endorsement);
+    if !is_good {
+        return Err(no_endorsement());
+    }
+    let mut endorsements = endorsements_of(tx, own).await?;
+    if endorsements.contains(endorsement) {
+        return Ok(());
+    }
+    endorsements.retain(|other| other.by_site != endorsement.by_site);
+    // Beyond it the oldest gives way; only sites that have sites below them need to be vouched for from there.
+    if endorsements.len() >= ENDORSEMENTS_MAX {
+        endorsements.remove(0);
+    }
+    endorsements.push(endorsement.clone());
+    write_own(tx, own, &key, &endorsements).await
 }
 
 /// The keys that the site believes.
@@ -166,9 +184,7 @@ pub(crate) async fn believe(tx: &mut Tx, site_code: &str, key: &str, now: Timest
         .into_table("trusted_key")
         .columns(["site_code", "public_key", "learned_at"])
         .values_panic([site_code.into(), key.into(), now.as_microsecond().into()])
-        .on_conflict(
-            OnConflict::column("site_code").update_columns(["public_key", "learned_at"]).to_owned(),
-        )
+        .on_conflict(OnConflict::column("site_code").update_columns(["public_key", "learned_at"]).to_owned())
         .to_owned();
     tx.execute(&insert).await?;
     Ok(())
@@ -187,12 +203,7 @@ pub(crate) fn load_or_make(folder: &Path) -> Result<SigningKey> {
 /// The site's key as it opens. A site of before sites signed gets one now, and what it published is signed.
 ///
 /// Errors: [`SiteError::SigningKeyMissing`], [`SiteError::SigningKeyWrong`].
-pub(crate) async fn open(
-    tx: &mut Tx,
-    folder: &Path,
-    site_code: &str,
-    now: Timestamp,
-) -> Result<SigningKey> {
+pub(crate) async fn open(tx: &mut Tx, folder: &Path, site_code: &str, now: Timestamp) -> Result<SigningKey> {
     let ring = load_ring(tx).await?;
     let key = match (SigningKey::load(folder)?, ring.key(site_code)) {
         (None, Some(_)) => return Err(SiteError::SigningKeyMissing),

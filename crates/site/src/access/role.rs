@@ -29,6 +29,7 @@ pub(crate) enum Action {
     Refresh,
     Distribute,
     ManageDps,
+    ManageSites,
     ManageGroups,
     ManageUsers,
     MaintainContent,
@@ -40,7 +41,7 @@ pub(crate) enum Action {
 
 impl Action {
     /// Every action, in the order in which a role shows them.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::ChangePackages,
         Self::ChangeDrivers,
         Self::ChangeDriverCatalog,
@@ -50,6 +51,7 @@ impl Action {
         Self::DeleteStatus,
         Self::ManageGroups,
         Self::ManageDps,
+        Self::ManageSites,
         Self::MaintainContent,
         Self::ManageUsers,
     ];
@@ -61,6 +63,7 @@ impl Action {
             Self::Refresh => "refresh packages",
             Self::Distribute => "change what is on distribution points",
             Self::ManageDps => "add or remove distribution points",
+            Self::ManageSites => "add or revoke child sites, and put the site below a parent",
             Self::ManageGroups => "make, change or delete groups of distribution points",
             Self::ManageUsers => "manage users, tokens and security scopes",
             Self::MaintainContent => "maintain the content library",
@@ -78,6 +81,7 @@ impl Action {
         matches!(
             self,
             Self::ManageDps
+                | Self::ManageSites
                 | Self::ManageUsers
                 | Self::MaintainContent
                 | Self::DeleteStatus

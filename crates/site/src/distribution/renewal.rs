@@ -12,7 +12,7 @@ use crate::server::Site;
 use crate::status::{self, Message};
 
 impl Site {
-    /// A new certificate for the distribution point that asks. The one that it asked with stays good until it ends, since
+    /// A new certificate for the distribution point or child site that asks. The one that it asked with stays good until it ends, since
     /// the reply may be lost; earlier ones end.
     ///
     /// Errors: [`SiteError::AgentUnknown`], also for a secret, which does not end; [`SiteError::CertificateRefused`].
@@ -29,7 +29,10 @@ impl Site {
         let mut tx = self.db().write().await?;
         let select =
             Query::select().columns(["id", "name"]).from("dp").cond_where(credential.matches()).to_owned();
-        let row = tx.optional(&select).await?.ok_or(SiteError::AgentUnknown)?;
+        let Some(row) = tx.optional(&select).await? else {
+            drop(tx);
+            return self.renew_site(current, request, signer).await;
+        };
         let name: String = row.get("name")?;
         let certificate_pem =
             signer(&request.csr_pem, &name).map_err(|reason| SiteError::CertificateRefused { reason })?;

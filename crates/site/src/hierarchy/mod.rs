@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "the exchange of rows comes on top of these")]
 
+mod join;
 pub(crate) mod node;
 pub(crate) mod topology;
 

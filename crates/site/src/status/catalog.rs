@@ -58,6 +58,8 @@ const TEXTS: &[(u32, &str)] = &[
     (39056, "Package %1 is being removed from distribution point %2."),
     (39057, "Package %1 could not be removed from distribution point %2: %3 (%4)"),
     (39055, "Signing in is closed for %2 s after failed attempts: %1."),
+    (39070, "%1: site %2 was %3."),
+    (39071, "Site %1 (%2) joined below this site."),
     (39997, "%1"),
     (39998, "%1"),
     (39999, "%1"),

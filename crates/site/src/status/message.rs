@@ -267,6 +267,14 @@ impl Message {
         Self::audit(39002, actor, &[dp, what]).at_dp(dp)
     }
 
+    pub(crate) fn site_changed(actor: &Actor, site_code: &str, what: &str) -> Self {
+        Self::audit(39070, actor, &[site_code, what])
+    }
+
+    pub(crate) fn site_joined(site_code: &str, name: &str) -> Self {
+        Self::new(39071, Severity::Information, AGENT_SERVICE, &[site_code, name])
+    }
+
     pub(crate) fn dp_enrolled(dp: &str, content_url: &str) -> Self {
         Self::new(39003, Severity::Information, AGENT_SERVICE, &[dp, content_url]).at_dp(dp)
     }
