@@ -289,6 +289,9 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         | SiteError::AlreadyInitialized
         | SiteError::NotInitialized
         | SiteError::AlreadyRunning
+        | SiteError::SigningKeyMissing
+        | SiteError::SigningKeyWrong
+        | SiteError::SigningKey(_)
         | SiteError::Library(_)
         | SiteError::Database(_)
         | SiteError::Corrupt { .. }
