@@ -84,13 +84,20 @@ struct Clients {
     wsmanio: Option<PathBuf>,
 }
 
-/// A program of each client that Debian has, and its package.
-const DEBIAN_CLIENTS: [(&str, &str); 5] = [
+/// A program of each client and of each tool of the fault tests that Debian has, and its package.
+const DEBIAN_CLIENTS: [(&str, &str); 11] = [
     ("curl", "curl"),
     ("wslid", "wsl"),
     ("xmllint", "libxml2-utils"),
     ("uuidgen", "uuid-runtime"),
     ("wbemcli", "sblim-wbemcli"),
+    // What bad machines and networks are made of.
+    ("ip", "iproute2"),
+    ("iptables", "iptables"),
+    ("nbdkit", "nbdkit"),
+    ("nbdfuse", "libnbd-bin"),
+    ("fusermount3", "fuse3"),
+    ("faketime", "faketime"),
 ];
 /// What wsmanio runs on; Debian 12 has an older one, and the test then says that it was not run.
 const WSMANIO_PYTHON: u32 = 12;

@@ -31,6 +31,7 @@ pub(crate) struct Server {
     pub(crate) data: PathBuf,
     pub(crate) address: String,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     child: Option<Child>,
 }
 
@@ -76,9 +77,19 @@ impl Hierarchy {
 
     /// Enrols and starts one more distribution point with its data in a given folder.
     pub(crate) async fn add_point_in(&mut self, name: &str, data: &Path) {
-        let token = self.token(name).await;
         let site = self.site.address.clone();
-        let arguments = ["dp", "run", "--site", &site, "--name", name, "--token", &token];
+        self.add_point_with(name, data, &site).await;
+    }
+
+    /// Enrols and starts one more distribution point that knows the site by another address.
+    pub(crate) async fn add_point_through(&mut self, name: &str, site: &str) {
+        let data = self.folder.path().join(name);
+        self.add_point_with(name, &data, site).await;
+    }
+
+    async fn add_point_with(&mut self, name: &str, data: &Path, site: &str) {
+        let token = self.token(name).await;
+        let arguments = ["dp", "run", "--site", site, "--name", name, "--token", &token];
         let mut point = Server::new(name, data, &arguments);
         point.start().await;
         self.points.push(point);
@@ -180,6 +191,7 @@ impl Server {
             data: data.to_owned(),
             address: format!("http://{listen}"),
             arguments: all,
+            environment: Vec::new(),
             child: None,
         }
     }
@@ -187,6 +199,11 @@ impl Server {
     /// Gives the server more arguments for its next start.
     pub(crate) fn with(&mut self, arguments: &[&str]) {
         self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
+    }
+
+    /// Gives the server's next start a variable of the environment.
+    pub(crate) fn with_variable(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts the server and waits until it listens.
@@ -199,6 +216,7 @@ impl Server {
         let log = std::env::var("HAULIER_LOG").unwrap_or_else(|_| "error".to_owned());
         let mut command = program();
         command.args(&self.arguments).env("HAULIER_LOG", log).stdout(Stdio::piped());
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().expect("haulier starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let line = tokio::select! {
