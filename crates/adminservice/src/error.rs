@@ -167,6 +167,7 @@ fn site_status(error: &SiteError) -> StatusCode {
         SiteError::PackageNotFound { .. }
         | SiteError::VersionNotFound { .. }
         | SiteError::DpNotFound { .. }
+        | SiteError::SiteNotFound { .. }
         | SiteError::DistributionNotFound { .. }
         | SiteError::GroupNotFound { .. }
         | SiteError::NotInGroup { .. }
@@ -226,6 +227,9 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::AlreadyInitialized
         | SiteError::NotInitialized
         | SiteError::AlreadyRunning
+        | SiteError::SigningKeyMissing
+        | SiteError::SigningKeyWrong
+        | SiteError::SigningKey(_)
         | SiteError::Library(_)
         | SiteError::Database(_)
         | SiteError::Corrupt { .. }
