@@ -4,6 +4,7 @@
 //! the median counts. The table goes to the terminal and to `bench/results/`.
 
 mod drivers;
+mod fanout;
 mod gauge;
 mod memory;
 mod protocols;
@@ -41,7 +42,7 @@ impl Workshop {
 
 type Bench = (&'static str, fn(&Workshop, &mut Report) -> Result<()>);
 
-const BENCHES: [Bench; 10] = [
+const BENCHES: [Bench; 11] = [
     ("snapshot", snapshot::first),
     ("unchanged", snapshot::unchanged),
     ("wire", wire::updates),
@@ -52,6 +53,7 @@ const BENCHES: [Bench; 10] = [
     ("many", drivers::many),
     ("queries", queries::all),
     ("protocols", protocols::all),
+    ("fanout", fanout::all),
 ];
 
 /// Runs the named benches, or all of them.

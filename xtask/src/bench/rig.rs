@@ -28,39 +28,24 @@ pub(crate) struct Rig {
     proxy: Proxy,
 }
 
-struct Server {
+pub(super) struct Server {
     child: Child,
-    url: String,
+    pub(super) url: String,
 }
 
 impl Rig {
     /// Makes a site and a distribution point with their data in a new folder `name`.
     pub(crate) fn start(workshop: &Workshop, name: &str) -> Result<Rig> {
         let folder = workshop.folder().join(name);
-        std::fs::create_dir_all(&folder)?;
-        let (data, password) = (folder.join("ps1"), folder.join("password"));
-        std::fs::write(&password, format!("{PASSWORD}\n"))?;
-        let mut init = command(&workshop.haulier);
-        init.args(["site", "init", "--site-code", "PS1", "--data"]).arg(&data);
-        output(init.arg("--password-file").arg(&password))?;
-        let mut run = command(&workshop.haulier);
-        let site = Server::start(run.args(["site", "run", "--listen", "127.0.0.1:0", "--data"]).arg(&data))?;
+        let site = Server::site(workshop, &folder)?;
         let proxy = Proxy::start(site.address()?)?;
-        let mut token = command(&workshop.haulier);
-        let token = output(token.args(["dp", "token", "--data"]).arg(&data).arg(POINT))?;
-        let mut run = command(&workshop.haulier);
-        run.args(["dp", "run", "--listen", "127.0.0.1:0", "--name", POINT, "--token", token.trim()]);
-        run.args(["--site", &proxy.url(), "--data"]).arg(folder.join("dp1"));
-        let point = Server::start(&mut run)?;
+        let point = Server::point(workshop, &folder, POINT, &proxy.url())?;
         Ok(Rig { haulier: workshop.haulier.clone(), point, site, proxy })
     }
 
     /// Runs an administrator's command; what it prints.
     pub(crate) fn haulier(&self, arguments: &[&str]) -> Result<String> {
-        let mut haulier = command(&self.haulier);
-        haulier.args(arguments).env("HAULIER_SITE", &self.site.url);
-        haulier.env("HAULIER_USER", "admin").env("HAULIER_PASSWORD", PASSWORD);
-        output(&mut haulier)
+        self.site.command(&self.haulier, arguments)
     }
 
     /// The same of a command whose exit code may say that not all went well; its last line goes to the terminal.
@@ -134,6 +119,39 @@ impl Rig {
 }
 
 impl Server {
+    /// A new site `PS1` with its data in the folder.
+    pub(super) fn site(workshop: &Workshop, folder: &Path) -> Result<Server> {
+        std::fs::create_dir_all(folder)?;
+        let (data, password) = (folder.join("ps1"), folder.join("password"));
+        std::fs::write(&password, format!("{PASSWORD}\n"))?;
+        let mut init = command(&workshop.haulier);
+        init.args(["site", "init", "--site-code", "PS1", "--data"]).arg(&data);
+        output(init.arg("--password-file").arg(&password))?;
+        let mut run = command(&workshop.haulier);
+        Server::start(run.args(["site", "run", "--listen", "127.0.0.1:0", "--data"]).arg(&data))
+    }
+
+    /// A new distribution point of the site in the same folder, which it reaches at `site_url`.
+    pub(super) fn point(workshop: &Workshop, folder: &Path, name: &str, site_url: &str) -> Result<Server> {
+        let mut token = command(&workshop.haulier);
+        let token = output(token.args(["dp", "token", "--data"]).arg(folder.join("ps1")).arg(name))?;
+        let mut run = command(&workshop.haulier);
+        run.args(["dp", "run", "--listen", "127.0.0.1:0", "--name", name, "--token", token.trim()]);
+        Server::start(run.args(["--site", site_url, "--data"]).arg(folder.join(name)))
+    }
+
+    /// Runs an administrator's command against this site; what it prints.
+    pub(super) fn command(&self, haulier: &Path, arguments: &[&str]) -> Result<String> {
+        let mut haulier = command(haulier);
+        haulier.args(arguments).env("HAULIER_SITE", &self.url);
+        output(haulier.env("HAULIER_USER", "admin").env("HAULIER_PASSWORD", PASSWORD))
+    }
+
+    /// Seconds of processor time that it has used.
+    pub(super) fn cpu_s(&self) -> Result<f64> {
+        cpu_s(self.child.id())
+    }
+
     /// Starts it and waits for the line that says where it listens.
     fn start(command: &mut Command) -> Result<Server> {
         command.env("HAULIER_LOG", "warn").stdout(Stdio::piped());
@@ -165,4 +183,15 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Seconds of processor time that a process has used, its waited-for children's too.
+pub(super) fn cpu_s(pid: u32) -> Result<f64> {
+    /// The kernel counts in these, on every machine that we know.
+    const TICKS_PER_S: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').context("a process has a name in brackets")?;
+    let ticks = fields.split_whitespace().skip(11).take(4).map(str::parse::<f64>);
+    let ticks = ticks.collect::<Result<Vec<_>, _>>().context("processor time is a number")?;
+    Ok(ticks.iter().sum::<f64>() / TICKS_PER_S)
 }
