@@ -18,6 +18,11 @@ pub const CONTENT_ROOT: &str = "/content/v1";
 pub const WAIT_S_MAX: u64 = 60;
 /// The most facts in one report; an agent with more sends several.
 pub const FACTS_MAX: usize = 256;
+/// The header by which an agent says for which package it asks for content: its priority decides whether the window is open
+/// for it. Without one it counts as low. A header, not part of the address, so that caches keep one copy of an object.
+pub const PACKAGE_HEADER: &str = "haulier-package";
+/// The code of the refusal of content while the route's window is closed, and of the [`Event::Paused`] that follows.
+pub const WINDOW_CLOSED: &str = "window_closed";
 /// The most packages in one `desired` reply; the agent asks again from the returned revision.
 pub const DESIRED_MAX: usize = 512;
 
@@ -225,6 +230,15 @@ pub enum Event {
         /// When the agent tries again, RFC 3339 in UTC.
         next_attempt_at: String,
     },
+    /// The site sends nothing now; the agent goes on where it is, and no attempt is counted.
+    Paused {
+        /// A stable code, for example [`WINDOW_CLOSED`].
+        code: String,
+        /// One sentence for an administrator.
+        reason: String,
+        /// When the agent asks again because the site then sends, RFC 3339 in UTC; absent where nothing is known to open.
+        until: Option<String>,
+    },
     /// Nothing of the package is left.
     Removed,
     /// An object came with the wrong bytes and was refused; the agent fetches it again.
@@ -254,4 +268,7 @@ pub struct ErrorReply {
     pub code: String,
     /// One sentence for an administrator.
     pub message: String,
+    /// Until when the site refuses, RFC 3339 in UTC, where it knows: for [`WINDOW_CLOSED`] when the window opens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
 }

@@ -201,6 +201,14 @@ fn facts() {
         ),
         fact(4, Event::Verified { version: 2, files_verified: 12, files_repaired: vec!["a.inf".to_owned()] }),
         fact(5, Event::Removed),
+        fact(
+            6,
+            Event::Paused {
+                code: "window_closed".to_owned(),
+                reason: "the window to this destination is closed for packages of priority 3".to_owned(),
+                until: Some("2026-11-22T19:00:00Z".to_owned()),
+            },
+        ),
     ];
     check("facts", &Facts { facts });
 }
@@ -336,7 +344,7 @@ fn calls_that_travel_and_what_is_gone() {
         at: own("2026-11-22T16:05:00Z"),
         call: Call::Redistribute { points: vec![dp()] },
     };
-    let refused = ErrorReply { code: own("distribution_not_found"), message: own("it is not assigned") };
+    let refused = ErrorReply { code: own("distribution_not_found"), message: own("it is not assigned"), until: None };
     let outcome = OutcomeRecord {
         id: request.id.clone(),
         origin: own("S01"),
@@ -373,7 +381,10 @@ fn wants() {
 #[test]
 fn refusal() {
     let (code, message) = ("token_used".to_owned(), "the enrolment token was used before".to_owned());
-    check("error_reply", &ErrorReply { code, message });
+    check("error_reply", &ErrorReply { code, message, until: None });
+    let until = Some("2026-11-22T19:00:00Z".to_owned());
+    let message = "the window to this destination is closed for packages of priority 3".to_owned();
+    check("error_reply_closed", &ErrorReply { code: "window_closed".to_owned(), message, until });
 }
 
 #[test]
@@ -402,5 +413,5 @@ fn the_document_shows_each_sample() {
         assert!(document.contains(sample.trim_end()), "docs/agent-protocol.md lacks {}", path.display());
         samples += 1;
     }
-    assert_eq!(samples, 20, "a sample without a test, or a test without a sample");
+    assert_eq!(samples, 21, "a sample without a test, or a test without a sample");
 }

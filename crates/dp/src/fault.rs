@@ -106,7 +106,13 @@ mod tests {
             (429, "site_unreachable"),
             (503, "site_unreachable"),
         ] {
-            let refusal = Refusal { status, code: "x".to_owned(), message: "y".to_owned() };
+            let refusal = Refusal {
+                status,
+                code: "x".to_owned(),
+                message: "y".to_owned(),
+                until: None,
+                retry_after: None,
+            };
             let error = NetError::Refused { url: "http://s".to_owned(), refusal };
             assert_eq!(JobError::from(error).code(), code, "{status}");
         }

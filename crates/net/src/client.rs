@@ -97,6 +97,8 @@ pub struct Client {
     http: reqwest::Client,
     endpoint: Endpoint,
     bearer: Option<header::HeaderValue>,
+    /// What every request says.
+    said: header::HeaderMap,
     received_bytes: Arc<AtomicU64>,
 }
 
@@ -121,7 +123,18 @@ impl Client {
         }
         let bearer = bearer.as_deref().map(bearer_header).transpose()?;
         let http = builder.build().map_err(|e| NetError::Tls(chain(&e)))?;
-        Ok(Self { http, endpoint: options.endpoint, bearer, received_bytes: Arc::default() })
+        let said = header::HeaderMap::new();
+        Ok(Self { http, endpoint: options.endpoint, bearer, said, received_bytes: Arc::default() })
+    }
+
+    /// The same client, which says one thing more in each request. Errors: [`NetError::Answer`] for what no header may carry.
+    pub fn saying(mut self, name: &'static str, value: &str) -> Result<Self, NetError> {
+        let value = header::HeaderValue::from_str(value).map_err(|e| NetError::Answer {
+            url: self.endpoint.to_string(),
+            reason: format!("{name}: {e}"),
+        })?;
+        self.said.insert(name, value);
+        Ok(self)
     }
 
     /// The server.
@@ -163,7 +176,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, NetError> {
-        let request = self.http.request(method, self.endpoint.url(path)?);
+        let request = self.http.request(method, self.endpoint.url(path)?).headers(self.said.clone());
         Ok(match &self.bearer {
             Some(bearer) => request.header(header::AUTHORIZATION, bearer),
             None => request,
@@ -177,9 +190,9 @@ impl Client {
             return Ok(response);
         }
         let url = response.url().to_string();
-        let status = response.status().as_u16();
+        let (status, retry_after) = (response.status().as_u16(), retry_after(response.headers()));
         let body = self.read(response, ERROR_BYTES_MAX).await.unwrap_or_default();
-        Err(NetError::Refused { url, refusal: refusal(status, &body) })
+        Err(NetError::Refused { url, refusal: Refusal { retry_after, ..refusal(status, &body) } })
     }
 
     async fn read_json<T: DeserializeOwned>(&self, response: Response) -> Result<T, NetError> {
@@ -240,15 +253,21 @@ fn refusal(status: u16, body: &[u8]) -> Refusal {
     struct Reply {
         code: String,
         message: String,
+        until: Option<String>,
     }
-    match serde_json::from_slice::<Reply>(body) {
-        Ok(Reply { code, message }) => Refusal { status, code, message },
-        Err(_) => Refusal {
-            status,
-            code: format!("http_{status}"),
-            message: "the server gave no reason in the form expected".to_owned(),
-        },
-    }
+    let (code, message, until) = match serde_json::from_slice::<Reply>(body) {
+        Ok(Reply { code, message, until }) => (code, message, until.and_then(|until| until.parse().ok())),
+        Err(_) => {
+            let message = "the server gave no reason in the form expected".to_owned();
+            (format!("http_{status}"), message, None)
+        }
+    };
+    Refusal { status, code, message, until, retry_after: None }
+}
+
+/// In seconds; a date, which none of our servers sends, is passed over.
+fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
+    headers.get(header::RETRY_AFTER)?.to_str().ok()?.parse().ok().map(Duration::from_secs)
 }
 
 /// Tells a certificate that must not be trusted from a server that cannot be reached.

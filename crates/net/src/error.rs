@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 /// A failure of the listener, the client or the certificate authority.
 #[derive(Debug, thiserror::Error)]
@@ -146,4 +149,8 @@ pub struct Refusal {
     pub code: String,
     /// One sentence for an administrator.
     pub message: String,
+    /// Until when the server refuses, by its clock, where it says so.
+    pub until: Option<Timestamp>,
+    /// How long to wait, as the server says in `Retry-After`.
+    pub retry_after: Option<Duration>,
 }

@@ -9,6 +9,7 @@ pub mod client;
 mod counters;
 mod error;
 mod listener;
+pub mod pace;
 
 pub use client::{Client, ClientOptions, Endpoint, Identity};
 pub use counters::Counter;

@@ -48,6 +48,7 @@ impl Site {
     pub(crate) async fn watch_changes(&self, seen: i64) -> Result<i64> {
         let newest = self.newest_revision().await?;
         if newest > seen {
+            self.follow_routes().await?;
             let changed = Query::select()
                 .distinct()
                 .column("dp_id")

@@ -40,6 +40,7 @@ mod matching;
 mod package;
 mod package_content;
 mod query;
+mod route;
 mod server;
 mod snapshot;
 mod sources;
@@ -67,7 +68,7 @@ pub use distribution::nal::{NalPath, NalPathError};
 pub use distribution::partner::PartnerData;
 pub use distribution::point::{DistributionPoint, SILENT_AFTER};
 pub use distribution::state::{Event, Next, State, TransitionError, transition};
-pub use distribution::status::{DistributionFault, DistributionStatus};
+pub use distribution::status::{DistributionFault, DistributionPause, DistributionStatus};
 pub use error::{Result, SiteError};
 pub use folder::{Folder, FolderChange, FolderItem, FolderType, NewFolder};
 pub use group::{DpGroup, DpGroupChange, NewDpGroup};
@@ -87,6 +88,10 @@ pub use package_content::{
     FOLDER_IN_USE, FOLDER_NOT_ACCESSIBLE, FOLDER_NOT_EMPTY, FOLDER_NOT_UNC, RebuiltContent, RestoredFrom,
 };
 pub use query::{Output, PRESENCE, ReaderGone, RowStream, Rows, SpoolReader, SpoolWriter, Value, views};
+pub use route::{
+    Availability, DAYS, Destination, Grid, HOURS, PRIORITY_LOWEST, Passage, RATE_BITS_PER_S_MAX, RATE_BITS_PER_S_MIN,
+    RateLimit, Route, RouteInfo, RouteSettings, RouteTarget,
+};
 pub use server::{Site, SiteIdentity, SiteOptions};
 pub use status::{
     MESSAGES_DELETED_MAX, MessageType, RaisedMessage, Severity, StatusFilter, StatusMessage, status_inserts,

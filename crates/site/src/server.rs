@@ -30,6 +30,7 @@ use crate::matching::Matching;
 use crate::package::source::UNPACKED_FOLDER;
 use crate::package_content::{COMPARISONS_MAX, ContentWork};
 use crate::query::{STREAMS_LATE_MAX, STREAMS_MAX, Shares};
+use crate::route::Routes;
 use crate::sources::Sources;
 use crate::status;
 use crate::suspects::Suspects;
@@ -98,6 +99,7 @@ struct Inner {
     time_zone: TimeZone,
     library: OnceCell<Arc<Library>>,
     changes: Changes,
+    routes: Routes,
     snapshot_wake: Notify,
     waiters: Semaphore,
     credentials: Credentials,
@@ -178,6 +180,7 @@ impl Site {
             time_zone: options.time_zone.clone().unwrap_or_else(TimeZone::system),
             library: OnceCell::new(),
             changes: Changes::default(),
+            routes: Routes::default(),
             snapshot_wake: Notify::new(),
             waiters: Semaphore::new(WAITERS_MAX),
             credentials,
@@ -202,7 +205,9 @@ impl Site {
             server_id: server_id(&options.data_dir)?,
             signing_key,
         };
-        Ok(Self { inner: Arc::new(inner) })
+        let site = Self { inner: Arc::new(inner) };
+        site.read_routes().await?;
+        Ok(site)
     }
 
     /// What the site is called.
@@ -258,6 +263,10 @@ impl Site {
 
     pub(crate) fn changes(&self) -> &Changes {
         &self.inner.changes
+    }
+
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.inner.routes
     }
 
     pub(crate) fn snapshot_wake(&self) -> &Notify {

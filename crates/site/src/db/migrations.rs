@@ -24,11 +24,11 @@ const DP_GROUPS: &str = include_str!("../../migrations/shared/0008_dp_groups.sql
 
 const NTLM: &str = include_str!("../../migrations/shared/0011_ntlm.sql");
 const SCHEDULES: &str = include_str!("../../migrations/shared/0012_schedules.sql");
-
 const HIERARCHY: &str = include_str!("../../migrations/shared/0013_hierarchy.sql");
+const ROUTES: &str = include_str!("../../migrations/shared/0014_routes.sql");
 const TRUST: &str = include_str!("../../migrations/shared/0017_trust.sql");
 
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step {
         version: 1,
         name: "base",
@@ -73,6 +73,7 @@ const STEPS: [Step; 14] = [
     Step { version: 11, name: "ntlm", sqlite: NTLM, postgres: NTLM },
     Step { version: 12, name: "schedules", sqlite: SCHEDULES, postgres: SCHEDULES },
     Step { version: 13, name: "hierarchy", sqlite: HIERARCHY, postgres: HIERARCHY },
+    Step { version: 14, name: "routes", sqlite: ROUTES, postgres: ROUTES },
     Step { version: 17, name: "trust", sqlite: TRUST, postgres: TRUST },
 ];
 

@@ -244,6 +244,8 @@ fn begun_anew(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
         .value("bytes_total", 0i64)
         .value("bytes_done", 0i64)
         .value("bytes_received", 0i64)
+        .value("paused_until", Option::<i64>::None)
+        .value("paused_reason", Option::<String>::None)
         .value("fault_file", Option::<String>::None)
         .to_owned()
 }
@@ -376,6 +378,33 @@ pub(crate) async fn tell_again(tx: &mut Tx, package_id: &str) -> Result<Vec<DpId
         .returning_col("dp_id")
         .to_owned();
     tx.all(&update).await?.iter().map(|row| row.get("dp_id").map(DpId)).collect()
+}
+
+/// Tells one agent again what it works on, without a new demand: what waits for a window looks whether it is open now.
+/// Returns whether there is anything.
+pub(crate) async fn tell_waiting(tx: &mut Tx, dp: DpId) -> Result<bool> {
+    let working = [State::InstallPending, State::InstallRetrying, State::ContentUpdating, State::ContentMonitoring];
+    let select = Query::select()
+        .column("package_id")
+        .from("distribution")
+        .and_where(at(dp))
+        .and_where(Expr::col("absent").eq(0i64))
+        .and_where(Expr::col("state").is_in(working.map(|state| i64::from(state.number()))))
+        .to_owned();
+    let rows = tx.all(&select).await?;
+    // One at least, so that other servers of this site see that something changed.
+    let count = i64::try_from(Ord::max(rows.len(), 1)).expect("fewer rows than i64 counts");
+    let last = counter::raise(tx, "revision", count).await?;
+    for (revision, row) in (last - count + 1..).zip(&rows) {
+        let update = Query::update()
+            .table("distribution")
+            .value("revision", revision)
+            .and_where(by_id(&row.get::<String>("package_id")?))
+            .and_where(at(dp))
+            .to_owned();
+        tx.execute(&update).await?;
+    }
+    Ok(!rows.is_empty())
 }
 
 /// An agent enrolled anew, perhaps with an empty disk: what it held is no longer known.

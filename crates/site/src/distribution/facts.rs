@@ -3,7 +3,7 @@
 //! A fact about an earlier demand changes only what is true whatever is wanted now: the installed version.
 //! A fact may come twice, since an agent repeats what it got no answer for; the second time changes nothing.
 
-use agent::{Event as Reported, FACTS_MAX, Fact, Fault};
+use agent::{Event as Reported, FACTS_MAX, Fact, Fault, WINDOW_CLOSED};
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
@@ -14,6 +14,7 @@ use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
 use crate::package::{by_id, delete};
 use crate::server::Site;
+use crate::route::{Destination, Passage};
 use crate::status::{self, Message};
 
 /// Failed attempts in a row after which the state says "failed" and no longer "retrying".
@@ -42,7 +43,8 @@ impl Site {
             // An agent's clock may be wrong; a fact does not lie in the future.
             let at = fact.at.parse::<Timestamp>().map_or(now, |at| at.min(now));
             let Some(row) = Assignment::read(&mut tx, &fact.package_id, dp).await? else { continue };
-            let mut record = Record { tx: &mut tx, row, dp: &name, fact, at, told_again: false };
+            let reopened = self.is_open_again(dp, fact).await?;
+            let mut record = Record { tx: &mut tx, row, dp: &name, fact, at, reopened, told_again: false };
             gone.extend(record.apply().await?);
             told_again |= record.told_again;
         }
@@ -53,6 +55,18 @@ impl Site {
         self.suspects().note(facts, self.clock().monotonic());
         self.release(&gone).await;
         Ok(())
+    }
+
+    /// Whether an agent waits for a window that opened while it said so.
+    async fn is_open_again(&self, dp: DpId, fact: &Fact) -> Result<bool> {
+        let to = Destination::Dp(dp);
+        match &fact.event {
+            Reported::Paused { code, .. } if code == WINDOW_CLOSED => {
+                let priority = self.priority_towards(&to, Some(&fact.package_id)).await?;
+                Ok(matches!(self.passage(&to, priority), Passage::Open { .. }))
+            }
+            _ => Ok(false),
+        }
     }
 }
 
@@ -68,6 +82,9 @@ struct Assignment {
     last_copied_at: Option<Timestamp>,
     last_verified_at: Option<Timestamp>,
     fault_at: Option<Timestamp>,
+    installed_version: u32,
+    paused_reason: Option<String>,
+    paused_until: Option<Timestamp>,
 }
 
 impl Assignment {
@@ -83,6 +100,9 @@ impl Assignment {
                 "last_copied_at",
                 "last_verified_at",
                 "fault_at",
+                "installed_version",
+                "paused_reason",
+                "paused_until",
             ])
             .from("distribution")
             .and_where(by_id(package_id))
@@ -103,6 +123,9 @@ impl Assignment {
             last_copied_at: row.time_or_null("last_copied_at")?,
             last_verified_at: row.time_or_null("last_verified_at")?,
             fault_at: row.time_or_null("fault_at")?,
+            installed_version: row.unsigned("installed_version")?,
+            paused_reason: row.get("paused_reason")?,
+            paused_until: row.time_or_null("paused_until")?,
         })
     }
 }
@@ -114,6 +137,8 @@ struct Record<'r> {
     dp: &'r str,
     fact: &'r Fact,
     at: Timestamp,
+    /// Whether what the agent waits for is here already.
+    reopened: bool,
     /// Whether the agent must hear of the row once more.
     told_again: bool,
 }
@@ -141,6 +166,7 @@ impl Record<'_> {
             Reported::Failed { fault, attempt, next_attempt_at } => {
                 self.failed(fault, *attempt, next_attempt_at).await?;
             }
+            Reported::Paused { reason, until, .. } => self.paused(reason, until.as_deref()).await?,
             Reported::Removed => return self.removed().await,
             Reported::Refused { .. } => {}
         }
@@ -176,7 +202,7 @@ impl Record<'_> {
 
     async fn started(&mut self, version: u32, attempt: u32) -> Result<()> {
         let Some(state) = self.step(Event::Working) else { return Ok(()) };
-        let mut update = self.update();
+        let mut update = self.going_on();
         update.value("state", state).value("attempts", i64::from(Ord::max(attempt, self.row.attempts)));
         update.value("next_attempt_at", Option::<i64>::None);
         self.store(&mut update).await?;
@@ -192,7 +218,7 @@ impl Record<'_> {
             return Ok(());
         }
         let Some(state) = self.step(Event::Working) else { return Ok(()) };
-        let mut update = self.update();
+        let mut update = self.going_on();
         update
             .value("state", state)
             .value("bytes_done", number(done))
@@ -212,7 +238,7 @@ impl Record<'_> {
             return self.note_truth().await;
         };
         let repeated = self.row.state == State::Installed && self.row.last_copied_at == Some(self.at);
-        let mut update = self.update();
+        let mut update = self.going_on();
         update
             .value("state", state)
             .value("verify", 0i64)
@@ -243,7 +269,7 @@ impl Record<'_> {
             return self.note_truth().await;
         };
         let repeated = self.row.state == State::Installed && self.row.last_verified_at == Some(self.at);
-        let mut update = self.update();
+        let mut update = self.going_on();
         update
             .value("state", state)
             .value("verify", 0i64)
@@ -268,7 +294,7 @@ impl Record<'_> {
         let repeated = self.row.fault_at == Some(self.at) && self.row.attempts == attempt;
         let next = next_attempt_at.parse::<Timestamp>().ok();
         let message = cut(&fault.message, TEXT_CHARS_MAX);
-        let mut update = self.update();
+        let mut update = self.going_on();
         update
             .value("state", state)
             .value("attempts", i64::from(attempt))
@@ -288,6 +314,35 @@ impl Record<'_> {
         Ok(())
     }
 
+    /// It waits for a window: no attempt, no failure, and what failed before is not what keeps it.
+    async fn paused(&mut self, reason: &str, until: Option<&str>) -> Result<()> {
+        let serving = self.row.installed_version > 0;
+        let Some(state) = self.step(Event::Paused { serving }) else { return Ok(()) };
+        let until = until.and_then(|until| until.parse::<Timestamp>().ok());
+        let repeated = self.row.paused_reason.is_some() && self.row.paused_until == until;
+        let reason = cut(reason, TEXT_CHARS_MAX);
+        let mut update = self.update();
+        update
+            .value("state", state)
+            .value("paused_reason", reason.as_str())
+            .value("paused_until", until.map(Timestamp::as_microsecond))
+            .value("next_attempt_at", until.map(Timestamp::as_microsecond))
+            .value("fault_at", Option::<i64>::None);
+        for column in FAULT_TEXTS {
+            update.value(column, Option::<String>::None);
+        }
+        if self.reopened {
+            update.value("revision", counter::next(self.tx, "revision").await?);
+            self.told_again = true;
+        }
+        self.store(&mut update).await?;
+        if !repeated {
+            let until = until.map_or_else(|| "the window opens".to_owned(), |at| format!("{at:.0}"));
+            self.say(|id, dp| Message::paused(id, dp, &until, &reason)).await?;
+        }
+        Ok(())
+    }
+
     async fn removed(&mut self) -> Result<Vec<String>> {
         let id = &self.fact.package_id;
         match transition(self.row.state, Event::Removed)? {
@@ -302,7 +357,7 @@ impl Record<'_> {
                 delete::finish(self.tx, id).await
             }
             Next::State(state) => {
-                let mut update = self.update();
+                let mut update = self.going_on();
                 update.value("state", i64::from(state.number())).value("installed_version", 0i64);
                 self.store(&mut update).await?;
                 Ok(Vec::new())
@@ -327,6 +382,13 @@ impl Record<'_> {
         Query::update().table("distribution").value("changed_at", at).value("reported_at", at).to_owned()
     }
 
+    /// An update by a fact that says that it does not wait for a window any more.
+    fn going_on(&self) -> UpdateStatement {
+        let mut update = self.update();
+        update.value("paused_reason", Option::<String>::None).value("paused_until", Option::<i64>::None);
+        update
+    }
+
     async fn store(&mut self, update: &mut UpdateStatement) -> Result<()> {
         update.and_where(by_id(&self.fact.package_id)).and_where(at(self.row.dp));
         self.tx.execute(update).await?;
@@ -338,12 +400,14 @@ impl Record<'_> {
     }
 }
 
+const FAULT_TEXTS: [&str; 3] = ["fault_code", "fault_message", "fault_file"];
+
 fn clear_fault(update: &mut UpdateStatement) {
     update.value("attempts", 0i64);
     for column in ["next_attempt_at", "fault_at"] {
         update.value(column, Option::<i64>::None);
     }
-    for column in ["fault_code", "fault_message", "fault_file"] {
+    for column in FAULT_TEXTS {
         update.value(column, Option::<String>::None);
     }
 }

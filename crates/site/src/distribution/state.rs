@@ -48,6 +48,11 @@ pub enum Event {
     Reenrolled,
     /// The agent began or goes on.
     Working,
+    /// A closed window holds the agent up. `serving`: it serves some version now.
+    Paused {
+        /// Whether the distribution point serves some version now.
+        serving: bool,
+    },
     /// The agent holds and serves the desired version, verified.
     Installed,
     /// The agent hashed everything; all is well or repaired.
@@ -114,6 +119,11 @@ pub fn transition(state: State, event: Event) -> Result<Next, TransitionError> {
             same => same,
         },
 
+        // Whatever failed before, what keeps it now is the window. Who verifies has nothing to fetch yet.
+        (Event::Paused { .. }, false) if state == ContentMonitoring => state,
+        (Event::Paused { serving: true }, false) => ContentUpdating,
+        (Event::Paused { serving: false }, false) => InstallPending,
+
         (Event::Installed | Event::Verified, false) => Installed,
 
         (Event::Failed { exhausted: false }, false) => InstallRetrying,
@@ -125,7 +135,7 @@ pub fn transition(state: State, event: Event) -> Result<Next, TransitionError> {
         // Nothing is left although something is wanted: it has to come again.
         (Event::Removed, false) => InstallPending,
 
-        (Event::Wanted { .. } | Event::Installed | Event::Verified, true)
+        (Event::Wanted { .. } | Event::Paused { .. } | Event::Installed | Event::Verified, true)
         | (Event::ValidationWanted | Event::Cancelled, _) => {
             return Err(TransitionError { state, event });
         }
@@ -199,6 +209,8 @@ mod tests {
         (Event::RemovalWanted, "4 4 4 4 4 4 4 4 4"),
         (Event::Reenrolled, "1 1 1 1 4 4 4 1 1"),
         (Event::Working, "7 1 2 2 4 5 5 7 8"),
+        (Event::Paused { serving: true }, "7 7 7 7 - - - 7 8"),
+        (Event::Paused { serving: false }, "1 1 1 1 - - - 1 8"),
         (Event::Installed, "0 0 0 0 - - - 0 0"),
         (Event::Verified, "0 0 0 0 - - - 0 0"),
         (Event::Failed { exhausted: false }, "2 2 2 2 5 5 5 2 2"),

@@ -38,6 +38,8 @@ pub struct DistributionStatus {
     pub bytes_received: u64,
     /// Files whose hash was checked in the last pull or validation.
     pub files_verified: u64,
+    /// What it waits for, while a closed window holds it up.
+    pub paused: Option<DistributionPause>,
     /// Why the last attempt failed; absent after a success.
     pub fault: Option<DistributionFault>,
     /// When a version was last installed.
@@ -67,6 +69,15 @@ pub struct DistributionFault {
     pub at: Timestamp,
 }
 
+/// What holds a transfer up, as the agent said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DistributionPause {
+    /// One sentence.
+    pub reason: String,
+    /// When it goes on; absent where nothing is known to open.
+    pub until: Option<Timestamp>,
+}
+
 impl Site {
     /// Every assignment, or those of one package, by package and distribution point.
     pub async fn distribution_status(&self, package_id: Option<&str>) -> Result<Vec<DistributionStatus>> {
@@ -94,7 +105,7 @@ impl Site {
     }
 }
 
-const OWN_COLUMNS: [&str; 19] = [
+const OWN_COLUMNS: [&str; 21] = [
     "package_id",
     "state",
     "absent",
@@ -106,6 +117,8 @@ const OWN_COLUMNS: [&str; 19] = [
     "bytes_done",
     "bytes_received",
     "files_verified",
+    "paused_until",
+    "paused_reason",
     "fault_code",
     "fault_message",
     "fault_file",
@@ -134,6 +147,7 @@ fn read(row: &Row, now: Timestamp) -> Result<DistributionStatus> {
         bytes_done: row.unsigned("bytes_done")?,
         bytes_received: row.unsigned("bytes_received")?,
         files_verified: row.unsigned("files_verified")?,
+        paused: read_pause(row)?,
         fault: read_fault(row)?,
         last_copied_at: row.time_or_null("last_copied_at")?,
         last_verified_at: row.time_or_null("last_verified_at")?,
@@ -142,6 +156,11 @@ fn read(row: &Row, now: Timestamp) -> Result<DistributionStatus> {
         last_seen_at,
         silent: is_silent(last_seen_at, now),
     })
+}
+
+fn read_pause(row: &Row) -> Result<Option<DistributionPause>> {
+    let Some(reason) = row.get("paused_reason")? else { return Ok(None) };
+    Ok(Some(DistributionPause { reason, until: row.time_or_null("paused_until")? }))
 }
 
 fn read_fault(row: &Row) -> Result<Option<DistributionFault>> {

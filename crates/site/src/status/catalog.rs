@@ -50,6 +50,7 @@ const TEXTS: &[(u32, &str)] = &[
     (39032, "%1: security scope %2 was %3."),
     (39033, "%1 put %2 into the security scope %3."),
     (39034, "%1 took %2 out of the security scope %3."),
+    (39045, "The distribution of package %1 to distribution point %2 is paused until %3: %4"),
     (39050, "%1 created %2 %3."),
     (39051, "%1 changed %2 %3: %4."),
     (39052, "%1 deleted %2 %3."),

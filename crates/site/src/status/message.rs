@@ -328,6 +328,13 @@ impl Message {
         Self::new(2328, severity, DISTRIBUTION_MANAGER, &[id, dp, fault, next]).of_package(id).at_dp(dp)
     }
 
+    pub(crate) fn paused(id: &str, dp: &str, until: &str, reason: &str) -> Self {
+        Self::new(39045, Severity::Information, DISTRIBUTION_MANAGER, &[id, dp, until, reason])
+            .of_package(id)
+            .detail()
+            .at_dp(dp)
+    }
+
     pub(crate) fn repaired(id: &str, dp: &str, files: &str) -> Self {
         Self::new(2382, Severity::Warning, DP_MONITOR, &[id, dp, files]).of_package(id).at_dp(dp).seen_at(dp)
     }

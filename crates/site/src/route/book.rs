@@ -1,0 +1,107 @@
+//! The routes in memory: asked about at each request for content and each piece of a long answer, which must not wait for
+//! the database.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use sea_query::{Expr, ExprTrait, JoinType, Query};
+use tokio::sync::watch;
+
+use super::{Destination, PRIORITY_LOWEST, Passage, Route, RouteInfo, RouteSettings};
+use crate::error::Result;
+use crate::server::Site;
+
+/// What is known of the routes, and who hears of changes.
+#[derive(Debug, Default)]
+pub(crate) struct Routes {
+    known: RwLock<Known>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Known {
+    /// How often routes had changed when they were read.
+    changes: i64,
+    routes: HashMap<Destination, Arc<Route>>,
+}
+
+impl Site {
+    /// Whether a package of this priority may go there now.
+    #[must_use]
+    pub fn passage(&self, to: &Destination, priority: u8) -> Passage {
+        let route = self.route_to(to);
+        route.unwrap_or_else(|| Arc::new(self.free_route())).now(self.now(), priority)
+    }
+
+    /// Hears when a route changes. Subscribe first, then ask for the passage.
+    #[must_use]
+    pub fn route_changes(&self) -> watch::Receiver<()> {
+        self.routes().changed.subscribe()
+    }
+
+    /// The priority with which the package counts for the destination: 1 high, 2 medium, 3 low. What is not meant for a
+    /// distribution point counts as low, whatever it is asked for as.
+    pub async fn priority_towards(&self, to: &Destination, package_id: Option<&str>) -> Result<u8> {
+        let Some(package_id) = package_id else { return Ok(PRIORITY_LOWEST) };
+        let mut select = Query::select();
+        select
+            .column(("p", "priority"))
+            .from_as("package", "p")
+            .and_where(Expr::col(("p", "package_id")).eq(package_id));
+        if let Destination::Dp(dp) = to {
+            let same = Expr::col(("d", "package_id")).equals(("p", "package_id"));
+            select
+                .join_as(JoinType::InnerJoin, "distribution", "d", same)
+                .and_where(Expr::col(("d", "dp_id")).eq(dp.0))
+                .and_where(Expr::col(("d", "absent")).eq(0i64))
+                .and_where(Expr::col(("d", "cancelled")).eq(0i64));
+        }
+        let row = self.db().optional(&select).await?;
+        row.map_or(Ok(PRIORITY_LOWEST), |row| row.unsigned("priority"))
+    }
+
+    /// The route, where one is set that limits something.
+    #[must_use]
+    pub fn route_to(&self, to: &Destination) -> Option<Arc<Route>> {
+        let known = self.routes().known.read().unwrap_or_else(PoisonError::into_inner);
+        known.routes.get(to).filter(|route| !route.is_free()).cloned()
+    }
+
+    /// Reads the routes if they changed since; whoever sends hears of it.
+    pub(crate) async fn follow_routes(&self) -> Result<()> {
+        let seen = self.routes().known.read().unwrap_or_else(PoisonError::into_inner).changes;
+        if self.route_changes_stored().await? != seen {
+            self.read_routes().await?;
+        }
+        Ok(())
+    }
+
+    /// Reads the routes.
+    pub(crate) async fn read_routes(&self) -> Result<()> {
+        let (changes, stored) = self.stored_routes().await?;
+        let routes = stored.into_iter().map(|info| self.followed(info)).collect();
+        let mut known = self.routes().known.write().unwrap_or_else(PoisonError::into_inner);
+        // A slow reader must not put back what a later one found.
+        if changes >= known.changes {
+            *known = Known { changes, routes };
+        }
+        drop(known);
+        self.routes().changed.send_replace(());
+        Ok(())
+    }
+
+    fn followed(&self, info: RouteInfo) -> (Destination, Arc<Route>) {
+        let RouteInfo { destination, settings } = info;
+        let route = Route::new(&settings, self.time_zone()).unwrap_or_else(|error| {
+            // This machine knows fewer zones than the one where it was set.
+            tracing::error!(%error, ?destination, "A route is followed in the site's time zone");
+            let settings = RouteSettings { time_zone: None, ..settings };
+            Route::new(&settings, self.time_zone()).unwrap_or_else(|_| self.free_route())
+        });
+        (destination, Arc::new(route))
+    }
+
+    fn free_route(&self) -> Route {
+        Route::new(&RouteSettings::default(), self.time_zone()).expect("the default names no zone and no rate")
+    }
+}
