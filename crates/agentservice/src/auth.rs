@@ -4,7 +4,7 @@ use axum::extract::FromRequestParts;
 use axum::http::header;
 use axum::http::request::Parts;
 use net::Peer;
-use site::{AgentCredential, DpId, Neighbor, SiteError};
+use site::{AgentCredential, Destination, DpId, Neighbor, SiteError};
 
 use crate::AgentService;
 use crate::error::ServiceError;
@@ -34,22 +34,28 @@ impl FromRequestParts<AgentService> for Child {
     }
 }
 
-/// A distribution point or a child site: both may read content.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Member;
+/// A distribution point or a child site: both may read content, by the route that leads to them.
+#[derive(Debug, Clone)]
+pub(crate) struct Member(pub(crate) Destination);
 
 impl FromRequestParts<AgentService> for Member {
     type Rejection = ServiceError;
 
     async fn from_request_parts(parts: &mut Parts, service: &AgentService) -> Result<Self, ServiceError> {
-        let known = match authenticate(parts, service).await {
-            Err(ServiceError::Site(SiteError::AgentUnknown)) => {
-                let credential = credential(parts)?;
-                service.0.site.authenticate_site(credential).await.map(drop).map_err(ServiceError::from)
+        member(parts, service).await.map(Member).inspect_err(|error| service.0.count_unauthenticated(error))
+    }
+}
+
+async fn member(parts: &Parts, service: &AgentService) -> Result<Destination, ServiceError> {
+    match authenticate(parts, service).await {
+        Err(ServiceError::Site(SiteError::AgentUnknown)) => {
+            match service.0.site.authenticate_site(credential(parts)?).await? {
+                Neighbor::Child(code) => Ok(Destination::Site(code)),
+                // The site above is called; it does not call.
+                Neighbor::Parent => Err(ServiceError::Site(SiteError::AgentUnknown)),
             }
-            other => other.map(drop),
-        };
-        known.map(|()| Member).inspect_err(|error| service.0.count_unauthenticated(error))
+        }
+        known => known.map(|Agent(dp)| Destination::Dp(dp)),
     }
 }
 

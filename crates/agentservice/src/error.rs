@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
 use site::SiteError;
 
 /// How long a caller that met a limit should wait, in seconds.
@@ -41,6 +42,8 @@ pub(crate) enum ServiceError {
     TooManyAttempts { retry_after_s: u64 },
     #[error("this agent already has {0} requests waiting for changes")]
     TooManyWaits(usize),
+    #[error("the window to this destination is closed for packages of priority {priority}")]
+    WindowClosed { opens_at: Option<Timestamp>, retry_after_s: u64, priority: u8 },
     #[error("the server is busy; try again shortly")]
     Busy,
     #[error("there is no such call in this version of the agent API")]
@@ -72,6 +75,7 @@ impl ServiceError {
             Self::RangeBeyondEnd { .. } => "range_beyond_end",
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::TooManyWaits(_) => "too_many_waits",
+            Self::WindowClosed { .. } => agent::WINDOW_CLOSED,
             Self::Busy => "busy",
             Self::NoSuchRoute => "no_such_route",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -95,7 +99,7 @@ impl ServiceError {
             Self::BodyTooLarge(_) | Self::TooManyFacts { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeBeyondEnd { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooManyAttempts { .. } | Self::TooManyWaits(_) => StatusCode::TOO_MANY_REQUESTS,
-            Self::Busy => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::WindowClosed { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Site(error) => site_status(error),
         }
@@ -103,7 +107,9 @@ impl ServiceError {
 
     fn retry_after_s(&self) -> Option<u64> {
         match self {
-            Self::TooManyAttempts { retry_after_s } => Some(*retry_after_s),
+            Self::TooManyAttempts { retry_after_s } | Self::WindowClosed { retry_after_s, .. } => {
+                Some(*retry_after_s)
+            }
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER_S),
             _ if self.status() == StatusCode::TOO_MANY_REQUESTS => Some(RETRY_AFTER_S),
             _ => None,
@@ -136,11 +142,16 @@ fn site_status(error: &SiteError) -> StatusCode {
 impl IntoResponse for ServiceError {
     fn into_response(self) -> Response {
         let (status, code) = (self.status(), self.code());
-        if status.is_server_error() {
-            let cause = std::error::Error::source(&self).map(ToString::to_string);
-            tracing::warn!(code, error = %self, cause, "Refused an agent's request");
-        }
-        let reply = agent::ErrorReply { code: code.to_owned(), message: self.to_string() };
+        let until = match &self {
+            Self::WindowClosed { opens_at, .. } => opens_at.map(|at| at.to_string()),
+            _ if status.is_server_error() => {
+                let cause = std::error::Error::source(&self).map(ToString::to_string);
+                tracing::warn!(code, error = %self, cause, "Refused an agent's request");
+                None
+            }
+            _ => None,
+        };
+        let reply = agent::ErrorReply { code: code.to_owned(), message: self.to_string(), until };
         let mut response = (status, Json(reply)).into_response();
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after_s() {

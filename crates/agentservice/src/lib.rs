@@ -11,6 +11,7 @@ mod error;
 mod facts;
 mod join;
 mod objects;
+mod pace;
 mod path;
 mod range;
 mod renewal;
@@ -24,7 +25,8 @@ use axum::Router;
 use axum::routing::{any, get, post};
 use clock::SharedClock;
 use net::ca::SiteCa;
-use site::Site;
+use net::pace::Pacer;
+use site::{Destination, Site};
 use tokio::sync::Semaphore;
 
 pub use stats::AgentServiceStats;
@@ -56,6 +58,7 @@ struct Shared {
     enrolments_waiting: Semaphore,
     waits: Waits,
     reads: Arc<Semaphore>,
+    pacer: Pacer<Destination>,
 }
 
 impl Shared {
@@ -75,11 +78,12 @@ impl AgentService {
             site,
             ca,
             stats: Arc::default(),
-            attempts: Attempts::new(clock),
+            attempts: Attempts::new(SharedClock::clone(&clock)),
             enrolments: Semaphore::new(ENROLMENTS_MAX),
             enrolments_waiting: Semaphore::new(ENROLMENTS_WAITING_MAX),
             waits: Waits::default(),
             reads: Arc::new(Semaphore::new(READS_MAX)),
+            pacer: Pacer::new(clock),
         }))
     }
 

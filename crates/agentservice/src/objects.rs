@@ -7,18 +7,20 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use content::{ObjectKey, ObjectKind, ObjectStore, StoreError};
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
+use site::Destination;
 use tokio::sync::Semaphore;
 
 use crate::AgentService;
 use crate::auth::Member;
 use crate::error::ServiceError;
+use crate::pace;
 use crate::path::shown;
 use crate::range::{self, Part};
 
@@ -32,22 +34,22 @@ type ObjectPath = Result<Path<String>, PathRejection>;
 
 pub(crate) async fn pack(
     State(service): State<AgentService>,
-    _: Member,
+    Member(to): Member,
     method: Method,
     headers: HeaderMap,
     id: ObjectPath,
 ) -> Result<Response, ServiceError> {
-    serve(&service, key(ObjectKind::Pack, id)?, &method, &headers).await
+    serve(&service, to, key(ObjectKind::Pack, id)?, &method, &headers).await
 }
 
 pub(crate) async fn manifest(
     State(service): State<AgentService>,
-    _: Member,
+    Member(to): Member,
     method: Method,
     headers: HeaderMap,
     id: ObjectPath,
 ) -> Result<Response, ServiceError> {
-    serve(&service, key(ObjectKind::Manifest, id)?, &method, &headers).await
+    serve(&service, to, key(ObjectKind::Manifest, id)?, &method, &headers).await
 }
 
 fn key(kind: ObjectKind, id: ObjectPath) -> Result<ObjectKey, ServiceError> {
@@ -57,6 +59,7 @@ fn key(kind: ObjectKind, id: ObjectPath) -> Result<ObjectKey, ServiceError> {
 
 async fn serve(
     service: &AgentService,
+    to: Destination,
     key: ObjectKey,
     method: &Method,
     headers: &HeaderMap,
@@ -79,6 +82,7 @@ async fn serve(
         Part::Whole => (StatusCode::OK, 0..object_bytes),
         Part::Range(range) => (StatusCode::PARTIAL_CONTENT, range),
     };
+    let admitted = pace::admit(service, to, headers).await?;
     let mut response = (status, fixed(&etag)).into_response();
     let answer = response.headers_mut();
     answer.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
@@ -87,9 +91,7 @@ async fn serve(
         answer.insert(header::CONTENT_RANGE, text.parse().expect("digits are a valid header"));
     }
     service.0.stats.content_responses.inc();
-    let stats = Arc::clone(&service.0.stats);
-    let counted = reader.stream(range).inspect_ok(move |piece| stats.content_bytes.add(piece.len() as u64));
-    *response.body_mut() = Body::from_stream(counted);
+    *response.body_mut() = admitted.body(service, reader.stream(range))?;
     Ok(response)
 }
 

@@ -63,6 +63,15 @@ impl FetchRange {
         self.entries.iter().map(|entry| entry.chunk)
     }
 
+    /// What is whole of the range when only so many of its first bytes came.
+    #[must_use]
+    pub fn up_to(&self, len: u64) -> Self {
+        let end = self.offset.saturating_add(len.min(self.len));
+        let is_whole = |entry: &&PackEntry| entry.offset + u64::from(entry.stored_bytes) <= end;
+        let entries = self.entries.iter().filter(is_whole).cloned().collect();
+        Self { pack: self.pack, offset: self.offset, len: end - self.offset, entries }
+    }
+
     /// The stored bytes of an entry of this range within the bytes that came; `None` if they are cut short.
     pub(crate) fn stored<'b>(&self, entry: &PackEntry, bytes: &'b [u8]) -> Option<&'b [u8]> {
         let start = usize::try_from(entry.offset - self.offset).expect("a range fits in memory");

@@ -1,14 +1,20 @@
 //! Why a job failed, as the site and its administrators see it. The codes are stable;
 //! `docs/distribution-point.md` says what to do about each.
 
-use agent::Fault;
+use std::time::Duration;
+
+use agent::{Fault, WINDOW_CLOSED};
 use content::holder::HolderError;
+use jiff::Timestamp;
 use membership::MembershipError;
 use net::NetError;
 use trust::TrustError;
 
 /// The code of faults that end by themselves when the site answers again.
 pub(crate) const SITE_UNREACHABLE: &str = "site_unreachable";
+
+/// The longest wait for a window, however far off it is: what the site says meanwhile may be lost, and clocks may be set.
+const PAUSE_WAIT_MAX: Duration = Duration::from_secs(3600);
 
 /// Why a job on a package ended without success.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +44,17 @@ pub(crate) enum JobError {
     NoProgress(usize),
     #[error("the work was interrupted: {0}")]
     Interrupted(String),
+    /// The site sends nothing now; no failure.
+    #[error("paused: {reason}")]
+    Paused {
+        /// The site's code and sentence.
+        code: String,
+        reason: String,
+        /// When the site sends again, by its clock; absent where it does not know.
+        until: Option<Timestamp>,
+        /// When to ask again, whatever the clocks here and there say.
+        wait: Duration,
+    },
     /// A newer demand or a stop; nothing to report.
     #[error("stopped")]
     Stopped,
@@ -56,6 +73,7 @@ impl JobError {
             Self::BadAnswer(_) => "bad_answer",
             Self::NoProgress(_) => "no_progress",
             Self::Interrupted(_) => "interrupted",
+            Self::Paused { .. } => "paused",
             Self::Stopped => "stopped",
         }
     }
@@ -71,6 +89,14 @@ impl JobError {
 
 impl From<NetError> for JobError {
     fn from(error: NetError) -> Self {
+        if let Some(refusal) = error.refusal().filter(|refusal| refusal.code == WINDOW_CLOSED) {
+            return Self::Paused {
+                code: refusal.code.clone(),
+                reason: refusal.message.clone(),
+                until: refusal.until,
+                wait: refusal.retry_after.unwrap_or(PAUSE_WAIT_MAX).min(PAUSE_WAIT_MAX),
+            };
+        }
         match error.refusal().map(|refusal| refusal.status) {
             Some(401 | 403) => Self::Unauthorized(error),
             Some(408 | 429 | 500..) => Self::Unreachable(error),

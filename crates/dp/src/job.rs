@@ -51,6 +51,14 @@ pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Sto
         Err(JobError::Stopped | JobError::Holder(content::holder::HolderError::Canceled)) => {
             context.metrics.job("stopped");
         }
+        Err(JobError::Paused { code, reason, until, wait }) => {
+            let until = until.map(|until| until.to_string());
+            tracing::info!(%package, reason, until, "Paused");
+            let fact = context.fact(&package, generation, Event::Paused { code, reason, until });
+            let retry_at = context.clock.monotonic() + wait;
+            context.remember(move |state| state.pause(&package, generation, retry_at, fact)).await;
+            context.metrics.job("paused");
+        }
         Err(error) => failed(&context, &row, &error).await,
     }
 }

@@ -37,11 +37,20 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
                     full_at = Some(now);
                 }
                 let is_full_due = full_at.is_none_or(|at| now.saturating_sub(at) >= FULL_INTERVAL);
+                // What the whole list repeats says nothing new about what was told before.
+                let is_news = after > 0;
                 // A site that was restored from a backup counts from an earlier number.
                 let went_back = reply.revision < after;
                 after = if (is_full_due || went_back) && !reply.more { 0 } else { reply.revision };
                 let is_hasty = reply.packages.is_empty() && now.saturating_sub(asked_at) < HASTE;
-                context.remember(move |state| state.apply(&reply, at)).await;
+                context
+                    .remember(move |state| {
+                        if is_news {
+                            state.resume(&reply);
+                        }
+                        state.apply(&reply, at);
+                    })
+                    .await;
                 if is_hasty { HASTE } else { Duration::ZERO }
             }
             Err(error) => {

@@ -118,6 +118,7 @@ mod tests {
             settled,
             attempts: 0,
             retry_at: next_s.map(Duration::from_secs),
+            paused: false,
             fault: None,
         }
     }

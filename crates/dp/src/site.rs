@@ -1,6 +1,6 @@
 //! The agent's side of the agent API: one method for each request.
 
-use agent::{CONTENT_ROOT, DesiredReply, Facts, ROOT, Route, WAIT_S_MAX};
+use agent::{CONTENT_ROOT, DesiredReply, Facts, PACKAGE_HEADER, ROOT, Route, WAIT_S_MAX};
 use membership::Membership;
 use net::{Client, NetError};
 
@@ -32,9 +32,9 @@ impl Site {
         self.0.control().get_json(&format!("{ROOT}/packages/{package}/versions/{version}/route")).await
     }
 
-    /// A connection of its own, with a counter of its own.
-    pub(crate) fn connect(&self) -> Result<Client, NetError> {
-        self.0.connect()
+    /// A connection of its own, with a counter of its own, for the content of a package.
+    pub(crate) fn connect(&self, package: &str) -> Result<Client, NetError> {
+        self.0.connect()?.saying(PACKAGE_HEADER, package)
     }
 }
 

@@ -37,6 +37,9 @@ pub(crate) struct Row {
     /// it to try now.
     #[serde(skip)]
     pub(crate) retry_at: Option<Duration>,
+    /// Whether it waits until the site sends again, and for no failure.
+    #[serde(skip)]
+    pub(crate) paused: bool,
     /// The code of the last failure.
     pub(crate) fault: Option<String>,
 }
@@ -186,6 +189,32 @@ impl State {
         self.facts.notify_one();
     }
 
+    /// The site sends nothing until then, or until it tells the row again.
+    pub(crate) fn pause(&self, package: &str, generation: i64, retry_at: Duration, fact: Fact) {
+        self.change(|inner| {
+            if let Some(row) = inner.rows.get_mut(package).filter(|row| row.desired.generation == generation)
+            {
+                row.retry_at = Some(retry_at);
+                row.paused = true;
+                row.fault = None;
+            }
+            Some(inner.push(package, vec![fact]))
+        });
+        self.facts.notify_one();
+    }
+
+    /// The site tells these rows out of turn: what waits for it may go on now.
+    pub(crate) fn resume(&self, reply: &DesiredReply) {
+        let mut inner = self.lock();
+        for desired in &reply.packages {
+            if let Some(row) = inner.rows.get_mut(&desired.package_id).filter(|row| row.paused) {
+                (row.paused, row.retry_at) = (false, None);
+            }
+        }
+        drop(inner);
+        self.work.notify_one();
+    }
+
     /// Something happened that the site must hear of.
     pub(crate) fn push(&self, fact: Fact) {
         self.change(|inner| Some(inner.push(&fact.package_id.clone(), vec![fact])));
@@ -260,7 +289,7 @@ impl Inner {
     fn replaced_by(&self, fact: &Fact) -> Vec<u64> {
         let passing = self.facts.range(self.posting + 1..).filter(|(_, old)| {
             old.package_id == fact.package_id
-                && matches!(old.event, Event::Started { .. } | Event::Failed { .. })
+                && matches!(old.event, Event::Started { .. } | Event::Failed { .. } | Event::Paused { .. })
         });
         // The first start stays: it is the one that the site announces.
         passing
@@ -273,7 +302,10 @@ impl Inner {
 
     fn oldest_passing(&self) -> Option<u64> {
         let passing = self.facts.range(self.posting + 1..).find(|(_, old)| {
-            matches!(old.event, Event::Started { .. } | Event::Failed { .. } | Event::Refused { .. })
+            matches!(
+                old.event,
+                Event::Started { .. } | Event::Failed { .. } | Event::Paused { .. } | Event::Refused { .. }
+            )
         });
         passing.map(|(number, _)| *number)
     }
@@ -282,7 +314,7 @@ impl Inner {
     fn push(&mut self, package: &str, facts: Vec<Fact>) -> Change {
         let (mut added, mut removed) = (Vec::new(), Vec::new());
         for fact in facts {
-            if matches!(fact.event, Event::Started { .. } | Event::Failed { .. }) {
+            if matches!(fact.event, Event::Started { .. } | Event::Failed { .. } | Event::Paused { .. }) {
                 removed.extend(self.replaced_by(&fact));
             }
             let number = self.next_fact;
@@ -321,7 +353,7 @@ impl Inner {
 impl Row {
     fn new(desired: DesiredPackage, now: Timestamp) -> Self {
         let since_ms = now.as_millisecond();
-        Self { desired, since_ms, settled: false, attempts: 0, retry_at: None, fault: None }
+        Self { desired, since_ms, settled: false, attempts: 0, retry_at: None, paused: false, fault: None }
     }
 }
 

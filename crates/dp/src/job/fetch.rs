@@ -25,8 +25,10 @@ pub(crate) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(crate) fn new(context: Arc<Context>, stop: Stop) -> Result<Self, JobError> {
-        let connections = (0..CONNECTIONS).map(|_| context.site.connect()).collect::<Result<_, _>>()?;
+    /// The site is told that it is for `package`: its priority counts there.
+    pub(crate) fn new(context: Arc<Context>, package: &str, stop: Stop) -> Result<Self, JobError> {
+        let connect = |_| context.site.connect(package);
+        let connections = (0..CONNECTIONS).map(connect).collect::<Result<_, _>>()?;
         Ok(Self { context, connections, next: AtomicUsize::new(0), stop })
     }
 
@@ -40,19 +42,29 @@ impl Fetcher {
         self.stop.or(async { Ok(self.connection().get_object(path, bytes_max).await?) }).await
     }
 
-    /// Exactly the bytes of a range, unproven.
-    pub(crate) async fn range(&self, path: &str, range: Range<u64>) -> Result<Vec<u8>, JobError> {
-        self.stop.or(self.range_with_breaks(path, range)).await
+    /// Adds exactly the bytes of a range, unproven. However it ends, what came stays in `bytes`.
+    pub(crate) async fn range(
+        &self,
+        path: &str,
+        range: Range<u64>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), JobError> {
+        self.stop.or(self.range_with_breaks(path, range, bytes)).await
     }
 
-    async fn range_with_breaks(&self, path: &str, range: Range<u64>) -> Result<Vec<u8>, JobError> {
+    async fn range_with_breaks(
+        &self,
+        path: &str,
+        range: Range<u64>,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), JobError> {
         let permit = self.context.ranges.acquire().await.map_err(|e| JobError::Interrupted(e.to_string()))?;
         let len = usize::try_from(range.end - range.start).expect("a range fits in memory");
-        let mut bytes = Vec::with_capacity(len);
+        bytes.reserve_exact(len);
         let mut breaks = 0;
         loop {
             let before = bytes.len();
-            match self.read_on(path, &range, &mut bytes).await {
+            match self.read_on(path, &range, bytes).await {
                 Ok(()) => break,
                 Err(error) => {
                     breaks = if bytes.len() > before { 1 } else { breaks + 1 };
@@ -67,7 +79,7 @@ impl Fetcher {
             }
         }
         drop(permit);
-        Ok(bytes)
+        Ok(())
     }
 
     /// Reads from where `bytes` ends to the end of the range. What came before a break stays.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use agent::{Event, PackRef, Route};
@@ -50,7 +50,7 @@ pub(crate) struct Pulled {
 
 /// Brings the version in and makes it durable; it is not served yet.
 pub(crate) async fn pull(context: &Arc<Context>, wanted: &Wanted, stop: &Stop) -> Result<Pulled, JobError> {
-    let fetcher = Fetcher::new(Arc::clone(context), stop.clone())?;
+    let fetcher = Fetcher::new(Arc::clone(context), &wanted.package, stop.clone())?;
     let run = begin(context, wanted, stop, fetcher).await?;
     run.find_packs().await?;
     run.bring_in(Part::Manifest).await?;
@@ -171,8 +171,9 @@ impl Run<'_> {
         let range = pack.index_offset
             ..end.ok_or_else(|| JobError::BadAnswer("an index beyond all files".to_owned()))?;
         for refusals in 1.. {
-            let bytes = self.fetcher.range(&pack_path(&pack.id), range.clone()).await;
-            let bytes = bytes.map_err(|e| gone(e, JobError::PackGone(pack.id.clone())))?;
+            let mut bytes = Vec::new();
+            let fetched = self.fetcher.range(&pack_path(&pack.id), range.clone(), &mut bytes).await;
+            fetched.map_err(|e| gone(e, JobError::PackGone(pack.id.clone())))?;
             let pull = Arc::clone(&self.pull);
             match blocking(move || pull.add_pack_index(&id, &bytes)).await {
                 Err(JobError::Holder(HolderError::Refused { object, reason })) if refusals < REFUSALS_MAX => {
@@ -215,19 +216,44 @@ impl Run<'_> {
     /// Fetches and feeds a plan, a round after the other.
     async fn follow(&self, plan: Plan) -> Result<(), JobError> {
         for round in plan.rounds {
-            let fetches = round.into_iter().map(|range| self.fetch(range));
+            let halted = AtomicBool::new(false);
+            let fetches = round.into_iter().map(|range| self.fetch(range, &halted));
             let mut fed = stream::iter(fetches).buffer_unordered(REQUESTS_MAX);
-            while fed.try_next().await?.is_some() {
-                self.tell();
+            let mut halt = None;
+            while let Some(fetched) = fed.next().await {
+                match fetched {
+                    Ok(()) => self.tell(),
+                    // The others end by themselves now, and have brought something too.
+                    Err(error @ (JobError::Paused { .. } | JobError::Stopped)) => {
+                        halted.store(true, Ordering::Relaxed);
+                        halt.get_or_insert(error);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
+            halt.map_or(Ok(()), Err)?;
         }
         Ok(())
     }
 
-    async fn fetch(&self, range: FetchRange) -> Result<(), JobError> {
-        let pack = range.pack.to_string();
-        let bytes = self.fetcher.range(&pack_path(&pack), range.offset..range.offset + range.len).await;
-        let bytes = bytes.map_err(|e| gone(e, JobError::PackGone(pack)))?;
+    /// Fetches and feeds a range; of one that was broken off for a while, the entries that came whole.
+    async fn fetch(&self, range: FetchRange, halted: &AtomicBool) -> Result<(), JobError> {
+        if halted.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (pack, mut bytes) = (range.pack.to_string(), Vec::new());
+        let span = range.offset..range.offset + range.len;
+        match self.fetcher.range(&pack_path(&pack), span, &mut bytes).await {
+            Ok(()) => self.feed(range, bytes).await,
+            Err(halt @ (JobError::Paused { .. } | JobError::Stopped)) => {
+                self.feed(range.up_to(bytes.len() as u64), bytes).await?;
+                Err(halt)
+            }
+            Err(error) => Err(gone(error, JobError::PackGone(pack))),
+        }
+    }
+
+    async fn feed(&self, range: FetchRange, bytes: Vec<u8>) -> Result<(), JobError> {
         let permit = self.context.feeds.acquire().await.map_err(|e| JobError::Interrupted(e.to_string()))?;
         let pull = Arc::clone(&self.pull);
         let fed = blocking(move || pull.feed(&range, &bytes)).await?;

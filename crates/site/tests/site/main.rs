@@ -32,6 +32,7 @@ mod query_many;
 mod query_random;
 mod query_stream;
 mod refresh;
+mod routes;
 mod schedules;
 mod scopes;
 mod status;
