@@ -73,9 +73,9 @@ on_both! {
         assert_eq!(
             texts,
             [
-                "local changed Haulier_Route S01: Hours, Rate, TimeZone.",
-                "local deleted Haulier_Route dp1.",
-                "local changed Haulier_Route dp1: Hours, Rate, TimeZone.",
+                "admin changed Haulier_Route S01: Hours, Rate, TimeZone.",
+                "admin deleted Haulier_Route dp1.",
+                "admin changed Haulier_Route dp1: Hours, Rate, TimeZone.",
             ]
         );
     }
