@@ -32,6 +32,8 @@ pub(crate) struct SiteConfig {
     pub(crate) time_zone: Option<String>,
     /// Whose signatures are trusted.
     pub(crate) trust: TrustConfig,
+    /// How long the certificates of distribution points and child sites live.
+    pub(crate) certificates: CertificatesConfig,
     /// The realm whose users sign in with tickets.
     pub(crate) kerberos: KerberosConfig,
     /// What the listener grants.
@@ -85,6 +87,15 @@ pub(crate) struct CompatibilityConfig {
 pub(crate) struct TrustConfig {
     /// PEM files with root certificates.
     pub(crate) roots: Vec<PathBuf>,
+}
+
+/// How long the certificates of distribution points and child sites live.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CertificatesConfig {
+    /// Hours; default 2160, which is 90 days. They are renewed when two thirds are over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) agent_hours: Option<u64>,
 }
 
 /// The realm whose users sign in with tickets.

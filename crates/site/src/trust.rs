@@ -9,7 +9,7 @@ use std::path::Path;
 use ::trust::{KeyRing, KeyStatement, SigningKey, TrustError, VersionStatement};
 use agent::trust::{ENDORSEMENTS_MAX, Endorsement, KEYS_MAX, KeysReply, SiteKey, VersionSignature};
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, JoinType, OnConflict, Order, Query};
+use sea_query::{Cond, Expr, ExprTrait, JoinType, OnConflict, Order, Query};
 
 use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
@@ -17,6 +17,7 @@ use crate::hierarchy::Neighbor;
 use crate::hierarchy::node::by_code;
 use crate::hierarchy::topology::Topology;
 use crate::server::Site;
+use crate::status::{self, Message};
 
 impl Site {
     /// The keys that this site believes, its own first, and who vouches for each: this site itself for its neighbors',
@@ -91,6 +92,20 @@ impl Site {
         tx.commit().await?;
         let own = &self.identity().site_code;
         Ok(ring.key(site_code).map(|key| KeyStatement { site_code, key }.endorse(own, self.signing_key())))
+    }
+
+    /// Writes down that a version of another site's package did not come here, and why.
+    pub async fn content_failed(
+        &self,
+        (package_id, name): (&str, &str),
+        version: u32,
+        code: &str,
+        reason: &str,
+    ) -> Result<()> {
+        let mut tx = self.db().write().await?;
+        let message = Message::content_failed(package_id, name, version, code, reason);
+        status::add(&mut tx, self.now(), message).await?;
+        tx.commit().await
     }
 
     async fn learn_keys(&self) -> Result<KeyRing> {
@@ -260,7 +275,7 @@ pub(crate) async fn sign(
             Expr::col(("p", "package_id")).equals(("v", "package_id")),
         )
         .and_where(Expr::col(("v", "signature")).is_null())
-        .and_where(Expr::col(("p", "source_site")).eq(site_code))
+        .cond_where(answers_for(site_code))
         .to_owned();
     if let Some(package_id) = package_id {
         select.and_where(Expr::col(("v", "package_id")).eq(package_id));
@@ -286,6 +301,15 @@ pub(crate) async fn sign(
         tx.execute(&update).await?;
     }
     Ok(())
+}
+
+/// The packages that the site answers for: its own, and those that it made and gave to a site that nobody knows.
+fn answers_for(site_code: &str) -> Cond {
+    let known = Query::select().column("site_code").from("site_node").to_owned();
+    let to_nobody = Cond::all()
+        .add(Expr::col(("p", "source_site")).not_in_subquery(known))
+        .add(Expr::col(("p", "package_id")).like(format!("{site_code}%")));
+    Cond::any().add(Expr::col(("p", "source_site")).eq(site_code)).add(to_nobody)
 }
 
 /// The signature of a row of `package_version`.

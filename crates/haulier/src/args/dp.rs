@@ -38,6 +38,15 @@ pub(crate) enum DpCommand {
         #[arg(long)]
         package: Option<String>,
     },
+    /// End a distribution point's identity at once; what is assigned to it stays, and it enrols again with a new token.
+    #[command(after_help = "Example: haulier dp revoke --data ps1 dp1.example.test")]
+    Revoke {
+        /// The site's data folder.
+        #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+        data: PathBuf,
+        /// Its name.
+        name: String,
+    },
     /// Forget a distribution point that will not come back.
     #[command(after_help = "Example: haulier dp remove dp3.example.test")]
     Remove {
@@ -55,7 +64,7 @@ pub(crate) struct DpRun {
     #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
     pub(crate) data: PathBuf,
 
-    /// The one-time token of `haulier dp token`; needed only the first time.
+    /// The one-time token of `haulier dp token`; needed only the first time. A new one enrols anew.
     #[arg(long, env = "HAULIER_DP_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     pub(crate) token: Option<String>,
 

@@ -21,7 +21,7 @@ pub(crate) use driver::{
 pub(crate) use group::GroupCommand;
 pub(crate) use package::{PackageChanges, PackageChoose, PackageCommand, PackageCreate, PackageKind};
 pub(crate) use schedule::{ScheduleCommand, ScheduleEncode, ScheduleNext};
-pub(crate) use site::{ListenerArgs, SiteCommand, SiteInit, SiteRun};
+pub(crate) use site::{ListenerArgs, SiteCommand, SiteInit, SiteKind, SiteRun};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -88,7 +88,7 @@ impl SiteAddress {
 pub(crate) enum Command {
     /// Run a whole hierarchy on this machine: a site, three distribution points, a refresh, the proof.
     Demo(DemoArgs),
-    /// Make a site, run it.
+    /// Make a site, run it; the sites of the hierarchy.
     #[command(subcommand)]
     Site(SiteCommand),
     /// Run a distribution point; list, validate and remove them.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// `haulier site`.
 #[derive(Debug, Subcommand)]
@@ -12,6 +12,33 @@ pub(crate) enum SiteCommand {
     Init(SiteInit),
     /// Run the site in the foreground until SIGTERM.
     Run(SiteRun),
+    /// Print a one-time token by which a child site joins below this one, and nothing else.
+    #[command(after_help = "Example: haulier site token --data ps1 S01")]
+    Token {
+        /// The data folder of the site that is to be the parent.
+        #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+        data: PathBuf,
+        /// The child's site code.
+        code: String,
+    },
+    /// List the sites of the hierarchy.
+    #[command(after_help = "Example: haulier site list")]
+    List,
+    /// Show one site of the hierarchy.
+    #[command(after_help = "Example: haulier site show S01")]
+    Show {
+        /// Its site code.
+        code: String,
+    },
+    /// End a child site's identity at once; it joins again with a new token.
+    #[command(after_help = "Example: haulier site revoke --data ps1 S01")]
+    Revoke {
+        /// The data folder of its parent.
+        #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+        data: PathBuf,
+        /// The child's site code.
+        code: String,
+    },
     /// Print the site's CA certificate, which clients of an https address need (HAULIER_CA).
     #[command(after_help = "Example: haulier site ca --data ps1 > ps1.pem")]
     Ca {
@@ -45,6 +72,36 @@ pub(crate) struct SiteInit {
     /// made and printed.
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
+
+    /// What the site is.
+    #[arg(long = "type", value_enum, value_name = "TYPE", default_value_t = SiteKind::Primary)]
+    pub(crate) kind: SiteKind,
+
+    /// The address of the parent that the site joins; it must answer now. On a site that was made before, the join is made
+    /// up for.
+    #[arg(long, value_name = "URL", requires = "token")]
+    pub(crate) parent: Option<String>,
+
+    /// The one-time token of `haulier site token` at the parent.
+    #[arg(
+        long,
+        env = "HAULIER_SITE_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        requires = "parent"
+    )]
+    pub(crate) token: Option<String>,
+}
+
+/// The types of sites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SiteKind {
+    /// Below a primary site; makes no packages of its own.
+    Secondary,
+    /// Alone, or below a central administration site.
+    Primary,
+    /// A central administration site, above primaries.
+    Cas,
 }
 
 /// `haulier site run`.

@@ -23,6 +23,11 @@ pub(crate) async fn run(command: &DpCommand, address: &SiteAddress, format: Form
     let remote = || Remote::new(address);
     match command {
         DpCommand::Token { data, name } => token(data, name, format).await,
+        DpCommand::Revoke { data, name } => {
+            open_site(data).await?.revoke_dp(&site::Actor::local(), name).await?;
+            output::done(format, &json!({ "Revoked": name }));
+            Ok(())
+        }
         DpCommand::Run(args) => serve(args, address).await,
         DpCommand::List => list(&remote()?, format).await,
         DpCommand::Show { name } => show(&remote()?, name, format).await,

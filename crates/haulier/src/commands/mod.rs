@@ -42,7 +42,7 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
     let remote = || Remote::new(&cli.site);
     match &cli.command {
         Command::Demo(args) => crate::demo::run(args, format).await,
-        Command::Site(command) => site::run(command, format).await,
+        Command::Site(command) => site::run(command, &cli.site, format).await,
         Command::Dp(command) => dp::run(command, &cli.site, format).await,
         Command::Group(command) => group::run(command, &remote()?, format).await,
         Command::Package(command) => package::run(command, &remote()?, format).await,

@@ -1,21 +1,24 @@
 //! `haulier site`: makes a site; `serve` runs one.
 
+mod hierarchy;
 pub(crate) mod kerberos;
 mod serve;
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clock::SystemClock;
 use jiff::tz::TimeZone;
 use net::ca::SiteCa;
 use serde_json::json;
-use site::{Site, SiteOptions};
+use site::{Site, SiteError, SiteOptions, SiteType};
 
-use crate::args::{SiteCommand, SiteInit};
+use crate::args::{SiteAddress, SiteCommand, SiteInit, SiteKind};
 use crate::config::{self, SiteConfig};
 use crate::output::{self, Format};
 use crate::process::keep_private;
+use crate::remote::Remote;
 
 /// The site CA's folder in the data folder.
 const CA_FOLDER: &str = "ca";
@@ -23,8 +26,12 @@ const CA_FOLDER: &str = "ca";
 const PASSWORD_BYTES: usize = 12;
 
 /// Does what the command line says.
-pub(crate) async fn run(command: &SiteCommand, format: Format) -> Result<()> {
+pub(crate) async fn run(command: &SiteCommand, address: &SiteAddress, format: Format) -> Result<()> {
     match command {
+        SiteCommand::Token { data, code } => hierarchy::token(data, code, format).await,
+        SiteCommand::List => hierarchy::list(&Remote::new(address)?, format).await,
+        SiteCommand::Show { code } => hierarchy::show(&Remote::new(address)?, code, format).await,
+        SiteCommand::Revoke { data, code } => hierarchy::revoke(data, code, format).await,
         SiteCommand::Init(args) => init(args, format).await,
         SiteCommand::Run(args) => serve::run(args).await,
         SiteCommand::Ca { data } => {
@@ -35,6 +42,38 @@ pub(crate) async fn run(command: &SiteCommand, format: Format) -> Result<()> {
 }
 
 async fn init(args: &SiteInit, format: Format) -> Result<()> {
+    let password = match make(args).await {
+        Ok(password) => password,
+        // It was made, and the join did not come to its end.
+        Err(error) if args.parent.is_some() && is_made(&error) => None,
+        Err(error) => return Err(error),
+    };
+    if let (Some(parent), Some(token)) = (&args.parent, &args.token) {
+        hierarchy::join(args, parent, token).await.context(
+            "the site is made, but did not join its parent; run the same command again, with a new token if it says so",
+        )?;
+    }
+    match format {
+        Format::Json => {
+            output::json(&json!({ "site_code": args.site_code, "user": "admin", "password": password }))
+        }
+        Format::Text => {
+            output::line(format_args!("Site {} is ready in {}.", args.site_code, args.data.display()));
+            if let Some(password) = password {
+                output::line(format_args!("First administrator: admin, password {password}"));
+            }
+            output::line(format_args!("Start it with: haulier site run --data {}", args.data.display()));
+        }
+    }
+    Ok(())
+}
+
+fn is_made(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(SiteError::AlreadyInitialized))
+}
+
+/// Makes the site. Returns the first administrator's password if nobody knows it yet.
+async fn make(args: &SiteInit) -> Result<Option<String>> {
     keep_private();
     std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create {}", args.data.display()))?;
     let mut config: SiteConfig = config::load(&args.data)?;
@@ -49,6 +88,7 @@ async fn init(args: &SiteInit, format: Format) -> Result<()> {
     let options = SiteOptions {
         site_code: args.site_code.clone(),
         site_name: args.site_name.clone(),
+        site_type: site_type(args.kind),
         ..site_options(&args.data, &config)?
     };
     // The database comes last: what it holds is what makes the folder a site.
@@ -64,21 +104,15 @@ async fn init(args: &SiteInit, format: Format) -> Result<()> {
         }
         return Err(error.into());
     }
-    // Only a password that nobody knows yet is shown.
-    let shown = given.is_none().then_some(password);
-    match format {
-        Format::Json => {
-            output::json(&json!({ "site_code": args.site_code, "user": "admin", "password": shown }))
-        }
-        Format::Text => {
-            output::line(format_args!("Site {} is ready in {}.", args.site_code, args.data.display()));
-            if let Some(password) = shown {
-                output::line(format_args!("First administrator: admin, password {password}"));
-            }
-            output::line(format_args!("Start it with: haulier site run --data {}", args.data.display()));
-        }
+    Ok(given.is_none().then_some(password))
+}
+
+fn site_type(kind: SiteKind) -> SiteType {
+    match kind {
+        SiteKind::Secondary => SiteType::Secondary,
+        SiteKind::Primary => SiteType::Primary,
+        SiteKind::Cas => SiteType::Central,
     }
-    Ok(())
 }
 
 /// The first line of a password file.
@@ -120,5 +154,10 @@ pub(crate) async fn open_site(data: &Path) -> Result<Site> {
 
 /// The site's own certificate authority.
 pub(crate) fn load_ca(data: &Path) -> Result<SiteCa> {
-    Ok(SiteCa::load(&data.join(CA_FOLDER), SystemClock::shared())?)
+    let config: SiteConfig = config::load(data)?;
+    let ca = SiteCa::load(&data.join(CA_FOLDER), SystemClock::shared())?;
+    Ok(match config.certificates.agent_hours {
+        Some(hours) => ca.with_agent_life(Duration::from_secs(hours.max(1) * 3600)),
+        None => ca,
+    })
 }

@@ -61,6 +61,7 @@ const TEXTS: &[(u32, &str)] = &[
     (39055, "Signing in is closed for %2 s after failed attempts: %1."),
     (39070, "%1: site %2 was %3."),
     (39071, "Site %1 (%2) joined below this site."),
+    (39072, "Version %3 of package %1 (%2) did not come to this site and is tried again: %4 (%5)"),
     (39997, "%1"),
     (39998, "%1"),
     (39999, "%1"),

@@ -275,6 +275,12 @@ impl Message {
         Self::new(39071, Severity::Information, AGENT_SERVICE, &[site_code, name])
     }
 
+    pub(crate) fn content_failed(id: &str, name: &str, version: u32, code: &str, reason: &str) -> Self {
+        let version = version.to_string();
+        let inserts = [name, id, &version, reason, code];
+        Self::new(39072, Severity::Error, DISTRIBUTION_MANAGER, &inserts).of_package(id)
+    }
+
     pub(crate) fn dp_enrolled(dp: &str, content_url: &str) -> Self {
         Self::new(39003, Severity::Information, AGENT_SERVICE, &[dp, content_url]).at_dp(dp)
     }

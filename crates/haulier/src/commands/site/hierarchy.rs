@@ -1,0 +1,126 @@
+//! `haulier site token`, `list`, `show`, `revoke`, and the join of `haulier site init --parent`.
+
+use std::path::Path;
+
+use agent::join::{JoinReply, JoinRequest};
+use agent::token::SiteToken;
+use anyhow::{Context, Result, bail, ensure};
+use clock::SystemClock;
+use membership::{Identity, Joining};
+use serde_json::json;
+use site::{Actor, Site};
+
+use super::{load_ca, open_site, site_type};
+use crate::args::SiteInit;
+use crate::commands::rows;
+use crate::output::{self, Format, Table};
+use crate::remote::{Remote, literal};
+
+/// A token for a child site.
+pub(super) async fn token(data: &Path, code: &str, format: Format) -> Result<()> {
+    let site = open_site(data).await?;
+    let authority = load_ca(data)?.fingerprint();
+    let token = site.create_site_token(&Actor::local(), code, Some(&authority)).await?;
+    match format {
+        Format::Json => output::json(&json!({ "token": token.to_string(), "site_code": code })),
+        Format::Text => output::line(token),
+    }
+    Ok(())
+}
+
+/// Ends a child site's identity.
+pub(super) async fn revoke(data: &Path, code: &str, format: Format) -> Result<()> {
+    open_site(data).await?.revoke_site(&Actor::local(), code).await?;
+    output::done(format, &json!({ "Revoked": code }));
+    Ok(())
+}
+
+/// Puts the site in `args.data` below its parent: the token is traded, the identity is durable, then the site knows.
+pub(super) async fn join(args: &SiteInit, parent: &str, token: &str) -> Result<()> {
+    let token: SiteToken = token.parse()?;
+    let site = open_site(&args.data).await?;
+    let own = site.identity().clone();
+    ensure!(
+        own.site_code.eq_ignore_ascii_case(&args.site_code),
+        "{} holds site {}, not {}",
+        args.data.display(),
+        own.site_code,
+        args.site_code
+    );
+    let (identity, reply) = trade(&site, args, parent, &token).await?;
+    identity.save(&args.data)?;
+    site.join_parent(&Actor::local(), &reply).await?;
+    site.close().await;
+    tracing::info!(parent = %reply.site_code, "Joined");
+    Ok(())
+}
+
+async fn trade(
+    site: &Site,
+    args: &SiteInit,
+    parent: &str,
+    token: &SiteToken,
+) -> Result<(Identity, JoinReply)> {
+    let own = site.identity();
+    let keys = site.keys().await?.keys;
+    let signing_key = keys.first().context("the site has no signing key")?.key.clone();
+    let request = |csr_pem| JoinRequest {
+        token: token.to_string(),
+        site_code: own.site_code.clone(),
+        site_name: own.site_name.clone(),
+        site_type: site_type(args.kind).number(),
+        server_name: own.server_name.clone(),
+        csr_pem,
+        signing_key: signing_key.clone(),
+        agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let joining = Joining { site_url: parent, token, name: &own.site_code, call: "/site/join" };
+    Ok(membership::join(joining, request, &SystemClock::shared()).await?)
+}
+
+/// What `SMS_Site.Type` means.
+fn type_name(number: u64) -> &'static str {
+    match number {
+        1 => "secondary",
+        2 => "primary",
+        4 => "central",
+        _ => "",
+    }
+}
+
+/// The sites of the hierarchy.
+pub(super) async fn list(remote: &Remote, format: Format) -> Result<()> {
+    let sites = remote.list("SMS_Site", &[("$orderby", "SiteCode")]).await?;
+    if format == Format::Json {
+        output::json(&sites);
+        return Ok(());
+    }
+    let mut table = Table::new(&["SITE", "NAME", "TYPE", "PARENT", "SERVER"]);
+    for site in &sites {
+        table.row([
+            rows::text(site, "SiteCode"),
+            rows::text(site, "SiteName"),
+            type_name(rows::number(site, "Type")).to_owned(),
+            rows::text(site, "ReportingSiteCode"),
+            rows::text(site, "ServerName"),
+        ]);
+    }
+    table.print();
+    Ok(())
+}
+
+/// One site of the hierarchy.
+pub(super) async fn show(remote: &Remote, code: &str, format: Format) -> Result<()> {
+    let filter = format!("SiteCode eq {}", literal(&code.to_ascii_uppercase()));
+    let sites = remote.list("SMS_Site", &[("$filter", &filter)]).await?;
+    let Some(site) = sites.first() else { bail!("there is no site {code} in the hierarchy") };
+    if format == Format::Json {
+        output::json(site);
+        return Ok(());
+    }
+    for property in ["SiteCode", "SiteName", "ServerName", "ReportingSiteCode", "Version"] {
+        output::line(format_args!("{property:<17} {}", rows::text(site, property)));
+    }
+    output::line(format_args!("{:<17} {}", "Type", type_name(rows::number(site, "Type"))));
+    Ok(())
+}
