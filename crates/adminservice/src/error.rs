@@ -231,6 +231,7 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::SigningKeyWrong
         | SiteError::SigningKey(_)
         | SiteError::Library(_)
+        | SiteError::Prestaged(_)
         | SiteError::Database(_)
         | SiteError::Corrupt { .. }
         | SiteError::Io { .. } => StatusCode::INTERNAL_SERVER_ERROR,

@@ -12,6 +12,7 @@ use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::fault::JobError;
+use crate::import::Imports;
 use crate::metrics::Metrics;
 use crate::site::Site;
 use crate::state::State;
@@ -30,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) clock: SharedClock,
     pub(crate) ranges: Semaphore,
     pub(crate) feeds: Semaphore,
+    /// Packages that a prestaged file is being taken in of: no job of theirs may run.
+    pub(crate) imports: Imports,
     /// Packages that lost a damaged file and must be pulled again.
     repairs: Mutex<BTreeSet<String>>,
 }
@@ -50,6 +53,7 @@ impl Context {
             clock,
             ranges: Semaphore::new(RANGES_MAX),
             feeds: Semaphore::new(FEEDS_MAX),
+            imports: Imports::default(),
             repairs: Mutex::default(),
         }
     }

@@ -1,8 +1,8 @@
 //! The distribution point: makes true what its site wants, and serves it.
 //!
-//! Four loops share one `Context`: `reconcile` learns what the site wants, `schedule` runs a job
-//! for each package that is not there yet, `report` tells the site what happened, and the content listener
-//! serves what is held, site or no site. The crate knows the agent API and not the site behind it.
+//! Five loops share one `Context`: `reconcile` learns what the site wants, `schedule` runs a job
+//! for each package that is not there yet, `report` tells the site what happened, `import` takes in what is handed
+//! over as a file, and the content listener serves what is held, site or no site. The crate knows the agent API and not the site behind it.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -14,6 +14,7 @@ use agent::token::EnrolToken;
 use agent::{EnrolReply, EnrolRequest, Goal};
 use clock::SharedClock;
 use content::holder::Holder;
+use content::prestage::Inbox;
 use membership::{Identity, Joining, Membership};
 use net::{Limits, Listener, ListenerOptions};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 mod context;
 mod error;
 mod fault;
+mod import;
 mod job;
 mod metrics;
 mod reconcile;
@@ -31,6 +33,7 @@ mod site;
 mod state;
 
 pub use error::DpError;
+pub use import::{ImportError, import_stopped};
 
 use context::{Context, blocking};
 use metrics::Metrics;
@@ -68,6 +71,8 @@ pub struct Dp {
     context: Arc<Context>,
     listener: Listener,
     identity: Identity,
+    /// Where prestaged files are handed over.
+    inbox: Inbox,
     /// The wait before the first sweep: files of a version that must be pulled again have no user yet.
     first_sweep: Duration,
 }
@@ -83,6 +88,7 @@ impl Dp {
             limits: Limits { streams: STREAMS, ..Limits::default() },
         };
         let listener = Listener::bind(listening, Arc::clone(&clock)).await?;
+        let inbox = Inbox::of(&data_dir);
         let Opened { holder, state, is_whole, saved } = open(data_dir.clone(), Arc::clone(&clock)).await?;
         let content_url = content_url.unwrap_or_else(|| listener.url());
         let token = token
@@ -110,7 +116,7 @@ impl Dp {
         let membership = Membership::new(data_dir, identity.clone(), Arc::clone(&clock))?;
         let context = Context::new(holder, state, Arc::new(Metrics::new()), Site::new(membership), clock);
         let first_sweep = if is_whole { Duration::ZERO } else { COLLECT_INTERVAL };
-        Ok(Self { context: Arc::new(context), listener, identity, first_sweep })
+        Ok(Self { context: Arc::new(context), listener, identity, inbox, first_sweep })
     }
 
     /// Where content is served.
@@ -133,7 +139,7 @@ impl Dp {
 
     /// Serves and follows the site until `stop`; then ends requests and transfers in order.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { context, listener, first_sweep, .. } = self;
+        let Self { context, listener, inbox, first_sweep, .. } = self;
         let damaged = Arc::new(tokio::sync::Notify::new());
         let content = serve::Content {
             holder: context.holder.clone(),
@@ -146,6 +152,7 @@ impl Dp {
             reconcile::run(Arc::clone(&context), stop.clone()),
             schedule::run(Arc::clone(&context), stop.clone()),
             report::run(Arc::clone(&context), stop.clone()),
+            import::run(Arc::clone(&context), inbox, stop.clone()),
             pass_on(Arc::clone(&context), damaged, stop.clone()),
             sweep(Arc::clone(&context), first_sweep, stop.clone()),
             keep_fresh(Arc::clone(&context), stop.clone()),

@@ -23,8 +23,16 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     loop {
         let (now, rows, repairs) = (context.clock.monotonic(), context.state.rows(), context.repairs());
         supersede(&rows, &running);
+        let importing = context.imports.packages();
+        for package in &importing {
+            match running.get(package) {
+                Some((_, stop)) => stop.stop(),
+                None => context.imports.let_in(package),
+            }
+        }
         let free = JOBS_MAX.saturating_sub(running.len());
-        let due = due(&rows, &repairs, now, |package| running.contains_key(package));
+        let due =
+            due(&rows, &repairs, now, |package| running.contains_key(package) || importing.contains(package));
         for (row, repair) in due.into_iter().take(free) {
             let (package, job_stop) = (row.desired.package_id.clone(), Stop::default());
             running.insert(package.clone(), (row.desired.generation, job_stop.clone()));

@@ -227,6 +227,14 @@ impl State {
         self.facts.notify_one();
     }
 
+    /// Lets a package that waits after a failure try now.
+    pub(crate) fn retry_now(&self, package: &str) {
+        if let Some(row) = self.lock().rows.get_mut(package) {
+            row.retry_at = None;
+        }
+        self.work.notify_one();
+    }
+
     /// Lets everything that waits for an unreachable site try now.
     pub(crate) fn site_is_back(&self, code: &str) {
         let mut inner = self.lock();

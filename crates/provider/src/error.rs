@@ -272,7 +272,8 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::LockNotHeld { .. } => (FAILED, ERROR_NOT_LOCKED),
         SiteError::SourceDiffers { .. }
         | SiteError::DriverSourceChanged { .. }
-        | SiteError::ContentLost { .. } => (FAILED, ERROR_INVALID_DATA),
+        | SiteError::ContentLost { .. }
+        | SiteError::Prestaged(_) => (FAILED, ERROR_INVALID_DATA),
         SiteError::SourceUnusable { .. } => (FAILED, ERROR_PATH_NOT_FOUND),
         SiteError::DriverUnreadable { .. } => (FAILED, ERROR_FILE_NOT_FOUND),
         SiteError::DriverInvalid { .. } => (FAILED, ERROR_INVALID_DATA),

@@ -429,6 +429,9 @@ pub enum SiteError {
     /// The content library failed.
     #[error("the content library failed; the site's log says why")]
     Library(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A prestaged file could not be written or taken in.
+    #[error(transparent)]
+    Prestaged(#[from] content::prestage::PrestageError),
     /// The database failed.
     #[error("the site's database failed; the site's log says why")]
     Database(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -528,6 +531,7 @@ impl SiteError {
             Self::AlreadyRunning => "already_running",
             Self::DiskFull(_) => "disk_full",
             Self::Library(_) => "library_failed",
+            Self::Prestaged(error) => error.code(),
             Self::Database(_) => "database_failed",
             Self::Corrupt { .. } => "database_corrupt",
             Self::Transition(_) => "transition_refused",

@@ -52,6 +52,7 @@ impl Site {
             self.watch(&cancel),
             self.keep_signs_of_life(&cancel),
             self.mend_suspects(&cancel),
+            Box::pin(self.follow_inbox(&cancel)),
             Box::pin(self.follow_schedules(&cancel))
         );
         Ok(())
@@ -204,6 +205,13 @@ impl Site {
             .and_where(Expr::col("retained").eq(1i64))
             .to_owned();
         self.db().all(&live).await?.iter().map(|row| row.get("manifest_id")).collect()
+    }
+
+    /// Manifests of versions that other sites offer. One that is here before it is needed, by a prestaged file,
+    /// stays.
+    pub(crate) async fn offered_manifests(&self) -> Result<Vec<String>> {
+        let offered = Query::select().column("manifest_id").from("offered_version").to_owned();
+        self.db().all(&offered).await?.iter().map(|row| row.get("manifest_id")).collect()
     }
 }
 

@@ -39,6 +39,7 @@ mod lock;
 mod matching;
 mod package;
 mod package_content;
+mod prestage;
 mod query;
 mod route;
 mod server;

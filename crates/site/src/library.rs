@@ -17,7 +17,7 @@ use crate::server::Site;
 /// stays below 300 MB.
 const SNAPSHOT_THREADS_MAX: usize = 2;
 
-const OBJECTS_FOLDER: &str = "content";
+pub(crate) const OBJECTS_FOLDER: &str = "content";
 const WORK_FOLDER: &str = "library";
 
 impl Site {
@@ -29,7 +29,7 @@ impl Site {
     }
 
     async fn open_library(&self) -> Result<Arc<Library>> {
-        let live = manifest_ids(&self.live_manifests().await?)?;
+        let live = self.live().await?;
         let folder = self.options().data_dir.clone();
         let clock = Arc::clone(self.clock());
         let library_options =
@@ -71,7 +71,7 @@ impl Site {
     /// look unwanted for a moment; the grace covers it until the next recount.
     pub(crate) async fn collect(&self) -> Result<CollectReport> {
         let library = self.library().await?;
-        let live = manifest_ids(&self.live_manifests().await?)?;
+        let live = self.live().await?;
         let report = blocking(move || {
             recount(&library, &live)?;
             library.collect(COLLECT_GRACE, &VoidMonitor).map_err(library_failed)
@@ -79,6 +79,14 @@ impl Site {
         .await?;
         tracing::info!(?report, "content library collected");
         Ok(report)
+    }
+
+    /// What the database wants kept.
+    async fn live(&self) -> Result<Live> {
+        Ok(Live {
+            wanted: manifest_ids(&self.live_manifests().await?)?,
+            offered: manifest_ids(&self.offered_manifests().await?)?,
+        })
     }
 
     /// Pack id (hex), index offset and index length of each pack of a manifest.
@@ -94,9 +102,21 @@ impl Site {
     }
 }
 
+/// Manifests that stay in the library.
+struct Live {
+    /// Of kept versions: each must be there.
+    wanted: Vec<ManifestId>,
+    /// Of versions that other sites offer: each stays if it is there.
+    offered: Vec<ManifestId>,
+}
+
 /// Sets the library's counts to what the database wants. Returns how many were wrong.
-fn recount(library: &Library, live: &[ManifestId]) -> Result<usize> {
-    let report = library.recount(live).map_err(library_failed)?;
+fn recount(library: &Library, live: &Live) -> Result<usize> {
+    let mut counted = live.wanted.clone();
+    for id in &live.offered {
+        counted.extend(library.ref_state(*id).map_err(library_failed)?.map(|_| *id));
+    }
+    let report = library.recount(&counted).map_err(library_failed)?;
     for missing in &report.missing {
         tracing::error!(manifest = %missing, "the library lost a version's content; refresh its package");
     }

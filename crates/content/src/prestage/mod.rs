@@ -5,11 +5,13 @@
 
 mod export;
 mod import;
+mod inbox;
 mod layout;
 mod open;
 
 pub use export::{Exported, StoreReader};
 pub use import::Imported;
+pub use inbox::{Answer, Inbox, Ticket};
 pub use open::Prestaged;
 
 use crate::error::Error;

@@ -19,6 +19,16 @@ pub(crate) enum DpCommand {
     },
     /// Run a distribution point in the foreground until SIGTERM.
     Run(DpRun),
+    /// Take a prestaged file of `haulier package export` in, whether the distribution point runs or not. The version
+    /// is served as soon as the site wants it there, without a transfer.
+    #[command(after_help = "Example: haulier dp import PS100001-3.hcp --data dp1")]
+    Import {
+        /// The prestaged file.
+        file: PathBuf,
+        /// The distribution point's data folder.
+        #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+        data: PathBuf,
+    },
     /// List the site's distribution points.
     #[command(after_help = "Example: haulier dp list")]
     List,

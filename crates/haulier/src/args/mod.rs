@@ -19,7 +19,9 @@ pub(crate) use driver::{
     PacksImport, PacksList,
 };
 pub(crate) use group::GroupCommand;
-pub(crate) use package::{PackageChanges, PackageChoose, PackageCommand, PackageCreate, PackageKind};
+pub(crate) use package::{
+    PackageChanges, PackageChoose, PackageCommand, PackageCreate, PackageExport, PackageKind,
+};
 pub(crate) use schedule::{ScheduleCommand, ScheduleEncode, ScheduleNext};
 pub(crate) use site::{ListenerArgs, SiteCommand, SiteInit, SiteKind, SiteRun};
 

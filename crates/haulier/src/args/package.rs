@@ -1,5 +1,7 @@
 //! `haulier package`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 /// `haulier package`.
@@ -133,12 +135,31 @@ pub(crate) enum PackageCommand {
     },
     /// Choose the package for a machine by manufacturer, model and SKU, as driver scripts do.
     Choose(PackageChoose),
+    /// Write a version to one prestaged file, for distribution points and child sites that the network does not reach.
+    Export(PackageExport),
     /// List a package's published versions.
     #[command(after_help = "Example: haulier package history PS100001")]
     History {
         /// The package: its ID or exact name.
         package: String,
     },
+}
+
+/// `haulier package export`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: haulier package export PS100001 --output PS100001-3.hcp --data ps1")]
+pub(crate) struct PackageExport {
+    /// The package's ID.
+    pub(crate) package_id: String,
+    /// The version; the newest one unless given. Older versions are kept for a while only.
+    #[arg(long = "version", value_name = "NUMBER")]
+    pub(crate) package_version: Option<u32>,
+    /// The file to write, by custom named *.hcp; it must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// The site's data folder; the site may run meanwhile.
+    #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+    pub(crate) data: PathBuf,
 }
 
 /// `haulier package choose`.

@@ -39,6 +39,16 @@ pub(crate) enum SiteCommand {
         /// The child's site code.
         code: String,
     },
+    /// Take a prestaged file of `haulier package export` into the content library of a child site, whether the site runs
+    /// or not. The version is there as soon as a distribution point shall have it, without a transfer.
+    #[command(after_help = "Example: haulier site import PS100001-3.hcp --data s01")]
+    Import {
+        /// The prestaged file.
+        file: PathBuf,
+        /// The site's data folder.
+        #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+        data: PathBuf,
+    },
     /// Print the site's CA certificate, which clients of an https address need (HAULIER_CA).
     #[command(after_help = "Example: haulier site ca --data ps1 > ps1.pem")]
     Ca {

@@ -29,6 +29,7 @@ pub(crate) async fn run(command: &DpCommand, address: &SiteAddress, format: Form
             Ok(())
         }
         DpCommand::Run(args) => serve(args, address).await,
+        DpCommand::Import { file, data } => super::prestage::import_at_dp(file, data, format).await,
         DpCommand::List => list(&remote()?, format).await,
         DpCommand::Show { name } => show(&remote()?, name, format).await,
         DpCommand::Validate { name, package } => validate(&remote()?, name, package.as_deref(), format).await,

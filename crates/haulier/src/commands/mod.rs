@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use anyhow::Result;
 use clap::CommandFactory;
 
-use crate::args::{Cli, Command, DriverCommand, PacksCommand, SiteCommand, UserCommand};
+use crate::args::{Cli, Command, DriverCommand, PackageCommand, PacksCommand, SiteCommand, UserCommand};
 use crate::output::Format;
 use crate::remote::Remote;
 
@@ -17,6 +17,7 @@ mod group;
 mod package;
 mod package_drivers;
 mod package_schedule;
+mod prestage;
 mod query;
 mod role;
 pub(crate) mod rows;
@@ -45,6 +46,8 @@ pub(crate) async fn run(cli: &Cli) -> Result<()> {
         Command::Site(command) => site::run(command, &cli.site, format).await,
         Command::Dp(command) => dp::run(command, &cli.site, format).await,
         Command::Group(command) => group::run(command, &remote()?, format).await,
+        // Read from the data folder, so nobody signs in for it.
+        Command::Package(PackageCommand::Export(args)) => prestage::export(args, format).await,
         Command::Package(command) => package::run(command, &remote()?, format).await,
         // Read from a file alone, so nobody signs in for it.
         Command::Driver(DriverCommand::Packs(PacksCommand::List(args))) => driver::list_packs(args, format),

@@ -71,6 +71,7 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
             package_drivers::validate_source(remote, package, source, *moves, format).await
         }
         PackageCommand::Choose(args) => driver::choose(args, remote, format).await,
+        PackageCommand::Export(args) => super::prestage::export(args, format).await,
         PackageCommand::History { package } => history(remote, package, format).await,
     }
 }

@@ -34,6 +34,7 @@ pub(crate) async fn run(command: &SiteCommand, address: &SiteAddress, format: Fo
         SiteCommand::Revoke { data, code } => hierarchy::revoke(data, code, format).await,
         SiteCommand::Init(args) => init(args, format).await,
         SiteCommand::Run(args) => serve::run(args).await,
+        SiteCommand::Import { file, data } => super::prestage::import_at_site(file, data, format).await,
         SiteCommand::Ca { data } => {
             output::line(load_ca(data)?.certificate_pem().trim_end());
             Ok(())
