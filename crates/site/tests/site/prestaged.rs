@@ -10,7 +10,7 @@ use content::prestage::Label;
 use site::{Actor, Package, Role, SiteError};
 use tokio_util::sync::CancellationToken;
 
-use crate::stage::{admin, code};
+use crate::stage::{Stage, admin, code};
 
 /// Exports the package's stored version.
 async fn export(stage: &Stage, actor: &Actor, package: &Package) -> Result<(Label, PathBuf), SiteError> {
