@@ -114,18 +114,8 @@ async fn a_distribution_point_without_a_way_to_content_gets_it_by_hand_and_serve
     assert!(served == Some(vec![2; 300_000]));
 
     takes_in_at_the_site(&hierarchy, second, site_data).await;
-    let missing = hierarchy.haulier(&[
-        "package",
-        "export",
-        &id,
-        "--version",
-        "9",
-        "--output",
-        "x.hcp",
-        "--data",
-        site_data,
-    ]);
-    let missing = missing.await;
+    let wrong = ["package", "export", &id, "--version", "9", "--output", "x.hcp", "--data", site_data];
+    let missing = hierarchy.haulier(&wrong).await;
     assert!(!missing.status.success() && !Path::new("x.hcp").exists());
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no version 9"));
 }
