@@ -33,7 +33,7 @@ pub enum ImportError {
     NoDataFolder(PathBuf),
     /// The data folder cannot be used.
     #[error(transparent)]
-    Dp(#[from] DpError),
+    Dp(#[from] Box<DpError>),
     /// The file cannot be used.
     #[error(transparent)]
     Prestaged(#[from] PrestageError),
@@ -47,16 +47,20 @@ pub fn import_stopped(
     clock: SharedClock,
     monitor: &dyn Monitor,
 ) -> Result<(Label, Imported), ImportError> {
-    if Identity::load(data_dir).map_err(DpError::from)?.is_none() {
+    if Identity::load(data_dir).map_err(boxed)?.is_none() {
         return Err(ImportError::NoDataFolder(data_dir.to_owned()));
     }
     let holder = match Holder::open(data_dir, clock) {
         Err(HolderError::InUse) => return Err(ImportError::Running),
-        other => other.map_err(DpError::from)?,
+        other => other.map_err(boxed)?,
     };
     let mut file = open(file, monitor)?;
     let imported = holder.import(&mut file, monitor)?;
     Ok((file.label().clone(), imported))
+}
+
+fn boxed(error: impl Into<DpError>) -> Box<DpError> {
+    Box::new(error.into())
 }
 
 /// Takes in what is handed over until `stop`.
