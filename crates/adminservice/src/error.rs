@@ -194,6 +194,7 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::DriverAlreadyImported { .. }
         | SiteError::DriverOutOfScope { .. }
         | SiteError::Conflict { .. }
+        | SiteError::VersionNotKept { .. }
         | SiteError::EditionMismatch { .. }
         | SiteError::ContentInPackage { .. }
         | SiteError::PackageLocked { .. }

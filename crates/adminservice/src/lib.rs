@@ -8,6 +8,7 @@ mod body;
 pub mod compatibility;
 mod entity;
 mod error;
+mod events;
 mod headers;
 mod layout;
 mod links;

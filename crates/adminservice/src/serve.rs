@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use clock::SharedClock;
 use http::StatusCode;
 use http::header::{ALLOW, HeaderName, WWW_AUTHENTICATE};
@@ -22,7 +23,7 @@ use crate::error::ApiError;
 use crate::links::Links;
 use crate::reply::{reply, xml};
 use crate::request::Request;
-use crate::{headers, metadata, origin};
+use crate::{events, headers, metadata, origin};
 
 /// The longest body that is read, in bytes: an icon in base64 with room to spare.
 pub const BODY_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -35,10 +36,10 @@ const QUESTION_BYTES_MAX: usize = 1024 * 1024;
 
 /// What the handlers share.
 #[derive(Debug)]
-struct Service {
-    provider: Provider,
-    sign_in: SignIn,
-    clock: SharedClock,
+pub(crate) struct Service {
+    pub(crate) provider: Provider,
+    pub(crate) sign_in: SignIn,
+    pub(crate) clock: SharedClock,
 }
 
 /// Everything about one request that an answer needs.
@@ -49,13 +50,13 @@ struct Exchange {
     body: Bytes,
 }
 
-/// The service, for `/AdminService/...` in any case; every other path answers 404 in the service's form.
+/// The service, for `/AdminService/...` in any case, and its events; every other path answers 404 in the service's form.
 ///
 /// Requests must carry the [`net::Peer`] extension that `net` sets, or no credentials are accepted.
 pub fn router(provider: Provider, sign_in: SignIn, clock: SharedClock) -> Router {
     // axum's routes regard case, the service does not; the rest of the path is parsed by `url`.
     let service = Arc::new(Service { provider, sign_in, clock });
-    Router::new().fallback(handle).with_state(service)
+    Router::new().route(events::PATH, any(events::handle)).fallback(handle).with_state(service)
 }
 
 async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {

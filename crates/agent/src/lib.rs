@@ -103,6 +103,9 @@ pub struct DesiredPackage {
     /// served, what was fetched stays useful, and the next row for the package ends it. Absent counts as false.
     #[serde(default, skip_serializing_if = "is_false")]
     pub cancelled: bool,
+    /// The call behind the demand, for logs: whoever asked finds by it what became of it, here and at the site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<String>,
     /// What to do.
     pub goal: Goal,
 }
@@ -198,6 +201,12 @@ pub enum Event {
         bytes_total: u64,
         /// Body bytes received for this pull so far.
         bytes_received: u64,
+        /// Files that are in place, of `files_total`. Absent counts as unknown.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files_done: Option<u64>,
+        /// Files of the version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files_total: Option<u64>,
     },
     /// The version is complete, verified, durable and served.
     Installed {

@@ -148,9 +148,14 @@ fn desired() {
         generation,
         priority,
         cancelled: false,
+        correlation: None,
         goal,
     };
-    let packages = vec![package("PS100001", 3, 2, hold.clone()), package("PS100002", 7, 1, Goal::Absent)];
+    let correlated = DesiredPackage {
+        correlation: Some("4bf92f3577b34da6a3ce929d0e0e4736".to_owned()),
+        ..package("PS100001", 3, 2, hold.clone())
+    };
+    let packages = vec![correlated, package("PS100002", 7, 1, Goal::Absent)];
     check("desired_reply", &DesiredReply { revision: 41, more: false, packages });
     let cancelled = DesiredPackage { cancelled: true, ..package("PS100001", 4, 2, hold) };
     let packages = vec![cancelled];
@@ -183,7 +188,17 @@ fn facts() {
     };
     let facts = vec![
         fact(3, Event::Started { version: 2, attempt: 1 }),
-        fact(3, Event::Progress { version: 2, bytes_done: 1024, bytes_total: 4096, bytes_received: 900 }),
+        fact(
+            3,
+            Event::Progress {
+                version: 2,
+                bytes_done: 1024,
+                bytes_total: 4096,
+                bytes_received: 900,
+                files_done: Some(4),
+                files_total: Some(12),
+            },
+        ),
         fact(
             3,
             Event::Refused { object: PACK.to_owned(), reason: "its bytes do not match its id".to_owned() },

@@ -131,7 +131,9 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::SiteNotFound { .. }
         | SiteError::DistributionNotFound { .. } => StatusCode::NOT_FOUND,
         SiteError::InvalidField { .. } | SiteError::CertificateRefused { .. } => StatusCode::BAD_REQUEST,
-        SiteError::AlreadyExists { .. } | SiteError::Conflict { .. } => StatusCode::CONFLICT,
+        SiteError::AlreadyExists { .. } | SiteError::Conflict { .. } | SiteError::VersionNotKept { .. } => {
+            StatusCode::CONFLICT
+        }
         SiteError::Busy { .. } | SiteError::Stopped | SiteError::DiskFull(_) => {
             StatusCode::SERVICE_UNAVAILABLE
         }

@@ -29,7 +29,8 @@ pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Sto
         Goal::Absent => remove(&context, &package).await,
         Goal::Hold { version, manifest, verify, signature } => match manifest.parse::<ManifestId>() {
             Ok(id) => {
-                let wanted = Wanted { package: package.clone(), generation, version: *version, manifest: id };
+                let (version, call) = (*version, row.desired.correlation.clone());
+                let wanted = Wanted { package: package.clone(), generation, version, manifest: id, call };
                 let verify = *verify && !row.settled;
                 match believe(&context, &wanted, manifest, signature.as_ref()).await {
                     Ok(()) => hold(&context, &row, &wanted, verify, repair, &stop).await,
@@ -77,7 +78,8 @@ async fn failed(context: &Context, row: &Row, error: &JobError) {
     let max = if error.code() == SITE_UNREACHABLE { SITE_WAIT_MAX } else { JOB_WAIT_MAX };
     let wait = jittered(attempt, max);
     let (next, retry_at) = (context.clock.now() + wait, context.clock.monotonic() + wait);
-    tracing::warn!(%error, code = error.code(), %package, attempt, %next, "A job failed");
+    let call = row.desired.correlation.as_deref();
+    tracing::warn!(%error, code = error.code(), call, %package, attempt, %next, "A job failed");
     let event = Event::Failed { fault: error.fault(), attempt, next_attempt_at: next.to_string() };
     let fact = context.fact(&package, generation, event);
     context.remember(move |state| state.fail(&package, generation, retry_at, fact)).await;
@@ -127,6 +129,9 @@ async fn hold(
             files_verified: 0,
         }]);
     }
+    if verify {
+        tell_started(context, row, wanted).await;
+    }
     let report = if verify { check(context, wanted, stop).await? } else { VerifyReport::default() };
     let (mut files_verified, mut files_repaired) = (report.files_verified, Vec::new());
     if repair || report.files_damaged > 0 {
@@ -158,17 +163,22 @@ async fn bring_in(
     wanted: &Wanted,
     stop: &Stop,
 ) -> Result<Pulled, JobError> {
-    let started = Event::Started { version: wanted.version, attempt: row.attempts.saturating_add(1) };
-    let fact = context.fact(&wanted.package, wanted.generation, started);
-    context.remember(move |state| state.push(fact)).await;
+    tell_started(context, row, wanted).await;
     let pulled = pull(context, wanted, stop).await?;
     activate(context, wanted).await?;
     context.metrics.received(pulled.received_bytes);
     tracing::info!(
-        package = %wanted.package, version = wanted.version, files = pulled.installed.files,
+        call = wanted.call, package = %wanted.package, version = wanted.version, files = pulled.installed.files,
         bytes = pulled.installed.bytes, received = pulled.received_bytes, "Installed"
     );
     Ok(pulled)
+}
+
+/// Work begins; said again within an attempt it means nothing new.
+async fn tell_started(context: &Context, row: &Row, wanted: &Wanted) {
+    let started = Event::Started { version: wanted.version, attempt: row.attempts.saturating_add(1) };
+    let fact = context.fact(&wanted.package, wanted.generation, started);
+    context.remember(move |state| state.push(fact)).await;
 }
 
 fn installed(wanted: &Wanted, pulled: &Pulled) -> Event {

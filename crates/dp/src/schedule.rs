@@ -120,6 +120,7 @@ mod tests {
                 generation: 1,
                 priority,
                 cancelled: false,
+                correlation: None,
                 goal: Goal::Absent,
             },
             since_ms,

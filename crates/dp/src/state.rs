@@ -126,6 +126,8 @@ impl State {
             let mut changed = Vec::new();
             for desired in &reply.packages {
                 if inner.rows.get(&desired.package_id).is_none_or(|row| row.desired != *desired) {
+                    let call = desired.correlation.as_deref();
+                    tracing::info!(call, package = %desired.package_id, goal = ?desired.goal, "Wanted");
                     inner.rows.insert(desired.package_id.clone(), Row::new(desired.clone(), now));
                     changed.push(desired.package_id.clone());
                 }
@@ -443,6 +445,7 @@ mod tests {
             generation: *generation,
             priority: 2,
             cancelled: false,
+            correlation: None,
             goal: goal.clone(),
         };
         DesiredReply { revision, more: false, packages: rows.iter().map(package).collect() }
@@ -526,7 +529,14 @@ mod tests {
             state.progress(fact(
                 "A",
                 1,
-                Event::Progress { version: 1, bytes_done: 5, bytes_total: 9, bytes_received: 5 },
+                Event::Progress {
+                    version: 1,
+                    bytes_done: 5,
+                    bytes_total: 9,
+                    bytes_received: 5,
+                    files_done: None,
+                    files_total: None,
+                },
             ));
             state.fail("A", 1, Duration::ZERO, fact("A", 1, failed(attempt)));
         }
@@ -539,7 +549,14 @@ mod tests {
         state.progress(fact(
             "A",
             1,
-            Event::Progress { version: 1, bytes_done: 6, bytes_total: 9, bytes_received: 6 },
+            Event::Progress {
+                version: 1,
+                bytes_done: 6,
+                bytes_total: 9,
+                bytes_received: 6,
+                files_done: None,
+                files_total: None,
+            },
         ));
         assert_eq!(waiting(&state), ["A started 51", "A progress 6"]);
     }

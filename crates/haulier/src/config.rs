@@ -40,6 +40,17 @@ pub(crate) struct SiteConfig {
     pub(crate) limits: LimitsConfig,
     /// Where clients of the original expect other than what is documented.
     pub(crate) compatibility: CompatibilityConfig,
+    /// Status messages.
+    pub(crate) status: StatusConfig,
+}
+
+/// Status messages.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct StatusConfig {
+    /// How long they are kept, in days; default 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) keep_days: Option<u32>,
 }
 
 /// Listeners of single protocols beside the one that answers everything; each only where it is asked for.

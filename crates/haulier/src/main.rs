@@ -21,7 +21,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let cli = args::Cli::parse();
-    start_log(&cli.log);
+    start_log(&cli.log, cli.log_format);
     if cli.command.is_server() {
         match commands::environment(&cli.command) {
             Ok(needed) => process::prepare_server(needed),
@@ -41,14 +41,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn start_log(filter: &str) {
+fn start_log(filter: &str, format: args::LogFormat) {
     use tracing_subscriber::EnvFilter;
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        args::LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        args::LogFormat::Json => log.json().flatten_event(true).init(),
+    }
 }
 
 /// Says what went wrong and turns it into the exit code that the help lists.

@@ -45,6 +45,11 @@ pub(crate) fn json(value: &impl Serialize) {
     line(serde_json::to_string_pretty(value).expect("our own values have a JSON form"));
 }
 
+/// Prints a value as JSON in one line, of several.
+pub(crate) fn json_line(value: &impl Serialize) {
+    line(serde_json::to_string(value).expect("our own values have a JSON form"));
+}
+
 /// Whether stderr is a terminal, so that progress may be drawn.
 pub(crate) fn draws_progress() -> bool {
     std::io::stderr().is_terminal()
@@ -101,6 +106,16 @@ pub(crate) fn bytes(count: u64) -> String {
     if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
+/// A time for people: `9 s`, `1 min 15 s`, `2 h 5 min`, `3 days`.
+pub(crate) fn duration(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..172_800 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
 /// `part` of `whole` in percent, with the digits that matter.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
@@ -125,6 +140,20 @@ mod tests {
             (4_200_000_000, "4.2 GB"),
         ] {
             assert_eq!(bytes(count), text);
+        }
+    }
+
+    #[test]
+    fn times_are_short() {
+        for (seconds, text) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (60, "1 min 0 s"),
+            (3599, "59 min 59 s"),
+            (7500, "2 h 5 min"),
+            (172_800, "2 days"),
+        ] {
+            assert_eq!(duration(seconds), text);
         }
     }
 

@@ -1,5 +1,7 @@
 //! The command line's side of a site: its AdminService, and nothing else.
 
+mod events;
+
 use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 use crate::args::SiteAddress;
+
+pub(crate) use events::{Event, Events};
 
 /// How long to wait for a connection and for each answer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,6 +32,8 @@ pub(crate) struct Remote {
     http: reqwest::Client,
     base: String,
     sign_in: SignIn,
+    /// The id of everything that this command asks for.
+    call: String,
 }
 
 #[derive(Debug, Clone)]
@@ -112,7 +118,12 @@ impl Remote {
         let http = builder
             .build()
             .map_err(|error| RemoteError::Unreachable { url: base.clone(), reason: error.to_string() })?;
-        Ok(Self { http, base, sign_in })
+        Ok(Self { http, base, sign_in, call: site::call::new() })
+    }
+
+    /// By what everything that this command asks for is found in logs and status messages.
+    pub(crate) fn call_id(&self) -> &str {
+        &self.call
     }
 
     /// The password that the commands sign in with; none if it is a token.
@@ -234,6 +245,7 @@ impl Remote {
 
     fn signed(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}/{path}", self.base));
+        let request = request.header("x-request-id", &self.call);
         match &self.sign_in {
             SignIn::Password { user, password } => request.basic_auth(user, Some(password)),
             SignIn::Token(token) => request.bearer_auth(token),
@@ -303,6 +315,11 @@ impl Key {
     /// An instance with several keys, all strings.
     pub(crate) fn several(class: &'static str, keys: &[(&'static str, &str)]) -> Self {
         Self { class, keys: keys.iter().map(|&(name, value)| (name, literal(value))).collect() }
+    }
+
+    /// An instance with these keys, as OData literals.
+    pub(crate) fn of(class: &'static str, keys: &[(&'static str, String)]) -> Self {
+        Self { class, keys: keys.to_vec() }
     }
 
     fn path(&self) -> String {

@@ -4,6 +4,7 @@
 use processes::{Hierarchy, PASSWORD, fetch, succeed};
 use serde_json::Value;
 
+mod openmetrics;
 mod processes;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,11 +38,54 @@ async fn a_package_goes_from_a_folder_to_distribution_points_and_on_to_its_next_
         assert_eq!(fetch(&point.address, &new).await.as_deref(), Some(&b"two"[..]));
     }
 
+    // Back to version 1, of which both hold everything: at most the manifest travels.
+    let back = hierarchy.json(&["package", "rollback", &id, "--to", "1"]).await;
+    assert_eq!((&back["SourceVersion"], &back["RolledBackTo"]), (&Value::from(3), &Value::from(1)));
+    let states = hierarchy.wait_for_version(&id, 3).await;
+    for state in &states {
+        let received = state["BytesReceived"].as_u64().unwrap();
+        assert!(received < 16 * 1024, "{received} bytes travelled for what is held: {state}");
+        assert_eq!(state["Call"], back["Call"], "the call is found at its consequence");
+    }
+    for point in &hierarchy.points {
+        let name = format!("{id}/read%20me.txt");
+        assert_eq!(fetch(&point.address, &name).await.as_deref(), Some(&b"one"[..]));
+    }
+    let said = hierarchy.text(&["package", "rollback", &id, "--to", "2"]).await;
+    assert!(said.contains("has version 4 now") && said.contains("next refresh publishes it again"), "{said}");
+    let lines = hierarchy.text(&["status", &id, "--watch", "--json"]).await;
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let (done, before) = lines.split_last().unwrap();
+    assert_eq!((&done["event"], done["states"].as_array().unwrap().len()), (&Value::from("done"), 2));
+    assert!(
+        before.iter().all(|line| ["state", "status"].contains(&line["event"].as_str().unwrap())),
+        "{before:?}"
+    );
+    hierarchy.wait_for_version(&id, 4).await;
+
     let history = hierarchy.json(&["package", "history", &id]).await;
     let versions: Vec<_> =
         history.as_array().unwrap().iter().map(|row| row["SourceVersion"].clone()).collect();
-    assert_eq!(versions, [1, 2]);
-    assert_eq!(hierarchy.json(&["package", "show", &id]).await["package"]["SourceVersion"], 2);
+    assert_eq!(versions, [1, 2, 3, 4]);
+    let gone = hierarchy.haulier(&["package", "rollback", &id, "--to", "1"]).await;
+    let why = String::from_utf8_lossy(&gone.stderr).into_owned();
+    assert!(!gone.status.success() && why.contains("no longer kept; these are: 2, 3, 4"), "{why}");
+    assert_eq!(hierarchy.json(&["package", "show", &id]).await["package"]["SourceVersion"], 4);
+
+    for address in [&hierarchy.site.address, &hierarchy.points[0].address] {
+        let reply = reqwest::get(format!("{address}/metrics")).await.unwrap();
+        let kind = reply.headers()["content-type"].to_str().unwrap().to_owned();
+        assert_eq!(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+        openmetrics::check(&reply.text().await.unwrap());
+    }
+    let reply =
+        reqwest::get(format!("{}/metrics", hierarchy.site.address)).await.unwrap().text().await.unwrap();
+    for line in [
+        "haulier_site_distributions{state=\"installed\"} 2",
+        "haulier_site_distribution_points{state=\"heard\"} 2",
+    ] {
+        assert!(reply.lines().any(|found| found == line), "{line} is not in {reply}");
+    }
     let listed =
         hierarchy.json(&["query", "SELECT Name FROM SMS_DriverPackage WHERE PackageID = 'ps100001'"]).await;
     assert_eq!(listed[0]["Name"], "Latitude 7440");

@@ -263,7 +263,9 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::Busy { .. } | SiteError::ReaderTooSlow { .. } => (0x8004_1045, ERROR_BUSY),
         SiteError::QueryTooLong { .. } => (0x8004_106c, ERROR_TIMEOUT),
         SiteError::EditionMismatch { .. } => (FAILED, ERROR_REVISION_MISMATCH),
-        SiteError::Transition(_) | SiteError::Conflict { .. } => (FAILED, ERROR_INVALID_STATE),
+        SiteError::Transition(_) | SiteError::Conflict { .. } | SiteError::VersionNotKept { .. } => {
+            (FAILED, ERROR_INVALID_STATE)
+        }
         SiteError::ContentInPackage { .. } => (FAILED, SiteError::CONTENT_IN_PACKAGE),
         SiteError::PackageLocked { .. }
         | SiteError::SourceReadOnly { .. }

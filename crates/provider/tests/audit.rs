@@ -310,6 +310,9 @@ async fn packages(world: &mut World) {
     world.invoke(&package, "SetSourceSite", &[("SourceSite", text("PS2"))]).await;
     world.invoke(&package, "Unlock", &[]).await;
     world.site.run_due_snapshots().await.unwrap();
+    let first = [("PackageID", id.clone()), ("SourceVersion", Value::Integer(1))];
+    let first = first.map(|(name, value)| (name.to_owned(), value));
+    world.invoke(&ObjectPath::new("Haulier_PackageVersion", first), "Rollback", &[]).await;
     world.invoke(&package, "ValidateNewPackageSource", &[("PackageSource", text(&source))]).await;
     world.delete(&package).await;
     world.call("Haulier_ContentLibrary", None, "Collect", &[]).await;

@@ -30,6 +30,7 @@ const MAY: &[(&str, &str, &str)] = &[
     ("Haulier_DistributionPoint", "delete", "A"),
     ("Haulier_DriverImport", "Cancel", "AU"),
     ("Haulier_DriverImport", "Start", "AU"),
+    ("Haulier_PackageVersion", "Rollback", "AOU"),
     ("Haulier_SecurityScope", "Assign", "A"),
     ("Haulier_SecurityScope", "Unassign", "A"),
     ("Haulier_SecurityScope", "create", "A"),

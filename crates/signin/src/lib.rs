@@ -15,7 +15,7 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use net::Peer;
-use site::{Actor, Site};
+use site::{Actor, Site, call};
 
 pub use negotiate::BindingRule;
 
@@ -97,7 +97,10 @@ impl SignIn {
 
     /// The user behind a request, by what `net` set as its extensions; without a [`Peer`] nobody is signed in.
     pub async fn authenticate(&self, parts: &Parts) -> Result<SignedIn, SignInError> {
-        let signed_in = self.find_out(parts).await;
+        let signed_in = self.find_out(parts).await.map(|mut signed_in| {
+            signed_in.actor.call = Some(call_id(parts));
+            signed_in
+        });
         #[cfg(feature = "kerberos")]
         if self.kerberos.is_some() {
             return signed_in.map_err(SignInError::or_by_ticket);
@@ -134,6 +137,12 @@ impl SignIn {
         };
         Ok(SignedIn { actor, reply: None, sealing: None })
     }
+}
+
+/// The id of a call: the caller's own, or a new one.
+fn call_id(parts: &Parts) -> String {
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    call::taken(header("x-request-id"), header("traceparent")).unwrap_or_else(call::new)
 }
 
 /// Whether nobody else reads what the peer and this machine say to each other.

@@ -22,6 +22,8 @@ pub(crate) const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     channels: Mutex<HashMap<DpId, watch::Sender<()>>>,
+    /// Sent on whenever anything may have changed.
+    news: watch::Sender<()>,
 }
 
 impl Changes {
@@ -31,7 +33,18 @@ impl Changes {
         channels.entry(dp).or_insert_with(|| watch::channel(()).0).subscribe()
     }
 
+    /// Hears from now on that something may have changed, wherever.
+    pub(crate) fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+
+    /// Something changed of which no distribution point has to hear.
+    pub(crate) fn note(&self) {
+        self.news.send_replace(());
+    }
+
     pub(crate) fn notify(&self, dps: &[DpId]) {
+        self.note();
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
         for dp in dps {
             let Some(channel) = channels.get(dp) else { continue };

@@ -27,6 +27,16 @@ pub enum SiteError {
         /// As asked for.
         version: u32,
     },
+    /// The package had this version, but its content is no longer kept.
+    #[error("version {version} of package {package_id} is no longer kept; these are: {kept}")]
+    VersionNotKept {
+        /// The package.
+        package_id: String,
+        /// As asked for.
+        version: u32,
+        /// The versions that are kept, with commas between.
+        kept: String,
+    },
     /// No distribution point has this name or NAL path.
     #[error("there is no distribution point {name}; `haulier dp list` shows those that exist")]
     DpNotFound {
@@ -469,6 +479,7 @@ impl SiteError {
         match self {
             Self::PackageNotFound { .. } => "package_not_found",
             Self::VersionNotFound { .. } => "version_not_found",
+            Self::VersionNotKept { .. } => "version_not_kept",
             Self::DpNotFound { .. } => "dp_not_found",
             Self::DistributionNotFound { .. } => "distribution_not_found",
             Self::GroupNotFound { .. } => "group_not_found",

@@ -163,11 +163,36 @@ impl Site {
         closed::forget_ended(&mut tx, now).await?;
         let long_ago = now.checked_sub(ENDED_TOKEN_KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
         tx.execute(&ended_before("enrol_token", long_ago)).await?;
-        let oldest = now.checked_sub(status::KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
-        let old = Expr::col("at").lt(oldest.as_microsecond());
-        tx.execute(Query::delete().from_table("status_message").and_where(old)).await?;
         tx.commit().await?;
+        self.forget_messages_before(now, status::FORGOTTEN_MAX).await?;
         self.forget_messages_beyond(status::KEPT_MAX).await
+    }
+
+    /// Forgets messages that were kept long enough, at most so many, a few in a transaction.
+    async fn forget_messages_before(&self, now: Timestamp, messages_max: u64) -> Result<()> {
+        let oldest = now.checked_sub(self.status_kept_for()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let mut forgotten = 0;
+        while forgotten < messages_max {
+            let some = Query::select()
+                .column("id")
+                .from("status_message")
+                .and_where(Expr::col("at").lt(oldest.as_microsecond()))
+                .order_by("at", Order::Asc)
+                .limit(Ord::min(status::FORGOTTEN_AT_ONCE_MAX, messages_max - forgotten))
+                .to_owned();
+            let mut tx = self.db().write().await?;
+            let delete = Query::delete()
+                .from_table("status_message")
+                .and_where(Expr::col("id").in_subquery(some))
+                .to_owned();
+            let went = tx.execute(&delete).await?;
+            tx.commit().await?;
+            if went == 0 {
+                return Ok(());
+            }
+            forgotten += went;
+        }
+        Ok(())
     }
 
     /// Forgets the oldest messages beyond so many audit messages and so many others.
@@ -222,6 +247,31 @@ mod tests {
     use crate::status::{Message, add_all};
 
     on_both! {
+        async fn a_run_forgets_so_many_messages_for_their_age_and_no_more(stage: &Stage) {
+            const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+            let options = crate::SiteOptions { status_kept_days: Some(7), ..stage.options.clone() };
+            let site = Site::open(&options, stage.clock.clone()).await.unwrap();
+            for (count, days) in [(5, 3), (2, 4)] {
+                let mut tx = site.db().write().await.unwrap();
+                let messages = (0..count).map(|n| Message::created(&admin(), "SMS_Package", &n.to_string())).collect();
+                add_all(&mut tx, site.now(), messages).await.unwrap();
+                tx.commit().await.unwrap();
+                stage.clock.advance(DAY * days);
+            }
+            // All are younger than a week, by a moment.
+            for (later, messages_max, left) in [(0, 9, 7), (1, 3, 4), (0, 3, 2), (0, 9, 2), (3, 9, 0)] {
+                stage.clock.advance(DAY * later);
+                site.forget_messages_before(site.now(), messages_max).await.unwrap();
+                assert_eq!(stage.message_ids().await.len(), left, "{later} {messages_max}");
+            }
+            site.close().await;
+            for days in [0, 3651] {
+                let options = crate::SiteOptions { status_kept_days: Some(days), ..stage.options.clone() };
+                let refused = Site::open(&options, stage.clock.clone()).await;
+                assert_eq!(refused.map(drop).unwrap_err().code(), "invalid_option", "{days}");
+            }
+        }
+
         async fn other_messages_do_not_push_audit_messages_out(stage: &Stage) {
             let audit = |id: &str| Message::created(&admin(), "SMS_Package", id);
             let other = |id: &str| Message { kind: MessageType::Milestone, ..audit(id) };

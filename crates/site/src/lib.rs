@@ -30,6 +30,7 @@ mod deadline;
 mod distribution;
 mod driver;
 mod error;
+mod events;
 mod folder;
 mod group;
 mod hierarchy;
@@ -37,6 +38,7 @@ mod housekeeping;
 mod library;
 mod lock;
 mod matching;
+mod metrics;
 mod package;
 mod package_content;
 mod prestage;
@@ -59,6 +61,7 @@ pub use self::driver::{
     Category, CategoryChange, Driver, DriverChange, DriverDraft, DriverFields, LocalizedName,
     LocalizedProperties, NewCategory, NewDriver, PayloadEntry, PlatformKey,
 };
+pub use access::call;
 pub use access::scope::{SecuredType, SecurityScope};
 pub use access::token::{ApiToken, NewApiToken, NewToken, TOKEN_PREFIX};
 pub use access::user::{NewUser, User, UserChange};
@@ -71,6 +74,7 @@ pub use distribution::point::{DistributionPoint, SILENT_AFTER};
 pub use distribution::state::{Event, Next, State, TransitionError, transition};
 pub use distribution::status::{DistributionFault, DistributionPause, DistributionStatus};
 pub use error::{Result, SiteError};
+pub use events::{EVENT_READERS_MAX, EVENT_READERS_OF_USER_MAX, EventCursor, EventCursorError, EventReader};
 pub use folder::{Folder, FolderChange, FolderItem, FolderType, NewFolder};
 pub use group::{DpGroup, DpGroupChange, NewDpGroup};
 pub use hierarchy::{Neighbor, NextHop, SiteType};

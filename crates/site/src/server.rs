@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use ::driver::catalog::Trust;
 use ::trust::SigningKey;
@@ -25,8 +26,10 @@ use crate::driver::import::PackFetcher;
 use crate::driver::import::place::{Unpacking, unpacked_share};
 use crate::driver::{Drafts, platform};
 use crate::error::{Result, SiteError};
+use crate::events::EventReaders;
 use crate::hierarchy::{SiteType, node};
 use crate::matching::Matching;
+use crate::metrics::Metrics;
 use crate::package::source::UNPACKED_FOLDER;
 use crate::package_content::{COMPARISONS_MAX, ContentWork};
 use crate::query::{STREAMS_LATE_MAX, STREAMS_MAX, Shares};
@@ -65,6 +68,8 @@ pub struct SiteOptions {
     /// `MessageState` in `SMS_DistributionDPStatus` after the last allowed attempt failed: 3 as documented, which is also
     /// the default, or 4 for scripts that expect it. Servers of one site should agree.
     pub failed_message_state: Option<u32>,
+    /// How long status messages are kept, in days: 1 to 3,650; by default 30. Servers of one site should agree.
+    pub status_kept_days: Option<u32>,
     /// The zone of schedules that are not in UTC; by default the machine's. Servers of one site should agree.
     pub time_zone: Option<TimeZone>,
     /// Fetches driver packs from other servers; without one, imports name folders and archives only.
@@ -97,6 +102,9 @@ struct Inner {
     identity: SiteIdentity,
     options: SiteOptions,
     time_zone: TimeZone,
+    status_kept_for: Duration,
+    event_readers: EventReaders,
+    metrics: Metrics,
     library: OnceCell<Arc<Library>>,
     changes: Changes,
     routes: Routes,
@@ -160,6 +168,7 @@ impl Site {
             return Err(SiteError::NotInitialized);
         }
         let trust = read_roots(&options.trust_roots)?;
+        let status_kept_for = status::kept_for(options.status_kept_days)?;
         let db = open_database(options).await?;
         let mut tx = db.write().await?;
         let identity = read_identity(&mut tx).await?.ok_or(SiteError::NotInitialized)?;
@@ -178,6 +187,9 @@ impl Site {
             identity,
             options: own,
             time_zone: options.time_zone.clone().unwrap_or_else(TimeZone::system),
+            status_kept_for,
+            event_readers: EventReaders::default(),
+            metrics: Metrics::default(),
             library: OnceCell::new(),
             changes: Changes::default(),
             routes: Routes::default(),
@@ -255,6 +267,18 @@ impl Site {
     #[must_use]
     pub fn time_zone(&self) -> &TimeZone {
         &self.inner.time_zone
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.inner.metrics
+    }
+
+    pub(crate) fn event_readers(&self) -> &EventReaders {
+        &self.inner.event_readers
+    }
+
+    pub(crate) fn status_kept_for(&self) -> Duration {
+        self.inner.status_kept_for
     }
 
     pub(crate) fn options(&self) -> &SiteOptions {

@@ -39,14 +39,19 @@ CREATE VIEW "Haulier_DistributionState" AS
 SELECT
     d.attempts AS "Attempts",
     d.bytes_done AS "BytesDone",
+    d.rate_done AS "BytesPerSecond",
     d.bytes_received AS "BytesReceived",
+    d.rate_received AS "BytesReceivedPerSecond",
     d.bytes_total AS "BytesTotal",
+    COALESCE(d.call_id, '') AS "Call",
     dp.content_url AS "ContentUrl",
     d.demanded_at AS "Demanded",
     COALESCE(d.fault_code, '') AS "FaultCode",
     COALESCE(d.fault_file, '') AS "FaultFile",
     COALESCE(d.fault_message, '') AS "FaultText",
     d.fault_at AS "FaultTime",
+    d.files_done AS "FilesDone",
+    d.files_total AS "FilesTotal",
     d.files_verified AS "FilesVerified",
     d.installed_version AS "InstalledVersion",
     d.last_copied_at AS "LastCopied",
@@ -57,6 +62,12 @@ SELECT
     d.next_attempt_at AS "NextAttempt",
     d.package_id AS "PackageID",
     p.name AS "PackageName",
+    COALESCE(d.paused_reason, '') AS "PausedReason",
+    d.paused_until AS "PausedUntil",
+    d.requested_at AS "Requested",
+    d.report_revision AS "Revision",
+    CASE WHEN d.rate_done > 0 AND d.bytes_total > d.bytes_done
+        THEN (d.bytes_total - d.bytes_done + d.rate_done - 1) / d.rate_done END AS "SecondsLeft",
     dp.name AS "ServerName",
     s.site_code AS "SiteCode",
     CAST(CASE WHEN d.absent = 1 THEN 0 ELSE d.desired_version END AS BIGINT) AS "SourceVersion",
@@ -99,6 +110,7 @@ FROM site s;
 
 CREATE VIEW "Haulier_StatusMessage" AS
 SELECT
+    COALESCE(call_id, '') AS "Call",
     component AS "Component",
     inserts AS "InsertStrings",
     message_id AS "MessageID",

@@ -10,6 +10,7 @@ mod curl;
 mod driver_imports;
 mod driver_matches;
 mod drivers;
+mod events;
 mod golden;
 mod golden_drivers;
 mod golden_status;

@@ -360,6 +360,13 @@ impl Assembly {
         self.state().lacking.iter().filter(|lacking| **lacking > 0).count() as u64
     }
 
+    /// Files of the version that are not whole; equal ones count each.
+    pub(super) fn copies_lacking(&self) -> u64 {
+        let state = self.state();
+        let lacking = self.targets.iter().zip(&state.lacking).filter(|(_, lacking)| **lacking > 0);
+        lacking.map(|(target, _)| target.copies).sum()
+    }
+
     pub(super) fn bytes_done(&self) -> u64 {
         self.state().bytes_done
     }

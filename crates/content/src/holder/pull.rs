@@ -175,6 +175,14 @@ impl Pull {
         Progress { bytes_done, bytes_total: self.root.bytes }
     }
 
+    /// Files that are whole, of the files of the version.
+    #[must_use]
+    pub fn files(&self) -> (u64, u64) {
+        let all = self.root.files;
+        let lacking = self.content.get().map_or(all, |content| content.assembly.copies_lacking());
+        (all.saturating_sub(lacking), all)
+    }
+
     /// Makes every running and later step end with [`HolderError::Canceled`].
     pub fn cancel(&self) {
         self.stop.store(true, Ordering::Relaxed);

@@ -37,6 +37,8 @@ pub(crate) struct Wanted {
     pub(crate) generation: i64,
     pub(crate) version: u32,
     pub(crate) manifest: ManifestId,
+    /// The call behind it, for the log.
+    pub(crate) call: Option<String>,
 }
 
 /// How a pull ended.
@@ -192,7 +194,7 @@ impl Run<'_> {
                 return Ok(());
             }
             tracing::info!(
-                package = %self.wanted.package, version = self.wanted.version, ?part,
+                call = self.wanted.call, package = %self.wanted.package, version = self.wanted.version, ?part,
                 ranges = plan.ranges(), bytes = plan.bytes(), "Fetching"
             );
             match self.follow(plan).await {
@@ -274,19 +276,22 @@ impl Run<'_> {
         }
         self.told_ms.store(now_ms.max(1), Ordering::Relaxed);
         let progress = self.pull.progress();
+        let (files_done, files_total) = self.pull.files();
         let Wanted { package, generation, version, .. } = self.wanted;
         let event = Event::Progress {
             version: *version,
             bytes_done: progress.bytes_done,
             bytes_total: progress.bytes_total,
             bytes_received: self.fetcher.received_bytes(),
+            files_done: Some(files_done),
+            files_total: Some(files_total),
         };
         self.context.state.progress(self.context.fact(package, *generation, event));
     }
 }
 
 async fn refused(context: &Context, wanted: &Wanted, object: String, reason: String) {
-    tracing::warn!(package = %wanted.package, object, reason, "Refused wrong bytes; fetching again");
+    tracing::warn!(call = wanted.call, package = %wanted.package, object, reason, "Refused wrong bytes; fetching again");
     let event = Event::Refused { object, reason };
     let fact = context.fact(&wanted.package, wanted.generation, event);
     context.remember(move |state| state.push(fact)).await;

@@ -173,7 +173,8 @@ impl Site {
         demand.0 += 1;
         let generation = demand.0;
         let package_id = PACKAGE.to_owned();
-        let package = DesiredPackage { package_id, generation, priority: 2, cancelled, goal };
+        let package =
+            DesiredPackage { package_id, generation, priority: 2, cancelled, correlation: None, goal };
         demand.1.insert(PACKAGE.to_owned(), package);
         self.script.demanded.notify_waiters();
         generation

@@ -47,11 +47,24 @@ pub(crate) struct Cli {
     #[arg(long, global = true, env = "HAULIER_LOG", default_value = "info")]
     pub(crate) log: String,
 
+    /// How the log is written: for people, or one JSON object in a line.
+    #[arg(long, global = true, env = "HAULIER_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+
     #[command(flatten)]
     pub(crate) site: SiteAddress,
 
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object in a line.
+    Json,
 }
 
 /// Which site to talk to, and as whom.

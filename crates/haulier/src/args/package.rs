@@ -137,6 +137,17 @@ pub(crate) enum PackageCommand {
     Choose(PackageChoose),
     /// Write a version to one prestaged file, for distribution points and child sites that the network does not reach.
     Export(PackageExport),
+    /// Publish the content of an earlier version, as far as it is kept, as the package's next version.
+    ///
+    /// What distribution points hold is not sent again. The source stays as it is: the next refresh publishes it again.
+    #[command(after_help = "Example: haulier package rollback PS100001 --to 3")]
+    Rollback {
+        /// The package: its ID or exact name.
+        package: String,
+        /// The earlier version; `haulier package history` lists them.
+        #[arg(long, value_name = "VERSION")]
+        to: u64,
+    },
     /// List a package's published versions.
     #[command(after_help = "Example: haulier package history PS100001")]
     History {

@@ -27,7 +27,8 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
         PackageCommand::Refresh { package } => {
             let (id, key) = found(remote, package).await?;
             let reply = remote.invoke(&key, "RefreshPkgSource", &no_parameters()).await?;
-            output::done(format, &json!({ "PackageID": id, "ReturnValue": reply["ReturnValue"] }));
+            let (value, call) = (&reply["ReturnValue"], remote.call_id());
+            output::done(format, &json!({ "PackageID": id, "ReturnValue": value, "Call": call }));
             Ok(())
         }
         PackageCommand::Schedule { package, set, clear } => {
@@ -72,6 +73,7 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
         }
         PackageCommand::Choose(args) => driver::choose(args, remote, format).await,
         PackageCommand::Export(args) => super::prestage::export(args, format).await,
+        PackageCommand::Rollback { package, to } => roll_back(remote, package, *to, format).await,
         PackageCommand::History { package } => history(remote, package, format).await,
     }
 }
@@ -210,6 +212,27 @@ async fn assignments(remote: &Remote, package: &str, names: &[String]) -> Result
     Ok(keys)
 }
 
+async fn roll_back(remote: &Remote, package: &str, to: u64, format: Format) -> Result<()> {
+    let (id, _) = found(remote, package).await?;
+    let keys = [("PackageID", literal(&id)), ("SourceVersion", to.to_string())];
+    let key = Key::of("Haulier_PackageVersion", &keys);
+    let reply = remote.invoke(&key, "Rollback", &no_parameters()).await?;
+    let version = rows::number(&reply, "NewSourceVersion");
+    match format {
+        Format::Json => {
+            let call = remote.call_id();
+            output::json(
+                &json!({ "PackageID": id, "RolledBackTo": to, "SourceVersion": version, "Call": call }),
+            );
+        }
+        Format::Text => output::line(format_args!(
+            "{id} has version {version} now, with the content of version {to}. Its source was not touched: the next \
+             refresh publishes it again."
+        )),
+    }
+    Ok(())
+}
+
 async fn history(remote: &Remote, package: &str, format: Format) -> Result<()> {
     let id = id_of(remote, package).await?;
     let filter = format!("PackageID eq {}", literal(&id));
@@ -219,7 +242,8 @@ async fn history(remote: &Remote, package: &str, format: Format) -> Result<()> {
         output::json(&versions);
         return Ok(());
     }
-    let mut table = Table::new(&[">VERSION", "PUBLISHED", ">FILES", ">SIZE", ">STORED NEW", "CONTENT HASH"]);
+    let mut table =
+        Table::new(&[">VERSION", "PUBLISHED", ">FILES", ">SIZE", ">STORED NEW", "KEPT", "CONTENT HASH"]);
     for version in &versions {
         table.row([
             rows::text(version, "SourceVersion"),
@@ -227,6 +251,7 @@ async fn history(remote: &Remote, package: &str, format: Format) -> Result<()> {
             rows::text(version, "Files"),
             output::bytes(rows::number(version, "Bytes")),
             output::bytes(rows::number(version, "StoredNewBytes")),
+            if version["IsKept"] == true { "yes" } else { "no" }.to_owned(),
             rows::text(version, "ContentHash").chars().take(16).collect(),
         ]);
     }

@@ -2,6 +2,7 @@
 
 mod hierarchy;
 pub(crate) mod kerberos;
+mod metrics;
 mod serve;
 
 use std::path::Path;
@@ -142,6 +143,7 @@ fn site_options(data: &Path, config: &SiteConfig) -> Result<SiteOptions> {
         shares: config.shares.clone(),
         trust_roots: config.trust.roots.clone(),
         failed_message_state: config.compatibility.failed_message_state,
+        status_kept_days: config.status.keep_days,
         time_zone: config.time_zone.as_ref().map(zone).transpose()?,
         ..SiteOptions::default()
     })

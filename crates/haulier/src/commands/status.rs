@@ -1,19 +1,16 @@
 //! `haulier status`: where every package stands on every distribution point.
 
-use std::time::Duration;
+mod watch;
 
 use anyhow::{Result, ensure};
-use clock::{Clock, SystemClock};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::rows;
 use crate::args::StatusArgs;
 use crate::output::{self, Format, Table};
 use crate::remote::{Remote, RemoteError, literal};
 
-/// How often `--watch` asks.
-const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 /// How many messages `--messages` shows.
 const MESSAGES_SHOWN: &str = "200";
 
@@ -26,9 +23,13 @@ pub(crate) async fn run(args: &StatusArgs, remote: &Remote, format: Format) -> R
     if args.messages {
         return messages(remote, id.as_deref(), format).await;
     }
-    let states =
-        if args.watch { watch(remote, id.as_deref()).await? } else { states(remote, id.as_deref()).await? };
+    let states = match args.watch {
+        true => watch::watch(remote, id.as_deref(), format).await?,
+        false => states(remote, id.as_deref()).await?,
+    };
     match format {
+        // The last line of many, like those before it.
+        Format::Json if args.watch => output::json_line(&json!({ "event": "done", "states": states })),
         Format::Json => output::json(&states),
         Format::Text => print(&states),
     }
@@ -125,23 +126,6 @@ fn fault(state: &Value) -> String {
         }
     }
     text
-}
-
-/// Draws progress until every accepted refresh is published and every distribution point is settled; the
-/// last states are returned.
-async fn watch(remote: &Remote, package_id: Option<&str>) -> Result<Vec<Value>> {
-    let bar = progress_bar();
-    loop {
-        let unpublished = unpublished(remote, package_id).await?;
-        let states = states(remote, package_id).await?;
-        show_progress(&bar, unpublished.as_deref(), &states, is_settled);
-        if unpublished.is_none() && states.iter().all(is_settled) {
-            bar.finish_and_clear();
-            given_up(remote, package_id).await?;
-            return Ok(states);
-        }
-        SystemClock.sleep(WATCH_INTERVAL).await;
-    }
 }
 
 /// Fails if the site gave up on a refresh: what is everywhere then is not what was asked for.

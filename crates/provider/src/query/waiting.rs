@@ -187,7 +187,7 @@ async fn expire<T: Send + Sync + 'static>(contexts: Weak<Contexts<T>>, clock: Sh
 
 /// Who asks, by whatever program and machine, and however signed in.
 fn asking(actor: &Actor) -> Actor {
-    Actor { origin: Origin::default(), sign_in: SignIn::Local, ..actor.clone() }
+    Actor { origin: Origin::default(), sign_in: SignIn::Local, call: None, ..actor.clone() }
 }
 
 #[cfg(test)]

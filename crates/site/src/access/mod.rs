@@ -1,6 +1,7 @@
 //! Who may do what. Every change names its [`Actor`]; the check is here and nowhere else.
 
 mod attempts;
+pub mod call;
 pub(crate) mod closed;
 mod connection;
 pub(crate) mod credentials;
@@ -30,6 +31,8 @@ pub struct Actor {
     pub origin: Origin,
     /// How the user signed in.
     pub sign_in: SignIn,
+    /// The call that is being answered, by which its consequences are found again in logs and messages; see [`call`].
+    pub call: Option<String>,
 }
 
 /// How an [`Actor`] came to be.
@@ -116,7 +119,7 @@ impl Actor {
     #[must_use]
     pub fn new(name: impl Into<String>, role: Role) -> Self {
         let (scopes, origin, sign_in) = (Scopes::All, Origin::default(), SignIn::Local);
-        Self { name: name.into(), role, scopes, origin, sign_in }
+        Self { name: name.into(), role, scopes, origin, sign_in, call: None }
     }
 
     /// The site acting for whoever holds its data folder, as the command line does.

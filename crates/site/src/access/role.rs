@@ -1,4 +1,4 @@
-//! Roles: the one table of who may do what. `admin_role` shows it to queries, `docs/operating.md` to people.
+//! Roles: the one table of who may do what. `admin_role` shows it to queries, `docs/operations.md` to people.
 
 use std::fmt;
 use std::str::FromStr;

@@ -27,8 +27,9 @@ const SCHEDULES: &str = include_str!("../../migrations/shared/0012_schedules.sql
 const HIERARCHY: &str = include_str!("../../migrations/shared/0013_hierarchy.sql");
 const ROUTES: &str = include_str!("../../migrations/shared/0014_routes.sql");
 const TRUST: &str = include_str!("../../migrations/shared/0017_trust.sql");
+const STATUS: &str = include_str!("../../migrations/shared/0016_status.sql");
 
-const STEPS: [Step; 15] = [
+const STEPS: [Step; 16] = [
     Step {
         version: 1,
         name: "base",
@@ -74,6 +75,7 @@ const STEPS: [Step; 15] = [
     Step { version: 12, name: "schedules", sqlite: SCHEDULES, postgres: SCHEDULES },
     Step { version: 13, name: "hierarchy", sqlite: HIERARCHY, postgres: HIERARCHY },
     Step { version: 14, name: "routes", sqlite: ROUTES, postgres: ROUTES },
+    Step { version: 16, name: "live status", sqlite: STATUS, postgres: STATUS },
     Step { version: 17, name: "trust", sqlite: TRUST, postgres: TRUST },
 ];
 

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
 use super::DpId;
+use super::cause::{self, Cause};
 use super::partner::{self, PartnerData};
-use super::point;
 use super::state::{Event, Next, State, transition};
+use super::{point, rate};
 use crate::access::{Action, Actor};
 use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
@@ -58,6 +59,7 @@ impl Site {
         let package = self.visible_package(&mut tx, actor, package_id).await?;
         let points = point::require_all(self, &mut tx, dps).await?;
         add(&mut tx, &package, &points, now).await?;
+        cause::note(&mut tx, package_id, Cause::of(actor, now), now).await?;
         let messages = points.iter().map(|(_, name)| Message::dp_added(actor, package_id, name)).collect();
         status::add_all(&mut tx, now, messages).await?;
         for (dp, name) in &points {
@@ -150,6 +152,7 @@ impl Site {
         };
         tx.execute(&update.and_where(by_id(package_id)).and_where(at(dp)).to_owned()).await?;
         status::add(&mut tx, now, message).await?;
+        cause::note(&mut tx, package_id, Cause::of(actor, now), now).await?;
         partner::store(&mut tx, actor, package_id, (dp, &name), partner, now).await?;
         tx.commit().await?;
         self.changes().notify(&[dp]);
@@ -232,7 +235,8 @@ pub(super) fn demand_values(next: State, revision: i64, now: Timestamp) -> Updat
 
 /// A demand is told anew and nothing was done for it; whether it has a fault from the start is for the caller to say.
 fn begun_anew(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
-    Query::update()
+    let mut update = Query::update();
+    update
         .table("distribution")
         .value("state", i64::from(next.number()))
         .value("generation", Expr::col("generation").add(1i64))
@@ -246,8 +250,12 @@ fn begun_anew(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
         .value("bytes_received", 0i64)
         .value("paused_until", Option::<i64>::None)
         .value("paused_reason", Option::<String>::None)
-        .value("fault_file", Option::<String>::None)
-        .to_owned()
+        .value("files_done", 0i64)
+        .value("files_total", 0i64)
+        .value("report_revision", revision)
+        .value("fault_file", Option::<String>::None);
+    rate::stop(&mut update);
+    update
 }
 
 /// Assigns the package to all of these, under one revision.
@@ -329,6 +337,7 @@ pub(crate) async fn want_version(
     tx: &mut Tx,
     package_id: &str,
     version: u32,
+    cause: Cause<'_>,
     now: Timestamp,
 ) -> Result<Vec<DpId>> {
     let revision = counter::next(tx, "revision").await?;
@@ -352,6 +361,9 @@ pub(crate) async fn want_version(
         for row in tx.all(&update).await? {
             touched.push(DpId(row.get("dp_id")?));
         }
+    }
+    if !touched.is_empty() {
+        cause::note(tx, package_id, cause, now).await?;
     }
     Ok(touched)
 }

@@ -114,6 +114,7 @@ fn select(dp: DpId, after: i64) -> SelectStatement {
             ("d", "desired_version"),
             ("d", "verify"),
             ("d", "cancelled"),
+            ("d", "call_id"),
             ("p", "priority"),
             ("v", "manifest_id"),
             ("v", "signature"),
@@ -150,6 +151,7 @@ fn read(row: &Row) -> Result<DesiredPackage> {
         generation: row.get("generation")?,
         priority: row.unsigned("priority")?,
         cancelled: row.flag("cancelled")?,
+        correlation: row.get("call_id")?,
         goal,
     })
 }

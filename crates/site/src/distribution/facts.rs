@@ -9,13 +9,15 @@ use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
 use super::DpId;
 use super::demand::at;
+use super::rate::{self, Sample, Window};
 use super::state::{Event, Next, State, transition};
 use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
+use crate::metrics::Metrics;
 use crate::package::{by_id, delete};
 use crate::server::Site;
 use crate::route::{Destination, Passage};
-use crate::status::{self, Message};
+use crate::status::{self, Message, failure_id};
 
 /// Failed attempts in a row after which the state says "failed" and no longer "retrying".
 pub(crate) const ATTEMPTS_BEFORE_FAILED: u32 = 10;
@@ -38,13 +40,29 @@ impl Site {
         let select = Query::select().column("name").from("dp").and_where(Expr::col("id").eq(dp.0)).to_owned();
         let name: String = tx.optional(&select).await?.ok_or(SiteError::AgentUnknown)?.get("name")?;
         self.seen().note(dp, now);
-        let (mut gone, mut told_again) = (Vec::new(), false);
+        let (mut gone, mut told_again, mut revision) = (Vec::new(), false, None);
         for fact in facts {
             // An agent's clock may be wrong; a fact does not lie in the future.
             let at = fact.at.parse::<Timestamp>().map_or(now, |at| at.min(now));
             let Some(row) = Assignment::read(&mut tx, &fact.package_id, dp).await? else { continue };
             let reopened = self.is_open_again(dp, fact).await?;
-            let mut record = Record { tx: &mut tx, row, dp: &name, fact, at, reopened, told_again: false };
+            let revision = match revision {
+                Some(revision) => revision,
+                None => *revision.insert(counter::next(&mut tx, "revision").await?),
+            };
+            let metrics = self.metrics();
+            let mut record = Record {
+                tx: &mut tx,
+                row,
+                dp: &name,
+                fact,
+                at,
+                now,
+                metrics,
+                reopened,
+                revision,
+                told_again: false,
+            };
             gone.extend(record.apply().await?);
             told_again |= record.told_again;
         }
@@ -52,6 +70,7 @@ impl Site {
         if told_again {
             self.changes().notify(&[dp]);
         }
+        self.changes().note();
         self.suspects().note(facts, self.clock().monotonic());
         self.release(&gone).await;
         Ok(())
@@ -78,11 +97,17 @@ struct Assignment {
     cancelled: bool,
     generation: i64,
     desired_version: u32,
+    verify: bool,
+    installed_version: u32,
     attempts: u32,
+    bytes_received: u64,
+    window: Window,
+    /// The call behind the demand.
+    call: Option<String>,
+    requested_at: Option<Timestamp>,
     last_copied_at: Option<Timestamp>,
     last_verified_at: Option<Timestamp>,
     fault_at: Option<Timestamp>,
-    installed_version: u32,
     paused_reason: Option<String>,
     paused_until: Option<Timestamp>,
 }
@@ -96,14 +121,19 @@ impl Assignment {
                 "cancelled",
                 "generation",
                 "desired_version",
+                "verify",
+                "installed_version",
                 "attempts",
+                "bytes_received",
+                "call_id",
+                "requested_at",
                 "last_copied_at",
                 "last_verified_at",
                 "fault_at",
-                "installed_version",
                 "paused_reason",
                 "paused_until",
             ])
+            .columns(rate::COLUMNS)
             .from("distribution")
             .and_where(by_id(package_id))
             .and_where(at(dp))
@@ -119,11 +149,16 @@ impl Assignment {
             cancelled: row.flag("cancelled")?,
             generation: row.get("generation")?,
             desired_version: row.unsigned("desired_version")?,
+            verify: row.flag("verify")?,
+            installed_version: row.unsigned("installed_version")?,
             attempts: row.unsigned("attempts")?,
+            bytes_received: row.unsigned("bytes_received")?,
+            window: Window::read(row)?,
+            call: row.get("call_id")?,
+            requested_at: row.time_or_null("requested_at")?,
             last_copied_at: row.time_or_null("last_copied_at")?,
             last_verified_at: row.time_or_null("last_verified_at")?,
             fault_at: row.time_or_null("fault_at")?,
-            installed_version: row.unsigned("installed_version")?,
             paused_reason: row.get("paused_reason")?,
             paused_until: row.time_or_null("paused_until")?,
         })
@@ -139,6 +174,10 @@ struct Record<'r> {
     at: Timestamp,
     /// Whether what the agent waits for is here already.
     reopened: bool,
+    now: Timestamp,
+    metrics: &'r Metrics,
+    /// Of all that these facts change.
+    revision: i64,
     /// Whether the agent must hear of the row once more.
     told_again: bool,
 }
@@ -156,9 +195,7 @@ impl Record<'_> {
         }
         match &self.fact.event {
             Reported::Started { version, attempt } => self.started(*version, *attempt).await?,
-            Reported::Progress { bytes_done, bytes_total, bytes_received, .. } => {
-                self.progress(*bytes_done, *bytes_total, *bytes_received).await?;
-            }
+            Reported::Progress { .. } => self.progress().await?,
             Reported::Installed { .. } => self.installed().await?,
             Reported::Verified { version, files_verified, files_repaired } => {
                 self.verified(*version, *files_verified, files_repaired).await?;
@@ -205,30 +242,50 @@ impl Record<'_> {
         let mut update = self.going_on();
         update.value("state", state).value("attempts", i64::from(Ord::max(attempt, self.row.attempts)));
         update.value("next_attempt_at", Option::<i64>::None);
+        rate::stop(&mut update);
         self.store(&mut update).await?;
-        if attempt == 1 && self.row.attempts == 0 && !self.row.absent {
-            self.say(|id, dp| Message::distribution_started(id, dp, version)).await?;
+        if attempt > 1 || self.row.attempts > 0 || self.row.absent {
+            return Ok(());
         }
-        Ok(())
+        match self.row.state {
+            State::ContentMonitoring => self.say(Message::verification_started).await,
+            _ => self.say(|id, dp| Message::distribution_started(id, dp, version)).await,
+        }
     }
 
-    async fn progress(&mut self, done: u64, total: u64, received: u64) -> Result<()> {
+    async fn progress(&mut self) -> Result<()> {
+        let Reported::Progress { version, bytes_done, bytes_total, bytes_received, files_done, files_total } =
+            self.fact.event
+        else {
+            return Ok(());
+        };
         // Progress that arrives late does not undo an installation.
         if self.row.state == State::Installed {
             return Ok(());
         }
         let Some(state) = self.step(Event::Working) else { return Ok(()) };
+        let sample = Sample::new(self.at, number(bytes_done), number(bytes_received));
+        let (window, rate) = self.row.window.add(sample);
         let mut update = self.going_on();
         update
             .value("state", state)
-            .value("bytes_done", number(done))
-            .value("bytes_total", number(total))
-            .value("bytes_received", number(received));
-        self.store(&mut update).await
+            .value("bytes_done", number(bytes_done))
+            .value("bytes_total", number(bytes_total))
+            .value("bytes_received", number(bytes_received));
+        if let (Some(done), Some(total)) = (files_done, files_total) {
+            update.value("files_done", number(done)).value("files_total", number(total));
+        }
+        window.store(rate, &mut update);
+        self.store(&mut update).await?;
+        // Said once for a demand: what was received before is remembered.
+        if self.row.bytes_received == 0 && bytes_received > 0 {
+            self.say(|id, dp| Message::content_on_its_way(id, dp, version)).await?;
+        }
+        Ok(())
     }
 
     async fn installed(&mut self) -> Result<()> {
-        let Reported::Installed { version, bytes_total, bytes_received, files_verified, .. } =
+        let Reported::Installed { version, files, bytes_total, bytes_received, files_verified } =
             self.fact.event
         else {
             return Ok(());
@@ -247,6 +304,8 @@ impl Record<'_> {
             .value("bytes_done", number(bytes_total))
             .value("bytes_total", number(bytes_total))
             .value("bytes_received", number(bytes_received))
+            .value("files_done", number(files))
+            .value("files_total", number(files))
             .value("files_verified", number(files_verified))
             .value("last_copied_at", self.at.as_microsecond())
             .value("last_verified_at", self.at.as_microsecond());
@@ -257,9 +316,25 @@ impl Record<'_> {
             self.told_again = true;
         }
         self.store(&mut update).await?;
-        if !repeated {
-            self.say(|id, dp| Message::installed(id, dp, version, bytes_received)).await?;
+        if repeated {
+            return Ok(());
         }
+        if let Some(requested_at) = self.row.requested_at {
+            self.metrics.installed(self.now.duration_since(requested_at));
+        }
+        if bytes_received > 0 {
+            self.say(|id, dp| Message::sent(id, dp, version, bytes_received)).await?;
+        }
+        self.say(|id, dp| Message::installed(id, dp, version, bytes_received)).await?;
+        let call = self.row.call.as_deref();
+        tracing::info!(
+            call,
+            package = self.fact.package_id,
+            dp = self.dp,
+            version,
+            bytes_received,
+            "installed"
+        );
         Ok(())
     }
 
@@ -285,7 +360,12 @@ impl Record<'_> {
             let names = name_files(repaired);
             self.say(|id, dp| Message::repaired(id, dp, &names)).await?;
         }
-        self.say(|id, dp| Message::verified(id, dp, version, files)).await
+        self.say(|id, dp| Message::verified(id, dp, version, files)).await?;
+        // A redistribution demands a verification, and is shown as an update while it goes on.
+        if self.row.verify && self.row.state == State::ContentUpdating {
+            self.say(|id, dp| Message::refreshed(id, dp, version)).await?;
+        }
+        Ok(())
     }
 
     async fn failed(&mut self, fault: &Fault, attempt: u32, next_attempt_at: &str) -> Result<()> {
@@ -303,13 +383,21 @@ impl Record<'_> {
             .value("fault_message", message.as_str())
             .value("fault_file", fault.file.as_deref().map(|file| cut(file, TEXT_CHARS_MAX)))
             .value("fault_at", self.at.as_microsecond());
+        rate::stop(&mut update);
         self.store(&mut update).await?;
+        let call = self.row.call.as_deref();
+        let package = &self.fact.package_id;
+        tracing::warn!(call, package, dp = self.dp, fault.code, message, attempt, "an attempt failed");
         if !repeated {
+            self.metrics.failed(&fault.code);
             let next = next
                 .map_or_else(|| "the agent tries again".to_owned(), |at| format!("next attempt at {at:.0}"));
+            let code = fault.code.as_str();
             let fault =
                 fault.file.as_ref().map_or_else(|| message.clone(), |file| format!("{message} [{file}]"));
-            self.say(|id, dp| Message::distribution_failed(id, dp, &fault, &next, exhausted)).await?;
+            let holds_some = self.row.installed_version > 0;
+            let number = failure_id(self.row.absent, code, self.row.verify, holds_some);
+            self.say(|id, dp| Message::attempt_failed(number, id, dp, &fault, &next, exhausted)).await?;
         }
         Ok(())
     }
@@ -328,6 +416,7 @@ impl Record<'_> {
             .value("paused_until", until.map(Timestamp::as_microsecond))
             .value("next_attempt_at", until.map(Timestamp::as_microsecond))
             .value("fault_at", Option::<i64>::None);
+        rate::stop(&mut update);
         for column in FAULT_TEXTS {
             update.value(column, Option::<String>::None);
         }
@@ -379,7 +468,12 @@ impl Record<'_> {
 
     fn update(&self) -> UpdateStatement {
         let at = self.at.as_microsecond();
-        Query::update().table("distribution").value("changed_at", at).value("reported_at", at).to_owned()
+        Query::update()
+            .table("distribution")
+            .value("changed_at", at)
+            .value("reported_at", at)
+            .value("report_revision", self.revision)
+            .to_owned()
     }
 
     /// An update by a fact that says that it does not wait for a window any more.
@@ -396,13 +490,16 @@ impl Record<'_> {
     }
 
     async fn say(&mut self, message: impl FnOnce(&str, &str) -> Message) -> Result<()> {
-        status::add(self.tx, self.at, message(&self.fact.package_id, self.dp)).await
+        let message = message(&self.fact.package_id, self.dp).of_call(self.row.call.as_deref());
+        status::add(self.tx, self.at, message).await
     }
 }
 
 const FAULT_TEXTS: [&str; 3] = ["fault_code", "fault_message", "fault_file"];
 
+/// A demand is met: no fault is left, and nothing is transferred.
 fn clear_fault(update: &mut UpdateStatement) {
+    rate::stop(update);
     update.value("attempts", 0i64);
     for column in ["next_attempt_at", "fault_at"] {
         update.value(column, Option::<i64>::None);

@@ -1,5 +1,6 @@
 //! Distribution points and what each of them holds, should hold and last said.
 
+pub(crate) mod cause;
 pub(crate) mod demand;
 pub(crate) mod desired;
 pub(crate) mod enrol;
@@ -7,6 +8,7 @@ pub(crate) mod facts;
 pub(crate) mod nal;
 pub(crate) mod partner;
 pub(crate) mod point;
+mod rate;
 pub(crate) mod renewal;
 pub(crate) mod seen;
 pub(crate) mod state;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement, UpdateStatement};
 
 use super::DpId;
+use super::cause::{self, Cause};
 use super::demand::{demand_values, is_removal};
 use super::state::{Event, Next, State, transition};
 use crate::db::{Tx, counter};
@@ -28,6 +29,7 @@ pub(crate) async fn assign(
     package_id: &str,
     version: u32,
     targets: Targets<'_>,
+    cause: Cause<'_>,
     now: Timestamp,
 ) -> Result<Vec<DpId>> {
     let revision = counter::next(tx, "revision").await?;
@@ -60,6 +62,9 @@ pub(crate) async fn assign(
     for row in tx.all(&insert).await? {
         touched.push(DpId(row.get("dp_id")?));
     }
+    if !touched.is_empty() {
+        cause::note(tx, package_id, cause, now).await?;
+    }
     Ok(touched)
 }
 
@@ -90,6 +95,7 @@ pub(crate) async fn withdraw(
     tx: &mut Tx,
     package_id: &str,
     targets: Targets<'_>,
+    cause: Cause<'_>,
     now: Timestamp,
 ) -> Result<Vec<DpId>> {
     let revision = counter::next(tx, "revision").await?;
@@ -103,7 +109,11 @@ pub(crate) async fn withdraw(
         .and_where(targets.hold("dp_id"))
         .and_where(Expr::col("dp_id").not_in_subquery(wanted_by_groups(package_id)))
         .returning_col("dp_id");
-    told(tx, &update).await
+    let touched = told(tx, &update).await?;
+    if !touched.is_empty() {
+        cause::note(tx, package_id, cause, now).await?;
+    }
+    Ok(touched)
 }
 
 /// Which standing assignments are demanded again.
@@ -121,6 +131,7 @@ pub(crate) async fn demand_again(
     package_id: &str,
     targets: Targets<'_>,
     again: Again,
+    cause: Cause<'_>,
     now: Timestamp,
 ) -> Result<Vec<DpId>> {
     let revision = counter::next(tx, "revision").await?;
@@ -145,6 +156,9 @@ pub(crate) async fn demand_again(
             }
         };
         touched.extend(told(tx, &update).await?);
+    }
+    if !touched.is_empty() {
+        cause::note(tx, package_id, cause, now).await?;
     }
     Ok(touched)
 }

@@ -8,6 +8,7 @@ use super::{
 use crate::access::scope::{SecuredType, visible_among};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
+use crate::distribution::cause::Cause;
 use crate::distribution::targets::{Again, Targets, assign, demand_again, withdraw};
 use crate::error::{Result, SiteError};
 use crate::package;
@@ -44,7 +45,9 @@ impl Site {
             let package = self.visible_package(&mut tx, actor, &id).await?;
             want(&mut tx, group_id, &id).await?;
             let targets = Targets::Members(group_id);
-            touched.extend(assign(&mut tx, &id, package.stored_version, targets, now).await?);
+            touched.extend(
+                assign(&mut tx, &id, package.stored_version, targets, Cause::of(actor, now), now).await?,
+            );
             status::add(&mut tx, now, called(actor, "AddPackages", &group, &id).of_package(&id)).await?;
         }
         touch(&mut tx, actor, &group, now).await?;
@@ -84,7 +87,8 @@ impl Site {
             }
             let mut what = id.clone();
             if from_points {
-                let left = withdraw(&mut tx, &id, Targets::Members(group_id), now).await?;
+                let left =
+                    withdraw(&mut tx, &id, Targets::Members(group_id), Cause::of(actor, now), now).await?;
                 what = format!("{id}, and from {} of its distribution points", left.len());
                 touched.extend(left);
             }
@@ -122,8 +126,10 @@ impl Site {
             let version = package.ok_or_else(|| not_in(&group, &id))?.version;
             let targets = Targets::Members(group_id);
             // First those that stand: what is assigned now needs no verifying.
-            touched.extend(demand_again(&mut tx, &id, targets, Again::Verified, now).await?);
-            touched.extend(assign(&mut tx, &id, version, targets, now).await?);
+            touched.extend(
+                demand_again(&mut tx, &id, targets, Again::Verified, Cause::of(actor, now), now).await?,
+            );
+            touched.extend(assign(&mut tx, &id, version, targets, Cause::of(actor, now), now).await?);
             status::add(&mut tx, now, called(actor, "ReDistributePackage", &group, &id).of_package(&id))
                 .await?;
         }
@@ -148,8 +154,13 @@ impl Site {
         let mut touched = Vec::new();
         for package in packages {
             let targets = Targets::Members(group_id);
-            touched.extend(demand_again(&mut tx, &package.id, targets, Again::Failed, now).await?);
-            touched.extend(assign(&mut tx, &package.id, package.version, targets, now).await?);
+            touched.extend(
+                demand_again(&mut tx, &package.id, targets, Again::Failed, Cause::of(actor, now), now)
+                    .await?,
+            );
+            touched.extend(
+                assign(&mut tx, &package.id, package.version, targets, Cause::of(actor, now), now).await?,
+            );
         }
         let what = format!("{}{}", group.name, said_of_the_rest(left_alone));
         let message = Message::called(actor, super::CLASS, "RefreshDPGroup", &what);

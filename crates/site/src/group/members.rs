@@ -8,6 +8,7 @@ use super::content::Visible;
 use super::{DpGroup, POINTS_AT_ONCE_MAX, by_id, called, check_count, check_pairs, content, require, touch};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
+use crate::distribution::cause::Cause;
 use crate::distribution::targets::{Targets, assign, withdraw};
 use crate::distribution::{DpId, point};
 use crate::error::{Result, SiteError};
@@ -44,7 +45,10 @@ impl Site {
             for package in &packages {
                 for some in ids.chunks(point::AT_ONCE_MAX) {
                     let targets = Targets::Points(some);
-                    touched.extend(assign(&mut tx, &package.id, package.version, targets, now).await?);
+                    touched.extend(
+                        assign(&mut tx, &package.id, package.version, targets, Cause::of(actor, now), now)
+                            .await?,
+                    );
                 }
             }
         }
@@ -87,7 +91,10 @@ impl Site {
             let ids: Vec<DpId> = points.iter().map(|(dp, _)| *dp).collect();
             for package in &packages {
                 for some in ids.chunks(point::AT_ONCE_MAX) {
-                    touched.extend(withdraw(&mut tx, &package.id, Targets::Points(some), now).await?);
+                    touched.extend(
+                        withdraw(&mut tx, &package.id, Targets::Points(some), Cause::of(actor, now), now)
+                            .await?,
+                    );
                 }
             }
         }

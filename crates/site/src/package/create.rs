@@ -54,7 +54,7 @@ impl Site {
         data::store(&mut tx, &package_id, &data).await?;
         scope::enter(&mut tx, &actor.scopes, SecuredType::Package, &package_id).await?;
         if new.has_source() {
-            refresh::request(&mut tx, &package_id, now, Publish::Always).await?;
+            refresh::request(&mut tx, &package_id, now, Publish::Always, actor.call.as_deref()).await?;
         }
         status::add(&mut tx, now, Message::package_created(actor, &package_id, &new.name)).await?;
         let package = require(&mut tx, &package_id).await?;
@@ -101,7 +101,7 @@ impl Site {
         }
         if !changed.is_empty() {
             self.store_fields(&mut tx, package_id, &fields).await?;
-            touched = self.follow_change(&mut tx, &before, &fields, now).await?;
+            touched = self.follow_change(&mut tx, &before, &fields, actor.call.as_deref(), now).await?;
             status::add(&mut tx, now, Message::package_changed(actor, package_id, &fields.name, &changed))
                 .await?;
         }
@@ -182,6 +182,7 @@ impl Site {
         tx: &mut Tx,
         before: &Package,
         fields: &PackageFields,
+        call: Option<&str>,
         now: Timestamp,
     ) -> Result<Vec<crate::distribution::DpId>> {
         let id = &before.package_id;
@@ -201,7 +202,7 @@ impl Site {
                     .to_owned();
                 tx.execute(&update).await?;
             }
-            refresh::request(tx, id, now, Publish::Always).await?;
+            refresh::request(tx, id, now, Publish::Always, call).await?;
         }
         if fields.priority != before.fields.priority {
             return demand::tell_again(tx, id).await;

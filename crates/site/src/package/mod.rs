@@ -154,12 +154,8 @@ impl Site {
     /// Every version of a package, newest first.
     pub async fn package_history(&self, package_id: &str) -> Result<Vec<PackageVersion>> {
         self.package(package_id).await?;
-        let select = Query::select()
-            .columns(VERSION_COLUMNS)
-            .from("package_version")
-            .and_where(by_id(package_id))
-            .order_by("version", Order::Desc)
-            .to_owned();
+        let select =
+            PackageVersion::select().and_where(by_id(package_id)).order_by("version", Order::Desc).to_owned();
         self.db().all(&select).await?.iter().map(PackageVersion::read).collect()
     }
 }
@@ -201,7 +197,11 @@ impl SourceFault {
 }
 
 impl PackageVersion {
-    fn read(row: &Row) -> Result<Self> {
+    pub(crate) fn select() -> SelectStatement {
+        Query::select().columns(VERSION_COLUMNS).from("package_version").to_owned()
+    }
+
+    pub(crate) fn read(row: &Row) -> Result<Self> {
         Ok(Self {
             version: row.unsigned("version")?,
             manifest: row.get("manifest_id")?,

@@ -62,7 +62,8 @@ impl Site {
         if !package.fields.has_source() {
             return Err(SiteError::NoSource { package_id: package_id.to_owned() });
         }
-        request(tx, package_id, now, Publish::Always).await?;
+        request(tx, package_id, now, Publish::Always, actor.call.as_deref()).await?;
+        tracing::info!(call = actor.call, package = package_id, user = actor.name, "refresh accepted");
         status::add(tx, now, Message::package_refreshed(actor, package_id, &package.fields.name)).await?;
         Ok(package)
     }
@@ -77,11 +78,18 @@ pub(crate) enum Publish {
     IfChanged,
 }
 
-/// Counts one more request. A request in a retry's waiting time is tried at once.
+/// Counts one more request. A request in a retry's waiting time is tried at once. Requests that are answered by one
+/// version are told by the call of the last.
 ///
 /// A package shows version 1 before its first snapshot, so a refresh then is for version 2 and the first claim
 /// does not answer it. Once the first snapshot failed, everybody waits for version 1.
-pub(crate) async fn request(tx: &mut Tx, package_id: &str, now: Timestamp, publish: Publish) -> Result<()> {
+pub(crate) async fn request(
+    tx: &mut Tx,
+    package_id: &str,
+    now: Timestamp,
+    publish: Publish,
+    call: Option<&str>,
+) -> Result<()> {
     let select = Query::select()
         .columns([
             "refresh_requested",
@@ -111,6 +119,7 @@ pub(crate) async fn request(tx: &mut Tx, package_id: &str, now: Timestamp, publi
         .value("content_changed", 0i64)
         .value("refresh_forced", forced)
         .value("refresh_since", since.unwrap_or_else(|| now.as_microsecond()))
+        .value("refresh_call", call)
         .value("snapshot_next_at", Option::<i64>::None)
         .value("snapshot_attempts", 0i64)
         .value("action_in_progress", i64::from(action.number()))

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::refresh::Publish;
 use super::{Package, by_id, refresh, require, visible};
+use crate::access::call;
 use crate::db::{Row, Tx};
 use crate::error::{Result, SiteError};
 use crate::library::error_chain;
@@ -90,8 +91,11 @@ impl Site {
             .to_owned();
         tx.execute(&update).await?;
         if is_ours {
-            refresh::request(&mut tx, package_id, now, Publish::IfChanged).await?;
-            status::add(&mut tx, now, Message::refresh_due(package_id, &package.fields.name)).await?;
+            let call = call::new();
+            refresh::request(&mut tx, package_id, now, Publish::IfChanged, Some(&call)).await?;
+            tracing::info!(call, package = package_id, "refresh due by schedule");
+            let due = Message::refresh_due(package_id, &package.fields.name).of_call(Some(&call));
+            status::add(&mut tx, now, due).await?;
         }
         tx.commit().await?;
         self.snapshot_wake().notify_one();

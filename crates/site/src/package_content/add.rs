@@ -249,7 +249,7 @@ impl Site {
         }
         let owed = refresh && rows::owes_refresh(&mut tx, id).await?;
         if !plan.new.is_empty() || owed {
-            rows::changed(&mut tx, id, refresh, now).await?;
+            rows::changed(&mut tx, id, refresh, actor.call.as_deref(), now).await?;
         }
         status::add_all(&mut tx, now, messages).await?;
         tx.commit().await?;

@@ -228,7 +228,7 @@ impl Site {
             messages.push(Message::content_restored(actor, id, &content.sub_folder, &from));
         }
         if !rebuilt.is_empty() {
-            rows::changed(&mut tx, id, true, now).await?;
+            rows::changed(&mut tx, id, true, actor.call.as_deref(), now).await?;
         }
         messages.push(Message::package_rebuilt(actor, id, &package.fields.name, rebuilt.len()));
         status::add_all(&mut tx, now, messages).await?;

@@ -177,7 +177,7 @@ impl Site {
             tracing::info!(package = id, content = held.content_id, ?end, "a half done change was ended");
         }
         if any_changed {
-            rows::changed(&mut tx, id, refresh, now).await?;
+            rows::changed(&mut tx, id, refresh, None, now).await?;
         }
         status::add_all(&mut tx, now, messages).await?;
         tx.commit().await?;

@@ -130,7 +130,7 @@ impl Site {
         for held in gone {
             rows::delete(&mut tx, id, held.content_id).await?;
         }
-        rows::changed(&mut tx, id, refresh, now).await?;
+        rows::changed(&mut tx, id, refresh, actor.call.as_deref(), now).await?;
         status::add_all(&mut tx, now, messages).await?;
         tx.commit().await?;
         self.snapshot_wake().notify_one();

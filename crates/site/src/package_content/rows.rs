@@ -352,7 +352,13 @@ pub(super) async fn delete(tx: &mut Tx, package_id: &str, content_id: i64) -> Re
 
 /// The package's contents changed: queues a refresh, or remembers that one is owed. What was found out about a new source
 /// holds no longer.
-pub(super) async fn changed(tx: &mut Tx, package_id: &str, refresh: bool, now: Timestamp) -> Result<()> {
+pub(super) async fn changed(
+    tx: &mut Tx,
+    package_id: &str,
+    refresh: bool,
+    call: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
     let update = Query::update()
         .table("package")
         .value("content_changed", 1i64)
@@ -361,7 +367,7 @@ pub(super) async fn changed(tx: &mut Tx, package_id: &str, refresh: bool, now: T
         .to_owned();
     tx.execute(&update).await?;
     if refresh {
-        refresh::request(tx, package_id, now, Publish::Always).await?;
+        refresh::request(tx, package_id, now, Publish::Always, call).await?;
     }
     Ok(())
 }

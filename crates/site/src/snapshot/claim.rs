@@ -36,6 +36,10 @@ pub(crate) struct Claim {
     pub(crate) previous_manifest: Option<String>,
     /// Of the stored version.
     pub(crate) content_hash: Option<String>,
+    /// The call that the snapshot answers.
+    pub(crate) call: Option<String>,
+    /// When the first of the requests that it answers was made.
+    pub(crate) requested_at: Option<Timestamp>,
 }
 
 impl Site {
@@ -69,6 +73,8 @@ impl Site {
                 "stored_version",
                 "snapshot_attempts",
                 "content_hash",
+                "refresh_call",
+                "refresh_since",
             ]))
             .to_owned();
         let Some(row) = tx.optional(&update).await? else { return Ok(None) };
@@ -83,11 +89,15 @@ impl Site {
             stored_version,
             attempts: row.unsigned("snapshot_attempts")?,
             content_hash: row.get("content_hash")?,
+            call: row.get("refresh_call")?,
+            requested_at: row.time_or_null("refresh_since")?,
             previous_manifest: manifest_of(&mut tx, &package_id, stored_version).await?,
             package_id,
         };
-        status::add(&mut tx, now, Message::processing_started(&claim.package_id, &claim.name)).await?;
+        let started = Message::processing_started(&claim.package_id, &claim.name);
+        status::add(&mut tx, now, started.of_call(claim.call.as_deref())).await?;
         tx.commit().await?;
+        tracing::info!(call = claim.call, package = claim.package_id, "reading the source");
         Ok(Some(claim))
     }
 

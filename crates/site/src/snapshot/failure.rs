@@ -73,10 +73,11 @@ impl Site {
         let (id, name) = (&claim.package_id, &claim.name);
         if failure.source && plan != Plan::Await {
             let unusable = Message::source_unusable(id, name, &claim.source_path, &failure.message);
-            status::add(&mut tx, now, unusable).await?;
+            status::add(&mut tx, now, unusable.of_call(claim.call.as_deref())).await?;
         }
         if plan != Plan::Await {
-            status::add(&mut tx, now, Message::processing_failed(id, name, message)).await?;
+            let failed = Message::processing_failed(id, name, message);
+            status::add(&mut tx, now, failed.of_call(claim.call.as_deref())).await?;
         }
         tx.commit().await
     }
@@ -108,8 +109,10 @@ impl Plan {
     fn log(self, claim: &Claim, failure: &Failure) {
         let package = &claim.package_id;
         match self {
-            Self::Await => tracing::info!(package, "the package waits for its first files"),
-            _ => tracing::warn!(package, failure.code, failure.message, "snapshot failed"),
+            Self::Await => {
+                tracing::info!(call = claim.call, package, "the package waits for its first files")
+            }
+            _ => tracing::warn!(call = claim.call, package, failure.code, failure.message, "snapshot failed"),
         }
     }
 

@@ -7,6 +7,7 @@ use sea_query::{Expr, ExprTrait, Query};
 
 use super::claim::Claim;
 use crate::db::Tx;
+use crate::distribution::cause::Cause;
 use crate::distribution::{DpId, demand};
 use crate::error::Result;
 use crate::package::{ActionInProgress, by_id};
@@ -67,14 +68,15 @@ impl Site {
             return Ok(Outcome::Unchanged);
         }
         let version = claim.stored_version + 1;
-        insert_version(&mut tx, claim, version, taken, now).await?;
+        insert_version(&mut tx, &claim.package_id, version, taken, now).await?;
         trust::sign(&mut tx, self.signing_key(), &self.identity().site_code, Some(&claim.package_id)).await?;
-        raise_version(&mut tx, claim, version, taken, now).await?;
+        raise_version(&mut tx, &claim.package_id, version, taken, now).await?;
         if let Some(folders) = folders {
             settle(&mut tx, &claim.package_id, version, folders).await?;
         }
-        let touched = demand::want_version(&mut tx, &claim.package_id, version, now).await?;
-        let outdated = drop_outdated(&mut tx, claim, version).await?;
+        let cause = Cause { call: claim.call.as_deref(), requested_at: claim.requested_at.unwrap_or(now) };
+        let touched = demand::want_version(&mut tx, &claim.package_id, version, cause, now).await?;
+        let outdated = drop_outdated(&mut tx, &claim.package_id, version).await?;
         say(&mut tx, claim, version, taken, now).await?;
         tx.commit().await?;
         self.tell(&touched);
@@ -121,9 +123,9 @@ fn number(action: ActionInProgress) -> i64 {
     i64::from(action.number())
 }
 
-async fn insert_version(
+pub(super) async fn insert_version(
     tx: &mut Tx,
-    claim: &Claim,
+    package_id: &str,
     version: u32,
     taken: &Taken,
     now: Timestamp,
@@ -143,7 +145,7 @@ async fn insert_version(
             "retained",
         ])
         .values_panic([
-            claim.package_id.as_str().into(),
+            package_id.into(),
             i64::from(version).into(),
             taken.manifest.as_str().into(),
             taken.content_hash.as_str().into(),
@@ -159,9 +161,9 @@ async fn insert_version(
     Ok(())
 }
 
-async fn raise_version(
+pub(super) async fn raise_version(
     tx: &mut Tx,
-    claim: &Claim,
+    package_id: &str,
     version: u32,
     taken: &Taken,
     now: Timestamp,
@@ -173,17 +175,17 @@ async fn raise_version(
         .value("source_date", now.as_microsecond())
         .value("source_bytes", taken.bytes.cast_signed())
         .value("content_hash", taken.content_hash.as_str())
-        .and_where(by_id(&claim.package_id))
+        .and_where(by_id(package_id))
         .to_owned();
     tx.execute(&update).await?;
     Ok(())
 }
 
-async fn drop_outdated(tx: &mut Tx, claim: &Claim, version: u32) -> Result<Vec<String>> {
+pub(super) async fn drop_outdated(tx: &mut Tx, package_id: &str, version: u32) -> Result<Vec<String>> {
     let update = Query::update()
         .table("package_version")
         .value("retained", 0i64)
-        .and_where(by_id(&claim.package_id))
+        .and_where(by_id(package_id))
         .and_where(Expr::col("retained").eq(1i64))
         .and_where(Expr::col("version").lte(i64::from(version.saturating_sub(VERSIONS_KEPT))))
         .returning_col("manifest_id")
@@ -193,10 +195,13 @@ async fn drop_outdated(tx: &mut Tx, claim: &Claim, version: u32) -> Result<Vec<S
 
 async fn say(tx: &mut Tx, claim: &Claim, version: u32, taken: &Taken, now: Timestamp) -> Result<()> {
     let (id, name) = (&claim.package_id, &claim.name);
-    for warning in taken.warnings.iter().take(WARNINGS_MAX) {
-        status::add(tx, now, Message::source_warning(id, name, warning)).await?;
-    }
-    status::add(tx, now, Message::snapshot_taken(id, name, taken.files, taken.bytes)).await?;
-    status::add(tx, now, Message::package_updated(id, name, version, taken.bytes)).await?;
-    status::add(tx, now, Message::processed(id, name, version)).await
+    let warnings = taken.warnings.iter().take(WARNINGS_MAX);
+    let mut said: Vec<_> = warnings.map(|warning| Message::source_warning(id, name, warning)).collect();
+    said.extend([
+        Message::snapshot_taken(id, name, taken.files, taken.bytes),
+        Message::package_updated(id, name, version, taken.bytes),
+        Message::processed(id, name, version),
+    ]);
+    let said = said.into_iter().map(|message| message.of_call(claim.call.as_deref())).collect();
+    status::add_all(tx, now, said).await
 }

@@ -55,6 +55,7 @@ impl Site {
 
     /// Reads the claim's source and publishes it, or remembers why not.
     async fn work_off(&self, claim: &Claim, cancel: &CancellationToken) -> Result<()> {
+        let begun_at = self.clock().monotonic();
         let reading = self.read_guarded(claim, cancel).await.unwrap_or_else(|error| {
             tracing::error!(error = error_chain(&error), "snapshot");
             Reading::Failed(Failure {
@@ -64,7 +65,10 @@ impl Site {
             })
         });
         match reading {
-            Reading::Taken(taken) => self.publish_or_release(claim, &taken).await,
+            Reading::Taken(taken) => {
+                self.metrics().snapshot_taken(self.clock().monotonic().saturating_sub(begun_at));
+                self.publish_or_release(claim, &taken).await
+            }
             Reading::Failed(failure) => self.record_failure(claim, &failure).await,
             Reading::Cancelled => self.give_back(claim).await,
         }
@@ -149,7 +153,7 @@ impl Site {
         let published = self.publish(claim, taken, folders.as_ref()).await;
         match &published {
             Ok(Outcome::Published { version, outdated }) => {
-                tracing::info!(package = claim.package_id, version, "version published");
+                tracing::info!(call = claim.call, package = claim.package_id, version, "version published");
                 self.release(outdated).await;
             }
             Ok(Outcome::Unchanged | Outcome::ClaimLost) => {

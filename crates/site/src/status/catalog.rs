@@ -1,75 +1,83 @@
-//! The texts of messages: ids and insertion strings as in the original where it has them, texts of our own.
+//! Every message that the site writes: identifiers, severities, components and insertion strings as in the original where
+//! it has them, texts of our own, and what an administrator does about it. `docs/operations.md` shows the same table.
 
-/// Each id once: its text, with `%1` for the first insertion string.
-const TEXTS: &[(u32, &str)] = &[
-    (2300, "Package %1 (%2): processing started."),
-    (2301, "Package %1 (%2) was processed: version %3."),
-    (2302, "Package %1 (%2) could not be processed: %3"),
-    (2306, "The source folder %3 of package %1 (%2) is missing or cannot be read: %4"),
-    (2311, "Package %1 (%2) was created or updated at this site: version %3, %4 bytes."),
-    (2328, "Package %1 could not be brought to distribution point %2: %3 (%4)"),
-    (2330, "Package %1, version %3, is on distribution point %2; %4 bytes were received."),
-    (2342, "Package %1, version %3, is being distributed to distribution point %2."),
-    (2376, "A snapshot of package %1 (%2) was taken: %3 files, %4 bytes."),
-    (2382, "Distribution point %2 found damage in package %1 and repaired it: %3"),
-    (2383, "Distribution point %2 refused an object of package %1 and fetches it again: %3 (%4)"),
-    (2384, "Distribution point %2 verified %4 files of package %1, version %3."),
-    (30000, "%1 created package %3 (%2)."),
-    (30001, "%1 changed package %3 (%2): %4"),
-    (30002, "%1 deleted package %3 (%2)."),
-    (30009, "%1 added package %2 to distribution point %3."),
-    (30010, "%1 removed package %2 from distribution point %3."),
-    (30011, "%1 refreshed package %2 on %3."),
-    (30012, "%1 asked distribution point %3 to verify package %2."),
-    (30152, "%1 created driver %3 (%2)."),
-    (30153, "%1 changed driver %3 (%2)."),
-    (30154, "%1 deleted driver %3 (%2)."),
-    (39001, "%1: user %2 was %3."),
-    (39002, "%1: distribution point %2 was %3."),
-    (39003, "Distribution point %1 enrolled; it serves content at %2."),
-    (39005, "The source of package %1 (%2) is odd: %3"),
-    (39004, "Package %1 was removed from distribution point %2."),
-    (
-        39006,
-        "Refused content was damaged in %1 packs: %2 pieces were repaired, %3 files could not be; refresh their packages.",
-    ),
-    (39007, "%1: driver category %2 was %3."),
-    (39008, "%1 asked for driver import %2: %3"),
-    (39009, "%1 cancelled driver import %2."),
-    (39010, "Driver import %1 ended: %2 imported, %3 already there, %4 failed."),
-    (39020, "%1 added the content of driver %3 to package %2, in its subfolder %4."),
-    (39021, "%1 removed the content of driver %3, subfolder %4, from package %2."),
-    (39022, "%1 rebuilt package %2 (%3): %4 contents were not as they were imported."),
-    (39023, "%1: subfolder %3 of package %2 was restored from %4."),
-    (39024, "%1 asked the site to look at package %2 (%3) again."),
-    (39025, "%1 gave package %2 (%3) to site %4."),
-    (39026, "%1 found the stored version of package %2 (%3) in %4."),
-    (39027, "The refresh schedule of package %1 (%2) is due; a version is published if its source changed."),
-    (39030, "%1 cancelled the distribution of package %2 to distribution point %3."),
-    (39011, "Driver import %1 could not go on: %2"),
-    (39032, "%1: security scope %2 was %3."),
-    (39033, "%1 put %2 into the security scope %3."),
-    (39034, "%1 took %2 out of the security scope %3."),
-    (39045, "The distribution of package %1 to distribution point %2 is paused until %3: %4"),
-    (39050, "%1 created %2 %3."),
-    (39051, "%1 changed %2 %3: %4."),
-    (39052, "%1 deleted %2 %3."),
-    (39053, "%1 called %2.%3: %4."),
-    (39054, "%1 deleted %2 status messages: %3"),
-    (39056, "Package %1 is being removed from distribution point %2."),
-    (39057, "Package %1 could not be removed from distribution point %2: %3 (%4)"),
-    (39055, "Signing in is closed for %2 s after failed attempts: %1."),
-    (39070, "%1: site %2 was %3."),
-    (39071, "Site %1 (%2) joined below this site."),
-    (39072, "Version %3 of package %1 (%2) did not come to this site and is tried again: %4 (%5)"),
-    (39997, "%1"),
-    (39998, "%1"),
-    (39999, "%1"),
-];
+mod audit;
+mod distribution;
+mod own;
+
+use super::Severity;
+
+pub(super) const DISTRIBUTION_MANAGER: &str = "SMS_DISTRIBUTION_MANAGER";
+pub(super) const TRANSFER_MANAGER: &str = "SMS_PACKAGE_TRANSFER_MANAGER";
+pub(super) const DP_MONITOR: &str = "SMS_DISTRIBUTION_POINT_MONITOR";
+pub(super) const DRIVER_CATALOG: &str = "HAULIER_DRIVER_CATALOG";
+pub(super) const SIGN_IN: &str = "HAULIER_SIGN_IN";
+pub(super) const AGENT_SERVICE: &str = "HAULIER_AGENT_SERVICE";
+/// The component of what somebody did or raised is the program that it was done with.
+const RAISED: &str = "";
+
+const AUDIT_TO_DO: &str = "Nothing; it says who did what.";
+
+/// One message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) id: u32,
+    /// How bad it usually is.
+    pub(crate) severity: Severity,
+    /// Who says it; empty for the caller's program.
+    pub(crate) component: &'static str,
+    /// What its insertion strings are, in order, with commas between.
+    pub(crate) inserts: &'static str,
+    /// In words, with `%1` for the first insertion string.
+    pub(crate) text: &'static str,
+    /// What an administrator does about it, in Markdown.
+    pub(crate) to_do: &'static str,
+}
+
+const GROUPS: [&[Entry]; 3] = [distribution::ENTRIES, audit::ENTRIES, own::ENTRIES];
+
+const fn information(
+    id: u32,
+    component: &'static str,
+    inserts: &'static str,
+    text: &'static str,
+    to_do: &'static str,
+) -> Entry {
+    Entry { id, severity: Severity::Information, component, inserts, text, to_do }
+}
+
+const fn warning(
+    id: u32,
+    component: &'static str,
+    inserts: &'static str,
+    text: &'static str,
+    to_do: &'static str,
+) -> Entry {
+    Entry { id, severity: Severity::Warning, component, inserts, text, to_do }
+}
+
+const fn error(
+    id: u32,
+    component: &'static str,
+    inserts: &'static str,
+    text: &'static str,
+    to_do: &'static str,
+) -> Entry {
+    Entry { id, severity: Severity::Error, component, inserts, text, to_do }
+}
+
+const fn audit(id: u32, inserts: &'static str, text: &'static str) -> Entry {
+    Entry { id, severity: Severity::Information, component: RAISED, inserts, text, to_do: AUDIT_TO_DO }
+}
+
+/// The entry of a message.
+pub(crate) fn find(id: u32) -> Option<&'static Entry> {
+    GROUPS.iter().copied().flatten().find(|entry| entry.id == id)
+}
 
 /// The message in words.
 pub(crate) fn text(id: u32, inserts: &[String]) -> String {
-    let template = TEXTS.iter().find(|(known, _)| *known == id).map_or("", |(_, text)| *text);
+    let template = find(id).map_or("", |entry| entry.text);
     if template.is_empty() {
         return format!("Message {id}: {}", inserts.join(", "));
     }
@@ -86,7 +94,16 @@ pub(crate) fn text(id: u32, inserts: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+    use std::path::Path;
+
     use super::*;
+
+    fn all() -> Vec<Entry> {
+        let mut all: Vec<Entry> = GROUPS.iter().copied().flatten().copied().collect();
+        all.sort_unstable_by_key(|entry| entry.id);
+        all
+    }
 
     fn check(id: u32, inserts: &[&str], expect: &str) {
         let inserts: Vec<String> = inserts.iter().map(|&s| s.to_owned()).collect();
@@ -101,10 +118,58 @@ mod tests {
     }
 
     #[test]
-    fn every_id_has_one_text() {
-        let mut ids: Vec<u32> = TEXTS.iter().map(|(id, _)| *id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), TEXTS.len());
+    fn every_id_has_one_entry_and_every_text_uses_what_there_is() {
+        let all = all();
+        for pair in all.windows(2) {
+            assert_ne!(pair[0].id, pair[1].id);
+        }
+        for Entry { id, inserts, text, to_do, .. } in all {
+            let count = inserts.split(", ").count();
+            assert!((1..=9).contains(&count), "{id}");
+            let used = |number: usize| text.contains(&format!("%{number}"));
+            assert!((1..=count).all(used), "{id} does not use all of {inserts}");
+            assert!(!used(count + 1), "{id} uses more than {inserts}");
+            assert!(!to_do.is_empty() && !text.contains('|') && !to_do.contains('|'), "{id}");
+        }
+    }
+
+    /// `HAULIER_WRITE_GOLDEN=1` writes the table anew.
+    #[test]
+    fn operations_md_tells_what_to_do_for_every_id() {
+        const BEGIN: &str = "<!-- status messages: made from the catalog -->\n";
+        const END: &str = "<!-- end of status messages -->\n";
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/operations.md");
+        let page = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = page.split_once(BEGIN).expect("the table's begin is marked");
+        let (_, after) = rest.split_once(END).expect("the table's end is marked");
+        let expect = format!("{before}{BEGIN}{}{END}{after}", table());
+        if std::env::var_os("HAULIER_WRITE_GOLDEN").is_some() {
+            std::fs::write(&path, &expect).unwrap();
+        } else {
+            assert!(
+                page == expect,
+                "docs/operations.md is behind the catalog; write it with HAULIER_WRITE_GOLDEN=1"
+            );
+        }
+    }
+
+    fn table() -> String {
+        let mut table =
+            "\n| ID | | Component | Text | What to do |\n| --- | --- | --- | --- | --- |\n".to_owned();
+        for Entry { id, severity, component, inserts, text, to_do } in all() {
+            let severity = match severity {
+                Severity::Information => "I",
+                Severity::Warning => "W",
+                Severity::Error => "E",
+            };
+            let component = if component.is_empty() { "the caller's program" } else { component };
+            let mut text = text.to_owned();
+            for (at, name) in inserts.split(", ").enumerate() {
+                text = text.replace(&format!("%{}", at + 1), &format!("*{name}*"));
+            }
+            writeln!(table, "| {id} | {severity} | {component} | {text} | {to_do} |").unwrap();
+        }
+        table.push('\n');
+        table
     }
 }

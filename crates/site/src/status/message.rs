@@ -6,15 +6,10 @@
 
 use std::borrow::Cow;
 
+use super::catalog::{self, Entry};
 use super::{MessageType, Severity};
 use crate::access::Actor;
 use crate::access::scope::SecuredType;
-
-const DISTRIBUTION_MANAGER: &str = "SMS_DISTRIBUTION_MANAGER";
-const DP_MONITOR: &str = "SMS_DISTRIBUTION_POINT_MONITOR";
-const DRIVER_CATALOG: &str = "HAULIER_DRIVER_CATALOG";
-const SIGN_IN: &str = "HAULIER_SIGN_IN";
-const AGENT_SERVICE: &str = "HAULIER_AGENT_SERVICE";
 
 /// The modules whose messages these are, as the original names them.
 pub(super) const SERVER_MODULE: &str = "SMS Server";
@@ -39,13 +34,17 @@ pub(crate) struct Message {
     /// What else it is about, by its key: only those for whom that exists are told.
     pub(crate) about: Option<(SecuredType, String)>,
     pub(crate) inserts: Vec<String>,
+    /// The call that brought it about.
+    pub(crate) call: Option<String>,
     pub(crate) win32_error: u32,
     pub(crate) process_id: u32,
     pub(crate) thread_id: u32,
 }
 
 impl Message {
-    fn new(id: u32, severity: Severity, component: &'static str, inserts: &[&str]) -> Self {
+    /// A message of the catalog, which says how bad it is and whose.
+    fn new(id: u32, inserts: &[&str]) -> Self {
+        let Entry { severity, component, .. } = *catalog::find(id).expect("the catalog has every message");
         Self {
             id,
             kind: MessageType::Milestone,
@@ -58,6 +57,7 @@ impl Message {
             user: None,
             about: None,
             inserts: inserts.iter().map(|text| stored_insert(text)).collect(),
+            call: None,
             win32_error: 0,
             process_id: 0,
             thread_id: 0,
@@ -67,6 +67,18 @@ impl Message {
     /// A step on the way, not an end.
     fn detail(mut self) -> Self {
         self.kind = MessageType::Detail;
+        self
+    }
+
+    /// Otherwise as bad as the catalog says.
+    fn with_severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// Of the call that brought it about.
+    pub(crate) fn of_call(mut self, call: Option<&str>) -> Self {
+        self.call = call.map(str::to_owned);
         self
     }
 
@@ -98,12 +110,13 @@ impl Message {
     fn audit(id: u32, actor: &Actor, inserts: &[&str]) -> Self {
         let mut all = vec![actor.name.as_str()];
         all.extend_from_slice(inserts);
-        let mut message = Self::new(id, Severity::Information, "", &all);
+        let mut message = Self::new(id, &all);
         message.component = Cow::Owned(actor.origin.application.clone());
         message.machine = actor.origin.machine.clone();
         message.kind = MessageType::Audit;
         message.module = Cow::Borrowed(PROVIDER_MODULE);
         message.user = Some(actor.name.clone());
+        message.call = actor.call.clone();
         message
     }
 
@@ -141,6 +154,10 @@ impl Message {
 
     pub(crate) fn package_deleted(actor: &Actor, id: &str, name: &str) -> Self {
         Self::audit(30002, actor, &[id, name]).of_package(id)
+    }
+
+    pub(crate) fn package_rolled_back(actor: &Actor, id: &str, name: &str, to: u32, version: u32) -> Self {
+        Self::audit(39080, actor, &[id, name, &to.to_string(), &version.to_string()]).of_package(id)
     }
 
     pub(crate) fn package_refreshed(actor: &Actor, id: &str, _name: &str) -> Self {
@@ -192,12 +209,13 @@ impl Message {
     pub(crate) fn import_ended(import_id: i64, imported: u64, already: u64, failed: u64) -> Self {
         let severity = if failed == 0 { Severity::Information } else { Severity::Warning };
         let inserts = [import_id.to_string(), imported.to_string(), already.to_string(), failed.to_string()];
-        Self::new(39010, severity, DRIVER_CATALOG, &inserts.each_ref().map(String::as_str))
+        Self::new(39010, &inserts.each_ref().map(String::as_str))
+            .with_severity(severity)
             .about(SecuredType::DriverImport, import_id.to_string())
     }
 
     pub(crate) fn import_failed(import_id: i64, reason: &str) -> Self {
-        Self::new(39011, Severity::Error, DRIVER_CATALOG, &[&import_id.to_string(), reason])
+        Self::new(39011, &[&import_id.to_string(), reason])
             .about(SecuredType::DriverImport, import_id.to_string())
     }
 
@@ -230,7 +248,7 @@ impl Message {
     }
 
     pub(crate) fn refresh_due(id: &str, name: &str) -> Self {
-        Self::new(39027, Severity::Information, DISTRIBUTION_MANAGER, &[name, id]).of_package(id)
+        Self::new(39027, &[name, id]).of_package(id)
     }
 
     pub(crate) fn user_changed(actor: &Actor, user: &str, what: &str) -> Self {
@@ -238,7 +256,7 @@ impl Message {
     }
 
     pub(crate) fn sign_in_closed(subject: &str, seconds: u64) -> Self {
-        Self::new(39055, Severity::Warning, SIGN_IN, &[subject, &seconds.to_string()])
+        Self::new(39055, &[subject, &seconds.to_string()])
     }
 
     pub(crate) fn scope_changed(actor: &Actor, scope: &str, what: &str) -> Self {
@@ -272,99 +290,146 @@ impl Message {
     }
 
     pub(crate) fn site_joined(site_code: &str, name: &str) -> Self {
-        Self::new(39071, Severity::Information, AGENT_SERVICE, &[site_code, name])
+        Self::new(39071, &[site_code, name])
     }
 
     pub(crate) fn content_failed(id: &str, name: &str, version: u32, code: &str, reason: &str) -> Self {
         let version = version.to_string();
         let inserts = [name, id, &version, reason, code];
-        Self::new(39072, Severity::Error, DISTRIBUTION_MANAGER, &inserts).of_package(id)
+        Self::new(39072, &inserts).of_package(id)
     }
 
     pub(crate) fn dp_enrolled(dp: &str, content_url: &str) -> Self {
-        Self::new(39003, Severity::Information, AGENT_SERVICE, &[dp, content_url]).at_dp(dp)
+        Self::new(39003, &[dp, content_url]).at_dp(dp)
     }
 
     pub(crate) fn processing_started(id: &str, name: &str) -> Self {
-        Self::new(2300, Severity::Information, DISTRIBUTION_MANAGER, &[name, id]).of_package(id).detail()
+        Self::new(2300, &[name, id]).of_package(id).detail()
     }
 
     pub(crate) fn snapshot_taken(id: &str, name: &str, files: u64, bytes: u64) -> Self {
         let inserts = [name, id, &files.to_string(), &bytes.to_string()];
-        Self::new(2376, Severity::Information, DISTRIBUTION_MANAGER, &inserts).of_package(id).detail()
+        Self::new(2376, &inserts).of_package(id).detail()
     }
 
     pub(crate) fn source_warning(id: &str, name: &str, warning: &str) -> Self {
-        Self::new(39005, Severity::Warning, DISTRIBUTION_MANAGER, &[name, id, warning]).of_package(id)
+        Self::new(39005, &[name, id, warning]).of_package(id)
     }
 
     pub(crate) fn package_updated(id: &str, name: &str, version: u32, bytes: u64) -> Self {
         let inserts = [name, id, &version.to_string(), &bytes.to_string()];
-        Self::new(2311, Severity::Information, DISTRIBUTION_MANAGER, &inserts).of_package(id)
+        Self::new(2311, &inserts).of_package(id)
     }
 
     pub(crate) fn processed(id: &str, name: &str, version: u32) -> Self {
         let inserts = [name, id, &version.to_string()];
-        Self::new(2301, Severity::Information, DISTRIBUTION_MANAGER, &inserts).of_package(id)
+        Self::new(2301, &inserts).of_package(id)
     }
 
     pub(crate) fn processing_failed(id: &str, name: &str, reason: &str) -> Self {
-        Self::new(2302, Severity::Error, DISTRIBUTION_MANAGER, &[name, id, reason]).of_package(id)
+        Self::new(2302, &[name, id, reason]).of_package(id)
     }
 
     pub(crate) fn source_unusable(id: &str, name: &str, path: &str, reason: &str) -> Self {
-        Self::new(2306, Severity::Error, DISTRIBUTION_MANAGER, &[name, id, path, reason]).of_package(id)
+        Self::new(2306, &[name, id, path, reason]).of_package(id)
     }
 
     pub(crate) fn distribution_started(id: &str, dp: &str, version: u32) -> Self {
         let inserts = [id, dp, &version.to_string()];
-        Self::new(2342, Severity::Information, DISTRIBUTION_MANAGER, &inserts)
-            .of_package(id)
-            .detail()
-            .at_dp(dp)
+        Self::new(2342, &inserts).of_package(id).detail().at_dp(dp)
     }
 
     pub(crate) fn installed(id: &str, dp: &str, version: u32, bytes_received: u64) -> Self {
         let inserts = [id, dp, &version.to_string(), &bytes_received.to_string()];
-        Self::new(2330, Severity::Information, DISTRIBUTION_MANAGER, &inserts).of_package(id).at_dp(dp)
+        Self::new(2330, &inserts).of_package(id).at_dp(dp)
     }
 
-    pub(crate) fn distribution_failed(id: &str, dp: &str, fault: &str, next: &str, exhausted: bool) -> Self {
+    /// An attempt failed; `number` is that of [`failure_id`], `exhausted` whether somebody should look.
+    pub(crate) fn attempt_failed(
+        number: u32,
+        id: &str,
+        dp: &str,
+        fault: &str,
+        next: &str,
+        exhausted: bool,
+    ) -> Self {
         let severity = if exhausted { Severity::Error } else { Severity::Warning };
-        Self::new(2328, severity, DISTRIBUTION_MANAGER, &[id, dp, fault, next]).of_package(id).at_dp(dp)
+        let message = Self::new(number, &[id, dp, fault, next]).with_severity(severity);
+        message.of_package(id).at_dp(dp)
+    }
+
+    /// The distribution point was told to fetch the version.
+    pub(crate) fn told_to_fetch(id: &str, dp: &str, version: u32) -> Self {
+        Self::new(2357, &[id, dp, &version.to_string()]).detail().of_package(id).at_dp(dp)
+    }
+
+    /// There is no version yet that could be fetched.
+    pub(crate) fn waits_for_content(id: &str, dp: &str) -> Self {
+        Self::new(2372, &[id, dp]).detail().of_package(id).at_dp(dp)
+    }
+
+    pub(crate) fn content_on_its_way(id: &str, dp: &str, version: u32) -> Self {
+        Self::new(8204, &[id, dp, &version.to_string()]).detail().of_package(id).at_dp(dp)
+    }
+
+    pub(crate) fn sent(id: &str, dp: &str, version: u32, bytes: u64) -> Self {
+        Self::new(8200, &[id, dp, &version.to_string(), &bytes.to_string()]).of_package(id).at_dp(dp)
+    }
+
+    /// A redistribution came to its end.
+    pub(crate) fn refreshed(id: &str, dp: &str, version: u32) -> Self {
+        Self::new(2303, &[id, dp, &version.to_string()]).of_package(id).at_dp(dp)
+    }
+
+    pub(crate) fn verification_queued(id: &str, dp: &str) -> Self {
+        Self::new(2381, &[id, dp]).detail().of_package(id).at_dp(dp)
+    }
+
+    pub(crate) fn verification_started(id: &str, dp: &str) -> Self {
+        Self::new(2380, &[id, dp]).detail().of_package(id).at_dp(dp).seen_at(dp)
     }
 
     pub(crate) fn paused(id: &str, dp: &str, until: &str, reason: &str) -> Self {
-        Self::new(39045, Severity::Information, DISTRIBUTION_MANAGER, &[id, dp, until, reason])
+        Self::new(39045, &[id, dp, until, reason])
             .of_package(id)
             .detail()
             .at_dp(dp)
     }
 
     pub(crate) fn repaired(id: &str, dp: &str, files: &str) -> Self {
-        Self::new(2382, Severity::Warning, DP_MONITOR, &[id, dp, files]).of_package(id).at_dp(dp).seen_at(dp)
+        Self::new(2382, &[id, dp, files, "it is repaired"]).of_package(id).at_dp(dp).seen_at(dp)
     }
 
     pub(crate) fn refused(id: &str, dp: &str, object: &str, reason: &str) -> Self {
-        Self::new(2383, Severity::Warning, DP_MONITOR, &[id, dp, reason, object])
-            .of_package(id)
-            .at_dp(dp)
-            .seen_at(dp)
+        Self::new(2383, &[id, dp, reason, object]).of_package(id).at_dp(dp).seen_at(dp)
     }
 
     pub(crate) fn verified(id: &str, dp: &str, version: u32, files: u64) -> Self {
         let inserts = [id, dp, &version.to_string(), &files.to_string()];
-        Self::new(2384, Severity::Information, DP_MONITOR, &inserts).of_package(id).at_dp(dp).seen_at(dp)
+        Self::new(2384, &inserts).of_package(id).at_dp(dp).seen_at(dp)
     }
 
     pub(crate) fn content_mended(packs: usize, repaired: u64, lost: usize) -> Self {
         let severity = if lost == 0 { Severity::Warning } else { Severity::Error };
         let inserts = [packs.to_string(), repaired.to_string(), lost.to_string()];
-        Self::new(39006, severity, DISTRIBUTION_MANAGER, &inserts.each_ref().map(String::as_str))
+        Self::new(39006, &inserts.each_ref().map(String::as_str)).with_severity(severity)
     }
 
     pub(crate) fn removed(id: &str, dp: &str) -> Self {
-        Self::new(39004, Severity::Information, DISTRIBUTION_MANAGER, &[id, dp]).of_package(id).at_dp(dp)
+        Self::new(39004, &[id, dp]).of_package(id).at_dp(dp)
+    }
+}
+
+/// The message of a failed attempt: what the view `content_status` shows for it too.
+pub(crate) fn failure_id(is_removal: bool, fault_code: &str, verifies: bool, holds_some: bool) -> u32 {
+    match fault_code {
+        _ if is_removal => 39057,
+        "site_unreachable" | "unauthorized" => 2391,
+        "refused" => 2382,
+        "incomplete" => 2385,
+        _ if verifies => 2383,
+        _ if holds_some => 8203,
+        _ => 2328,
     }
 }
 
@@ -375,7 +440,6 @@ pub(super) fn stored_insert(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::catalog;
     use super::*;
 
     #[test]

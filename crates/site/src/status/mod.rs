@@ -4,20 +4,26 @@ mod catalog;
 mod message;
 mod raise;
 
-pub(crate) use message::Message;
+pub(crate) use message::{Message, failure_id};
 pub use raise::{MESSAGES_DELETED_MAX, RaisedMessage};
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
 use crate::db::{Row, Tx};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
 
-/// How long messages are kept.
-pub(crate) const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// How long messages are kept where nobody says otherwise, in days.
+const KEPT_DAYS: u32 = 30;
+/// The longest that they may be kept, in days.
+const KEPT_DAYS_MAX: u32 = 3650;
+/// Messages that one transaction forgets, so that no change waits long for it.
+pub(crate) const FORGOTTEN_AT_ONCE_MAX: u64 = 5_000;
+/// Messages that one round of housekeeping forgets for their age; what is left over goes in the next.
+pub(crate) const FORGOTTEN_MAX: u64 = 200_000;
 /// How many messages are kept; beyond it the oldest go earlier. Audit messages have this count for themselves, so that
 /// nobody pushes them out by raising others.
 pub(crate) const KEPT_MAX: u64 = 1_000_000;
@@ -67,6 +73,8 @@ pub struct StatusMessage {
     pub dp: Option<String>,
     /// Who asked, in an audit message.
     pub user: Option<String>,
+    /// The call behind it; see [`crate::call`].
+    pub call: Option<String>,
     /// The insertion strings.
     pub inserts: Vec<String>,
     /// The message in words.
@@ -137,6 +145,7 @@ impl Site {
                 "package_id",
                 "dp_name",
                 "user_name",
+                "call_id",
                 "inserts",
             ])
             .from("status_message")
@@ -149,6 +158,17 @@ impl Site {
             select.and_where(Expr::col("id").gt(after));
         }
         self.db().all(&select).await?.iter().map(read).collect()
+    }
+}
+
+/// How long messages are kept. Errors: [`SiteError::InvalidOption`].
+pub(crate) fn kept_for(days: Option<u32>) -> Result<Duration> {
+    match days.unwrap_or(KEPT_DAYS) {
+        days @ 1..=KEPT_DAYS_MAX => Ok(Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
+        _ => Err(SiteError::InvalidOption {
+            option: "status.keep_days",
+            reason: format!("1 to {KEPT_DAYS_MAX} is needed"),
+        }),
     }
 }
 
@@ -186,6 +206,30 @@ pub(crate) async fn add_all(tx: &mut Tx, at: Timestamp, messages: Vec<Message>) 
     insert(tx, at, messages).await.map(drop)
 }
 
+/// Writes a message for each row of `rows`, which joins a distribution point as `x`: the same but for the name and the
+/// insertion strings.
+pub(crate) async fn add_for_points(
+    tx: &mut Tx,
+    at: Timestamp,
+    message: Message,
+    inserts: Expr,
+    mut rows: SelectStatement,
+) -> Result<()> {
+    let same = values(at, message);
+    for (column, value) in INSERTED_COLUMNS.into_iter().zip(same) {
+        rows.expr(match column {
+            "dp_name" => Expr::col(("x", "name")),
+            "inserts" => inserts.clone(),
+            _ => value,
+        });
+    }
+    let mut insert = Query::insert();
+    insert.into_table("status_message").columns(INSERTED_COLUMNS);
+    insert.select_from(rows).expect("the select has one expression for each column");
+    tx.execute(&insert).await?;
+    Ok(())
+}
+
 /// Writes messages and returns the record number of the last one; 0 if there is none.
 async fn insert(tx: &mut Tx, at: Timestamp, messages: Vec<Message>) -> Result<i64> {
     let mut last = 0;
@@ -203,7 +247,7 @@ async fn insert(tx: &mut Tx, at: Timestamp, messages: Vec<Message>) -> Result<i6
     Ok(last)
 }
 
-const INSERTED_COLUMNS: [&str; 16] = [
+const INSERTED_COLUMNS: [&str; 17] = [
     "at",
     "severity",
     "message_id",
@@ -220,9 +264,10 @@ const INSERTED_COLUMNS: [&str; 16] = [
     "thread_id",
     "about_type",
     "about_key",
+    "call_id",
 ];
 
-fn values(at: Timestamp, message: Message) -> [Expr; 16] {
+fn values(at: Timestamp, message: Message) -> [Expr; 17] {
     let inserts = serde_json::to_string(&message.inserts).expect("strings always become JSON");
     [
         at.as_microsecond().into(),
@@ -241,6 +286,7 @@ fn values(at: Timestamp, message: Message) -> [Expr; 16] {
         i64::from(message.thread_id).into(),
         message.about.as_ref().map(|(object, _)| i64::from(object.number())).into(),
         message.about.map(|(_, key)| key).into(),
+        message.call.into(),
     ]
 }
 
@@ -267,6 +313,7 @@ fn read(row: &Row) -> Result<StatusMessage> {
         package_id: row.get("package_id")?,
         dp: row.get("dp_name")?,
         user: row.get("user_name")?,
+        call: row.get("call_id")?,
         text: catalog::text(message_id, &inserts),
         inserts,
     })

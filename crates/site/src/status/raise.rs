@@ -188,6 +188,7 @@ impl RaisedMessage {
             dp: None,
             user: Some(actor.name.clone()),
             about: None,
+            call: actor.call.clone(),
             inserts: self.text.iter().map(|text| stored_insert(text)).collect(),
         }
     }

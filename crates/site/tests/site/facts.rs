@@ -28,7 +28,14 @@ fn started(attempt: u32) -> Event {
 }
 
 fn progress(bytes_done: u64) -> Event {
-    Event::Progress { version: 1, bytes_done, bytes_total: 10, bytes_received: bytes_done / 2 }
+    Event::Progress {
+        version: 1,
+        bytes_done,
+        bytes_total: 10,
+        bytes_received: bytes_done / 2,
+        files_done: None,
+        files_total: None,
+    }
 }
 
 fn verified(repaired: &[&str]) -> Event {
@@ -42,7 +49,7 @@ on_both! {
         let point = stage.point("dp1").await;
         stage.assign(&package, &[&point]).await;
         step(stage, &package, &point, started(1), State::InstallPending, &[2342]).await;
-        step(stage, &package, &point, progress(4), State::InstallPending, &[]).await;
+        step(stage, &package, &point, progress(4), State::InstallPending, &[8204]).await;
         let status = stage.status(&package, &point).await.unwrap();
         assert_eq!((status.bytes_done, status.bytes_total, status.bytes_received), (4, 10, 2));
         step(stage, &package, &point, failed(1), State::InstallRetrying, &[2328]).await;
@@ -53,7 +60,7 @@ on_both! {
         step(stage, &package, &point, started(2), State::InstallRetrying, &[]).await;
         step(stage, &package, &point, failed(10), State::InstallFailed, &[2328]).await;
         step(stage, &package, &point, started(11), State::InstallRetrying, &[]).await;
-        step(stage, &package, &point, installed(1), State::Installed, &[2330]).await;
+        step(stage, &package, &point, installed(1), State::Installed, &[8200, 2330]).await;
         let status = stage.status(&package, &point).await.unwrap();
         assert_eq!((status.installed_version, status.desired_version, status.attempts), (1, Some(1), 0));
         assert_eq!((status.fault, status.next_attempt_at), (None, None));
@@ -70,13 +77,13 @@ on_both! {
         let package = stage.package("dell").await;
         let point = stage.point("dp1").await;
         stage.assign(&package, &[&point]).await;
-        for (event, message) in [(started(1), 2342), (failed(1), 2328), (installed(1), 2330), (verified(&[]), 2384)] {
+        for (event, messages) in [(started(1), &[2342][..]), (failed(1), &[2328]), (installed(1), &[8200, 2330]), (verified(&[]), &[2384])] {
             let first = stage.message_ids().await.len();
             stage.clock.advance(Duration::from_secs(1));
             for _ in 0..2 {
                 stage.report(&package, &point, event.clone()).await;
             }
-            assert_eq!(&stage.message_ids().await[first..], [message], "{event:?}");
+            assert_eq!(&stage.message_ids().await[first..], messages, "{event:?}");
         }
     }
 
@@ -84,10 +91,10 @@ on_both! {
         let package = stage.package("dell").await;
         let point = stage.point("dp1").await;
         stage.assign(&package, &[&point]).await;
-        step(stage, &package, &point, installed(1), State::Installed, &[2330]).await;
+        step(stage, &package, &point, installed(1), State::Installed, &[8200, 2330]).await;
         stage.clock.advance(Duration::from_secs(60));
         stage.site.validate(&admin(), &package.package_id, &point.nal).await.unwrap();
-        step(stage, &package, &point, started(1), State::ContentMonitoring, &[2342]).await;
+        step(stage, &package, &point, started(1), State::ContentMonitoring, &[2380]).await;
         step(stage, &package, &point, verified(&["x.sys"]), State::Installed, &[2382, 2384]).await;
         let status = stage.status(&package, &point).await.unwrap();
         assert_eq!((status.last_verified_at, status.files_verified), (Some(time("2026-01-01T00:01:00Z")), 3));
@@ -129,8 +136,8 @@ on_both! {
         stage.assign(&package, &[&point]).await;
         stage.report(&package, &point, installed(1)).await;
         stage.site.remove_from_distribution_point(&admin(), &package.package_id, &point.nal).await.unwrap();
-        step(stage, &package, &point, failed(1), State::RemovalRetrying, &[2328]).await;
-        step(stage, &package, &point, failed(10), State::RemovalFailed, &[2328]).await;
+        step(stage, &package, &point, failed(1), State::RemovalRetrying, &[39057]).await;
+        step(stage, &package, &point, failed(10), State::RemovalFailed, &[39057]).await;
         // It says again that it holds the version: true, and still unwanted.
         step(stage, &package, &point, installed(1), State::RemovalFailed, &[]).await;
         stage.report(&package, &point, Event::Removed).await;
@@ -184,7 +191,7 @@ on_both! {
         let package = stage.package("dell").await;
         let point = stage.point("dp1").await;
         stage.assign(&package, &[&point]).await;
-        step(stage, &package, &point, installed(1), State::Installed, &[2330]).await;
+        step(stage, &package, &point, installed(1), State::Installed, &[8200, 2330]).await;
         step(stage, &package, &point, started(1), State::ContentUpdating, &[2342]).await;
         step(stage, &package, &point, verified(&["x.sys"]), State::Installed, &[2382, 2384]).await;
     }

@@ -88,7 +88,7 @@ on_both! {
         stage.site.create_token(&admin(), "r", "x", Duration::from_secs(60)).await.unwrap();
         stage.site.create_dp_token(&admin(), "dp1", None).await.unwrap();
         assert_eq!(stage.message_ids().await.len(), 3);
-        stage.clock.advance(Duration::from_secs(89 * 24 * 3600));
+        stage.clock.advance(Duration::from_secs(29 * 24 * 3600));
         stage.package("dell").await;
         stage.clock.advance(Duration::from_secs(2 * 24 * 3600));
         let stop = CancellationToken::new();

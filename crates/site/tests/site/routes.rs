@@ -146,7 +146,7 @@ on_both! {
         let newest = stage.site.status_messages(&StatusFilter::default()).await.unwrap().remove(0);
         assert_eq!(newest.severity, Severity::Information);
         assert!(newest.text.contains("is paused until 2026-01-01T18:00:00Z"), "{}", newest.text);
-        stage.report(&package, &point, Event::Progress { version: 1, bytes_done: 1, bytes_total: 9, bytes_received: 1 }).await;
+        stage.report(&package, &point, Event::Progress { version: 1, bytes_done: 1, bytes_total: 9, bytes_received: 1, files_done: None, files_total: None }).await;
         assert_eq!(stage.status(&package, &point).await.unwrap().paused, None);
         // Who serves a version goes on serving it while the next one waits.
         stage.report(&package, &point, installed(1)).await;

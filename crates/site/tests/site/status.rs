@@ -140,7 +140,7 @@ on_both! {
         let point = stage.point("dp1").await;
         stage.assign(&package, &[&point]).await;
         check_message(stage, &point, (2342, 2, INFORMATION)).await;
-        let progress = Event::Progress { version: 1, bytes_done: 3, bytes_total: 10, bytes_received: 2 };
+        let progress = Event::Progress { version: 1, bytes_done: 3, bytes_total: 10, bytes_received: 2, files_done: None, files_total: None };
         stage.report(&package, &point, progress).await;
         check_message(stage, &point, (8204, 2, INFORMATION)).await;
         stage.report(&package, &point, failed(1)).await;
@@ -168,7 +168,7 @@ on_both! {
         }
         // The newest message about it, and an identifier that stays.
         let last = rows(stage, "SMS_DistributionDPStatus", "ID, LastStatusID", "MessageState = 3").await;
-        let newest = rows(stage, "Haulier_StatusMessage", "RecordID", "ServerName = 'dp1' AND MessageID = 2328").await;
+        let newest = rows(stage, "Haulier_StatusMessage", "RecordID", "ServerName = 'dp1' AND MessageID = 8203").await;
         assert_eq!(last[0][1], newest.last().unwrap()[0]);
         stage.site.remove_from_distribution_point(&admin(), &package.package_id, &point.nal).await.unwrap();
         check_message(stage, &point, (39056, 2, INFORMATION)).await;

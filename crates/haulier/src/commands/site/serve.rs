@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use agentservice::{AgentService, AgentServiceStats};
+use agentservice::AgentService;
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::routing::get;
@@ -11,13 +11,14 @@ use cimxml::CimXml;
 use clock::SystemClock;
 use futures_util::future;
 use net::ca::SiteCa;
-use net::{Listener, ListenerOptions, ListenerStats};
+use net::{Listener, ListenerOptions};
 use provider::Provider;
 use signin::SignIn;
 use site::{Site, SiteOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::kerberos::taking_tickets;
+use super::metrics::Metrics;
 use super::{load_ca, site_options};
 use crate::args::SiteRun;
 use crate::config::{self, SiteConfig};
@@ -108,7 +109,7 @@ async fn bind(args: &SiteRun, config: &SiteConfig, site: &Site, ca: SiteCa) -> R
     let agents = AgentService::new(site.clone(), ca.clone(), SystemClock::shared());
     let mut listeners = vec![("listener", listener.stats())];
     listeners.extend(bound.iter().map(|bound| (bound.name, bound.listener.stats())));
-    let metrics = Metrics { listeners, agents: agents.stats() };
+    let metrics = Metrics { site: site.clone(), listeners, agents: agents.stats() };
     let router = floors.everything(&agents, metrics);
     bound.insert(0, Bound { listener, name: "listener", router });
     Ok(bound)
@@ -137,7 +138,7 @@ impl Floors {
         router
             .merge(agents.router())
             .route("/healthz", get(async || "ok\n"))
-            .route("/metrics", get(async move || metrics.render()))
+            .route("/metrics", get(async move || metrics.answer().await))
     }
 
     fn wsman(&self) -> Router {
@@ -146,27 +147,6 @@ impl Floors {
 
     fn cimxml(&self) -> Router {
         self.cimxml.listener_router()
-    }
-}
-
-/// What a running site counts, in the form that Prometheus reads.
-#[derive(Clone)]
-struct Metrics {
-    /// By name.
-    listeners: Vec<(&'static str, Arc<ListenerStats>)>,
-    agents: Arc<AgentServiceStats>,
-}
-
-impl Metrics {
-    fn render(&self) -> String {
-        let listeners = self.listeners.iter();
-        let counters = listeners.flat_map(|(part, stats)| stats.all().into_iter().map(|one| (*part, one)));
-        let counters = counters.chain(self.agents.all().into_iter().map(|counter| ("agents", counter)));
-        counters.fold(String::new(), |mut text, (part, (name, value))| {
-            let name = format!("haulier_site_{part}_{name}_total");
-            text.push_str(&format!("# TYPE {name} counter\n{name} {value}\n"));
-            text
-        })
     }
 }
 

@@ -4,6 +4,7 @@ mod content_library;
 mod distribution_point;
 mod driver_import;
 mod driver_match;
+mod package_version;
 mod query;
 mod status_message;
 
@@ -19,13 +20,13 @@ pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         "Haulier_DistributionPoint" => Arc::new(distribution_point::Server),
         "Haulier_DriverImport" => Arc::new(driver_import::DriverImport),
         "Haulier_DriverMatch" => Arc::new(driver_match::DriverMatch),
+        "Haulier_PackageVersion" => Arc::new(package_version::PackageVersion),
         "Haulier_Query" => Arc::new(query::Query),
         "Haulier_StatusMessage" => Arc::new(status_message::StatusMessage),
         "Haulier_DistributionState"
         | "Haulier_DriverDetail"
         | "Haulier_DriverImportItem"
-        | "Haulier_PackageState"
-        | "Haulier_PackageVersion" => Arc::new(ReadOnly),
+        | "Haulier_PackageState" => Arc::new(ReadOnly),
         _ => return None,
     })
 }

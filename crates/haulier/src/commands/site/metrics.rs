@@ -1,0 +1,51 @@
+//! `/metrics` of a site: what its listeners, its front end for distribution points and the site itself count, as OpenMetrics.
+
+use std::sync::Arc;
+
+use agentservice::AgentServiceStats;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use net::ListenerStats;
+use site::Site;
+
+/// The form that Prometheus and OpenMetrics read.
+pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What a running site counts.
+#[derive(Clone)]
+pub(super) struct Metrics {
+    pub(super) site: Site,
+    /// By name.
+    pub(super) listeners: Vec<(&'static str, Arc<ListenerStats>)>,
+    pub(super) agents: Arc<AgentServiceStats>,
+}
+
+impl Metrics {
+    pub(super) async fn answer(&self) -> Response {
+        match self.site.metrics_text().await {
+            Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], self.counters() + &text).into_response(),
+            Err(error) => {
+                tracing::error!(%error, "metrics");
+                (StatusCode::SERVICE_UNAVAILABLE, "the site cannot be counted now; its log says why\n")
+                    .into_response()
+            }
+        }
+    }
+
+    fn counters(&self) -> String {
+        let listeners = self.listeners.iter();
+        let counters = listeners.flat_map(|(part, stats)| stats.all().into_iter().map(|one| (*part, one)));
+        let counters = counters.chain(self.agents.all().into_iter().map(|counter| ("agents", counter)));
+        let mut text = counters.fold(String::new(), |mut text, (part, (name, value))| {
+            let name = format!("haulier_site_{part}_{name}");
+            text.push_str(&format!("# TYPE {name} counter\n{name}_total {value}\n"));
+            text
+        });
+        let name = "haulier_site_sent_bytes";
+        let sent = self.agents.content_bytes();
+        let help = "Bytes of content sent, by the kind of who they went to";
+        text.push_str(&format!("# HELP {name} {help}.\n# TYPE {name} counter\n# UNIT {name} bytes\n"));
+        text.push_str(&format!("{name}_total{{to=\"distribution_point\"}} {sent}\n"));
+        text
+    }
+}
