@@ -4,6 +4,8 @@
 
 mod exercise;
 
+use mutations::Mutations;
+
 const CASES: u32 = 6_000;
 
 const WQL: [&str; 5] = [
@@ -95,52 +97,13 @@ const PIECES: [&str; 43] = [
     " WHERE ",
 ];
 
-/// xorshift64*: enough to choose places, the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(number).unwrap() % end.max(1)
-    }
-}
-
-fn mutate(chars: &mut Vec<char>, other: &str, random: &mut Random) {
-    const PART_CHARS_MAX: usize = 24;
-    let at = random.below(chars.len() + 1);
-    let end = (at + random.below(PART_CHARS_MAX)).min(chars.len());
-    match random.below(6) {
-        0 => drop(chars.drain(at..end)),
-        1 => {
-            let part = chars[at..end].to_vec();
-            let to = random.below(chars.len());
-            drop(chars.splice(to..to, part));
-        }
-        2 | 3 => drop(chars.splice(at..at, PIECES[random.below(PIECES.len())].chars())),
-        4 => {
-            let from = random.below(other.chars().count());
-            drop(chars.splice(at..end, other.chars().skip(from).take(2 * PART_CHARS_MAX)));
-        }
-        _ if at < end => chars[at] = PIECES[random.below(PIECES.len())].chars().next().unwrap(),
-        _ => {}
-    }
-}
-
 fn run(samples: &[&str], seed: u64, exercise: fn(&str)) {
-    let mut random = Random(seed);
+    let mut mutations = Mutations::of_texts(seed, &PIECES);
     let mut changed = 0;
     samples.iter().for_each(|sample| exercise(sample));
     for _ in 0..CASES {
-        let (sample, other) = (samples[random.below(samples.len())], samples[random.below(samples.len())]);
-        let mut chars: Vec<char> = sample.chars().collect();
-        for _ in 0..=random.below(4) {
-            mutate(&mut chars, other, &mut random);
-        }
-        let text: String = chars.into_iter().collect();
-        changed += u32::from(text != sample);
+        let text = mutations.text(samples, 4);
+        changed += u32::from(!samples.contains(&text.as_str()));
         exercise(&text);
     }
     assert!(changed > CASES * 8 / 10, "{changed} of {CASES} cases were changed");

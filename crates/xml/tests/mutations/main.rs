@@ -4,6 +4,8 @@
 
 mod exercise;
 
+use mutations::Mutations;
+
 const CASES: u32 = 20_000;
 
 const SAMPLES: [&str; 5] = [
@@ -42,54 +44,16 @@ const PIECES: [&str; 24] = [
     "\r",
 ];
 
-/// xorshift64*: enough to choose places, the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(number).unwrap() % end.max(1)
-    }
-}
-
-fn mutate(bytes: &mut Vec<u8>, other: &[u8], random: &mut Random) {
-    const PART_BYTES_MAX: usize = 24;
-    let at = random.below(bytes.len() + 1);
-    let end = (at + random.below(PART_BYTES_MAX)).min(bytes.len());
-    match random.below(6) {
-        0 => drop(bytes.drain(at..end)),
-        1 => {
-            let part = bytes[at..end].to_vec();
-            let to = random.below(bytes.len());
-            drop(bytes.splice(to..to, part));
-        }
-        2 | 3 => drop(bytes.splice(at..at, PIECES[random.below(PIECES.len())].bytes())),
-        4 => {
-            let from = random.below(other.len());
-            drop(bytes.splice(at..end, other[from..].iter().take(2 * PART_BYTES_MAX).copied()));
-        }
-        _ if at < end => bytes[at] = u8::try_from(random.below(256)).unwrap(),
-        _ => {}
-    }
-}
-
 #[test]
 fn mutated_documents_are_read() {
-    let mut random = Random(0x4861_756c_6965_7225);
+    let mut mutations = Mutations::of_bytes(0x4861_756c_6965_7225, &PIECES);
     let mut read = 0;
     for sample in SAMPLES {
         assert!(xml::parse(sample).is_ok(), "{sample}");
         exercise::document(sample.as_bytes());
     }
     for _ in 0..CASES {
-        let (sample, other) = (SAMPLES[random.below(SAMPLES.len())], SAMPLES[random.below(SAMPLES.len())]);
-        let mut bytes = sample.as_bytes().to_vec();
-        for _ in 0..=random.below(3) {
-            mutate(&mut bytes, other.as_bytes(), &mut random);
-        }
+        let bytes = mutations.bytes(&SAMPLES, 3);
         exercise::document(&bytes);
         read += u32::from(xml::decode(&bytes, None).is_ok_and(|text| xml::parse(&text).is_ok()));
     }
