@@ -89,8 +89,6 @@ enum Wrapping {
     Spnego {
         /// The list of mechanisms as it was sent.
         list: Vec<u8>,
-        /// The client prefers another mechanism: that must be protected, or somebody in between took it away.
-        needs_mic: bool,
     },
 }
 
@@ -139,9 +137,7 @@ impl Acceptor {
         let mut session = Session::new(&key, claim.flags);
         let token = match wrapping {
             Wrapping::Raw => None,
-            Wrapping::Spnego { list, needs_mic } => {
-                Some(complete(&mut session, &list, needs_mic, mic.as_deref())?)
-            }
+            Wrapping::Spnego { list } => Some(complete(&mut session, &list, mic.as_deref())?),
         };
         Ok(Accepted { token, session })
     }
@@ -149,14 +145,14 @@ impl Acceptor {
     fn agree(&mut self, init: &Init<'_>, now_us: i64) -> Result<Step, NegotiateError> {
         let place = init.mechanisms.iter().position(|mechanism| *mechanism == NTLM);
         let place = place.ok_or(NegotiateError::NoCommonMechanism)?;
-        let needs_mic = place > 0;
-        let wrapping = Wrapping::Spnego { list: init.list.to_vec(), needs_mic };
+        let is_preferred = place == 0;
+        let wrapping = Wrapping::Spnego { list: init.list.to_vec() };
         // The token is of the preferred mechanism; that of another one is nothing to NTLM.
-        match init.token.filter(|_| !needs_mic) {
+        match init.token.filter(|_| is_preferred) {
             Some(token) => self.challenge(wrapping, token, now_us, true),
             None => {
                 self.stage = Stage::Agreed(wrapping);
-                let state = Some(if needs_mic { State::RequestMic } else { State::Incomplete });
+                let state = Some(if is_preferred { State::Incomplete } else { State::RequestMic });
                 Ok(Step::Continue(Response { state, mechanism: Some(NTLM), ..Response::default() }.write()))
             }
         }
@@ -232,18 +228,10 @@ fn response(token: &[u8]) -> Result<Response<'_>, NegotiateError> {
     }
 }
 
-/// The last token of SPNEGO.
-fn complete(
-    session: &mut Session,
-    list: &[u8],
-    needs_mic: bool,
-    mic: Option<&[u8]>,
-) -> Result<Vec<u8>, NegotiateError> {
-    let own = match mic {
-        Some(mic) => Some(session.exchange_mics(list, mic).map_err(|_| NegotiateError::WrongMic)?),
-        None if needs_mic => return Err(NegotiateError::NoMechListMic),
-        None => None,
-    };
-    let mic = own.as_ref().map(|own| &own[..]);
-    Ok(Response { state: Some(State::Completed), mic, ..Response::default() }.write())
+/// The last token of SPNEGO. The list of mechanisms must be protected, or somebody in between may have taken away what the
+/// client prefers: who protects its last message, as everybody must here, protects the list too (MS-SPNG 3.1.5.1).
+fn complete(session: &mut Session, list: &[u8], mic: Option<&[u8]>) -> Result<Vec<u8>, NegotiateError> {
+    let mic = mic.ok_or(NegotiateError::NoMechListMic)?;
+    let own = session.exchange_mics(list, mic).map_err(|_| NegotiateError::WrongMic)?;
+    Ok(Response { state: Some(State::Completed), mic: Some(&own), ..Response::default() }.write())
 }

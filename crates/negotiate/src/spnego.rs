@@ -72,10 +72,15 @@ impl<'a> Init<'a> {
         let mut fields = Reader::new(Reader::new(outer.expect(context(0))?).only(SEQUENCE)?);
         let list = fields.expect(context(0))?;
         let mechanisms = mechanisms(Reader::new(list).only(SEQUENCE)?)?;
-        let mut token = None;
+        let (mut token, mut last) = (None, context(0));
         // Flags, hints and a code that protects nothing yet are passed over.
         while !fields.is_empty() {
             let field = fields.next()?;
+            // In order, so none stands there twice.
+            if last >= field.tag {
+                return Err(MALFORMED);
+            }
+            last = field.tag;
             if field.tag == context(2) {
                 token = Some(Reader::new(field.content).only(OCTET_STRING)?);
             }
@@ -178,6 +183,21 @@ mod tests {
         let bare = element(INITIAL, &[element(OID, KERBEROS[0]), b"\x01\x00rest".to_vec()].concat());
         assert!(wants_kerberos(&bare));
         assert!(Init::read(&bare).is_err());
+        // A second token, or one behind what follows it, would be what one reader sees and another one does not.
+        let fields = |numbers: &[u8]| {
+            let list = element(SEQUENCE, &element(OID, NTLM));
+            let mut fields = element(context(0), &list);
+            for number in numbers {
+                fields.extend(element(context(*number), &element(OCTET_STRING, &[*number])));
+            }
+            let inner = element(context(0), &element(SEQUENCE, &fields));
+            Init::read(&element(INITIAL, &[element(OID, SPNEGO), inner].concat())).is_ok()
+        };
+        for (numbers, expect) in
+            [(&[1, 2, 3][..], true), (&[2], true), (&[2, 2], false), (&[3, 2], false), (&[0], false)]
+        {
+            assert_eq!(fields(numbers), expect, "{numbers:?}");
+        }
         let many = vec![NTLM; MECHANISMS_MAX + 1];
         assert!(Init::read(&init(&many, None)).is_err());
         assert!(Init::read(&init(&many[1..], None)).is_ok());

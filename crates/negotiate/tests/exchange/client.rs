@@ -2,10 +2,15 @@
 
 #![allow(dead_code, reason = "the tests of signin use it too, each its part")]
 
+use std::sync::atomic::{AtomicU8, Ordering};
+
 use hmac::{Hmac, Mac};
 use md_5_11::{Digest, Md5};
 use md4::Md4;
 use rc4::{KeyInit, Rc4, StreamCipher};
+
+/// What the keys of sessions differ in.
+static NEXT_KEY: AtomicU8 = AtomicU8::new(1);
 
 const UNICODE: u32 = 1;
 const OEM: u32 = 2;
@@ -98,7 +103,9 @@ impl Client {
         let base = hmac(&key, &[&proof]);
         let (mut exported, mut sealed_key) = (base, Vec::new());
         if self.flags & KEY_EXCHANGE != 0 {
+            // Another one for each session: what one sealed is nothing to another one.
             exported = [0x37; 16];
+            exported[0] = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
             let mut sealed = exported;
             Rc4::new_from_slice(&base).unwrap().apply_keystream(&mut sealed);
             sealed_key = sealed.to_vec();
@@ -192,6 +199,41 @@ impl Sealer {
     pub(crate) fn check_mech_list_mic(&mut self, list: &[u8], mic: &[u8]) {
         assert_eq!(self.incoming.sign(list), mic);
         self.incoming.stream = Rc4::new_from_slice(&self.incoming.seal).unwrap();
+    }
+}
+
+/// What a sealed body of WinRM ends with (MS-WSMV 2.2.9.1).
+pub(crate) const END: &[u8] = b"--Encrypted Boundary--\r\n";
+/// The media type of such a body.
+pub(crate) const SEALED: &str = "multipart/encrypted;protocol=\"application/HTTP-SPNEGO-session-encrypted\";boundary=\"Encrypted Boundary\"";
+
+/// Where the signature in a sealed body is; the message follows it.
+pub(crate) fn signature(body: &[u8]) -> usize {
+    let start = b"application/octet-stream\r\n\x10\0\0\0";
+    body.windows(start.len()).position(|window| window == start).unwrap() + start.len()
+}
+
+impl Sealer {
+    /// A body as a client of WinRM writes it.
+    pub(crate) fn body(&mut self, plain: &[u8]) -> Vec<u8> {
+        let (signature, message) = self.seal(plain);
+        let mut body = format!(
+            "--Encrypted Boundary\r\n\tContent-Type: application/HTTP-SPNEGO-session-encrypted\r\n\
+             \tOriginalContent: type=application/soap+xml;charset=UTF-8;Length={}\r\n--Encrypted Boundary\r\n\
+             \tContent-Type: application/octet-stream\r\n\u{10}\0\0\0",
+            plain.len()
+        )
+        .into_bytes();
+        body.extend_from_slice(&signature);
+        body.extend_from_slice(&message);
+        body.extend_from_slice(END);
+        body
+    }
+
+    /// What is in an answer.
+    pub(crate) fn open(&mut self, answer: &[u8]) -> Vec<u8> {
+        let content = answer[signature(answer)..].strip_suffix(END).unwrap();
+        self.unseal(&content[..16], &content[16..])
     }
 }
 

@@ -16,7 +16,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use client::Client;
+use client::{Client, SEALED};
 use net::{Connection, Peer};
 use signin::{BindingRule, SignIn, SignInError, SignedIn};
 use site::{Actor, NewUser, Role};
@@ -26,7 +26,6 @@ use stage::Stage;
 const ELSEWHERE: &str = "192.0.2.7:50000";
 const HERE: &str = "127.0.0.1:50000";
 const PASSWORD: &str = "correct horse bättery";
-const SEALED: &str = "multipart/encrypted;protocol=\"application/HTTP-SPNEGO-session-encrypted\";boundary=\"Encrypted Boundary\"";
 
 /// A site with the operator `winrm`, who may sign in with NTLM.
 async fn stage() -> Stage {

@@ -2,33 +2,11 @@
 
 use signin::SealError;
 
-use crate::client::{Client, Sealer};
-use crate::{ELSEWHERE, PASSWORD, SEALED, Wire, outcome, stage};
+use crate::client::{Client, END, SEALED, signature};
+use crate::{ELSEWHERE, PASSWORD, Wire, outcome, stage};
 
 fn client() -> Client {
     Client::new("winrm", PASSWORD)
-}
-
-/// A body as a client of WinRM writes it.
-fn body(sealer: &mut Sealer, plain: &[u8]) -> Vec<u8> {
-    let (signature, message) = sealer.seal(plain);
-    let mut body = format!(
-        "--Encrypted Boundary\r\n\tContent-Type: application/HTTP-SPNEGO-session-encrypted\r\n\
-         \tOriginalContent: type=application/soap+xml;charset=UTF-8;Length={}\r\n--Encrypted Boundary\r\n\
-         \tContent-Type: application/octet-stream\r\n\u{10}\0\0\0",
-        plain.len()
-    )
-    .into_bytes();
-    body.extend_from_slice(&signature);
-    body.extend_from_slice(&message);
-    body.extend_from_slice(b"--Encrypted Boundary--\r\n");
-    body
-}
-
-/// What is in an answer.
-fn open(sealer: &mut Sealer, answer: &[u8]) -> Vec<u8> {
-    let content = answer[signature(answer)..].strip_suffix(END).unwrap();
-    sealer.unseal(&content[..16], &content[16..])
 }
 
 #[tokio::test]
@@ -43,10 +21,10 @@ async fn another_machine_over_plain_http_seals_everything() {
         let signed_in = wire.ask(&[("content-type", SEALED)]).await.unwrap();
         assert_eq!(signed_in.actor.name, "winrm");
         let sealing = signed_in.sealing.unwrap();
-        assert_eq!(sealing.unwrap(SEALED, &body(&mut sealer, &plain)).unwrap(), plain);
+        assert_eq!(sealing.unwrap(SEALED, &sealer.body(&plain)).unwrap(), plain);
         let (content_type, answer) = sealing.wrap("application/soap+xml;charset=UTF-8", &plain);
         assert_eq!(content_type, SEALED);
-        assert_eq!(open(&mut sealer, &answer), plain);
+        assert_eq!(sealer.open(&answer), plain);
     }
     // Once negotiated is not enough: what comes open is refused, whatever it calls itself.
     for (name, value) in [("content-length", "5"), ("transfer-encoding", "chunked"), ("accept", "*/*")] {
@@ -70,7 +48,7 @@ async fn the_last_leg_may_bring_a_sealed_body_but_no_open_one() {
         let result = wire.token(&message, &headers).await;
         if let Ok(signed_in) = &result {
             let sealing = signed_in.sealing.as_ref().unwrap();
-            assert_eq!(sealing.unwrap(SEALED, &body(&mut sealer, b"first")).unwrap(), b"first"[..]);
+            assert_eq!(sealing.unwrap(SEALED, &sealer.body(b"first")).unwrap(), b"first"[..]);
         }
         assert_eq!(outcome(result), expect, "{content_type}");
     }
@@ -87,21 +65,12 @@ async fn a_front_end_that_seals_nothing_negotiates_with_nobody_over_plain_http()
     let mut client = Client { flags: crate::client::FLAGS & !0x20, ..client() };
     let (_, mut sealer) = wire.sign_in(&mut client).await.unwrap();
     let sealing = wire.ask(&[("content-type", SEALED)]).await.unwrap().sealing.unwrap();
-    assert_eq!(sealing.unwrap(SEALED, &body(&mut sealer, b"x")), Err(SealError::Forged));
+    assert_eq!(sealing.unwrap(SEALED, &sealer.body(b"x")), Err(SealError::Forged));
     let (_, answer) = sealing.wrap("text/xml", b"secret");
     assert!(answer.is_empty(), "what cannot be sealed is not said");
 }
 
 const PLAIN: &[u8] = b"a message that is long enough to be changed";
-/// What a body ends with.
-const END: &[u8] = b"--Encrypted Boundary--\r\n";
-
-/// Where the signature of a body is; the message follows it.
-fn signature(body: &[u8]) -> usize {
-    let start = b"application/octet-stream\r\n\x10\0\0\0";
-    body.windows(start.len()).position(|window| window == start).unwrap() + start.len()
-}
-
 fn changed(body: &[u8], at: usize) -> Vec<u8> {
     let mut body = body.to_vec();
     body[at] ^= 1;
@@ -132,19 +101,19 @@ async fn forged_replayed_and_foreign_bodies_are_refused_and_end_the_sealing() {
         let wire = Wire::new(&sign_in, ELSEWHERE, None);
         let (_, mut sealer) = wire.sign_in(&mut client()).await.unwrap();
         let sealing = wire.ask(&[("content-type", SEALED)]).await.unwrap().sealing.unwrap();
-        let body = body(&mut sealer, PLAIN);
+        let body = sealer.body(PLAIN);
         assert_eq!(sealing.unwrap(SEALED, &spoil(&body)), Err(expect), "{what}");
     }
     let (one, other) = (Wire::new(&sign_in, ELSEWHERE, None), Wire::new(&sign_in, ELSEWHERE, None));
     let (_, mut sealer) = one.sign_in(&mut client()).await.unwrap();
     let (_, mut second) = other.sign_in(&mut client()).await.unwrap();
     let sealing = async |wire: &Wire| wire.ask(&[("content-type", SEALED)]).await.unwrap().sealing.unwrap();
-    let message = body(&mut sealer, b"message");
+    let message = sealer.body(b"message");
     sealing(&one).await.unwrap(SEALED, &message).unwrap();
     assert_eq!(sealing(&one).await.unwrap(SEALED, &message), Err(SealError::Forged), "replayed");
-    let next = body(&mut sealer, b"next");
+    let next = sealer.body(b"next");
     assert_eq!(sealing(&one).await.unwrap(SEALED, &next), Err(SealError::Forged), "after a forged one");
-    let own = body(&mut second, b"own");
+    let own = second.body(b"own");
     let foreign = sealing(&other).await;
     assert_eq!(foreign.unwrap("text/xml", &own), Err(SealError::Unsealed));
     assert_eq!(foreign.unwrap(SEALED, &own).unwrap(), b"own"[..]);
