@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cim::Instance;
 use clock::SharedClock;
-use provider::{ContextRules, HeldAnswer, Lent, NoRoom, Provider};
+use provider::{Caller, ContextRules, HeldAnswer, Lent, NoRoom, Provider};
 use site::Actor;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use xml::Writer;
@@ -186,7 +186,7 @@ pub(crate) enum Waiting {
 
 impl Waiting {
     /// Begins to read a source to its end.
-    pub(crate) fn read(provider: &Provider, source: Source, write: WriteElement) -> Self {
+    pub(crate) fn read(provider: &Provider, caller: &Caller, source: Source, write: WriteElement) -> Self {
         let written = move |instance: &Instance| {
             let mut writer = Writer::new();
             write(&mut writer, instance);
@@ -194,7 +194,7 @@ impl Waiting {
         };
         match source {
             Source::Stream(stream) => {
-                Self::Held(Box::new(provider.hold(*stream, move |instance| Some(written(&instance)))))
+                Self::Held(Box::new(provider.hold(caller, *stream, move |instance| Some(written(&instance)))))
             }
             Source::Held(instances) => {
                 let elements: Vec<_> = instances.map(|instance| written(&instance)).collect();

@@ -92,7 +92,7 @@ pub use package::{ActionInProgress, Package, PackageType, PackageVersion, Source
 pub use package_content::{
     FOLDER_IN_USE, FOLDER_NOT_ACCESSIBLE, FOLDER_NOT_EMPTY, FOLDER_NOT_UNC, RebuiltContent, RestoredFrom,
 };
-pub use query::{Output, PRESENCE, ReaderGone, RowStream, Rows, SpoolReader, SpoolWriter, Value, views};
+pub use query::{Output, PRESENCE, RowStream, Rows, SpoolClosed, SpoolReader, SpoolWriter, Value, views};
 pub use route::{
     Availability, DAYS, Destination, Grid, HOURS, PRIORITY_LOWEST, Passage, RATE_BITS_PER_S_MAX, RATE_BITS_PER_S_MIN,
     RateLimit, Route, RouteInfo, RouteSettings, RouteTarget,

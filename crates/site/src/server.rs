@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use ::driver::catalog::Trust;
@@ -32,7 +31,7 @@ use crate::matching::Matching;
 use crate::metrics::Metrics;
 use crate::package::source::UNPACKED_FOLDER;
 use crate::package_content::{COMPARISONS_MAX, ContentWork};
-use crate::query::{STREAMS_LATE_MAX, STREAMS_MAX, Shares};
+use crate::query::{self, STREAMS_LATE_MAX, STREAMS_MAX, Shares, SpoolRoom};
 use crate::route::Routes;
 use crate::sources::Sources;
 use crate::status;
@@ -125,7 +124,7 @@ struct Inner {
     streams: Arc<Semaphore>,
     late_streams: Arc<Semaphore>,
     /// Bytes of answers that wait in files.
-    spooled: Arc<AtomicU64>,
+    spooled: SpoolRoom,
     stream_shares: Shares,
     comparisons: Arc<Semaphore>,
     matching: Matching,
@@ -169,6 +168,7 @@ impl Site {
         }
         let trust = read_roots(&options.trust_roots)?;
         let status_kept_for = status::kept_for(options.status_kept_days)?;
+        query::sweep(&options.data_dir)?;
         let db = open_database(options).await?;
         let mut tx = db.write().await?;
         let identity = read_identity(&mut tx).await?.ok_or(SiteError::NotInitialized)?;
@@ -207,7 +207,7 @@ impl Site {
             examinations_waiting: Semaphore::new(EXAMINATIONS_WAITING_MAX),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             late_streams: Arc::new(Semaphore::new(STREAMS_LATE_MAX)),
-            spooled: Arc::default(),
+            spooled: SpoolRoom::default(),
             stream_shares: Shares::default(),
             comparisons: Arc::new(Semaphore::new(COMPARISONS_MAX)),
             matching: Matching::default(),
@@ -249,7 +249,7 @@ impl Site {
         &self.inner.late_streams
     }
 
-    pub(crate) fn spooled(&self) -> &Arc<AtomicU64> {
+    pub(crate) fn spooled(&self) -> &SpoolRoom {
         &self.inner.spooled
     }
 

@@ -153,7 +153,7 @@ impl Service {
                 path::write_path(writer, class, &server, &space, &path);
             }
         });
-        let waiting = Waiting::read(&self.provider, source, write);
+        let waiting = Waiting::read(&self.provider, &exchange.caller, source, write);
         let enumeration = Enumeration::new(&exchange.space.name, kind, waiting);
         let pulled = self.contexts.open(&exchange.caller.actor, opening.idle_max, enumeration)?;
         Ok(portion(exchange, pulled, opening.count))

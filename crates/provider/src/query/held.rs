@@ -1,10 +1,15 @@
 use cim::Instance;
-use site::{ReaderGone, SpoolReader};
+use site::{SiteError, SpoolClosed, SpoolReader};
 use tokio::task::JoinHandle;
 
 use super::InstanceStream;
+use crate::context::Caller;
 use crate::error::{Fault, Operation, ProviderError};
 use crate::provider::Provider;
+
+/// Why an answer is broken off where nothing more can wait.
+const NO_ROOM: &str =
+    "too much waits to be read; read the answers that were begun to their ends, or end them";
 
 /// The answer to a query in a front end's own form, for clients that take it in pieces and at a pace of their own.
 ///
@@ -19,20 +24,22 @@ pub struct HeldAnswer {
 }
 
 impl Provider {
-    /// Reads an answer to its end in the background. `written` says what a client is to get of an instance, if anything.
+    /// Reads an answer to its end in the background, for the caller who takes it. `written` says what a client is to get of an instance, if anything.
     #[must_use]
     pub fn hold(
         &self,
+        caller: &Caller,
         mut stream: InstanceStream,
         mut written: impl FnMut(Instance) -> Option<Vec<u8>> + Send + 'static,
     ) -> HeldAnswer {
-        let (mut writer, items) = self.site().spool();
+        let (mut writer, items) = self.site().spool(&caller.actor);
         let reading = tokio::spawn(async move {
             while let Some(instance) = stream.next().await {
-                if let Some(item) = written(instance?)
-                    && writer.push(&item).await == Err(ReaderGone)
-                {
-                    break;
+                let Some(item) = written(instance?) else { continue };
+                match writer.push(&item).await {
+                    Ok(()) => {}
+                    Err(SpoolClosed::ReaderGone) => break,
+                    Err(SpoolClosed::NoRoom) => return Err(failed(SiteError::Busy { what: NO_ROOM })),
                 }
             }
             Ok(())
@@ -58,7 +65,7 @@ impl HeldAnswer {
         match ended {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(Err(error)),
-            Err(_) => Some(Err(failed(site::SiteError::Stopped))),
+            Err(_) => Some(Err(failed(SiteError::Stopped))),
         }
     }
 
@@ -75,6 +82,6 @@ impl Drop for HeldAnswer {
     }
 }
 
-fn failed(error: site::SiteError) -> ProviderError {
+fn failed(error: SiteError) -> ProviderError {
     ProviderError { operation: Operation::ExecQuery, object: String::new(), fault: Fault::Site(error) }
 }

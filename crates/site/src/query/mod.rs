@@ -19,7 +19,8 @@ use views::{Column, Kind};
 
 pub use compile::{Output, PRESENCE};
 pub(crate) use share::Shares;
-pub use spool::{ReaderGone, SpoolReader, SpoolWriter};
+pub use spool::{SpoolClosed, SpoolReader, SpoolWriter};
+pub(crate) use spool::{SpoolRoom, sweep};
 pub use stream::RowStream;
 pub(crate) use stream::{STREAMS_LATE_MAX, STREAMS_MAX};
 

@@ -3,20 +3,24 @@
 //! Some protocols read an answer in pieces and may take minutes between two of them. A [`super::RowStream`] must not
 //! wait for such a reader: it holds one of few reading connections. So the answer is read to its end at the database's
 //! pace, and what the reader has not taken waits here: a little in memory, the rest in a file of the data folder that
-//! has no name any more and so is gone with the process. Only when that too is full does the writer wait, and with it
-//! the stream, under the stream's own limits.
+//! has no name any more and so is gone with the process. Where the answer is longer than one file may be, the writer waits
+//! for its reader, and with it the stream, under the stream's own limits. Where the files of one user, or of all, have no
+//! room, the answer fails at once: to wait for the readers of other answers would hold the reading connection.
 
 mod file;
+mod room;
 mod state;
 
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use tokio::sync::Notify;
 
-use crate::error::Result;
+use crate::access::Actor;
+use crate::error::{Result, SiteError};
 use crate::server::Site;
 use file::SpoolFile;
+pub(crate) use room::SpoolRoom;
 use state::{Next, Spilled, State};
 
 /// What waits in memory before the file is used, in bytes of one spool.
@@ -25,8 +29,13 @@ const MEMORY_BYTES_MAX: usize = 256 * 1024;
 const BATCH_BYTES: usize = 64 * 1024;
 /// What one spool may have in its file, in bytes.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
+/// What the spools of one user may have in their files together, in bytes.
+const FILES_OF_USER_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// What the spools of a site may have in their files together, in bytes.
 const FILES_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+
+/// What the volume of the data folder keeps free for the database, in bytes.
+const VOLUME_FREE_BYTES_MIN: u64 = 1024 * 1024 * 1024;
 
 /// The limits of one spool, in bytes.
 #[derive(Debug, Clone, Copy)]
@@ -34,11 +43,19 @@ struct Limits {
     memory: usize,
     batch: usize,
     file: u64,
+    files_of_user: u64,
     files: u64,
+    volume_free: u64,
 }
 
-const LIMITS: Limits =
-    Limits { memory: MEMORY_BYTES_MAX, batch: BATCH_BYTES, file: FILE_BYTES_MAX, files: FILES_BYTES_MAX };
+const LIMITS: Limits = Limits {
+    memory: MEMORY_BYTES_MAX,
+    batch: BATCH_BYTES,
+    file: FILE_BYTES_MAX,
+    files_of_user: FILES_OF_USER_BYTES_MAX,
+    files: FILES_BYTES_MAX,
+    volume_free: VOLUME_FREE_BYTES_MIN,
+};
 
 /// The side that puts items in. Dropped, it ends the answer.
 #[derive(Debug)]
@@ -53,9 +70,14 @@ pub struct SpoolReader {
     at: usize,
 }
 
-/// The reader has gone.
+/// Why nothing more is put in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReaderGone;
+pub enum SpoolClosed {
+    /// The reader has gone.
+    ReaderGone,
+    /// What waits for readers takes all the room of the user, of all users, or of the volume.
+    NoRoom,
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -68,23 +90,31 @@ struct Shared {
 }
 
 impl Site {
-    /// A place for items that wait for their reader.
+    /// A place for items that wait for their reader, who is the actor.
     #[must_use]
-    pub fn spool(&self) -> (SpoolWriter, SpoolReader) {
-        pair(SpoolFile::new(self.options().data_dir.clone()), Arc::clone(self.spooled()), LIMITS)
+    pub fn spool(&self, actor: &Actor) -> (SpoolWriter, SpoolReader) {
+        pair(&self.options().data_dir, &actor.name, self.spooled().clone(), LIMITS)
     }
 }
 
-fn pair(file: SpoolFile, total: Arc<AtomicU64>, limits: Limits) -> (SpoolWriter, SpoolReader) {
-    let state = State::new(limits, total);
+/// Removes what killed processes left of their spools in a data folder.
+pub(crate) fn sweep(folder: &Path) -> Result<()> {
+    file::sweep(folder).map_err(SiteError::io(folder))
+}
+
+fn pair(folder: &Path, user: &str, room: SpoolRoom, limits: Limits) -> (SpoolWriter, SpoolReader) {
+    let file = SpoolFile::new(folder.to_owned(), limits.volume_free);
+    let state = State::new(limits, user, room);
     let shared = Arc::new(Shared { state, file, filled: Notify::new(), taken: Notify::new() });
     let reader = SpoolReader { shared: Arc::clone(&shared), batch: Arc::default(), at: 0 };
     (SpoolWriter(shared), reader)
 }
 
 impl SpoolWriter {
-    /// Puts an item behind those that are there; waits while there is no room for it.
-    pub async fn push(&mut self, item: &[u8]) -> std::result::Result<(), ReaderGone> {
+    /// Puts an item behind those that are there; waits while it would make the answer too long for its file.
+    ///
+    /// Errors: [`SpoolClosed`]; what was put in before is still read.
+    pub async fn push(&mut self, item: &[u8]) -> std::result::Result<(), SpoolClosed> {
         let shared = &*self.0;
         let has_room = shared.state.push(item);
         shared.filled.notify_one();
@@ -100,7 +130,7 @@ impl SpoolWriter {
                     let written = shared.file.write(place, &batch).await;
                     shared.state.spilled(place, &batch, written);
                 }
-                Some(Spilled::NoRoom) => taken.await,
+                Some(Spilled::Full) => taken.await,
             }
         }
     }

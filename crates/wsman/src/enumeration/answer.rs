@@ -8,12 +8,16 @@ use cim::wql::Statement;
 use clock::Sleep;
 use provider::{Caller, ClassInfo, Found, HeldAnswer, Provider, ProviderError, Schema};
 use xml::Writer;
-use xml::class::Shape as Declared;
 
 use super::request::{Asked, Enumerate, Mode, Polymorphism};
 use crate::epr;
 use crate::fault::{Feature, SizeLimit, WsmanFault};
 use crate::instance::Shape;
+use crate::metadata::DECLARATION;
+
+/// What one answer tells at most, in bytes, but for a single item that is longer: until it is told it waits in memory, also
+/// where the client goes away meanwhile. About what clients take that say nothing.
+const BATCH_BYTES_MAX: usize = 512 * 1024;
 
 /// What one envelope takes.
 #[derive(Debug, Clone, Copy)]
@@ -81,7 +85,7 @@ impl Answer {
             Found::Instances(stream) => {
                 let writer = ItemWriter { shape, mode, form };
                 let written = move |instance| writer.item(instance).map(String::into_bytes);
-                Ok(Self::from(Source::Held(provider.hold(stream, written))))
+                Ok(Self::from(Source::Held(provider.hold(caller, stream, written))))
             }
         }
     }
@@ -98,7 +102,7 @@ impl Answer {
         while !self.is_over
             && self.failed.is_none()
             && self.ready.len() <= limits.elements
-            && self.ready_bytes <= limits.bytes
+            && self.ready_bytes <= limits.bytes.min(BATCH_BYTES_MAX)
         {
             tokio::select! {
                 biased;
@@ -119,7 +123,11 @@ impl Answer {
     fn take(&mut self, limits: Limits) -> Result<Batch, WsmanFault> {
         let mut batch = Batch::default();
         while batch.count < limits.elements
-            && let Some(item) = self.ready.pop_front_if(|item| batch.items.len() + item.len() <= limits.bytes)
+            && let Some(item) = self.ready.pop_front_if(|item| {
+                // The first one may be as long as the envelope.
+                let most = if batch.count == 0 { limits.bytes } else { limits.bytes.min(BATCH_BYTES_MAX) };
+                batch.items.len() + item.len() <= most
+            })
         {
             self.ready_bytes -= item.len();
             batch.items.push_str(&item);
@@ -163,7 +171,7 @@ impl Source {
             Self::Declarations { schema, classes } => {
                 let class = classes.next()?;
                 let mut out = Writer::new();
-                xml::class::write(&mut out, schema, class, &Declared::WHOLE);
+                xml::class::write(&mut out, schema, class, &DECLARATION);
                 Some(Ok(out.finish()))
             }
         }
@@ -279,5 +287,35 @@ fn chosen(items: &[Selected], is_of_one: bool) -> Form {
         None if is_of_one => Form::Whole,
         // Embedded instances hold what was chosen of each class.
         _ => Form::Chosen(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(answer: &mut Answer, bytes: usize) -> Batch {
+        answer.take(Limits { elements: 100, bytes }).unwrap()
+    }
+
+    #[test]
+    fn an_answer_tells_some_hundred_kib_or_one_item_that_is_longer() {
+        let mut answer =
+            Answer::from(Source::Declarations { schema: Schema::shipped(), classes: Vec::new().into_iter() });
+        answer.is_over = true;
+        let large = "x".repeat(BATCH_BYTES_MAX / 2);
+        for item in [large.repeat(3), large.clone(), large.clone(), large.clone(), "last".to_owned()] {
+            answer.ready_bytes += item.len();
+            answer.ready.push_back(item);
+        }
+        let most = 8 * 1024 * 1024;
+        assert!(
+            answer.take(Limits { elements: 100, bytes: BATCH_BYTES_MAX }).is_err(),
+            "the item alone is longer"
+        );
+        let counts: Vec<_> =
+            (0..3).map(|_| batch(&mut answer, most)).map(|one| (one.count, one.is_last)).collect();
+        assert_eq!(counts, [(1, false), (2, false), (2, true)]);
+        assert_eq!(answer.ready_bytes, 0);
     }
 }

@@ -1,12 +1,11 @@
 //! What waits in a spool and where.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::file::Place;
-use super::{Limits, ReaderGone};
-use crate::error::Result;
+use super::{Limits, SpoolClosed, SpoolRoom};
+use crate::error::{Result, SiteError};
 
 /// The bytes of an item's length, before it.
 const LENGTH_BYTES: usize = 4;
@@ -14,8 +13,10 @@ const LENGTH_BYTES: usize = 4;
 #[derive(Debug)]
 pub(super) struct State {
     limits: Limits,
+    /// Whose answer it is.
+    user: String,
     /// What all spools have in their files.
-    total: Arc<AtomicU64>,
+    room: SpoolRoom,
     queue: Mutex<Queue>,
 }
 
@@ -36,6 +37,8 @@ struct Queue {
     is_spilling: bool,
     /// The file cannot be written; memory must do.
     is_file_lost: bool,
+    /// The volume takes no more.
+    is_volume_full: bool,
     writer_gone: bool,
     reader_gone: bool,
 }
@@ -57,19 +60,20 @@ pub(super) enum Next {
 /// What the writer does about too much memory.
 pub(super) enum Spilled {
     To(Place, Arc<Vec<u8>>),
-    NoRoom,
+    /// Until the reader has taken some, there is no room in the file of this answer.
+    Full,
 }
 
 impl State {
-    pub(super) fn new(limits: Limits, total: Arc<AtomicU64>) -> Self {
-        Self { limits, total, queue: Mutex::default() }
+    pub(super) fn new(limits: Limits, user: &str, room: SpoolRoom) -> Self {
+        Self { limits, user: user.to_owned(), room, queue: Mutex::default() }
     }
 
     /// Whether there is room in memory for more.
-    pub(super) fn push(&self, item: &[u8]) -> std::result::Result<bool, ReaderGone> {
+    pub(super) fn push(&self, item: &[u8]) -> std::result::Result<bool, SpoolClosed> {
         let mut queue = self.lock();
         if queue.reader_gone {
-            return Err(ReaderGone);
+            return Err(SpoolClosed::ReaderGone);
         }
         let length = u32::try_from(item.len()).expect("one instance has less than 4 GiB");
         queue.open.extend(length.to_le_bytes());
@@ -83,10 +87,10 @@ impl State {
     }
 
     /// The last batch and where it is to go; none if memory has room.
-    pub(super) fn spill(&self) -> std::result::Result<Option<Spilled>, ReaderGone> {
+    pub(super) fn spill(&self) -> std::result::Result<Option<Spilled>, SpoolClosed> {
         let mut queue = self.lock();
         if queue.reader_gone {
-            return Err(ReaderGone);
+            return Err(SpoolClosed::ReaderGone);
         }
         if queue.memory_bytes <= self.limits.memory {
             return Ok(None);
@@ -95,8 +99,14 @@ impl State {
         let batch = Arc::clone(batch);
         let place = Place { at: queue.file_end, bytes: batch.len() };
         let end = place.at + place.bytes as u64;
-        if queue.is_file_lost || !self.reserve(&mut queue, end) {
-            return Ok(Some(Spilled::NoRoom));
+        if queue.is_volume_full {
+            return Err(SpoolClosed::NoRoom);
+        }
+        if queue.is_file_lost || end > self.limits.file {
+            return Ok(Some(Spilled::Full));
+        }
+        if !self.reserve(&mut queue, end) {
+            return Err(SpoolClosed::NoRoom);
         }
         queue.file_end = end;
         queue.is_spilling = true;
@@ -106,9 +116,7 @@ impl State {
     /// Whether the file may be so long.
     fn reserve(&self, queue: &mut Queue, end: u64) -> bool {
         let more = end.saturating_sub(queue.file_bytes);
-        let add = |total: u64| (total + more <= self.limits.files).then_some(total + more);
-        let fits = end <= self.limits.file
-            && self.total.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok();
+        let fits = more == 0 || self.room.take(&self.user, more, &self.limits);
         if fits {
             queue.file_bytes += more;
         }
@@ -129,6 +137,7 @@ impl State {
                     queue.in_file += 1;
                 }
             }
+            Err(SiteError::DiskFull(_)) => queue.is_volume_full = true,
             Err(error) => {
                 tracing::warn!(%error, "an answer that waits could not be written to a file");
                 queue.is_file_lost = true;
@@ -185,7 +194,7 @@ impl State {
 impl Drop for State {
     fn drop(&mut self) {
         let bytes = self.lock().file_bytes;
-        self.total.fetch_sub(bytes, Ordering::Relaxed);
+        self.room.give_back(&self.user, bytes);
     }
 }
 
