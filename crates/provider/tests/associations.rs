@@ -2,19 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod scene;
+
 use cim::{Instance, ObjectPath, Value, wql};
-use clock::SystemClock;
 use provider::{
     AssociationFilter, Caller, Context, Found, InstanceStream, Provider, ReferenceFilter, Schema,
 };
-use site::{Actor, Role, Scopes, Site, SiteOptions};
+use scene::local;
+use site::{Actor, Role, Scopes, Site};
 use tempfile::TempDir;
-
-const INF: &str = "[Version]\r\nSignature=\"$WINDOWS NT$\"\r\nClass=Net\r\n\
-    ClassGuid={4d36e972-e325-11ce-bfc1-08002be10318}\r\nProvider=Maker\r\nDriverVer=05/17/2024,1.2.3.4\r\n\
-    [Manufacturer]\r\nMaker=Models,NTamd64\r\n\
-    [Models.NTamd64]\r\nAdapter=Install.NT,PCI\\VEN_1AF4&DEV_1000\r\n\
-    [Install.NT]\r\nCopyFiles=@net.sys\r\n[DestinationDirs]\r\nDefaultDestDir=12\r\n";
 
 const PACKAGE: &str = "SMS_DriverPackage.PackageID=\"PS100001\"";
 const ARCHIVE: &str = "SMS_Package.PackageID=\"PS100002\"";
@@ -29,30 +25,14 @@ struct World {
     _dir: TempDir,
 }
 
-fn local() -> Caller {
-    Caller::from(Actor::local())
-}
-
 /// A driver in a driver package on two distribution points, and a package on the first of them.
 async fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
     for folder in ["net", "source"] {
         std::fs::create_dir(dir.path().join(folder)).unwrap();
     }
-    std::fs::write(dir.path().join("net/net.inf"), INF).unwrap();
-    std::fs::write(dir.path().join("net/net.sys"), "bytes").unwrap();
-    let options = SiteOptions {
-        data_dir: dir.path().join("ps1"),
-        site_code: "PS1".to_owned(),
-        site_name: "Test".to_owned(),
-        server_name: Some("srv".to_owned()),
-        ..SiteOptions::default()
-    };
-    Site::init(&options, "correct horse battery", SystemClock::shared()).await.unwrap();
-    let site = Site::open(&options, SystemClock::shared()).await.unwrap();
-    for name in ["dp1", "dp2"] {
-        site.create_dp_token(&Actor::local(), name, None).await.unwrap();
-    }
+    scene::driver(&dir.path().join("net"));
+    let site = scene::site(dir.path(), &["dp1", "dp2"]).await;
     let world = World { provider: Provider::new(site.clone()), site, _dir: dir };
     world.fill().await;
     world

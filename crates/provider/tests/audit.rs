@@ -3,13 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod scene;
+
 use std::collections::BTreeSet;
 
 use agent::{Event, Fact, Goal};
 use cim::{Instance, ObjectPath, Value, wql};
-use clock::SystemClock;
 use provider::{Caller, Context, Provider, Schema};
-use site::{Actor, Role, Site, SiteOptions};
+use site::{Actor, Role, Site};
 use tempfile::TempDir;
 
 /// Methods that neither write nor are marked as reading, and changes that need more than a provider.
@@ -41,12 +42,6 @@ struct World {
     _dir: TempDir,
 }
 
-const INF: &str = "[Version]\r\nSignature=\"$WINDOWS NT$\"\r\nClass=Net\r\n\
-    ClassGuid={4d36e972-e325-11ce-bfc1-08002be10318}\r\nProvider=Maker\r\nDriverVer=05/17/2024,1.2.3.4\r\n\
-    [Manufacturer]\r\nMaker=Models,NTamd64\r\n\
-    [Models.NTamd64]\r\nAdapter=Install.NT,PCI\\VEN_1AF4&DEV_1000\r\n\
-    [Install.NT]\r\nCopyFiles=@net.sys\r\n[DestinationDirs]\r\nDefaultDestDir=12\r\n";
-
 async fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
     let folder = |name: &str| {
@@ -56,20 +51,8 @@ async fn world() -> World {
     };
     let (source, drivers) = (folder("source"), folder("drivers"));
     std::fs::write(dir.path().join("source/a.txt"), "a").unwrap();
-    std::fs::write(dir.path().join("drivers/net.inf"), INF).unwrap();
-    std::fs::write(dir.path().join("drivers/net.sys"), "bytes").unwrap();
-    let options = SiteOptions {
-        data_dir: dir.path().join("ps1"),
-        site_code: "PS1".to_owned(),
-        site_name: "Test".to_owned(),
-        server_name: Some("srv".to_owned()),
-        ..SiteOptions::default()
-    };
-    Site::init(&options, "correct horse battery", SystemClock::shared()).await.unwrap();
-    let site = Site::open(&options, SystemClock::shared()).await.unwrap();
-    for name in ["dp1", "dp2"] {
-        site.create_dp_token(&Actor::local(), name, None).await.unwrap();
-    }
+    scene::driver(&dir.path().join("drivers"));
+    let site = scene::site(dir.path(), &["dp1", "dp2"]).await;
     World {
         provider: Provider::new(site.clone()),
         site,

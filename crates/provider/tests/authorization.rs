@@ -3,15 +3,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod scene;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use cim::class::{Method, Property};
 use cim::query::Query;
 use cim::{Instance, ObjectPath, Value};
-use clock::SystemClock;
 use provider::{Caller, ClassInfo, Provider, ProviderError, Schema};
-use site::{Actor, NewPackage, Role, Scopes, SecuredType, Site, SiteOptions};
+use site::{Actor, NewPackage, Role, Scopes, SecuredType, Site};
 use tempfile::TempDir;
 
 /// WBEM_E_ACCESS_DENIED, WBEM_E_NOT_SUPPORTED, WBEM_E_METHOD_NOT_IMPLEMENTED, WBEM_E_NOT_FOUND.
@@ -153,14 +154,7 @@ async fn world() -> World {
         std::fs::write(source.join("nic.sys"), name).unwrap();
         source.to_str().unwrap().to_owned()
     };
-    let options = SiteOptions {
-        data_dir: dir.path().join("ps1"),
-        site_code: "PS1".to_owned(),
-        server_name: Some("srv".to_owned()),
-        ..SiteOptions::default()
-    };
-    Site::init(&options, "correct horse battery", SystemClock::shared()).await.unwrap();
-    let site = Site::open(&options, SystemClock::shared()).await.unwrap();
+    let site = scene::site(dir.path(), &[]).await;
     let local = Actor::local();
     site.create_dp_token(&local, "dp1", None).await.unwrap();
     let nal = site.distribution_points().await.unwrap().remove(0).nal_path;

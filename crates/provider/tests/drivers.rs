@@ -2,21 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod scene;
+
 use cim::{Instance, ObjectPath, Value, wql};
-use clock::SystemClock;
 use provider::{Caller, Context, Provider};
-use site::{Actor, Site, SiteOptions};
+use scene::local;
+use site::Actor;
 use tempfile::TempDir;
-
-const INF: &str = "[Version]\r\nSignature=\"$WINDOWS NT$\"\r\nClass=Net\r\n\
-    ClassGuid={4d36e972-e325-11ce-bfc1-08002be10318}\r\nProvider=Maker\r\nDriverVer=05/17/2024,1.2.3.4\r\n\
-    [Manufacturer]\r\nMaker=Models,NTamd64\r\n\
-    [Models.NTamd64]\r\nAdapter=Install.NT,PCI\\VEN_1AF4&DEV_1000\r\n\
-    [Install.NT]\r\nCopyFiles=@net.sys\r\n[DestinationDirs]\r\nDefaultDestDir=12\r\n";
-
-fn local() -> Caller {
-    Caller::from(Actor::local())
-}
 
 struct World {
     provider: Provider,
@@ -27,19 +19,9 @@ struct World {
 async fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("net");
-    std::fs::create_dir_all(&folder).unwrap();
-    std::fs::write(folder.join("net.inf"), INF).unwrap();
-    std::fs::write(folder.join("net.sys"), "bytes").unwrap();
-    let options = SiteOptions {
-        data_dir: dir.path().join("ps1"),
-        site_code: "PS1".to_owned(),
-        site_name: "Test".to_owned(),
-        server_name: Some("srv".to_owned()),
-        ..SiteOptions::default()
-    };
-    Site::init(&options, "correct horse battery", SystemClock::shared()).await.unwrap();
-    let site = Site::open(&options, SystemClock::shared()).await.unwrap();
-    World { provider: Provider::new(site), folder: folder.to_str().unwrap().to_owned(), _dir: dir }
+    let folder = scene::driver(&folder);
+    let site = scene::site(dir.path(), &[]).await;
+    World { provider: Provider::new(site), folder, _dir: dir }
 }
 
 impl World {

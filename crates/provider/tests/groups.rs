@@ -2,10 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod scene;
+
 use cim::{Instance, ObjectPath, Value, wql};
-use clock::SystemClock;
 use provider::{Caller, Provider, ProviderError};
-use site::{Actor, NewPackage, Role, Site, SiteOptions};
+use scene::local;
+use site::{Actor, NewPackage, Role, Site};
 use tempfile::TempDir;
 
 const GROUP: &str = "SMS_DistributionPointGroup";
@@ -16,10 +18,6 @@ struct World {
     _dir: TempDir,
 }
 
-fn local() -> Caller {
-    Caller::from(Actor::local())
-}
-
 fn nal(server: &str) -> String {
     format!(r#"["Display=\\{server}\"]MSWNET:["SMS_SITE=PS1"]\\{server}\"#)
 }
@@ -27,18 +25,7 @@ fn nal(server: &str) -> String {
 /// A site with two distribution points and a package `PS100001`.
 async fn world() -> World {
     let dir = tempfile::tempdir().unwrap();
-    let options = SiteOptions {
-        data_dir: dir.path().join("ps1"),
-        site_code: "PS1".to_owned(),
-        site_name: "Test".to_owned(),
-        server_name: Some("srv".to_owned()),
-        ..SiteOptions::default()
-    };
-    Site::init(&options, "correct horse battery", SystemClock::shared()).await.unwrap();
-    let site = Site::open(&options, SystemClock::shared()).await.unwrap();
-    for name in ["dp1", "dp2"] {
-        site.create_dp_token(&Actor::local(), name, None).await.unwrap();
-    }
+    let site = scene::site(dir.path(), &["dp1", "dp2"]).await;
     let new = NewPackage { name: "P".to_owned(), ..NewPackage::default() };
     site.create_package(&Actor::local(), new).await.unwrap();
     World { provider: Provider::new(site.clone()), site, _dir: dir }

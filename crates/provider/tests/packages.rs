@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod scene;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use cim::query::Query;
 use cim::{Instance, ObjectPath, Value, wql};
 use clock::ManualClock;
 use provider::{Caller, Context, Outcome, Provider, ProviderError};
+use scene::local;
 use site::{Actor, Role, Site, SiteOptions};
 use tempfile::TempDir;
 
@@ -37,10 +40,6 @@ async fn world() -> World {
     let site = Site::open(&options, clock.clone()).await.unwrap();
     site.create_dp_token(&Actor::local(), "dp1", None).await.unwrap();
     World { provider: Provider::new(site.clone()), site, clock, _dir: dir }
-}
-
-fn local() -> Caller {
-    Caller::from(Actor::local())
 }
 
 fn instance(class: &str, properties: &[(&str, Value)]) -> Instance {

@@ -2,16 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod scene;
+
 use cim::query::{Expr, Operator, Query, Select};
 use cim::{Instance, ObjectPath, Value, wql};
-use clock::SystemClock;
 use provider::{Caller, Operation, Provider, ProviderError};
-use site::{Actor, Role, Site, SiteOptions};
+use scene::local;
+use site::{Actor, Role, Site};
 use tempfile::TempDir;
-
-fn local() -> Caller {
-    Caller::from(Actor::local())
-}
 
 struct World {
     site: Site,
@@ -25,16 +23,7 @@ async fn world() -> World {
     let source = dir.path().join("source");
     std::fs::create_dir_all(&source).unwrap();
     std::fs::write(source.join("a.inf"), "[Version]").unwrap();
-    let options = SiteOptions {
-        data_dir: dir.path().join("ps1"),
-        site_code: "PS1".to_owned(),
-        site_name: "Test".to_owned(),
-        server_name: Some("srv".to_owned()),
-        ..SiteOptions::default()
-    };
-    Site::init(&options, "correct horse battery", SystemClock::shared()).await.unwrap();
-    let site = Site::open(&options, SystemClock::shared()).await.unwrap();
-    site.create_dp_token(&Actor::local(), "dp1", None).await.unwrap();
+    let site = scene::site(dir.path(), &["dp1"]).await;
     let source = source.to_str().unwrap().to_owned();
     World { provider: Provider::new(site.clone()), site, source, _dir: dir }
 }

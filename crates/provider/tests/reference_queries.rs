@@ -2,22 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 
+mod scene;
+
 use cim::query::Query;
 use cim::{Instance, ObjectPath, Value, odata, wql};
-use clock::SystemClock;
-use provider::{Answer, Caller, Provider};
-use site::{Actor, Site, SiteOptions};
+use provider::{Answer, Provider};
+use scene::local;
+use site::Site;
 use tempfile::TempDir;
-
-const INF: &str = "[Version]\r\nSignature=\"$WINDOWS NT$\"\r\nClass=Net\r\n\
-    ClassGuid={4d36e972-e325-11ce-bfc1-08002be10318}\r\nProvider=Maker\r\nDriverVer=05/17/2024,1.2.3.4\r\n\
-    [Manufacturer]\r\nMaker=Models,NTamd64\r\n\
-    [Models.NTamd64]\r\nAdapter=Install.NT,PCI\\VEN_1AF4&DEV_1000\r\n\
-    [Install.NT]\r\nCopyFiles=@net.sys\r\n[DestinationDirs]\r\nDefaultDestDir=12\r\n";
-
-fn local() -> Caller {
-    Caller::from(Actor::local())
-}
 
 struct World {
     provider: Provider,
@@ -35,18 +27,8 @@ async fn world() -> World {
     for folder in ["net", "source"] {
         std::fs::create_dir(dir.path().join(folder)).unwrap();
     }
-    std::fs::write(dir.path().join("net/net.inf"), INF).unwrap();
-    std::fs::write(dir.path().join("net/net.sys"), "bytes").unwrap();
-    let options = SiteOptions {
-        data_dir: dir.path().join("ps1"),
-        site_code: "PS1".to_owned(),
-        site_name: "Test".to_owned(),
-        server_name: Some("srv".to_owned()),
-        ..SiteOptions::default()
-    };
-    Site::init(&options, "correct horse battery", SystemClock::shared()).await.unwrap();
-    let site = Site::open(&options, SystemClock::shared()).await.unwrap();
-    site.create_dp_token(&Actor::local(), "srv", None).await.unwrap();
+    scene::driver(&dir.path().join("net"));
+    let site = scene::site(dir.path(), &["srv"]).await;
     let provider = Provider::new(site.clone());
     let mut world = World { provider, site, driver: (0, String::new()), folder: 0, _dir: dir };
     world.fill().await;
