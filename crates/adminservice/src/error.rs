@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
+use net::BodyFault;
 use provider::{Fault, ProviderError};
 use serde_json::{Map, Value as Json, json};
 use signin::SignInError;
@@ -42,6 +43,9 @@ pub(crate) enum ApiError {
         /// The limit.
         limit: usize,
     },
+    /// The body broke off, or did not come in time.
+    #[error("the body did not come whole in time; send the request again")]
+    BodyIncomplete,
     /// The URL is too long.
     #[error("the URL is longer than {limit} bytes; send fewer conditions")]
     UrlTooLong {
@@ -79,12 +83,22 @@ impl From<ProviderError> for ApiError {
     }
 }
 
+impl From<BodyFault> for ApiError {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLong { limit } => Self::BodyTooLong { limit },
+            BodyFault::Incomplete => Self::BodyIncomplete,
+        }
+    }
+}
+
 impl ApiError {
     fn status(&self) -> StatusCode {
         match self {
             Self::NoResource { .. } => StatusCode::NOT_FOUND,
             Self::InvalidOption { .. } | Self::InvalidBody { .. } => StatusCode::BAD_REQUEST,
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyIncomplete => StatusCode::REQUEST_TIMEOUT,
             Self::UrlTooLong { .. } => StatusCode::URI_TOO_LONG,
             Self::MethodNotAllowed { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Self::CrossSite => StatusCode::FORBIDDEN,

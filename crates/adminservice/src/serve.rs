@@ -7,7 +7,7 @@ mod write;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -84,7 +84,7 @@ impl Service {
             fault,
         })?;
         let limit = body_limit(actor.role, self.only_asks(&request));
-        let body = to_bytes(body, limit).await.map_err(|_| ApiError::BodyTooLong { limit })?;
+        let body = net::read_body(body, limit).await?;
         let links = Links::of(&parts, self.provider.server());
         let exchange = Exchange { caller: Caller::new(actor, context), links, parts, body };
         let mut response = self.dispatch(&exchange, request).await?;

@@ -21,4 +21,5 @@ mod space;
 mod status;
 
 pub use contexts::{CONTEXTS_MAX, CONTEXTS_OF_USER_MAX, OPERATION_TIMEOUT, OPERATION_TIMEOUT_MAX};
+pub use message::check as check_message;
 pub use serve::{BODY_BYTES_MAX, CimXml, PATH};

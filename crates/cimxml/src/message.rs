@@ -70,6 +70,14 @@ impl Message {
     }
 }
 
+/// Reads a text as the message of a request, as the service does before it looks what is asked. For the fuzz target, and
+/// for who wants to know what is wrong with a message.
+///
+/// Errors: what is wrong with it.
+pub fn check(text: &str) -> Result<(), String> {
+    read(text, Schema::shipped()).map(drop).map_err(|refusal| refusal.to_string())
+}
+
 /// Reads a message. The schema says which texts are embedded instances where the message does not.
 pub(crate) fn read(text: &str, schema: &Schema) -> Result<Message, Refusal> {
     let document = xml::parse(text)?;

@@ -2,14 +2,11 @@
 //! 7.3). What an operation answers, errors included, has status 200.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, StatusCode};
+use net::BodyFault;
 use signin::SignInError;
-use site::SiteError;
 use xml::XmlError;
-
-/// What a client that comes at a busy time is told to wait, in seconds.
-const BUSY_RETRY_S: u64 = 2;
 
 /// Why a request is not looked into.
 #[derive(Debug, thiserror::Error)]
@@ -81,7 +78,7 @@ impl Refusal {
             Self::NotWellFormed(_) | Self::NotValid { .. } | Self::HeaderMismatch { .. } => {
                 StatusCode::BAD_REQUEST
             }
-            Self::SignIn(error) => error.status().unwrap_or_else(|| failed(error)),
+            Self::SignIn(error) => error.answer_status(),
         }
     }
 
@@ -97,12 +94,12 @@ impl Refusal {
     }
 }
 
-/// The site could not look at the credentials.
-fn failed(error: &SignInError) -> StatusCode {
-    match error {
-        SignInError::Refused(SiteError::TooManyFailures { .. }) => StatusCode::TOO_MANY_REQUESTS,
-        SignInError::Refused(SiteError::Busy { .. } | SiteError::Stopped) => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
+impl From<BodyFault> for Refusal {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLong { limit } => Self::TooLong { limit },
+            BodyFault::Incomplete => Self::Incomplete,
+        }
     }
 }
 
@@ -124,43 +121,11 @@ impl IntoResponse for Refusal {
         }
         match &self {
             Self::Method => drop(headers.insert(ALLOW, HeaderValue::from_static("POST"))),
-            Self::SignIn(error) => {
-                error.write_to(headers);
-                if let Some(wait) = retry_after_s(error) {
-                    headers.insert(RETRY_AFTER, HeaderValue::from(wait));
-                }
-            }
+            Self::SignIn(error) => error.write_to(headers),
             _ => {}
         }
         response
     }
 }
 
-/// When the client may come again, in seconds.
-fn retry_after_s(error: &SignInError) -> Option<u64> {
-    match error {
-        SignInError::Refused(SiteError::TooManyFailures { retry_after_s }) => Some(*retry_after_s),
-        SignInError::Refused(SiteError::Busy { .. } | SiteError::Stopped) => Some(BUSY_RETRY_S),
-        _ => None,
-    }
-}
-
 const CIM_ERROR: HeaderName = HeaderName::from_static("cimerror");
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_must_wait_is_told_how_long() {
-        for (error, status, wait) in [
-            (SiteError::TooManyFailures { retry_after_s: 77 }, 429, Some("77")),
-            (SiteError::Busy { what: "x" }, 503, Some("2")),
-            (SiteError::InvalidCredentials, 401, None),
-        ] {
-            let response = Refusal::SignIn(SignInError::Refused(error)).into_response();
-            let told = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap());
-            assert_eq!((response.status().as_u16(), told), (status, wait));
-        }
-    }
-}

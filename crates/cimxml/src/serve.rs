@@ -13,14 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use clock::SharedClock;
 use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
-use http_body_util::LengthLimitError;
+use net::read_body;
 use provider::{Caller, ClassInfo, Provider};
 use signin::SignIn;
 use site::Role;
@@ -115,7 +115,7 @@ impl Service {
         }
         let (signed_in, body) = self.sign_in.admit(parts, body).await?;
         let limit = body_limit(signed_in.actor.role);
-        let body = read(body, limit).await?;
+        let body = read_body(body, limit).await?;
         let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let message = message::read(&xml::decode(&body, content_type)?, self.provider.schema())?;
         headers::agree(&parts.headers, &message)?;
@@ -215,17 +215,6 @@ impl Exchange<'_> {
         writer.open("IRETURNVALUE", &[]);
         writer
     }
-}
-
-async fn read(body: Body, limit: usize) -> Result<axum::body::Bytes, Refusal> {
-    use std::error::Error as _;
-    to_bytes(body, limit).await.map_err(|error| {
-        // Too long, or too slow, or broken off: only the first is the body's own fault.
-        match error.source().is_some_and(<dyn std::error::Error>::is::<LengthLimitError>) {
-            true => Refusal::TooLong { limit },
-            false => Refusal::Incomplete,
-        }
-    })
 }
 
 /// Who may change nothing of weight need not be heard out before the provider says so.

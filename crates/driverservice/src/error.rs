@@ -4,6 +4,7 @@ use axum::response::{IntoResponse, Response};
 use driver::devices::DevicesError;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
+use net::BodyFault;
 use serde_json::json;
 use signin::SignInError;
 use site::SiteError;
@@ -25,6 +26,9 @@ pub(crate) enum ServiceError {
         /// The limit.
         limit: usize,
     },
+    /// The body broke off, or did not come in time.
+    #[error("the body did not come whole in time; send the request again")]
+    BodyIncomplete,
     /// The body is no JSON of the form that is needed.
     #[error("the body is not valid: {reason}")]
     InvalidBody {
@@ -53,6 +57,15 @@ pub(crate) enum ServiceError {
     Busy,
 }
 
+impl From<BodyFault> for ServiceError {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLong { limit } => Self::BodyTooLong { limit },
+            BodyFault::Incomplete => Self::BodyIncomplete,
+        }
+    }
+}
+
 /// When a machine that was answered 503 should ask again, in seconds.
 const RETRY_AFTER_S: u64 = 5;
 
@@ -63,6 +76,7 @@ impl ServiceError {
             Self::NoResource => "no_resource",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::BodyTooLong { .. } => "body_too_long",
+            Self::BodyIncomplete => "body_incomplete",
             Self::InvalidBody { .. } => "invalid_body",
             Self::InvalidValue { .. } => "invalid_value",
             Self::Devices(error) => error.code(),
@@ -77,6 +91,7 @@ impl ServiceError {
             Self::NoResource => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyIncomplete => StatusCode::REQUEST_TIMEOUT,
             Self::InvalidBody { .. } | Self::InvalidValue { .. } | Self::Devices(_) => {
                 StatusCode::BAD_REQUEST
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
@@ -75,9 +75,7 @@ impl Service {
     async fn asked(&self, request: axum::extract::Request) -> Result<(Actor, Parts, Bytes), ServiceError> {
         let (parts, body): (Parts, Body) = request.into_parts();
         let (SignedIn { actor, .. }, body) = self.sign_in.admit(&parts, body).await?;
-        let body = to_bytes(body, BODY_BYTES_MAX)
-            .await
-            .map_err(|_| ServiceError::BodyTooLong { limit: BODY_BYTES_MAX })?;
+        let body = net::read_body(body, BODY_BYTES_MAX).await?;
         Ok((actor, parts, body))
     }
 }

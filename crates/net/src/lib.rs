@@ -15,6 +15,6 @@ pub use client::{Client, ClientOptions, Endpoint, Identity};
 pub use counters::Counter;
 pub use error::{NetError, Refusal};
 pub use listener::{
-    Connection, Drained, Limits, Listener, ListenerOptions, ListenerStats, Peer, PeerCertificate, ServerTls,
-    Shutdown, discard, limit_body,
+    BodyFault, Connection, Drained, Limits, Listener, ListenerOptions, ListenerStats, Peer, PeerCertificate,
+    ServerTls, Shutdown, discard, limit_body, read_body,
 };

@@ -25,7 +25,7 @@ mod stats;
 mod timer;
 mod tls;
 
-pub use body::discard;
+pub use body::{BodyFault, discard, read_body};
 pub use limits::Limits;
 pub use peer::{Peer, PeerCertificate, Shutdown};
 pub use service::limit_body;

@@ -1,6 +1,6 @@
 //! Why nobody is signed in, and what the answer says of it.
 
-use http::header::{CONNECTION, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use negotiate::NegotiateError;
 use site::SiteError;
@@ -11,6 +11,9 @@ const KERBEROS: &str = "Kerberos";
 /// not for those that many share.
 const CHALLENGES: [&str; 3] =
     ["Negotiate", "Basic realm=\"Haulier\", charset=\"UTF-8\"", "Bearer realm=\"Haulier\""];
+
+/// What a client that comes at a busy time is told to wait, in seconds.
+const BUSY_RETRY_S: u64 = 2;
 
 /// Why nobody is signed in.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +97,33 @@ impl SignInError {
         }
     }
 
+    /// The status of the answer where nothing more is said than that the site itself failed.
+    #[must_use]
+    pub fn answer_status(&self) -> StatusCode {
+        self.status().unwrap_or_else(|| match self.site() {
+            Some(SiteError::TooManyFailures { .. }) => StatusCode::TOO_MANY_REQUESTS,
+            Some(SiteError::Busy { .. } | SiteError::Stopped) => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        })
+    }
+
+    fn site(&self) -> Option<&SiteError> {
+        match self {
+            Self::Refused(error) => Some(error),
+            Self::OrByTicket(error) => error.site(),
+            _ => None,
+        }
+    }
+
+    /// When the client may come again, in seconds.
+    fn retry_after_s(&self) -> Option<u64> {
+        match self.site()? {
+            SiteError::TooManyFailures { retry_after_s } => Some(*retry_after_s),
+            SiteError::Busy { .. } | SiteError::Stopped => Some(BUSY_RETRY_S),
+            _ => None,
+        }
+    }
+
     /// A stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -109,13 +139,16 @@ impl SignInError {
         }
     }
 
-    /// What the answer's headers say of it: its `WWW-Authenticate` lines, and that the connection is over.
+    /// What the answer's headers say of it: its `WWW-Authenticate` lines, that the connection is over, when to come again.
     pub fn write_to(&self, headers: &mut HeaderMap) {
         for challenge in self.challenges() {
             headers.append(WWW_AUTHENTICATE, challenge);
         }
         if self.ends_connection() {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(wait) = self.retry_after_s() {
+            headers.insert(RETRY_AFTER, HeaderValue::from(wait));
         }
     }
 
@@ -192,5 +225,20 @@ mod tests {
             check(SignInError::Continues(token).or_by_ticket(), &["Negotiate"]);
         }
         check(SignInError::Refused(SiteError::Stopped), &[]);
+    }
+
+    #[test]
+    fn who_must_wait_is_told_how_long() {
+        for (error, status, wait) in [
+            (SiteError::TooManyFailures { retry_after_s: 77 }, 429, Some("77")),
+            (SiteError::Busy { what: "x" }, 503, Some("2")),
+            (SiteError::InvalidCredentials, 401, None),
+        ] {
+            let error = SignInError::Refused(error);
+            let mut headers = HeaderMap::new();
+            error.write_to(&mut headers);
+            let told = headers.get(RETRY_AFTER).map(|value| value.to_str().unwrap());
+            assert_eq!((error.answer_status().as_u16(), told), (status, wait));
+        }
     }
 }

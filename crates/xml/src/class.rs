@@ -6,8 +6,10 @@
 mod qualifier;
 mod value;
 
-use cim::CimType;
+use std::borrow::Cow;
+
 use cim::class::{Method, Parameter, Property};
+use cim::{CimType, Value};
 use provider::{ClassInfo, Schema};
 
 use crate::Writer;
@@ -28,12 +30,43 @@ pub struct Shape<'a> {
     pub derivation: bool,
     /// Only these properties, in any case (`PropertyList`); none means all.
     pub properties: Option<&'a [String]>,
+    /// How truth is written.
+    pub truth: Truth,
+}
+
+/// How truth is written in a declaration. Readers of CIM-XML take both (DSP0201, 5.2.2); what Windows' clients of
+/// WS-Management take is known of their own servers only.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Truth {
+    /// `TRUE`, as the examples of the standard.
+    #[default]
+    Upper,
+    /// `true`, as Windows does in the metadata of WS-Management.
+    Lower,
+}
+
+impl Truth {
+    fn of(self, value: &Value) -> Cow<'_, Value> {
+        match (self, value) {
+            (Self::Lower, Value::Boolean(truth)) => Cow::Owned(Value::text(truth.to_string())),
+            (Self::Lower, Value::Array(elements)) => {
+                Cow::Owned(Value::Array(elements.iter().map(|one| self.of(one).into_owned()).collect()))
+            }
+            _ => Cow::Borrowed(value),
+        }
+    }
 }
 
 impl Shape<'_> {
     /// Everything that there is to say.
-    pub const WHOLE: Shape<'static> =
-        Shape { local_only: false, qualifiers: true, class_origin: true, derivation: true, properties: None };
+    pub const WHOLE: Shape<'static> = Shape {
+        local_only: false,
+        qualifiers: true,
+        class_origin: true,
+        derivation: true,
+        properties: None,
+        truth: Truth::Upper,
+    };
 
     fn shows(&self, class: &ClassInfo, member: &str) -> bool {
         !self.local_only || class.origin(member) == class.name
@@ -96,7 +129,7 @@ impl Declaring<'_> {
         self.origin(&mut attributes, &declared.name);
         writer.open(element, &attributes);
         self.marks(writer, &declared.qualifiers.0, &declared.kind, &[]);
-        write_value(writer, &declared.default);
+        write_value(writer, &self.shape.truth.of(&declared.default));
         writer.close();
     }
 
@@ -139,7 +172,7 @@ impl Declaring<'_> {
     fn marks(
         &self,
         writer: &mut Writer,
-        written: &[(String, cim::Value)],
+        written: &[(String, Value)],
         kind: &CimType,
         implied: &[(&str, bool)],
     ) {
@@ -149,19 +182,23 @@ impl Declaring<'_> {
         self.qualifiers(writer, written);
         let is_written = |name: &str| written.iter().any(|(known, _)| known.eq_ignore_ascii_case(name));
         for (name, truth) in implied.iter().filter(|(name, truth)| *truth && !is_written(name)) {
-            qualifier::write(writer, self.schema, name, &(*truth).into());
+            self.qualifier(writer, name, &(*truth).into());
         }
         if let CimType::Embedded(class) = kind
             && !is_written("EmbeddedInstance")
         {
-            qualifier::write(writer, self.schema, "EmbeddedInstance", &class.as_str().into());
+            self.qualifier(writer, "EmbeddedInstance", &class.as_str().into());
         }
     }
 
-    fn qualifiers(&self, writer: &mut Writer, written: &[(String, cim::Value)]) {
+    fn qualifiers(&self, writer: &mut Writer, written: &[(String, Value)]) {
         if self.shape.qualifiers {
-            written.iter().for_each(|(name, value)| qualifier::write(writer, self.schema, name, value));
+            written.iter().for_each(|(name, value)| self.qualifier(writer, name, value));
         }
+    }
+
+    fn qualifier(&self, writer: &mut Writer, name: &str, value: &Value) {
+        qualifier::write(writer, self.schema, name, &self.shape.truth.of(value));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use provider::ClassInfo;
 use xml::Writer;
-use xml::class::{Shape, declaration, write};
+use xml::class::{Shape, Truth, declaration, write};
 
 use super::{Answer, Exchange};
 use crate::message::Parameters;
@@ -80,5 +80,6 @@ fn shape(given: &Parameters) -> Result<Shape<'_>, OperationError> {
         class_origin: given.flag("IncludeClassOrigin", false)?,
         derivation: false,
         properties: None,
+        truth: Truth::Upper,
     })
 }

@@ -1,11 +1,15 @@
 //! The fuzz target of the message reader as a seeded test: what clients send, changed at random. Whatever comes, the
 //! answer is one of the protocol, and the service goes on.
 
+use mutations::Mutations;
+
 use crate::harness::{
     SITE, Service, class, escaped, extrinsic, instance, intrinsic, package, parameter, text, texts,
 };
 
 const CASES: u32 = 2_000;
+/// Cases of the reader alone.
+const READ_CASES: u32 = 20_000;
 
 const PIECES: [&str; 26] = [
     "<",
@@ -35,19 +39,6 @@ const PIECES: [&str; 26] = [
     "\0",
     "\u{e9}",
 ];
-
-/// xorshift64*: enough to choose places, the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        let number = self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33;
-        usize::try_from(number).unwrap() % end.max(1)
-    }
-}
 
 fn samples() -> Vec<String> {
     let token = escaped(&instance("SMS_ST_RecurInterval", &[("DaySpan", "7")]));
@@ -83,37 +74,36 @@ fn samples() -> Vec<String> {
     ]
 }
 
-fn mutate(chars: &mut Vec<char>, other: &str, random: &mut Random) {
-    const PART_CHARS_MAX: usize = 24;
-    let at = random.below(chars.len() + 1);
-    let end = (at + random.below(PART_CHARS_MAX)).min(chars.len());
-    match random.below(5) {
-        0 => drop(chars.drain(at..end)),
-        1 => {
-            let part = chars[at..end].to_vec();
-            let to = random.below(chars.len());
-            drop(chars.splice(to..to, part));
-        }
-        2 | 3 => drop(chars.splice(at..at, PIECES[random.below(PIECES.len())].chars())),
-        _ => {
-            let from = random.below(other.chars().count());
-            drop(chars.splice(at..end, other.chars().skip(from).take(2 * PART_CHARS_MAX)));
+#[test]
+fn mutated_messages_are_read_or_refused() {
+    let (samples, mut mutations) = (samples(), Mutations::of_texts(0x4861_756c_6965_7228, &PIECES));
+    for sample in &samples {
+        cimxml::check_message(sample).unwrap();
+    }
+    let mut read = 0;
+    for case in 0..READ_CASES {
+        let text = match case % 2 {
+            0 => mutations.exchanged(&samples),
+            _ => mutations.text(&samples, 3),
+        };
+        match cimxml::check_message(&text) {
+            Ok(()) => read += 1,
+            Err(refusal) => assert!(refusal.len() < 1_000, "{refusal}"),
         }
     }
+    assert!(
+        (READ_CASES / 10..READ_CASES).contains(&read),
+        "{read} of {READ_CASES} changed messages are still messages"
+    );
 }
 
 #[tokio::test]
 async fn mutated_messages_get_answers_of_the_protocol() {
     let service = Service::start().await;
-    let (samples, mut random) = (samples(), Random(0x4861_756c_6965_7226));
+    let (samples, mut mutations) = (samples(), Mutations::of_texts(0x4861_756c_6965_7226, &PIECES));
     let (mut operations, mut refused) = (0, 0);
     for _ in 0..CASES {
-        let (sample, other) = (&samples[random.below(samples.len())], &samples[random.below(samples.len())]);
-        let mut chars: Vec<char> = sample.chars().collect();
-        for _ in 0..=random.below(2) {
-            mutate(&mut chars, other, &mut random);
-        }
-        let body: String = chars.into_iter().collect();
+        let body = mutations.text(&samples, 2);
         let answer = service.post("reader", &[], body.clone()).await;
         match answer.status {
             200 => {

@@ -70,14 +70,6 @@ async fn mistake_5_elements_have_end_tags_and_wbemcli_gets_no_marks_on_arrays() 
     let declared = service.call("GetClass", &given).await.good();
     let listed = service.call("EnumerateInstances", &class("SMS_DriverPackage")).await.good();
     for answer in [&declared, &listed] {
-        let short: Vec<_> = answer
-            .body
-            .split("/>")
-            .filter_map(|part| part.rsplit_once('<'))
-            .map(|(_, tag)| tag.split(' ').next().unwrap())
-            .collect();
-        assert!(short.iter().all(|tag| ["NAMESPACE", "CLASSNAME", "ERROR", "CIM"].contains(tag)
-            || !answer.body.contains(&format!("<{tag}/>"))));
         assert!(!answer.body.contains("<PROPERTY/>") && !answer.body.contains("\"/>"), "{}", answer.body);
     }
     let request = intrinsic(SITE, "GetInstance", &parameter("InstanceName", &package(PACKAGE)));

@@ -12,6 +12,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use clock::SharedClock;
 use http_body::{Body as HttpBody, Frame, SizeHint};
+use http_body_util::{BodyExt, Collected, LengthLimitError, Limited};
 use hyper::body::Incoming;
 
 use super::ListenerStats;
@@ -38,6 +39,29 @@ pub async fn discard(mut body: Body) {
             break;
         }
     }
+}
+
+/// Why a request has no whole body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyFault {
+    /// It is longer than the given limit, in bytes.
+    TooLong {
+        /// The limit.
+        limit: usize,
+    },
+    /// It broke off, or did not come in time.
+    Incomplete,
+}
+
+/// Reads a request's body, which may have `limit` bytes.
+///
+/// Errors: [`BodyFault`], so that a client whose body was slow is not told that it was long.
+pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, BodyFault> {
+    let read = Limited::new(body, limit).collect().await;
+    read.map(Collected::to_bytes).map_err(|error| match error.is::<LengthLimitError>() {
+        true => BodyFault::TooLong { limit },
+        false => BodyFault::Incomplete,
+    })
 }
 
 /// The request body took longer than the listener allows.
@@ -115,5 +139,24 @@ impl HttpBody for TrackedBody {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_read_whole_or_it_is_known_why_not() {
+        let check = async |frames: Vec<Result<&'static str, BodyTooSlow>>, expect| {
+            let body = Body::from_stream(stream::iter(frames));
+            assert_eq!(read_body(body, 4).await, expect);
+        };
+        check(vec![], Ok(Bytes::new())).await;
+        check(vec![Ok("ab"), Ok("cd")], Ok(Bytes::from_static(b"abcd"))).await;
+        check(vec![Ok("ab"), Ok("cde")], Err(BodyFault::TooLong { limit: 4 })).await;
+        check(vec![Ok("ab"), Err(BodyTooSlow)], Err(BodyFault::Incomplete)).await;
     }
 }
