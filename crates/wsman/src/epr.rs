@@ -55,7 +55,8 @@ pub(crate) fn write_parts(out: &mut Writer, style: &Style, provider: &Provider, 
     let class = provider.schema().class(&path.class);
     let name = class.map_or(path.class.as_str(), |class| &class.name);
     out.leaf("w:ResourceURI", &[], &class_uri(style, name));
-    out.open("w:SelectorSet", &[]);
+    // Declared again: some clients send the element back as text, in envelopes with prefixes of their own.
+    out.open("w:SelectorSet", &[("xmlns:w", WSMAN)]);
     if !matches!(style, Style::Microsoft { .. }) {
         let own = class.map(|class| provider.namespace(class));
         let namespace = own.or_else(|| path.namespace.clone()).unwrap_or_default().replace('\\', "/");

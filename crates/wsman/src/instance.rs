@@ -136,7 +136,7 @@ mod tests {
             "<p:SMS_DriverPackage xmlns:p=\"{uri}/SMS_DriverPackage\" xmlns:cim=\"{CIM}\" \
              xsi:type=\"p:SMS_DriverPackage_Type\"><p:Description></p:Description><p:Icon xsi:nil=\"true\"/>\
              <p:IgnoreAddressSchedule>false</p:IgnoreAddressSchedule>\
-             <p:LastRefreshTime><cim:Datetime>2024-08-30T20:55:06Z</cim:Datetime></p:LastRefreshTime>\
+             <p:LastRefreshTime><cim:Datetime xmlns:cim=\"{CIM}\">2024-08-30T20:55:06Z</cim:Datetime></p:LastRefreshTime>\
              <p:LocalizedCategoryInstanceNames>a</p:LocalizedCategoryInstanceNames>\
              <p:LocalizedCategoryInstanceNames>b</p:LocalizedCategoryInstanceNames><p:PackageID>PS100001</p:PackageID>\
              <p:RefreshSchedule xmlns:p1=\"{uri}/SMS_ST_RecurInterval\" xsi:type=\"p1:SMS_ST_RecurInterval_Type\">\

@@ -24,4 +24,5 @@ mod transfer;
 mod value;
 
 pub use enumeration::{ENUMERATION_IDLE_MAX, ENUMERATIONS_OF_USER_MAX};
-pub use serve::{REQUEST_BYTES_MAX, router};
+pub use envelope::check as check_envelope;
+pub use serve::{CHANGES_END_MAX, REQUEST_BYTES_MAX, WsMan};

@@ -3,7 +3,7 @@
 
 use provider::{ClassInfo, Provider};
 use xml::Writer;
-use xml::class::Shape;
+use xml::class::{Shape, Truth};
 
 use crate::envelope::Headers;
 use crate::fault::WsmanFault;
@@ -15,6 +15,9 @@ use crate::resource::SelectorValue;
 /// The selector that names the class.
 const CLASS_NAME: &str = "ClassName";
 
+/// A whole declaration, as Windows writes it here.
+pub(crate) const DECLARATION: Shape<'static> = Shape { truth: Truth::Lower, ..Shape::WHOLE };
+
 /// Writes the declaration of a class: whole, but for what the options say is not wanted.
 fn write(out: &mut Writer, provider: &Provider, class: &ClassInfo, headers: &Headers) {
     let wanted = |name| options::is_set(headers, name).unwrap_or(true);
@@ -23,7 +26,7 @@ fn write(out: &mut Writer, provider: &Provider, class: &ClassInfo, headers: &Hea
         qualifiers: wanted("IncludeQualifiers"),
         class_origin: wanted("IncludeClassOrigin"),
         derivation: wanted("IncludeInheritanceHierarchy"),
-        properties: None,
+        ..DECLARATION
     };
     xml::class::write(out, provider.schema(), class, &shape);
 }

@@ -1,12 +1,14 @@
 //! From an HTTP request to an envelope and back (DSP0226 annex C, MS-WSMV 2.1).
 
+mod changes;
 mod operate;
 mod refusal;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
@@ -14,15 +16,16 @@ use clock::SharedClock;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use net::read_body;
 use provider::Provider;
 use signin::{Sealing, SignIn, SignedIn};
 use site::{Actor, Role};
-use tokio::sync::Semaphore;
 
 use crate::enumeration::Enumerations;
 use crate::envelope::Envelope;
 use crate::identify;
 use crate::reply::Reply;
+use changes::Changes;
 pub(crate) use operate::Exchange;
 use refusal::Refusal;
 
@@ -32,8 +35,9 @@ pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 const READER_REQUEST_BYTES_MAX: usize = 512 * 1024;
 /// The longest request of somebody unknown, in bytes: Identify has nothing to say.
 const UNKNOWN_REQUEST_BYTES_MAX: usize = 16 * 1024;
-/// The most changes that are under way at once; their callers may be gone already.
-const CHANGES_MAX: usize = 256;
+
+/// How long changes that nobody waits for hold up the end of the service.
+pub const CHANGES_END_MAX: Duration = Duration::from_secs(30);
 
 /// The media type of every answer that is an envelope.
 const SOAP_TYPE: &str = "application/soap+xml;charset=UTF-8";
@@ -42,6 +46,39 @@ const SOAP_TYPES: [&str; 2] = ["application/soap+xml", "text/xml"];
 /// The media type of a sealed envelope (MS-WSMV 2.2.9.1).
 const SEALED_TYPE: &str = "multipart/encrypted";
 
+/// The service of a site: one, so that its limits and its open enumerations are the same wherever it is served.
+#[derive(Debug, Clone)]
+pub struct WsMan(Arc<Service>);
+
+impl WsMan {
+    /// The service over a provider.
+    #[must_use]
+    pub fn new(provider: Provider, signin: SignIn, clock: SharedClock) -> Self {
+        let signin = signin.with_sealing();
+        let enumerations = Enumerations::new(Arc::clone(&clock));
+        let changes = Arc::default();
+        Self(Arc::new(Service { provider, clock, enumerations, signin, changes }))
+    }
+
+    /// The service at `/wsman` and `/wsman/`.
+    ///
+    /// Requests must carry the `Peer` extension that `net` sets, or no credentials are accepted.
+    pub fn router(&self) -> Router {
+        let routes = Router::new().route("/wsman", any(handle)).route("/wsman/", any(handle));
+        routes.with_state(Arc::clone(&self.0))
+    }
+
+    /// Waits for the changes that go on although nobody waits for their answers any more, once no listener takes requests;
+    /// not longer than [`CHANGES_END_MAX`].
+    pub async fn finish(&self) {
+        tokio::select! {
+            biased;
+            () = self.0.changes.all_ended() => {}
+            () = self.0.clock.sleep(CHANGES_END_MAX) => tracing::warn!("changes are cut off that have gone on for long"),
+        }
+    }
+}
+
 /// What the handlers share.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -49,19 +86,7 @@ pub(crate) struct Service {
     pub(crate) clock: SharedClock,
     pub(crate) enumerations: Enumerations,
     signin: SignIn,
-    /// A permit for each change under way.
-    changes: Arc<Semaphore>,
-}
-
-/// The service, for `/wsman` and `/wsman/`.
-///
-/// Requests must carry the `Peer` extension that `net` sets, or no credentials are accepted.
-pub fn router(provider: Provider, signin: SignIn, clock: SharedClock) -> Router {
-    let signin = signin.with_sealing();
-    let enumerations = Enumerations::new(Arc::clone(&clock));
-    let changes = Arc::new(Semaphore::new(CHANGES_MAX));
-    let service = Arc::new(Service { provider, clock, enumerations, signin, changes });
-    Router::new().route("/wsman", any(handle)).route("/wsman/", any(handle)).with_state(service)
+    changes: Arc<Changes>,
 }
 
 async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
@@ -171,10 +196,6 @@ impl Service {
         let envelope = Reply::identity(identify::unknown()).envelope(None);
         Ok(respond(StatusCode::OK, HeaderValue::from_static(SOAP_TYPE), envelope.into()))
     }
-}
-
-async fn read_body(body: Body, limit: usize) -> Result<Bytes, Refusal> {
-    to_bytes(body, limit).await.map_err(|_| Refusal::TooLong { limit })
 }
 
 /// Who may change nothing need not be heard out.

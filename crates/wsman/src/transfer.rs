@@ -5,7 +5,7 @@ use provider::{ClassInfo, Schema};
 use xml::{Element, Node, Writer};
 
 use crate::envelope::{Fragment, Headers};
-use crate::fault::{BodyMistake, WsmanFault};
+use crate::fault::{BodyMistake, SizeLimit, WsmanFault};
 use crate::fragment::Part;
 use crate::instance::{self, Shape};
 use crate::names::{WSMAN, action};
@@ -35,13 +35,13 @@ impl Service {
         fragment: Option<&Fragment>,
     ) -> Result<Reply, WsmanFault> {
         self.provider.modify(&exchange.caller, path, change).await?;
-        let stored = self.provider.get(&exchange.caller, path).await?;
+        let stored = self.provider.get(&exchange.caller, path).await.map_err(|error| unseen(&error.into()))?;
         self.shown(exchange, action::PUT, &stored, fragment)
     }
 
-    /// Makes an instance; of some classes this also changes one that is there, as scripts of the original do it.
+    /// Makes an instance. One that is there already is left as it is: Put changes it.
     pub(crate) async fn create(&self, exchange: &Exchange, new: Instance) -> Result<Reply, WsmanFault> {
-        let path = self.provider.put(&exchange.caller, new).await?;
+        let path = self.provider.create(&exchange.caller, new).await?;
         let mut body = Writer::new();
         epr::write(&mut body, "x:ResourceCreated", &exchange.headers.resource.style, &self.provider, &path);
         Ok(Reply::to_action(action::CREATE, body))
@@ -70,6 +70,15 @@ impl Service {
         Part::read(fragment, class)?.write(&mut body, &shape, class, found)?;
         Ok(Reply::to_action(action, body).fragment(fragment))
     }
+}
+
+/// What became of the look at a change says nothing of the change: who saw it fail would make it again.
+fn unseen(fault: &WsmanFault) -> WsmanFault {
+    if fault.is_ours() {
+        tracing::error!(error = fault as &dyn std::error::Error, "a change was made and cannot be shown");
+    }
+    let reason = format!("the operation was done, but what is stored now cannot be shown: {fault}");
+    WsmanFault::EncodingLimit { kind: SizeLimit::UnreportableSuccess, reason }
 }
 
 /// The instance in a body, of the class or of one below or above it.
@@ -120,4 +129,20 @@ pub(crate) fn change(
 
 fn wrong(kind: BodyMistake, reason: String) -> WsmanFault {
     WsmanFault::InvalidRepresentation { kind, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use provider::{Fault, Operation, ProviderError};
+
+    use super::*;
+
+    #[test]
+    fn a_change_that_cannot_be_shown_was_made_nevertheless() {
+        let fault = Fault::NotFound { what: "SMS_X.Y=1".to_owned() };
+        let error = ProviderError { operation: Operation::GetObject, object: String::new(), fault };
+        let told = unseen(&error.into());
+        assert_eq!(told.line().detail, Some("UnreportableSuccess"));
+        assert!(told.to_string().contains("SMS_X.Y=1 does not exist"), "{told}");
+    }
 }

@@ -15,7 +15,7 @@ use xml::{Element, Node, Writer};
 use crate::epr::Epr;
 use crate::fault::{BodyMistake, WsmanFault};
 use crate::instance::{self, Shape};
-use crate::names::{ADDRESSING, XSI};
+use crate::names::{ADDRESSING, CIM, XSI};
 use crate::resource::SelectorValue;
 
 /// From here on, and below its inverse, numbers are written with an exponent.
@@ -97,13 +97,14 @@ fn write_one(
     }
 }
 
-/// Without `xsi:type`, beside which clients do not read the wrapper. What has no instant is null: clients refuse a whole
+/// Without `xsi:type`, beside which clients do not read the wrapper. Its namespace is declared on it: some clients send the
+/// element back as text, without the one around it. What has no instant is null: clients refuse a whole
 /// answer with asterisks in it.
 fn write_datetime(out: &mut Writer, element: &str, at: &DateTime) {
     let Some(text) = at.iso8601() else { return out.empty(element, &[("xsi:nil", "true")]) };
     let wrapper = if matches!(at, DateTime::Interval { .. }) { "cim:Interval" } else { "cim:Datetime" };
     out.open(element, &[]);
-    out.leaf(wrapper, &[], &text);
+    out.leaf(wrapper, &[("xmlns:cim", CIM)], &text);
     out.close();
 }
 

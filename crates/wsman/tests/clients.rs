@@ -21,7 +21,8 @@ impl Running {
         let stage = Stage::new(SystemClock::shared()).await;
         DriverFile::default().write(&stage.folder("net"));
         stage.run_workers();
-        let router = wsman::router(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone());
+        let router =
+            wsman::WsMan::new(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone()).router();
         let at = match secure {
             true => stage.listen_tls(router).await,
             false => stage.listen(router).await,
@@ -83,7 +84,7 @@ async fn wsmanio_finds_and_refreshes_the_package() {
 }
 
 #[tokio::test]
-async fn dracclient_finds_and_refreshes_the_package() {
+async fn dracclient_goes_through_what_its_operations_reach() {
     let Some(python) = found(Clients::python(&scripts(), "dracclient_client.py")) else { return };
     Running::start(false).await.run(&python, "dracclient_client.py", &[]).await;
 }

@@ -53,13 +53,11 @@ impl Service {
                 () = time => Err(WsmanFault::TimedOut { reason: "the operation took longer than OperationTimeout allows" }),
             };
         }
-        let permit = Arc::clone(&self.changes).try_acquire_owned().map_err(|_| WsmanFault::QuotaLimit {
-            reason: format!("{} changes are under way; try again later", super::CHANGES_MAX),
-        })?;
+        let under_way = self.changes.start(&exchange.caller.actor.name)?;
         let service = Arc::clone(self);
         let change = tokio::spawn(async move {
             let answer = service.dispatch(&exchange, request).await;
-            drop(permit);
+            drop(under_way);
             fitting(&exchange.headers, answer?, true)
         });
         tokio::select! {
@@ -113,8 +111,8 @@ fn fitting(headers: &Headers, answer: Reply, changed: bool) -> Result<String, Ws
 #[cfg(test)]
 mod tests {
     use stage::{PACKAGE, Stage};
-    use tokio::sync::Semaphore;
 
+    use super::super::changes::OF_USER_MAX;
     use super::*;
     use crate::enumeration::Enumerations;
     use crate::names::{ADDRESSING, SOAP, WSMAN, action};
@@ -136,7 +134,7 @@ mod tests {
             clock: Arc::clone(&stage.clock),
             enumerations: Enumerations::new(Arc::clone(&stage.clock)),
             signin: signin::SignIn::new(stage.site.clone()),
-            changes: Arc::new(Semaphore::new(1)),
+            changes: Arc::default(),
         });
         let (parts, ()) = http::Request::new(()).into_parts();
         let ask = |action: &str| {
@@ -145,13 +143,15 @@ mod tests {
             let (exchange, request) = service.read(&envelope, &parts, Actor::local()).unwrap();
             service.perform(exchange, request)
         };
-        let under_way = Arc::clone(&service.changes).try_acquire_owned().unwrap();
+        let start = |_| service.changes.start(&Actor::local().name).unwrap();
+        let under_way: Vec<_> = (0..OF_USER_MAX).map(start).collect();
         let refused = ask(action::DELETE).await.unwrap_err();
         assert_eq!(refused.line().subcode, Some("w:QuotaLimit"));
         assert!(ask(action::GET).await.is_ok());
         drop(under_way);
         assert!(ask(action::DELETE).await.is_ok());
-        assert_eq!(service.changes.available_permits(), 1, "a change that is done leaves its place");
+        let all: Vec<_> = (0..OF_USER_MAX).map(start).collect();
+        assert_eq!(all.len(), OF_USER_MAX, "a change that is done leaves its place");
         let gone = ask(action::GET).await.unwrap_err();
         assert_eq!(gone.line().subcode, Some("a:DestinationUnreachable"));
     }

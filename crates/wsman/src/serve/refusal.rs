@@ -1,13 +1,10 @@
 //! Refusals that HTTP alone tells: before there is an envelope there is no fault.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
+use net::BodyFault;
 use signin::{SealError, SignInError};
-use site::SiteError;
-
-/// What a client that comes at a busy time is told to wait, in seconds.
-const BUSY_RETRY_S: u64 = 2;
 
 /// Why a request has no answer in an envelope.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +24,10 @@ pub(super) enum Refusal {
         /// The limit.
         limit: usize,
     },
-    /// There is no body, or none came in time.
+    /// The body broke off, or did not come in time.
+    #[error("the body did not come whole in time; send the request again")]
+    Incomplete,
+    /// There is no body.
     #[error("the body is empty; send an envelope")]
     Empty,
     /// The body is none that holds an envelope.
@@ -47,20 +47,21 @@ impl Refusal {
         match self {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::CrossSite => StatusCode::FORBIDDEN,
-            Self::SignIn(error) => error.status().unwrap_or_else(|| failed_status(error)),
+            Self::SignIn(error) => error.answer_status(),
             Self::TooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Incomplete => StatusCode::REQUEST_TIMEOUT,
             Self::ContentType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Empty | Self::Seal(_) | Self::NotXml(_) => StatusCode::BAD_REQUEST,
         }
     }
 }
 
-/// The site's own failures while it looked who calls.
-fn failed_status(error: &SignInError) -> StatusCode {
-    match error {
-        SignInError::Refused(SiteError::TooManyFailures { .. }) => StatusCode::TOO_MANY_REQUESTS,
-        SignInError::Refused(SiteError::Busy { .. } | SiteError::Stopped) => StatusCode::SERVICE_UNAVAILABLE,
-        _ => StatusCode::INTERNAL_SERVER_ERROR,
+impl From<BodyFault> for Refusal {
+    fn from(fault: BodyFault) -> Self {
+        match fault {
+            BodyFault::TooLong { limit } => Self::TooLong { limit },
+            BodyFault::Incomplete => Self::Incomplete,
+        }
     }
 }
 
@@ -77,15 +78,7 @@ impl IntoResponse for Refusal {
             Self::MethodNotAllowed => {
                 headers.insert(ALLOW, HeaderValue::from_static("POST"));
             }
-            Self::SignIn(SignInError::Refused(SiteError::TooManyFailures { retry_after_s })) => {
-                headers.insert(RETRY_AFTER, HeaderValue::from(*retry_after_s));
-            }
-            Self::SignIn(error) => {
-                error.write_to(headers);
-                if status == StatusCode::SERVICE_UNAVAILABLE {
-                    headers.insert(RETRY_AFTER, HeaderValue::from(BUSY_RETRY_S));
-                }
-            }
+            Self::SignIn(error) => error.write_to(headers),
             _ => {}
         }
         response

@@ -106,7 +106,8 @@ impl Service {
 
     pub(crate) async fn start_with(clock: SharedClock) -> Self {
         let stage = Stage::new(clock).await;
-        let router = wsman::router(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone());
+        let router =
+            wsman::WsMan::new(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone()).router();
         let at = stage.listen(router).await;
         Self { stage, at }
     }

@@ -61,7 +61,7 @@ async fn serve(tickets: &Path) -> Result<(), NotRun> {
     let stage = Stage::new(SystemClock::shared()).await;
     stage.run_workers();
     let sign_in = stage.sign_in.clone().with_kerberos(Kerberos::from_environment().unwrap());
-    let router = wsman::router(stage.provider.clone(), sign_in, stage.clock.clone());
+    let router = wsman::WsMan::new(stage.provider.clone(), sign_in, stage.clock.clone()).router();
     let (open, tls) = (stage.listen(router.clone()).await, stage.listen_tls(router).await);
     let mut script = clients.script("kerberos_client.py", &stage, &open);
     script

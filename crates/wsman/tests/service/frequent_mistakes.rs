@@ -72,8 +72,12 @@ async fn mistake_5_knowing_one_spelling_of_addresses() {
 async fn mistake_6_writing_datetimes_and_null_as_text() {
     let service = Service::start().await;
     let answer = service.ask(&Ask::package("Get")).await;
-    let date = "<p:SourceDate><cim:Datetime>2026-01-02T03:04:05Z</cim:Datetime></p:SourceDate>";
-    assert!(answer.body.contains(date), "{answer:?}");
+    // Its namespace is declared on it: clients cut the element out as text.
+    let namespace = "http://schemas.dmtf.org/wbem/wscim/1/common";
+    let date = format!(
+        "<p:SourceDate><cim:Datetime xmlns:cim=\"{namespace}\">2026-01-02T03:04:05Z</cim:Datetime></p:SourceDate>"
+    );
+    assert!(answer.body.contains(&date), "{answer:?}");
     let empty = "<p:Language></p:Language>";
     assert!(answer.body.contains(empty), "an empty text is not null: {answer:?}");
     assert!(answer.body.contains("<p:ISVString xsi:nil=\"true\"/>"), "{answer:?}");

@@ -157,7 +157,7 @@ impl Service {
     pub(crate) async fn start_at(clock: SharedClock) -> Self {
         let stage = Stage::new(clock).await;
         let signin = SignIn::new(stage.site.clone());
-        let router = wsman::router(stage.provider.clone(), signin, Arc::clone(&stage.clock));
+        let router = wsman::WsMan::new(stage.provider.clone(), signin, Arc::clone(&stage.clock)).router();
         let at = stage.listen(router).await;
         Self { stage, at }
     }

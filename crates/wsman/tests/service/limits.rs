@@ -96,7 +96,7 @@ async fn a_body_that_stops_is_not_waited_for() {
         }
     };
     let text = String::from_utf8(received).unwrap();
-    assert!(!text.starts_with("HTTP/1.1 200") && !text.starts_with("HTTP/1.1 500"), "{text}");
+    assert!(text.is_empty() || text.starts_with("HTTP/1.1 408"), "{text}");
 }
 
 #[tokio::test]

@@ -4,8 +4,11 @@
 #![allow(clippy::print_stderr, reason = "a test that could not run says so")]
 
 mod bad_input;
+#[path = "../../../negotiate/tests/exchange/client.rs"]
+mod client;
 mod faults;
 mod frequent_mistakes;
+mod from_elsewhere;
 mod golden;
 mod harness;
 mod http_rules;

@@ -16,7 +16,8 @@ async fn other_peoples_clients_negotiate_and_seal() {
     let password = "correct horse bättery";
     let new = NewUser { name: "winrm", password, role: Role::Operator, scopes: &[], allow_ntlm: true };
     stage.site.add_user(&Actor::local(), new).await.unwrap();
-    let router = || wsman::router(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone());
+    let router =
+        || wsman::WsMan::new(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone()).router();
     let (plain, tls) = (stage.listen(router()).await, stage.listen_tls(router()).await);
     let mut script = clients.script("negotiated.py", &stage, &plain);
     script.env("HAULIER_TLS_URL", &tls.url).env("HAULIER_USER", "winrm").env("HAULIER_PASSWORD", password);

@@ -201,6 +201,11 @@ pub(crate) async fn create_answers_with_the_address_of_what_it_made() {
         Ask::class("Create", "x").uri(&format!("{MICROSOFT}SMS_DriverPackage")).without_selectors();
     let made = service.ask(&microsoft.body(&body(&elements.replace("840", "850")))).await;
     assert_eq!(made.texts("Selector"), ["PS100003"], "the URI has the namespace");
+    let named = format!("{elements}<p0:PackageID>{PACKAGE}</p0:PackageID>");
+    let refused = service.ask(&Ask::class("Create", "SMS_DriverPackage").body(&body(&named))).await;
+    assert_eq!(refused.status, 500, "{refused:?}");
+    let kept = service.ask(&Ask::package("Get")).await;
+    assert_ne!(text(&kept, "Name"), "Drivers - HP 840", "what is there is changed by Put alone");
     let keyed = Ask::package("Create").body(&body(elements));
     assert_eq!(service.ask(&keyed).await.fault().1, "UnexpectedSelectors");
 }

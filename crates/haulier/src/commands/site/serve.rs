@@ -16,6 +16,7 @@ use provider::Provider;
 use signin::SignIn;
 use site::{Site, SiteOptions};
 use tokio_util::sync::CancellationToken;
+use wsman::WsMan;
 
 use super::kerberos::taking_tickets;
 use super::metrics::Metrics;
@@ -42,7 +43,7 @@ struct Floors {
     provider: Provider,
     sign_in: SignIn,
     /// One for all listeners: what a client begins at one goes on at the others, and limits are those of the site.
-    wsman: Router,
+    wsman: WsMan,
     cimxml: CimXml,
 }
 
@@ -53,7 +54,7 @@ pub(super) async fn run(args: &SiteRun) -> Result<()> {
     let options = SiteOptions { pack_fetcher: Some(Arc::new(packs)), ..site_options(&args.data, &config)? };
     let site = Site::open(&options, SystemClock::shared()).await?;
     let ca = load_ca(&args.data)?;
-    let bound = bind(args, &config, &site, ca).await?;
+    let (bound, wsman) = bind(args, &config, &site, ca).await?;
     let shutdown = CancellationToken::new();
     shutdown_on_signal(&shutdown)?;
     output::line(format_args!("listening on {}", bound[0].listener.url()));
@@ -70,6 +71,7 @@ pub(super) async fn run(args: &SiteRun) -> Result<()> {
     let served = bound.into_iter().map(|bound| bound.listener.serve(bound.router, shutdown.clone()));
     future::join_all(served).await;
     shutdown.cancel();
+    wsman.finish().await;
     workers.await.context("the site's workers ended badly")??;
     site.close().await;
     Ok(())
@@ -77,7 +79,7 @@ pub(super) async fn run(args: &SiteRun) -> Result<()> {
 
 /// Everything that the site listens on: first the one listener that answers all of it, then those of single protocols, at
 /// the ports where clients of the original look.
-async fn bind(args: &SiteRun, config: &SiteConfig, site: &Site, ca: SiteCa) -> Result<Vec<Bound>> {
+async fn bind(args: &SiteRun, config: &SiteConfig, site: &Site, ca: SiteCa) -> Result<(Vec<Bound>, WsMan)> {
     let fallback = || DEFAULT_LISTEN.parse().expect("a valid constant");
     let main = args.listen.or(config.listen).unwrap_or_else(fallback);
     let own = config.listeners.or(&args.listeners);
@@ -112,7 +114,7 @@ async fn bind(args: &SiteRun, config: &SiteConfig, site: &Site, ca: SiteCa) -> R
     let metrics = Metrics { site: site.clone(), listeners, agents: agents.stats() };
     let router = floors.everything(&agents, metrics);
     bound.insert(0, Bound { listener, name: "listener", router });
-    Ok(bound)
+    Ok((bound, floors.wsman))
 }
 
 /// A listener of one protocol, not bound yet.
@@ -126,7 +128,7 @@ struct Single {
 impl Floors {
     fn new(site: &Site, sign_in: SignIn) -> Self {
         let provider = Provider::new(site.clone());
-        let wsman = wsman::router(provider.clone(), sign_in.clone(), SystemClock::shared());
+        let wsman = WsMan::new(provider.clone(), sign_in.clone(), SystemClock::shared());
         let cimxml = CimXml::new(provider.clone(), sign_in.clone(), SystemClock::shared());
         Self { site: site.clone(), provider, sign_in, wsman, cimxml }
     }
@@ -142,7 +144,7 @@ impl Floors {
     }
 
     fn wsman(&self) -> Router {
-        self.wsman.clone()
+        self.wsman.router()
     }
 
     fn cimxml(&self) -> Router {
