@@ -218,8 +218,13 @@ impl Record<'_> {
         self.row.cancelled && is_the_cancelled && version == self.row.desired_version
     }
 
-    /// What is true of the disk, whatever was demanded since.
+    /// What is true of the disk, whatever was demanded since. A report that comes again may be about what was there before
+    /// what is there now.
     async fn note_truth(&mut self) -> Result<()> {
+        let known_since = self.row.last_copied_at.max(self.row.last_verified_at);
+        if known_since.is_some_and(|known_since| self.at <= known_since) {
+            return Ok(());
+        }
         let mut update = self.update();
         match &self.fact.event {
             Reported::Installed { version, .. } => {
