@@ -31,7 +31,8 @@ Commands:
           (with names - snapshot, unchanged, wire, serve, memory - only these, and nothing is written)
   kerberos
           lint and test the feature `kerberos` beside a real realm; it builds much of the workspace again
-  soak    kill processes at random 2,000 times (or as often as you say) and look for anything lost or wrong
+  soak    draw property tests anew, live 1,000 seeds of a simulated site, and kill processes at random 2,000 times (or as
+          often as you say); look for anything lost or wrong
 ";
 
 fn main() -> ExitCode {

@@ -1,5 +1,5 @@
-//! `cargo xtask soak`: what finds more the longer it runs, with other cases every time: the property tests, then the kill
-//! test.
+//! `cargo xtask soak`: what finds more the longer it runs, with other cases every time: the property tests, then the
+//! simulated site, then the kill test.
 
 use anyhow::{Context, Result};
 use clock::{Clock, SystemClock};
@@ -12,15 +12,18 @@ const KILLS_DEFAULT: u64 = 2_000;
 /// Cases of each property test; `cargo xtask test` runs 256, always the same.
 const PROPERTY_CASES: u64 = 20_000;
 
+/// Seeds of the simulated site, with few distribution points and with thousands.
+const SIMULATIONS: [(u64, usize); 2] = [(1_000, 6), (3, 3_000)];
+
 /// The crates with property tests.
 const PROPERTY_CRATES: [&str; 6] = ["cim", "driver", "content", "site", "agentservice", "adminservice"];
 
-/// Draws new cases, then kills processes so many times; whether every property held, nothing was lost and no byte was
+/// Draws new cases, lives new seeds, then kills processes so many times; whether every property held, nothing was lost and no byte was
 /// wrong.
 pub(crate) fn run(kills: Option<&str>) -> Result<bool> {
     let kills: u64 = kills.map_or(Ok(KILLS_DEFAULT), str::parse).context("how many kills? give a number")?;
     let seed = SystemClock.now().as_second();
-    if !properties()? {
+    if !properties()? || !simulations(seed)? {
         return Ok(false);
     }
     println!("{kills} kills in the order of HAULIER_SEED={seed}");
@@ -36,4 +39,17 @@ fn properties() -> Result<bool> {
         test.args(["--package", name]);
     }
     succeeds(test.env("PROPTEST_CASES", PROPERTY_CASES.to_string()))
+}
+
+/// Weeks of a site on a simulated clock, from a seed on.
+fn simulations(first: i64) -> Result<bool> {
+    for (seeds, points) in SIMULATIONS {
+        println!("{seeds} seeds of a simulated site with {points} distribution points, from {first} on");
+        let mut test = cargo(&["test", "--release", "--package", "site", "--test", "simulation", "--", "--nocapture"]);
+        test.env("HAULIER_SIMULATION_SEED", first.to_string()).env("HAULIER_SIMULATION_SEEDS", seeds.to_string());
+        if !succeeds(test.env("HAULIER_SIMULATION_POINTS", points.to_string()))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

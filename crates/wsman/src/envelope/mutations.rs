@@ -9,7 +9,7 @@ use stage::Stage;
 use super::*;
 use crate::request::Request;
 
-const CASES: u32 = 20_000;
+const CASES: u32 = 8_000;
 
 /// Pieces that the protocol knows.
 const PIECES: [&str; 24] = [

@@ -1,0 +1,337 @@
+//! A simulated distribution point: what it has on its disk, what it knows of its site's wishes, and what it still has to
+//! say. What the real one keeps on disk survives here too, what the real one keeps in memory does not.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use agent::{DesiredPackage, EnrolRequest, Event, FACTS_MAX, Fact, Fault, Goal};
+use clock::ManualClock;
+use samples::Rng;
+use site::{DpId, Site};
+
+use crate::world::now;
+
+/// What a distribution point is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nature {
+    /// It does what it is asked for, though an attempt may fail.
+    Well,
+    /// Every attempt fails.
+    Failing,
+    /// It says nothing and asks for nothing.
+    Silent,
+    /// It says what is not true, in any order, of what it was asked for.
+    Lying,
+}
+
+/// A version that a distribution point said it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) generation: i64,
+    pub(crate) version: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Point {
+    pub(crate) name: String,
+    pub(crate) nal: String,
+    pub(crate) id: DpId,
+    nature: Nature,
+    has_lied: bool,
+    /// The revision that is known.
+    pub(crate) after: i64,
+    /// What the site wishes, by package.
+    pub(crate) rows: BTreeMap<String, DesiredPackage>,
+    /// The versions that are there.
+    pub(crate) disk: BTreeMap<String, u32>,
+    /// The generation of the last demand that was done with, by package.
+    done: BTreeMap<String, i64>,
+    /// Attempts for the present demand; in memory only.
+    attempts: BTreeMap<String, (i64, u32)>,
+    outbox: VecDeque<Fact>,
+    /// What has arrived, and may arrive once more.
+    history: Vec<Fact>,
+    /// What the site heard that is there, since the last enrolment.
+    pub(crate) claims: BTreeMap<String, Vec<Claim>>,
+}
+
+impl Point {
+    pub(crate) fn new(name: &str, nal: &str, id: DpId) -> Self {
+        Self {
+            name: name.to_owned(),
+            nal: nal.to_owned(),
+            id,
+            nature: Nature::Well,
+            has_lied: false,
+            after: 0,
+            rows: BTreeMap::new(),
+            disk: BTreeMap::new(),
+            done: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            outbox: VecDeque::new(),
+            history: Vec::new(),
+            claims: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn become_(&mut self, nature: Nature) {
+        self.nature = nature;
+    }
+
+    pub(crate) fn nature(&self) -> Nature {
+        self.nature
+    }
+
+    /// Whether something that it said since it enrolled was not so.
+    pub(crate) fn has_lied(&self) -> bool {
+        self.has_lied
+    }
+
+    /// Begins anew, with nothing on its disk.
+    pub(crate) async fn enrol(&mut self, site: &Site, token: &str) {
+        let request = EnrolRequest {
+            token: token.to_owned(),
+            name: self.name.clone(),
+            content_url: format!("http://{}:8540", self.name),
+            csr_pem: None,
+            agent_version: "0.1.0".to_owned(),
+        };
+        let signer = |_: &str, _: &str| Err("no authority here".to_owned());
+        site.enrol(&request, &signer).await.unwrap();
+        let known = site.distribution_points().await.unwrap();
+        let own = known.into_iter().find(|point| point.name == self.name).unwrap();
+        *self = Self { nature: self.nature, ..Self::new(&self.name, &own.nal_path, own.id) };
+    }
+
+    /// Asks, does something, reports; or not. Returns what it was.
+    pub(crate) async fn turn(&mut self, site: &Site, clock: &ManualClock, random: &mut Rng) -> String {
+        if self.nature == Nature::Silent {
+            return format!("{} is silent", self.name);
+        }
+        if random.below(10) == 0 {
+            self.attempts.clear();
+        }
+        if random.below(5) > 0 {
+            // The answer may get lost on its way.
+            let is_lost = random.below(10) == 0;
+            self.ask(site, is_lost).await;
+        }
+        for package in self.pending() {
+            if random.below(4) > 0 {
+                self.work_on(&package, clock, random, 30);
+            }
+        }
+        let told = self.deliver(site, random).await;
+        format!("{} ({:?}): {told}", self.name, self.nature)
+    }
+
+    /// Asks, does everything, reports all of it.
+    pub(crate) async fn do_everything(&mut self, site: &Site, clock: &ManualClock, random: &mut Rng) {
+        while self.ask(site, false).await {}
+        for package in self.pending() {
+            self.work_on(&package, clock, random, 0);
+        }
+        while !self.outbox.is_empty() {
+            let count = self.outbox.len().min(FACTS_MAX);
+            self.send(site, count, true).await;
+        }
+    }
+
+    /// Whether more is to be told.
+    async fn ask(&mut self, site: &Site, is_lost: bool) -> bool {
+        let reply = site.desired(self.id, self.after).await.unwrap();
+        assert!(
+            reply.revision >= self.after,
+            "{}: revision {} after {}",
+            self.name,
+            reply.revision,
+            self.after
+        );
+        assert!(!reply.more || !reply.packages.is_empty(), "{}: more of nothing", self.name);
+        if is_lost {
+            return false;
+        }
+        self.after = reply.revision;
+        for row in reply.packages {
+            let known = self.rows.get(&row.package_id).map_or(0, |known| known.generation);
+            assert!(
+                row.generation >= known,
+                "{}: an older demand comes after a newer one: {row:?}",
+                self.name
+            );
+            self.rows.insert(row.package_id.clone(), row);
+        }
+        reply.more
+    }
+
+    /// What is to be done, the most urgent first.
+    fn pending(&self) -> Vec<String> {
+        let is_new =
+            |row: &&DesiredPackage| self.done.get(&row.package_id).is_none_or(|done| *done < row.generation);
+        let mut pending: Vec<_> = self.rows.values().filter(|row| !row.cancelled).filter(is_new).collect();
+        pending.sort_by_key(|row| (row.priority, row.package_id.clone()));
+        pending.into_iter().map(|row| row.package_id.clone()).collect()
+    }
+
+    fn say(&mut self, package: &str, generation: i64, clock: &ManualClock, event: Event) {
+        let (package_id, at) = (package.to_owned(), now(clock).to_string());
+        self.outbox.push_back(Fact { package_id, generation, at, event });
+    }
+
+    /// One attempt at a demand; of a hundred so many fail or come to no end, where the distribution point is well.
+    fn work_on(&mut self, package: &str, clock: &ManualClock, random: &mut Rng, trouble: usize) {
+        let row = self.rows[package].clone();
+        let attempts = self.attempts.entry(package.to_owned()).or_default();
+        if attempts.0 != row.generation {
+            *attempts = (row.generation, 0);
+        }
+        attempts.1 += 1;
+        let attempt = attempts.1;
+        if self.nature == Nature::Lying {
+            return self.lie(&row, clock, random);
+        }
+        let Goal::Hold { version, verify, .. } = row.goal else {
+            return self.remove(&row, attempt, clock, random);
+        };
+        let is_there = self.disk.get(package) == Some(&version);
+        self.say(package, row.generation, clock, Event::Started { version, attempt });
+        if random.below(3) == 0 {
+            let progress = Event::Progress { version, bytes_done: 5, bytes_total: 10, bytes_received: 4 };
+            self.say(package, row.generation, clock, progress);
+        }
+        let luck = random.below(100);
+        if self.nature == Nature::Failing || luck < trouble / 2 {
+            return self.give_up(&row, attempt, clock);
+        }
+        if luck < trouble {
+            // It goes on with the next turn.
+            return;
+        }
+        self.disk.insert(package.to_owned(), version);
+        let event = match verify && is_there {
+            true => Event::Verified { version, files_verified: 1, files_repaired: Vec::new() },
+            false => installed(version),
+        };
+        self.say(package, row.generation, clock, event);
+        self.done.insert(package.to_owned(), row.generation);
+    }
+
+    fn remove(&mut self, row: &DesiredPackage, attempt: u32, clock: &ManualClock, random: &mut Rng) {
+        if self.nature == Nature::Failing {
+            return self.give_up(row, attempt, clock);
+        }
+        if random.below(4) == 0 {
+            self.say(&row.package_id, row.generation, clock, Event::Started { version: 0, attempt });
+        }
+        self.disk.remove(&row.package_id);
+        self.say(&row.package_id, row.generation, clock, Event::Removed);
+        self.done.insert(row.package_id.clone(), row.generation);
+    }
+
+    fn give_up(&mut self, row: &DesiredPackage, attempt: u32, clock: &ManualClock) {
+        let fault =
+            Fault { code: "disk_full".to_owned(), message: "The disk is full.".to_owned(), file: None };
+        let next_attempt_at = now(clock).to_string();
+        self.say(&row.package_id, row.generation, clock, Event::Failed { fault, attempt, next_attempt_at });
+    }
+
+    /// Anything but what is so.
+    fn lie(&mut self, row: &DesiredPackage, clock: &ManualClock, random: &mut Rng) {
+        self.has_lied = true;
+        let wanted = match row.goal {
+            Goal::Hold { version, .. } => version,
+            Goal::Absent => 1,
+        };
+        let any = u32::try_from(random.below(9)).unwrap();
+        let event = match random.below(7) {
+            0 | 1 => installed(wanted),
+            2 => installed(any),
+            3 => Event::Removed,
+            4 => Event::Verified {
+                version: any,
+                files_verified: u64::MAX,
+                files_repaired: vec!["x".repeat(5000)],
+            },
+            5 => Event::Started { version: any, attempt: u32::MAX },
+            _ => Event::Refused { object: "0".repeat(64), reason: "it is not true".to_owned() },
+        };
+        let generation = row.generation + [0, 0, 0, -1, 1][random.below(5)];
+        self.say(&row.package_id, generation, clock, event);
+        if random.below(2) == 0 {
+            self.done.insert(row.package_id.clone(), row.generation);
+        }
+    }
+
+    /// Reports some of what there is to say, and perhaps something of old once more.
+    async fn deliver(&mut self, site: &Site, random: &mut Rng) -> String {
+        if self.nature == Nature::Lying {
+            for _ in 0..self.outbox.len() {
+                let (one, other) = (random.below(self.outbox.len()), random.below(self.outbox.len()));
+                self.outbox.swap(one, other);
+            }
+        }
+        if random.below(8) == 0 {
+            self.repeat(site, random).await;
+        }
+        if self.outbox.is_empty() || random.below(5) == 0 {
+            return format!("{} facts wait", self.outbox.len());
+        }
+        let count = 1 + random.below(self.outbox.len().min(FACTS_MAX));
+        // The answer may get lost on its way: then they come again, before anything else.
+        let is_heard = random.below(8) > 0;
+        let facts: Vec<_> = self.outbox.iter().take(count).map(brief).collect();
+        self.send(site, count, is_heard).await;
+        format!("{}{}", facts.join(", "), if is_heard { "" } else { " (and again)" })
+    }
+
+    /// Something about an earlier demand comes late, once more.
+    async fn repeat(&mut self, site: &Site, random: &mut Rng) {
+        let is_lying = self.nature == Nature::Lying;
+        let newest = |fact: &Fact| self.rows.get(&fact.package_id).map_or(0, |row| row.generation);
+        let old: Vec<&Fact> =
+            self.history.iter().filter(|fact| is_lying || fact.generation < newest(fact)).collect();
+        if old.is_empty() {
+            return;
+        }
+        let fact = old[random.below(old.len())].clone();
+        site.record_facts(self.id, std::slice::from_ref(&fact)).await.unwrap();
+        self.note(&fact);
+    }
+
+    async fn send(&mut self, site: &Site, count: usize, is_heard: bool) {
+        let facts: Vec<Fact> = self.outbox.iter().take(count).cloned().collect();
+        site.record_facts(self.id, &facts).await.unwrap();
+        facts.iter().for_each(|fact| self.note(fact));
+        if is_heard {
+            self.outbox.drain(..count);
+            self.history.extend(facts);
+        }
+    }
+
+    fn note(&mut self, fact: &Fact) {
+        if let Event::Installed { version, .. } | Event::Verified { version, .. } = fact.event {
+            let claim = Claim { generation: fact.generation, version };
+            let claims = self.claims.entry(fact.package_id.clone()).or_default();
+            if !claims.contains(&claim) {
+                claims.push(claim);
+            }
+        }
+    }
+}
+
+fn installed(version: u32) -> Event {
+    Event::Installed { version, files: 1, bytes_total: 10, bytes_received: 7, files_verified: 1 }
+}
+
+/// A fact in a few words.
+fn brief(fact: &Fact) -> String {
+    let what = match &fact.event {
+        Event::Started { version, attempt } => format!("started {version} ({attempt})"),
+        Event::Progress { .. } => "progress".to_owned(),
+        Event::Installed { version, .. } => format!("installed {version}"),
+        Event::Verified { version, .. } => format!("verified {version}"),
+        Event::Failed { attempt, .. } => format!("failed ({attempt})"),
+        Event::Removed => "removed".to_owned(),
+        other => format!("{other:?}").chars().take(20).collect(),
+    };
+    format!("{}/{} {what}", fact.package_id, fact.generation)
+}
