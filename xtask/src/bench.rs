@@ -5,6 +5,7 @@
 
 mod drivers;
 mod fanout;
+mod fleet;
 mod gauge;
 mod memory;
 mod protocols;
@@ -31,6 +32,7 @@ pub(crate) struct Workshop {
     haulier: PathBuf,
     snapshot: PathBuf,
     infs: PathBuf,
+    fleet: PathBuf,
 }
 
 impl Workshop {
@@ -42,7 +44,7 @@ impl Workshop {
 
 type Bench = (&'static str, fn(&Workshop, &mut Report) -> Result<()>);
 
-const BENCHES: [Bench; 11] = [
+const BENCHES: [Bench; 12] = [
     ("snapshot", snapshot::first),
     ("unchanged", snapshot::unchanged),
     ("wire", wire::updates),
@@ -54,6 +56,7 @@ const BENCHES: [Bench; 11] = [
     ("queries", queries::all),
     ("protocols", protocols::all),
     ("fanout", fanout::all),
+    ("fleet", fleet::ten_thousand),
 ];
 
 /// Runs the named benches, or all of them.
@@ -90,12 +93,14 @@ fn workshop() -> Result<Workshop> {
             haulier: built.join("haulier"),
             snapshot: built.join("snapshot"),
             infs: built.join("infs"),
+            fleet: built.join("fleet"),
         });
     }
     println!("Building what is measured, optimized");
     let built = succeeds(&mut cargo(&["build", "--release", "--package", "haulier"]))?
         && succeeds(&mut cargo(&["build", "--release", "--package", "content", "--example", "snapshot"]))?
-        && succeeds(&mut cargo(&["build", "--release", "--package", "driver", "--example", "infs"]))?;
+        && succeeds(&mut cargo(&["build", "--release", "--package", "driver", "--example", "infs"]))?
+        && succeeds(&mut cargo(&["build", "--release", "--package", "agentservice", "--example", "fleet"]))?;
     if !built {
         bail!("the build failed; its messages are above");
     }
@@ -106,5 +111,6 @@ fn workshop() -> Result<Workshop> {
         haulier: release.join("haulier"),
         snapshot: release.join("examples/snapshot"),
         infs: release.join("examples/infs"),
+        fleet: release.join("examples/fleet"),
     })
 }

@@ -28,9 +28,21 @@ pub(crate) struct Rig {
     proxy: Proxy,
 }
 
+/// A running process that listens; dropping it ends it.
 pub(super) struct Server {
     child: Child,
     pub(super) url: String,
+}
+
+/// Makes the site PS1 with its data in `data`, below `folder`.
+pub(crate) fn make_site(workshop: &Workshop, folder: &Path, data: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let password = folder.join("password");
+    std::fs::write(&password, format!("{PASSWORD}\n"))?;
+    let mut init = command(&workshop.haulier);
+    init.args(["site", "init", "--site-code", "PS1", "--data"]).arg(data);
+    output(init.arg("--password-file").arg(&password))?;
+    Ok(())
 }
 
 impl Rig {
@@ -51,8 +63,7 @@ impl Rig {
     /// The same of a command whose exit code may say that not all went well; its last line goes to the terminal.
     pub(crate) fn haulier_even_if_failing(&self, arguments: &[&str]) -> Result<String> {
         let mut haulier = command(&self.haulier);
-        haulier.args(arguments).env("HAULIER_SITE", &self.site.url);
-        haulier.env("HAULIER_USER", "admin").env("HAULIER_PASSWORD", PASSWORD);
+        self.site.let_administer(haulier.args(arguments));
         let ended = haulier.stderr(Stdio::inherit()).output().context("cannot run haulier")?;
         String::from_utf8(ended.stdout).context("haulier prints UTF-8")
     }
@@ -121,12 +132,8 @@ impl Rig {
 impl Server {
     /// A new site `PS1` with its data in the folder.
     pub(super) fn site(workshop: &Workshop, folder: &Path) -> Result<Server> {
-        std::fs::create_dir_all(folder)?;
-        let (data, password) = (folder.join("ps1"), folder.join("password"));
-        std::fs::write(&password, format!("{PASSWORD}\n"))?;
-        let mut init = command(&workshop.haulier);
-        init.args(["site", "init", "--site-code", "PS1", "--data"]).arg(&data);
-        output(init.arg("--password-file").arg(&password))?;
+        let data = folder.join("ps1");
+        make_site(workshop, folder, &data)?;
         let mut run = command(&workshop.haulier);
         Server::start(run.args(["site", "run", "--listen", "127.0.0.1:0", "--data"]).arg(&data))
     }
@@ -143,8 +150,8 @@ impl Server {
     /// Runs an administrator's command against this site; what it prints.
     pub(super) fn command(&self, haulier: &Path, arguments: &[&str]) -> Result<String> {
         let mut haulier = command(haulier);
-        haulier.args(arguments).env("HAULIER_SITE", &self.url);
-        output(haulier.env("HAULIER_USER", "admin").env("HAULIER_PASSWORD", PASSWORD))
+        self.let_administer(haulier.args(arguments));
+        output(&mut haulier)
     }
 
     /// Seconds of processor time that it has used.
@@ -153,7 +160,7 @@ impl Server {
     }
 
     /// Starts it and waits for the line that says where it listens.
-    fn start(command: &mut Command) -> Result<Server> {
+    pub(crate) fn start(command: &mut Command) -> Result<Server> {
         command.env("HAULIER_LOG", "warn").stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
         let mut line = String::new();
@@ -164,7 +171,19 @@ impl Server {
         Ok(Server { url: url.to_owned(), child })
     }
 
-    fn address(&self) -> Result<SocketAddr> {
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Tells a command, or what it starts, who administers this site.
+    pub(crate) fn let_administer(&self, command: &mut Command) {
+        command.env("HAULIER_SITE", &self.url);
+        command.env("HAULIER_USER", "admin").env("HAULIER_PASSWORD", PASSWORD);
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> Result<SocketAddr> {
         self.url.trim_start_matches("http://").parse().with_context(|| format!("{} is no address", self.url))
     }
 
