@@ -40,7 +40,7 @@ impl Service {
         let new = NewUser {
             name: "winrm",
             password: PASSWORD,
-            role: Role::Operator,
+            role: Role::FullAdministrator,
             scopes: &[],
             allow_ntlm: true,
         };
