@@ -359,7 +359,8 @@ fn calls_that_travel_and_what_is_gone() {
         at: own("2026-11-22T16:05:00Z"),
         call: Call::Redistribute { points: vec![dp()] },
     };
-    let refused = ErrorReply { code: own("distribution_not_found"), message: own("it is not assigned"), until: None };
+    let refused =
+        ErrorReply { code: own("distribution_not_found"), message: own("it is not assigned"), until: None };
     let outcome = OutcomeRecord {
         id: request.id.clone(),
         origin: own("S01"),

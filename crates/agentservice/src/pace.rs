@@ -94,7 +94,8 @@ impl Gate for RouteGate {
         match self.site.passage(&self.to, self.priority) {
             Passage::Open { rate_bits_per_s, until } => Some(Terms {
                 bytes_per_s: rate_bits_per_s.map(|bits| (bits / BITS_PER_BYTE).max(1)),
-                holds_for: Duration::try_from(until.duration_since(self.site.clock().now())).unwrap_or_default(),
+                holds_for: Duration::try_from(until.duration_since(self.site.clock().now()))
+                    .unwrap_or_default(),
             }),
             Passage::Closed { .. } => None,
         }

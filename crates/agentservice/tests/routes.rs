@@ -94,7 +94,12 @@ fn path(id: &str) -> String {
 async fn a_closed_window_says_when_it_opens_and_to_whom() {
     let world = World::start().await;
     // From 08:00 for high only, from 18:00 for all.
-    world.route(&RouteSettings { hours: hours("111111113333333333111111"), ..always(Availability::All, RateLimit::Unlimited) }).await;
+    world
+        .route(&RouteSettings {
+            hours: hours("111111113333333333111111"),
+            ..always(Availability::All, RateLimit::Unlimited)
+        })
+        .await;
     let own = world.asking_for(&world.package_id);
     let error = world.first_bytes(&own).await.unwrap_err();
     let refusal = error.refusal().unwrap();

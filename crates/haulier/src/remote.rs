@@ -322,6 +322,12 @@ impl Key {
         Self { class, keys: keys.to_vec() }
     }
 
+    /// The same with one key more, a number.
+    pub(crate) fn and_number(mut self, name: &'static str, value: u64) -> Self {
+        self.keys.push((name, value.to_string()));
+        self
+    }
+
     fn path(&self) -> String {
         let escaped = |value: &str| utf8_percent_encode(value, QUERY_ESCAPE).to_string();
         let keys = match self.keys.as_slice() {

@@ -196,6 +196,7 @@ async fn every_change_leaves_an_audit_message() {
     folders(&mut world).await;
     locks(&mut world).await;
     groups(&mut world).await;
+    routes(&mut world).await;
     access(&mut world).await;
     status(&mut world).await;
     let mut missing: Vec<String> = Vec::new();
@@ -399,6 +400,17 @@ async fn groups(world: &mut World) {
     world.invoke(&group, "RemovePackages", &[("PackageIDs", ids(&id))]).await;
     world.invoke(&group, "RemoveDistributionPoints", &[("DPNALPath", texts(&[&nal("dp1")]))]).await;
     world.delete(&group).await;
+}
+
+async fn routes(world: &mut World) {
+    let to =
+        [("Destination", text("dp1")), ("DestinationType", Value::Integer(1)), ("Rate", text("8000000"))];
+    let route = world.create("Haulier_Route", &to).await;
+    world.modify(&route, &[("TimeZone", text("Europe/Berlin"))]).await;
+    world.delete(&route).await;
+    let address = world.create("SMS_SCI_Address", &[("DesSiteCode", text("S01"))]).await;
+    world.modify(&address, &[("UnlimitedRateForAll", Value::Boolean(false))]).await;
+    world.delete(&address).await;
 }
 
 async fn access(world: &mut World) {

@@ -32,6 +32,9 @@ const MAY: &[(&str, &str, &str)] = &[
     ("Haulier_DriverImport", "Cancel", "AU"),
     ("Haulier_DriverImport", "Start", "AU"),
     ("Haulier_PackageVersion", "Rollback", "AOU"),
+    ("Haulier_Route", "create", "A"),
+    ("Haulier_Route", "delete", "A"),
+    ("Haulier_Route", "modify", "A"),
     ("Haulier_SecurityScope", "Assign", "A"),
     ("Haulier_SecurityScope", "Unassign", "A"),
     ("Haulier_SecurityScope", "create", "A"),
@@ -109,6 +112,9 @@ const MAY: &[(&str, &str, &str)] = &[
     ("SMS_Package", "create", "AU"),
     ("SMS_Package", "delete", "AU"),
     ("SMS_Package", "modify", "AU"),
+    ("SMS_SCI_Address", "create", "A"),
+    ("SMS_SCI_Address", "delete", "A"),
+    ("SMS_SCI_Address", "modify", "A"),
     ("SMS_StatusMessage", "DeleteByID", "A"),
     ("SMS_StatusMessage", "DeleteByQuery", "A"),
     ("SMS_StatusMessage", "RaiseErrorStatusMsg", "AOU"),
@@ -194,6 +200,8 @@ async fn world() -> World {
     };
     let console_folder = site.create_folder(&local, console_folder).await.unwrap().folder_id;
     site.move_members(&local, 23, std::slice::from_ref(&package), 0, console_folder).await.unwrap();
+    let route = site::RouteTarget::DistributionPoint("dp1".to_owned());
+    site.set_route(&local, &route, &site::RouteSettings::default()).await.unwrap();
     site.create_security_scope(&local, "Lab", "").await.unwrap();
     for role in Role::ALL {
         site.create_user(&local, role.name(), "correct horse battery", role).await.unwrap();

@@ -132,7 +132,7 @@ fn every_stored_column_is_a_property_and_the_keys_agree() {
 }
 
 /// The same in every row, though their views take them from other views; and what has no rows.
-const FIXED_ELSEWHERE: [(&str, &str); 11] = [
+const FIXED_ELSEWHERE: [(&str, &str); 10] = [
     ("SMS_Package", "IsPredefinedPackage"),
     ("SMS_Package", "RefreshPkgSourceFlag"),
     ("SMS_DriverPackage", "RefreshPkgSourceFlag"),
@@ -143,7 +143,6 @@ const FIXED_ELSEWHERE: [(&str, &str); 11] = [
     ("SMS_StatMsg", "ReportFunction"),
     ("SMS_StatMsg", "SuccessfulTransaction"),
     ("SMS_StatMsg", "Transaction"),
-    ("SMS_SCI_Address", "ItemName"),
 ];
 
 /// What the compatibility page says of a property must be so: it is the same in every instance if the view has a literal

@@ -94,8 +94,8 @@ pub use package_content::{
 };
 pub use query::{Output, PRESENCE, RowStream, Rows, SpoolClosed, SpoolReader, SpoolWriter, Value, views};
 pub use route::{
-    Availability, DAYS, Destination, Grid, HOURS, PRIORITY_LOWEST, Passage, RATE_BITS_PER_S_MAX, RATE_BITS_PER_S_MIN,
-    RateLimit, Route, RouteInfo, RouteSettings, RouteTarget,
+    Availability, DAYS, Destination, Grid, HOURS, PRIORITY_LOWEST, Passage, RATE_BITS_PER_S_MAX,
+    RATE_BITS_PER_S_MIN, RateLimit, Route, RouteInfo, RouteSettings, RouteTarget,
 };
 pub use server::{Site, SiteIdentity, SiteOptions};
 pub use status::{

@@ -31,7 +31,7 @@ CROSS JOIN site s;
 
 CREATE VIEW "SMS_DistributionPointInfo" AS
 SELECT
-    CAST(0 AS BIGINT) AS "AddressScheduleEnabled",
+    CAST(CASE WHEN REPLACE(r.hours, '1', '') <> '' THEN 1 ELSE 0 END AS BIGINT) AS "AddressScheduleEnabled",
     CAST('' AS TEXT) AS "BindExcept",
     CAST(0 AS BIGINT) AS "BindPolicy",
     CAST(0 AS BIGINT) AS "BitsEnabled",
@@ -61,7 +61,7 @@ SELECT
     CAST(0 AS BIGINT) AS "PreStagingAllowed",
     CAST(1 AS BIGINT) AS "Priority",
     CAST('' AS TEXT) AS "PXEPassword",
-    CAST(0 AS BIGINT) AS "RateLimitsEnabled",
+    CAST(CASE WHEN r.rate_kbit_per_s > 0 THEN 1 ELSE 0 END AS BIGINT) AS "RateLimitsEnabled",
     CAST('' AS TEXT) AS "Region",
     CAST('Windows NT Server' AS TEXT) AS "ResourceType",
     CAST(0 AS BIGINT) AS "ResponseDelay",
@@ -71,9 +71,11 @@ SELECT
     s.site_code AS "SiteCode",
     s.site_name AS "SiteName",
     CAST(0 AS BIGINT) AS "SupportUnknownMachines",
-    CAST(0 AS BIGINT) AS "TransferRate",
+    CAST(COALESCE(r.rate_kbit_per_s, 0) AS BIGINT) AS "TransferRate",
     CAST(0 AS BIGINT) AS "UdaSetting"
-FROM dp CROSS JOIN site s;
+FROM dp
+LEFT JOIN route r ON r.dp_id = dp.id
+CROSS JOIN site s;
 
 CREATE VIEW "SMS_SystemResourceList" AS
 SELECT
@@ -236,9 +238,10 @@ IsActive|0|
 IsMulticast|0|
 IsPullDP|0|
 IsPXE|0|
-TransferRate|0|
+TransferRate|' || CAST(COALESCE(r.rate_kbit_per_s, 0) AS TEXT) || '|
 UdaSetting|0|' AS props
     FROM dp
+    LEFT JOIN route r ON r.dp_id = dp.id
     UNION ALL
     SELECT
         '["Display=\\' || site.server_name || '\"]MSWNET:["SMS_SITE=' || site.site_code || '"]\\'
@@ -252,19 +255,28 @@ UdaSetting|0|' AS props
 ) r
 CROSS JOIN site s;
 
--- Routes to other sites; there are none yet.
+-- Routes, to child sites and to distribution points. UsageSchedule and RateLimitingSchedule are as they are stored; the
+-- provider makes the original's arrays of them.
 CREATE VIEW "SMS_SCI_Address" AS
 SELECT
     CAST(0 AS BIGINT) AS "AddressPriorityOrder",
-    CAST('' AS TEXT) AS "AddressType",
-    CAST('' AS TEXT) AS "DesSiteCode",
+    CAST('MS_LAN' AS TEXT) AS "AddressType",
+    COALESCE(dp.name, r.site_code) AS "DesSiteCode",
+    COALESCE(n.site_name, '') AS "DesSiteName",
+    CAST(CASE WHEN r.dp_id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS "DestinationType",
     CAST(2 AS BIGINT) AS "FileType",
-    CAST('' AS TEXT) AS "ItemName",
+    COALESCE(dp.name, r.site_code) || '|MS_LAN' AS "ItemName",
     CAST('Address' AS TEXT) AS "ItemType",
-    site_code AS "SiteCode",
-    CAST(0 AS BIGINT) AS "UnlimitedRateForAll"
-FROM site
-WHERE 1 = 0;
+    CASE WHEN r.line_kbit_per_s > 0 THEN 'Line Rate|' || CAST(r.line_kbit_per_s AS TEXT) || '|' ELSE '' END AS "Props",
+    r.percents AS "RateLimitingSchedule",
+    s.site_code AS "SiteCode",
+    s.site_name AS "SiteName",
+    CAST(CASE WHEN r.rate_kbit_per_s > 0 THEN 0 ELSE 1 END AS BIGINT) AS "UnlimitedRateForAll",
+    r.hours AS "UsageSchedule"
+FROM route r
+LEFT JOIN dp ON dp.id = r.dp_id
+LEFT JOIN site_node n ON n.site_code = r.site_code
+CROSS JOIN site s;
 
 -- Every item of site control, whatever its class.
 CREATE VIEW "SMS_SiteControlItem" AS

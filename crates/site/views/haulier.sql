@@ -89,6 +89,17 @@ JOIN package p ON p.package_id = d.package_id
 JOIN dp ON dp.id = d.dp_id
 CROSS JOIN site s;
 
+-- Hours and Rate in the forms of docs/routes.md.
+CREATE VIEW "Haulier_Route" AS
+SELECT
+    COALESCE(dp.name, r.site_code) AS "Destination",
+    CAST(CASE WHEN r.dp_id IS NULL THEN 0 ELSE 1 END AS BIGINT) AS "DestinationType",
+    r.hours AS "Hours",
+    r.rate AS "Rate",
+    r.time_zone AS "TimeZone"
+FROM route r
+LEFT JOIN dp ON dp.id = r.dp_id;
+
 CREATE VIEW "Haulier_DistributionPoint" AS
 SELECT
     dp.agent_version AS "AgentVersion",

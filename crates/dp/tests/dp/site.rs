@@ -469,5 +469,6 @@ fn take(count: &AtomicUsize) -> bool {
 }
 
 fn refuse(status: StatusCode, code: &str) -> Response {
-    (status, Json(ErrorReply { code: code.to_owned(), message: "as scripted".to_owned(), until: None })).into_response()
+    (status, Json(ErrorReply { code: code.to_owned(), message: "as scripted".to_owned(), until: None }))
+        .into_response()
 }

@@ -9,6 +9,7 @@ mod dp;
 mod driver;
 mod group;
 mod package;
+mod route;
 mod schedule;
 mod site;
 
@@ -22,6 +23,7 @@ pub(crate) use group::GroupCommand;
 pub(crate) use package::{
     PackageChanges, PackageChoose, PackageCommand, PackageCreate, PackageExport, PackageKind,
 };
+pub(crate) use route::{RouteArgs, RouteCommand, RouteSet};
 pub(crate) use schedule::{ScheduleCommand, ScheduleEncode, ScheduleNext};
 pub(crate) use site::{ListenerArgs, SiteCommand, SiteInit, SiteKind, SiteRun};
 

@@ -49,6 +49,8 @@ pub(crate) enum SiteCommand {
         #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
         data: PathBuf,
     },
+    /// When and how fast content goes to a child site or a distribution point.
+    Route(super::RouteArgs),
     /// Print the site's CA certificate, which clients of an https address need (HAULIER_CA).
     #[command(after_help = "Example: haulier site ca --data ps1 > ps1.pem")]
     Ca {

@@ -3,6 +3,7 @@
 mod hierarchy;
 pub(crate) mod kerberos;
 mod metrics;
+mod route;
 mod serve;
 
 use std::path::Path;
@@ -36,6 +37,7 @@ pub(crate) async fn run(command: &SiteCommand, address: &SiteAddress, format: Fo
         SiteCommand::Init(args) => init(args, format).await,
         SiteCommand::Run(args) => serve::run(args).await,
         SiteCommand::Import { file, data } => super::prestage::import_at_site(file, data, format).await,
+        SiteCommand::Route(args) => route::run(args, &Remote::new(address)?, format).await,
         SiteCommand::Ca { data } => {
             output::line(load_ca(data)?.certificate_pem().trim_end());
             Ok(())

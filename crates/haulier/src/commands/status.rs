@@ -101,7 +101,11 @@ pub(crate) fn print(states: &[Value]) {
 }
 
 fn describe(state: &Value) -> String {
-    let name = rows::text(state, "StateName");
+    let mut name = rows::text(state, "StateName");
+    if !rows::text(state, "PausedReason").is_empty() {
+        let until = rows::text(state, "PausedUntil");
+        name = format!("{name}, paused until {}", if until.is_empty() { "the window opens" } else { &until });
+    }
     let (done, total) = (rows::number(state, "BytesDone"), rows::number(state, "BytesTotal"));
     if is_settled(state) || done == 0 || done >= total {
         name

@@ -23,8 +23,13 @@ pub async fn fetch_authority<T: DeserializeOwned>(
         .tls_danger_accept_invalid_certs(true)
         .build()
         .map_err(|e| NetError::Tls(chain(&e)))?;
-    let client =
-        Client { http, endpoint: endpoint.clone(), bearer: None, said: Default::default(), received_bytes: Default::default() };
+    let client = Client {
+        http,
+        endpoint: endpoint.clone(),
+        bearer: None,
+        said: Default::default(),
+        received_bytes: Default::default(),
+    };
     let response = client.send(client.request(Method::GET, path)?).await?;
     let wrong = |found: String| NetError::WrongAuthority { expected: fingerprint.to_owned(), found };
     let Some(pem) = pem_in(client.read_json(response).await?) else {

@@ -117,7 +117,8 @@ impl Link {
 
 impl State {
     fn next(&self, now: Duration) -> Option<Ticket> {
-        let starved = self.waiting.iter().filter(|(_, waiter)| now.saturating_sub(waiter.since) >= STARVED_AFTER);
+        let starved =
+            self.waiting.iter().filter(|(_, waiter)| now.saturating_sub(waiter.since) >= STARVED_AFTER);
         let starved = starved.min_by_key(|(_, waiter)| waiter.since).map(|(ticket, _)| *ticket);
         starved.or_else(|| self.waiting.keys().next().copied())
     }

@@ -190,7 +190,8 @@ async fn a_closed_gate_ends_bodies_that_wait_and_bodies_that_run() {
         world.pass(Duration::from_millis(20)).await;
         world.gate.send_replace(None);
         for body in bodies {
-            let end = tokio::time::timeout(Duration::from_secs(20), body.task).await.expect("it ends").unwrap();
+            let end =
+                tokio::time::timeout(Duration::from_secs(20), body.task).await.expect("it ends").unwrap();
             assert!(end.unwrap_err().get_ref().unwrap().is::<Closed>(), "{bytes_per_s:?}");
         }
         // What comes later ends before its first byte.
@@ -247,7 +248,8 @@ async fn destinations_are_bounded_and_idle_ones_forgotten() {
 #[tokio::test]
 async fn an_error_of_the_source_comes_through_and_an_end_is_an_end() {
     let world = World::new(Some(1_000_000));
-    let source = stream::iter([Ok(Bytes::from_static(b"abc")), Ok(Bytes::new()), Err(io::Error::other("disk"))]);
+    let source =
+        stream::iter([Ok(Bytes::from_static(b"abc")), Ok(Bytes::new()), Err(io::Error::other("disk"))]);
     let body = world.send(1, 2, source);
     world.pass(Duration::from_secs(1)).await;
     assert_eq!(body.bytes(), 3);

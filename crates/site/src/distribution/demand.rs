@@ -395,7 +395,8 @@ pub(crate) async fn tell_again(tx: &mut Tx, package_id: &str) -> Result<Vec<DpId
 /// Tells one agent again what it works on, without a new demand: what waits for a window looks whether it is open now.
 /// Returns whether there is anything.
 pub(crate) async fn tell_waiting(tx: &mut Tx, dp: DpId) -> Result<bool> {
-    let working = [State::InstallPending, State::InstallRetrying, State::ContentUpdating, State::ContentMonitoring];
+    let working =
+        [State::InstallPending, State::InstallRetrying, State::ContentUpdating, State::ContentMonitoring];
     let select = Query::select()
         .column("package_id")
         .from("distribution")

@@ -15,8 +15,8 @@ use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
 use crate::metrics::Metrics;
 use crate::package::{by_id, delete};
-use crate::server::Site;
 use crate::route::{Destination, Passage};
+use crate::server::Site;
 use crate::status::{self, Message, failure_id};
 
 /// Failed attempts in a row after which the state says "failed" and no longer "retrying".

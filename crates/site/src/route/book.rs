@@ -102,6 +102,7 @@ impl Site {
     }
 
     fn free_route(&self) -> Route {
-        Route::new(&RouteSettings::default(), self.time_zone()).expect("the default names no zone and no rate")
+        Route::new(&RouteSettings::default(), self.time_zone())
+            .expect("the default names no zone and no rate")
     }
 }

@@ -119,8 +119,9 @@ impl Route {
                 change = transition(at);
             }
             let local = self.zone.to_datetime(at);
-            let into_hour = SignedDuration::from_secs(i64::from(local.minute()) * 60 + i64::from(local.second()))
-                + SignedDuration::from_nanos(local.subsec_nanosecond().into());
+            let into_hour =
+                SignedDuration::from_secs(i64::from(local.minute()) * 60 + i64::from(local.second()))
+                    + SignedDuration::from_nanos(local.subsec_nanosecond().into());
             let next = at.checked_add(SignedDuration::from_hours(1) - into_hour).ok()?;
             Some(change.map_or(next, |change| next.min(change)))
         })

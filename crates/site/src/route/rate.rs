@@ -155,7 +155,11 @@ mod tests {
         ] {
             let rate: RateLimit = text.parse().unwrap();
             assert_eq!(rate.to_string(), text);
-            assert_eq!((rate.at(12), rate.line_bits_per_s(), rate.percents()[12]), (at_noon, line, percent), "{text}");
+            assert_eq!(
+                (rate.at(12), rate.line_bits_per_s(), rate.percents()[12]),
+                (at_noon, line, percent),
+                "{text}"
+            );
         }
     }
 
@@ -173,7 +177,10 @@ mod tests {
         let mut bits_per_s = [1_000_000; HOURS];
         bits_per_s[3] = 3_000_000;
         let rate = RateLimit::ByHour { bits_per_s };
-        assert_eq!((rate.line_bits_per_s(), rate.percents()[3], rate.percents()[4]), (Some(3_000_000), 100, 34));
+        assert_eq!(
+            (rate.line_bits_per_s(), rate.percents()[3], rate.percents()[4]),
+            (Some(3_000_000), 100, 34)
+        );
     }
 
     proptest! {

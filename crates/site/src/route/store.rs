@@ -5,9 +5,9 @@ use sea_query::{Expr, ExprTrait, Query};
 use super::{Destination, Route, RouteSettings};
 use crate::access::{Action, Actor};
 use crate::db::{Row, Tx, counter};
+use crate::distribution::DpId;
 use crate::distribution::demand::{at, tell_waiting};
 use crate::distribution::point::name_key;
-use crate::distribution::DpId;
 use crate::error::{Result, SiteError};
 use crate::library::error_chain;
 use crate::server::Site;
@@ -44,17 +44,28 @@ impl Site {
     pub async fn route_settings(&self, target: &RouteTarget) -> Result<RouteSettings> {
         let mut tx = self.db().write().await?;
         let place = self.route_place(&mut tx, target).await?;
-        let select =
-            Query::select().columns(COLUMNS).from("route").and_where(by_key(&place.key)).to_owned();
+        let select = Query::select().columns(COLUMNS).from("route").and_where(by_key(&place.key)).to_owned();
         let row = tx.optional(&select).await?;
         row.map_or_else(|| Ok(RouteSettings::default()), |row| Ok(RouteInfo::read(&row)?.settings))
+    }
+
+    /// Whether somebody may change routes at all, before what they say of one is looked at.
+    ///
+    /// Errors: [`SiteError::AccessDenied`], [`SiteError::AllScopesNeeded`].
+    pub fn require_may_route(&self, actor: &Actor) -> Result<()> {
+        actor.may(Action::ManageDps)
     }
 
     /// Says when and how fast content goes to a destination. Transfers follow at once: what runs slows down or ends, and
     /// what waits for a window that is open now goes on.
     ///
     /// Errors: [`SiteError::AccessDenied`], [`SiteError::DpNotFound`], [`SiteError::InvalidField`].
-    pub async fn set_route(&self, actor: &Actor, target: &RouteTarget, settings: &RouteSettings) -> Result<()> {
+    pub async fn set_route(
+        &self,
+        actor: &Actor,
+        target: &RouteTarget,
+        settings: &RouteSettings,
+    ) -> Result<()> {
         actor.may(Action::ManageDps)?;
         Route::new(settings, self.time_zone())?;
         let mut tx = self.db().write().await?;
@@ -110,8 +121,11 @@ impl Site {
 
     /// How often routes have changed so far.
     pub(super) async fn route_changes_stored(&self) -> Result<i64> {
-        let select =
-            Query::select().column("value").from("counter").and_where(Expr::col("name").eq("route")).to_owned();
+        let select = Query::select()
+            .column("value")
+            .from("counter")
+            .and_where(Expr::col("name").eq("route"))
+            .to_owned();
         let row = self.db().optional(&select).await?.ok_or_else(|| SiteError::corrupt("counter"))?;
         row.get("value")
     }

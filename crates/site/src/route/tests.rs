@@ -54,7 +54,8 @@ fn an_hour_that_never_comes_and_one_that_comes_twice() {
     let shut = route("Europe/Berlin", &night(Availability::Closed), RateLimit::Unlimited);
     let mut hours: Grid = "4".repeat(168).parse().unwrap();
     hours.set(Weekday::Sunday, 2, Availability::All);
-    let only = RouteSettings { hours, time_zone: Some("Europe/Berlin".to_owned()), ..RouteSettings::default() };
+    let only =
+        RouteSettings { hours, time_zone: Some("Europe/Berlin".to_owned()), ..RouteSettings::default() };
     let only = Route::new(&only, &TimeZone::UTC).unwrap();
     // The skipped hour closes nothing; the next one that does is a week later, in summer time.
     assert_eq!(shut.now(at("2026-03-28T12:00:00Z"), 2), open(None, "2026-04-05T00:00:00Z"));
@@ -64,7 +65,8 @@ fn an_hour_that_never_comes_and_one_that_comes_twice() {
     assert_eq!(shut.now(at("2026-10-25T00:00:00Z"), 2), closed("2026-10-25T02:00:00Z"));
     assert_eq!(only.now(at("2026-10-25T00:30:00Z"), 2), open(None, "2026-10-25T02:00:00Z"));
     // Lord Howe Island moves its clocks by half an hour, at 02:00 back to 01:30.
-    let half = route("Australia/Lord_Howe", &[(Weekday::Sunday, 1..2, Availability::Closed)], RateLimit::Unlimited);
+    let half =
+        route("Australia/Lord_Howe", &[(Weekday::Sunday, 1..2, Availability::Closed)], RateLimit::Unlimited);
     assert_eq!(half.now(at("2026-04-04T14:00:00Z"), 2), closed("2026-04-04T15:30:00Z"));
 }
 

@@ -1,5 +1,6 @@
 //! Distribution points and what is on them.
 
+mod address;
 mod distribution_point;
 mod group;
 mod role;
@@ -14,6 +15,7 @@ pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
     Some(match class {
         "SMS_DistributionPoint" => Arc::new(distribution_point::DistributionPoint),
         "SMS_DistributionPointGroup" => Arc::new(group::Group),
+        "SMS_SCI_Address" => Arc::new(address::Address),
         "SMS_SCI_SysResUse" => Arc::new(role::Role),
         "SMS_DistributionPointInfo"
         | "SMS_DPContentInfo"
@@ -21,7 +23,6 @@ pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         | "SMS_DPGroupPackages"
         | "SMS_DPStatusInfo"
         | "SMS_PackageContentServerInfo"
-        | "SMS_SCI_Address"
         | "SMS_SiteControlFile"
         | "SMS_SystemResourceList" => Arc::new(ReadOnly),
         _ => return None,

@@ -37,7 +37,7 @@ fn embed(role: &mut Instance) {
 }
 
 /// `SMS_EmbeddedProperty` of `name|number|text`.
-fn embedded(listed: &str) -> Value {
+pub(super) fn embedded(listed: &str) -> Value {
     let mut parts = listed.splitn(3, '|');
     let mut next = || parts.next().unwrap_or("");
     let mut property = Instance::new("SMS_EmbeddedProperty");

@@ -6,7 +6,10 @@ mod driver_import;
 mod driver_match;
 mod package_version;
 mod query;
+mod route;
 mod status_message;
+
+pub(crate) use route::route_target;
 
 use std::sync::Arc;
 
@@ -22,6 +25,7 @@ pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         "Haulier_DriverMatch" => Arc::new(driver_match::DriverMatch),
         "Haulier_PackageVersion" => Arc::new(package_version::PackageVersion),
         "Haulier_Query" => Arc::new(query::Query),
+        "Haulier_Route" => Arc::new(route::Route),
         "Haulier_StatusMessage" => Arc::new(status_message::StatusMessage),
         "Haulier_DistributionState"
         | "Haulier_DriverDetail"

@@ -186,11 +186,17 @@ const SCI_ADDRESS: &[Column] = &[
     integer("AddressPriorityOrder"),
     text("AddressType"),
     text("DesSiteCode"),
+    text("DesSiteName"),
+    integer("DestinationType"),
     integer("FileType"),
     text("ItemName"),
     text("ItemType"),
+    text_list("Props"),
+    text("RateLimitingSchedule"),
     text("SiteCode"),
+    text("SiteName"),
     boolean("UnlimitedRateForAll"),
+    text("UsageSchedule"),
 ];
 
 const SITE_CONTROL_ITEM: &[Column] =

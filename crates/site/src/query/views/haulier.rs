@@ -14,6 +14,7 @@ pub(super) const VIEWS: &[View] = &[
         columns: HAULIER_DISTRIBUTION_STATE,
         key: &["NALPath", "PackageID"],
     },
+    View { name: "Haulier_Route", columns: HAULIER_ROUTE, key: &["Destination", "DestinationType"] },
     View { name: "Haulier_DistributionPoint", columns: HAULIER_DISTRIBUTION_POINT, key: &["NALPath"] },
     View { name: "Haulier_ContentLibrary", columns: HAULIER_CONTENT_LIBRARY, key: &["SiteCode"] },
     View { name: "Haulier_StatusMessage", columns: HAULIER_STATUS_MESSAGE, key: &["RecordID"] },
@@ -92,6 +93,9 @@ const HAULIER_DISTRIBUTION_STATE: &[Column] = &[
     integer("State"),
     text("StateName"),
 ];
+
+const HAULIER_ROUTE: &[Column] =
+    &[text("Destination"), integer("DestinationType"), text("Hours"), text("Rate"), text("TimeZone")];
 
 const HAULIER_DISTRIBUTION_POINT: &[Column] = &[
     text("AgentVersion"),
