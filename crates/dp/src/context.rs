@@ -115,6 +115,16 @@ impl Stop {
         self.token.cancel();
     }
 
+    /// Ends the transfer for now, with what came of it kept: something more urgent needs its place.
+    pub(crate) fn give_way(&self) {
+        self.token.cancel();
+    }
+
+    /// Whether it was told to stop or to give way.
+    pub(crate) fn is_told(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
     /// Runs `work` unless the stop comes first.
     pub(crate) async fn or<T>(&self, work: impl Future<Output = Result<T, JobError>>) -> Result<T, JobError> {
         tokio::select! {

@@ -1,4 +1,5 @@
-//! Which job runs when: a few at a time, urgent and old demands first, and never two for one package.
+//! Which job runs when: a few at a time, urgent and old demands first, and never two for one package. One that is less urgent
+//! than one that waits gives its place up, and goes on later from where it was.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,23 +20,25 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 /// Runs jobs until `stop`, then waits for the running ones to give up.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let mut jobs: JoinSet<String> = JoinSet::new();
-    let mut running: HashMap<String, (i64, Stop)> = HashMap::new();
+    let mut running: HashMap<String, Running> = HashMap::new();
     loop {
         let (now, rows, repairs) = (context.clock.monotonic(), context.state.rows(), context.repairs());
         supersede(&rows, &running);
         let importing = context.imports.packages();
         for package in &importing {
             match running.get(package) {
-                Some((_, stop)) => stop.stop(),
+                Some(job) => job.stop.stop(),
                 None => context.imports.let_in(package),
             }
         }
         let free = JOBS_MAX.saturating_sub(running.len());
-        let due =
+        let mut due =
             due(&rows, &repairs, now, |package| running.contains_key(package) || importing.contains(package));
-        for (row, repair) in due.into_iter().take(free) {
+        let waiting = due.split_off(free.min(due.len()));
+        outrank(&waiting, &running);
+        for (row, repair) in due {
             let (package, job_stop) = (row.desired.package_id.clone(), Stop::default());
-            running.insert(package.clone(), (row.desired.generation, job_stop.clone()));
+            running.insert(package.clone(), Running::new(&row, job_stop.clone()));
             if repair {
                 context.start_repair(&package);
             }
@@ -52,8 +55,8 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
             () = context.clock.sleep(next_look(&rows, now)) => {}
         }
     }
-    for (_, stop) in running.values() {
-        stop.stop();
+    for job in running.values() {
+        job.stop.stop();
     }
     while jobs.join_next().await.is_some() {}
 }
@@ -72,12 +75,42 @@ async fn guarded(
     row.desired.package_id
 }
 
+/// A job under way.
+#[derive(Debug)]
+struct Running {
+    generation: i64,
+    priority: u8,
+    since_ms: i64,
+    stop: Stop,
+}
+
+impl Running {
+    fn new(row: &Row, stop: Stop) -> Self {
+        let (generation, priority) = (row.desired.generation, row.desired.priority);
+        Self { generation, priority, since_ms: row.since_ms, stop }
+    }
+}
+
 /// Stops jobs whose demand was replaced. What they fetched stays useful.
-fn supersede(rows: &[Row], running: &HashMap<String, (i64, Stop)>) {
+fn supersede(rows: &[Row], running: &HashMap<String, Running>) {
     for row in rows {
         match running.get(&row.desired.package_id) {
-            Some((generation, stop)) if *generation != row.desired.generation => stop.stop(),
+            Some(job) if job.generation != row.desired.generation => job.stop.stop(),
             _ => {}
+        }
+    }
+}
+
+/// Lets one job give way for each that waits and is more urgent, the least urgent first. On a slow route the others would
+/// keep it waiting for hours.
+fn outrank(waiting: &[(Row, bool)], running: &HashMap<String, Running>) {
+    let told = running.values().filter(|job| job.stop.is_told()).count();
+    for (row, _) in waiting.iter().skip(told) {
+        let weaker =
+            running.values().filter(|job| !job.stop.is_told() && job.priority > row.desired.priority);
+        match weaker.max_by_key(|job| (job.priority, job.since_ms)) {
+            Some(job) => job.stop.give_way(),
+            None => return,
         }
     }
 }
@@ -160,6 +193,34 @@ mod tests {
         assert_eq!(found, [("F", false), ("B", false), ("C", false), ("A", false), ("G", true)]);
         assert_eq!(next_look(&rows, now), LOOK_INTERVAL);
         assert_eq!(next_look(&rows, Duration::from_secs(190)), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn the_least_urgent_give_way_to_who_is_more_urgent_and_to_nobody_else() {
+        // Who waits, who runs as (package, priority, since), and who gives way.
+        for (waiting, jobs, expect) in [
+            (&[2][..], &[("A", 2, 1), ("B", 2, 2), ("C", 1, 3)][..], &[][..]),
+            (&[1], &[("A", 2, 1), ("B", 3, 2), ("C", 1, 3)], &["B"]),
+            (&[1], &[("A", 3, 1), ("B", 3, 2), ("C", 2, 3)], &["B"]),
+            (&[1, 2, 3], &[("A", 3, 1), ("B", 3, 2), ("C", 2, 3)], &["A", "B"]),
+            (&[], &[("A", 3, 1)], &[]),
+        ] {
+            let waiting: Vec<_> =
+                waiting.iter().map(|priority| (row("W", *priority, 9, false, None), false)).collect();
+            let job = |(package, priority, since): &(&str, u8, i64)| {
+                let running = Running::new(&row(package, *priority, *since, false, None), Stop::default());
+                ((*package).to_owned(), running)
+            };
+            let running: HashMap<String, Running> = jobs.iter().map(job).collect();
+            // Looking again before they are gone changes nothing.
+            for _ in 0..2 {
+                outrank(&waiting, &running);
+                let mut told: Vec<_> =
+                    running.iter().filter(|(_, job)| job.stop.is_told()).map(|(package, _)| package.as_str()).collect();
+                told.sort_unstable();
+                assert_eq!(told, expect, "{jobs:?}");
+            }
+        }
     }
 
     #[tokio::test]
