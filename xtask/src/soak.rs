@@ -45,8 +45,10 @@ fn properties() -> Result<bool> {
 fn simulations(first: i64) -> Result<bool> {
     for (seeds, points) in SIMULATIONS {
         println!("{seeds} seeds of a simulated site with {points} distribution points, from {first} on");
-        let mut test = cargo(&["test", "--release", "--package", "site", "--test", "simulation", "--", "--nocapture"]);
-        test.env("HAULIER_SIMULATION_SEED", first.to_string()).env("HAULIER_SIMULATION_SEEDS", seeds.to_string());
+        let mut test =
+            cargo(&["test", "--release", "--package", "site", "--test", "simulation", "--", "--nocapture"]);
+        test.env("HAULIER_SIMULATION_SEED", first.to_string())
+            .env("HAULIER_SIMULATION_SEEDS", seeds.to_string());
         if !succeeds(test.env("HAULIER_SIMULATION_POINTS", points.to_string()))? {
             return Ok(false);
         }

@@ -98,23 +98,24 @@ async fn measure(data: &Path, address: SocketAddr, pid: &str, refresh: &[&str]) 
     }
     drop(heard);
     let count = fleet.len();
-    let everybody = async |hearing: &mut mpsc::UnboundedReceiver<Heard>, fleet: &mut tokio::task::JoinSet<_>, version| {
-        let (mut first, mut last, mut knowing) = (None, Duration::ZERO, 0);
-        while knowing < count {
-            tokio::select! {
-                Some(one) = hearing.recv() => if one.version == version {
-                    knowing += 1;
-                    first.get_or_insert(one.at);
-                    last = last.max(one.at);
-                },
-                Some(ended) = fleet.join_next() => {
-                    let error: Outcome<()> = ended?;
-                    error?;
+    let everybody =
+        async |hearing: &mut mpsc::UnboundedReceiver<Heard>, fleet: &mut tokio::task::JoinSet<_>, version| {
+            let (mut first, mut last, mut knowing) = (None, Duration::ZERO, 0);
+            while knowing < count {
+                tokio::select! {
+                    Some(one) = hearing.recv() => if one.version == version {
+                        knowing += 1;
+                        first.get_or_insert(one.at);
+                        last = last.max(one.at);
+                    },
+                    Some(ended) = fleet.join_next() => {
+                        let error: Outcome<()> = ended?;
+                        error?;
+                    }
                 }
             }
-        }
-        Outcome::Ok((first.unwrap_or_default(), last))
-    };
+            Outcome::Ok((first.unwrap_or_default(), last))
+        };
     everybody(&mut hearing, &mut fleet, 1).await?;
     let processor_before = processor_s(pid)?;
     SystemClock.sleep(IDLE).await;

@@ -215,8 +215,11 @@ mod tests {
             // Looking again before they are gone changes nothing.
             for _ in 0..2 {
                 outrank(&waiting, &running);
-                let mut told: Vec<_> =
-                    running.iter().filter(|(_, job)| job.stop.is_told()).map(|(package, _)| package.as_str()).collect();
+                let mut told: Vec<_> = running
+                    .iter()
+                    .filter(|(_, job)| job.stop.is_told())
+                    .map(|(package, _)| package.as_str())
+                    .collect();
                 told.sort_unstable();
                 assert_eq!(told, expect, "{jobs:?}");
             }

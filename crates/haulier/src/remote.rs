@@ -118,7 +118,7 @@ impl Remote {
         let http = builder
             .build()
             .map_err(|error| RemoteError::Unreachable { url: base.clone(), reason: error.to_string() })?;
-        Ok(Self { http, base, sign_in, call: site::call::new() })
+        Ok(Self { http, base, sign_in, call: site::call::new_id() })
     }
 
     /// By what everything that this command asks for is found in logs and status messages.

@@ -142,7 +142,7 @@ impl SignIn {
 /// The id of a call: the caller's own, or a new one.
 fn call_id(parts: &Parts) -> String {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    call::taken(header("x-request-id"), header("traceparent")).unwrap_or_else(call::new)
+    call::taken(header("x-request-id"), header("traceparent")).unwrap_or_else(call::new_id)
 }
 
 /// Whether nobody else reads what the peer and this machine say to each other.

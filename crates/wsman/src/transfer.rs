@@ -35,7 +35,8 @@ impl Service {
         fragment: Option<&Fragment>,
     ) -> Result<Reply, WsmanFault> {
         self.provider.modify(&exchange.caller, path, change).await?;
-        let stored = self.provider.get(&exchange.caller, path).await.map_err(|error| unseen(&error.into()))?;
+        let stored =
+            self.provider.get(&exchange.caller, path).await.map_err(|error| unseen(&error.into()))?;
         self.shown(exchange, action::PUT, &stored, fragment)
     }
 

@@ -27,7 +27,10 @@ pub(crate) fn ten_thousand(workshop: &Workshop, report: &mut Report) -> Result<(
     std::fs::write(source.join("driver.inf"), "[Version]\r\n")?;
     rig::make_site(workshop, &folder, &data)?;
     // One address asks for all of them.
-    std::fs::write(data.join("haulier.toml"), format!("[limits]\nconnections_per_address = {}\n", 2 * POINTS))?;
+    std::fs::write(
+        data.join("haulier.toml"),
+        format!("[limits]\nconnections_per_address = {}\n", 2 * POINTS),
+    )?;
     let mut prepare = command(&workshop.fleet);
     prepare.arg("prepare").arg(&data).arg(POINTS.to_string()).arg(&source);
     println!("making {POINTS} distribution points");
@@ -73,7 +76,12 @@ impl Figures {
         };
         let (before, held) = (self.one("memory_bytes_before")?, self.one("memory_bytes")?);
         println!("a request that waits takes {:.1} KiB", (held - before) / POINTS as f64 / 1024.0);
-        limited(format!("memory of a site with {POINTS} waiting DPs"), "MB", vec![held / MB], LIMIT_BYTES / MB);
+        limited(
+            format!("memory of a site with {POINTS} waiting DPs"),
+            "MB",
+            vec![held / MB],
+            LIMIT_BYTES / MB,
+        );
         let after = self.one("memory_bytes_after")?;
         limited("the same after the refreshes".to_owned(), "MB", vec![after / MB], LIMIT_BYTES / MB);
         let idle = self.column("idle_cores", 0)?;
@@ -94,7 +102,8 @@ mod tests {
 
     #[test]
     fn figures_are_read_beside_what_others_print() {
-        let figures = Figures::read("fleet 3\nPS100001 is refreshed\nrefresh 1.5 2 0\nrefresh 2 3.5 0\n\n").unwrap();
+        let figures =
+            Figures::read("fleet 3\nPS100001 is refreshed\nrefresh 1.5 2 0\nrefresh 2 3.5 0\n\n").unwrap();
         assert_eq!(figures.one("fleet").unwrap().to_bits(), 3f64.to_bits());
         assert_eq!(figures.column("refresh", 1).unwrap(), [2.0, 3.5]);
         assert!(figures.column("refresh", 3).is_err());

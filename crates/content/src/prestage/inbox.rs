@@ -198,11 +198,12 @@ mod tests {
         for name in ["a.half", "b.answer", "c.refused", "d.hcp", "e.txt"] {
             fs::write(path(name), b"x").unwrap();
         }
-        inbox.open(Timestamp::now()).unwrap();
+        let now = clock::Clock::now(&clock::SystemClock);
+        inbox.open(now).unwrap();
         let left = |name: &&str| path(name).exists();
         let names = ["a.half", "b.answer", "c.refused", "d.hcp", "e.txt"];
         assert_eq!(names.iter().filter(|name| left(name)).count(), 4);
-        inbox.open(Timestamp::now() + Duration::from_secs(8 * 24 * 3600)).unwrap();
+        inbox.open(now + Duration::from_secs(8 * 24 * 3600)).unwrap();
         let left: Vec<&&str> = names.iter().filter(|name| left(name)).collect();
         assert_eq!(left, [&"d.hcp", &"e.txt"]);
     }

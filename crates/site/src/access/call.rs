@@ -6,7 +6,7 @@ const TAKEN_CHARS_MAX: usize = 64;
 
 /// A new id.
 #[must_use]
-pub fn new() -> String {
+pub fn new_id() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
@@ -64,6 +64,6 @@ mod tests {
         ] {
             assert_eq!(taken(request_id, traceparent).as_deref(), expect, "{request_id:?} {traceparent:?}");
         }
-        assert!(new() != new() && taken(Some(&new()), None).is_some());
+        assert!(new_id() != new_id() && taken(Some(&new_id()), None).is_some());
     }
 }

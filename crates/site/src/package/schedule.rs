@@ -91,7 +91,7 @@ impl Site {
             .to_owned();
         tx.execute(&update).await?;
         if is_ours {
-            let call = call::new();
+            let call = call::new_id();
             refresh::request(&mut tx, package_id, now, Publish::IfChanged, Some(&call)).await?;
             tracing::info!(call, package = package_id, "refresh due by schedule");
             let due = Message::refresh_due(package_id, &package.fields.name).of_call(Some(&call));

@@ -390,10 +390,7 @@ impl Message {
     }
 
     pub(crate) fn paused(id: &str, dp: &str, until: &str, reason: &str) -> Self {
-        Self::new(39045, &[id, dp, until, reason])
-            .of_package(id)
-            .detail()
-            .at_dp(dp)
+        Self::new(39045, &[id, dp, until, reason]).of_package(id).detail().at_dp(dp)
     }
 
     pub(crate) fn repaired(id: &str, dp: &str, files: &str) -> Self {

@@ -195,7 +195,14 @@ impl Point {
         let is_there = self.disk.get(package) == Some(&version);
         self.say(package, row.generation, clock, Event::Started { version, attempt });
         if random.below(3) == 0 {
-            let progress = Event::Progress { version, bytes_done: 5, bytes_total: 10, bytes_received: 4 };
+            let progress = Event::Progress {
+                version,
+                bytes_done: 5,
+                bytes_total: 10,
+                bytes_received: 4,
+                files_done: None,
+                files_total: None,
+            };
             self.say(package, row.generation, clock, progress);
         }
         let luck = random.below(100);

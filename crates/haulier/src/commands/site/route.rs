@@ -121,7 +121,7 @@ fn described(rate: &RateLimit) -> Vec<String> {
 fn bits(bits_per_s: u64) -> String {
     let (unit, size) = UNITS
         .into_iter()
-        .find(|(_, size)| bits_per_s % size == 0 && bits_per_s >= *size)
+        .find(|(_, size)| bits_per_s.is_multiple_of(*size) && bits_per_s >= *size)
         .unwrap_or(("bit", 1));
     format!("{} {unit}/s", bits_per_s / size)
 }

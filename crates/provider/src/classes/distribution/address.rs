@@ -56,7 +56,7 @@ impl ClassHandler for Address {
                 instance.get("DesSiteCode").and_then(Value::as_str).ok_or_else(missing)?.to_owned();
             let kind = instance.get("DestinationType").and_then(Value::as_integer);
             let target = route_target(kind.or(Some(0)), &destination)?;
-            let settings = changed(RouteSettings::default(), instance)?;
+            let settings = changed(RouteSettings::default(), &instance)?;
             call.site.set_route(call.actor, &target, &settings).await?;
             let name = match target {
                 RouteTarget::Site(code) => code.to_ascii_uppercase(),
@@ -80,7 +80,7 @@ impl ClassHandler for Address {
             if let Some(property) = fixed.into_iter().find(|name| change.get(name).is_some()) {
                 return Err(Fault::ReadOnly { property: property.to_owned() });
             }
-            let settings = changed(call.site.route_settings(&target).await?, change)?;
+            let settings = changed(call.site.route_settings(&target).await?, &change)?;
             Ok(call.site.set_route(call.actor, &target, &settings).await?)
         })
     }
@@ -128,7 +128,7 @@ struct RateGiven {
     pulse_bits_per_s: Option<u64>,
 }
 
-fn changed(mut settings: RouteSettings, change: Instance) -> Result<RouteSettings, Fault> {
+fn changed(mut settings: RouteSettings, change: &Instance) -> Result<RouteSettings, Fault> {
     let mut rate = RateGiven::default();
     for (name, value) in &change.properties {
         match (name.as_str(), value) {
