@@ -30,7 +30,7 @@ const SEVERAL_ROWS: [&str; 13] = [
     "SMS_SiteControlItem",
     "SMS_SupportedPlatforms",
 ];
-const NO_ROWS: [&str; 1] = ["SMS_SCI_Address"];
+const NO_ROWS: [&str; 2] = ["Haulier_Route", "SMS_SCI_Address"];
 
 async fn make_packages(stage: &Stage) {
     for (number, name) in NAMES.into_iter().enumerate() {
