@@ -16,7 +16,7 @@ fn wait(failures: u32, max: Duration, random: f64) -> Duration {
     doubled.min(max).mul_f64(0.75 + random.clamp(0.0, 1.0) / 2.0)
 }
 
-/// [`wait`] with a fresh random number.
+/// How long to wait after so many failures in a row: twice as long each time up to `max`, give or take a quarter.
 pub fn jittered(failures: u32, max: Duration) -> Duration {
     wait(failures, max, rand::random())
 }
