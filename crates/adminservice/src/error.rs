@@ -183,6 +183,7 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::DpNotFound { .. }
         | SiteError::SiteNotFound { .. }
         | SiteError::DistributionNotFound { .. }
+        | SiteError::PackageNotAssigned { .. }
         | SiteError::GroupNotFound { .. }
         | SiteError::NotInGroup { .. }
         | SiteError::DriverNotFound { .. }

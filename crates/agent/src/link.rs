@@ -14,13 +14,15 @@ pub const SITE_ROOT: &str = "/agent/v1/site";
 /// Records that a page aims at; rows of one revision, and the rows that they name, stay together beyond it.
 pub const RECORDS_MAX: usize = 512;
 /// The most records of one message: more than one package has distribution points below one site.
-pub const RECORDS_AT_ONCE_MAX: usize = 65_536;
+pub const RECORDS_AT_ONCE_MAX: usize = 20_000;
 /// The most bytes of one message of records.
-pub const RECORDS_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub const RECORDS_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The most wants of one child that are open at once.
 pub const WANTS_MAX: usize = 64;
 /// The most bytes that one want asks for; a longer range is asked for in parts.
 pub const WANT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// The most former owners of a package that are remembered.
+pub const FORMER_OWNERS_MAX: usize = 16;
 /// The most distribution points in one [`Call`].
 pub const CALL_POINTS_MAX: usize = 10_000;
 
@@ -123,6 +125,8 @@ pub struct PackageRecord {
     pub source_site: String,
     /// Rises when it goes to another owner.
     pub epoch: i64,
+    /// Who owned it before, the last [`FORMER_OWNERS_MAX`], oldest first: they hand over what they demanded.
+    pub former_owners: Vec<FormerOwner>,
     /// As in [`SiteRecord`], of the owner within the epoch.
     pub stamp: i64,
     /// Rises with each change by a client.
@@ -139,6 +143,15 @@ pub struct PackageRecord {
     pub refresh_schedule: String,
     /// The published version; absent until the first is.
     pub version: Option<VersionRecord>,
+}
+
+/// Who owned a package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerOwner {
+    /// In which epoch.
+    pub epoch: i64,
+    /// The site.
+    pub site_code: String,
 }
 
 /// A property of a package.

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use agent::join::{JoinReply, JoinRequest};
 use agent::link::{
-    Call, DpName, DpRecord, Field, Gone, NamedField, OutcomeRecord, PackageRecord, Record, RecordsPosted,
-    RecordsReply, ReportRecord, RequestRecord, SiteRecord, TargetRecord, TombstoneRecord, VersionRecord,
-    Want, WantKind, WantsReply,
+    Call, DpName, DpRecord, Field, FormerOwner, Gone, NamedField, OutcomeRecord, PackageRecord, Record,
+    RecordsPosted, RecordsReply, ReportRecord, RequestRecord, SiteRecord, TargetRecord, TombstoneRecord,
+    VersionRecord, Want, WantKind, WantsReply,
 };
 use agent::trust::{Endorsement, KeysReply, SiteKey, VersionSignature};
 use agent::{
@@ -290,7 +290,8 @@ fn package_record() -> Record {
         package_id: own("PS100001"),
         package_type: 3,
         source_site: own("PS1"),
-        epoch: 1,
+        epoch: 2,
+        former_owners: vec![FormerOwner { epoch: 1, site_code: own("PS2") }],
         stamp: 40,
         edition: 3,
         created_at: own("2026-11-20T08:00:00Z"),

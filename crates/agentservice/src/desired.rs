@@ -1,6 +1,7 @@
 //! `GET /agent/v1/desired`: what a distribution point should hold, and the wait for a change of it.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::{Extension, Json};
 use net::Shutdown;
-use site::DpId;
 
 use crate::AgentService;
 use crate::auth::Agent;
@@ -55,48 +55,58 @@ pub(crate) async fn desired(
     }
 }
 
-/// How many requests wait, for each agent that has any.
-#[derive(Debug, Default)]
-pub(crate) struct Waits(Mutex<HashMap<DpId, usize>>);
+/// How many requests wait, for each agent or child site that has any.
+#[derive(Debug)]
+pub(crate) struct Waits<K>(Mutex<HashMap<K, usize>>);
 
-impl Waits {
-    fn begin<'w>(&'w self, dp: DpId, stats: &'w AgentServiceStats) -> Result<Waiting<'w>, ServiceError> {
+impl<K> Default for Waits<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash + Clone> Waits<K> {
+    pub(crate) fn begin<'w>(
+        &'w self,
+        who: K,
+        stats: &'w AgentServiceStats,
+    ) -> Result<Waiting<'w, K>, ServiceError> {
         let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = waits.entry(dp).or_default();
+        let count = waits.entry(who.clone()).or_default();
         if *count >= WAITS_PER_AGENT_MAX {
             return Err(ServiceError::TooManyWaits(WAITS_PER_AGENT_MAX));
         }
         *count += 1;
         stats.waits.inc();
-        Ok(Waiting { waits: self, dp, stats, abandoned: true })
+        Ok(Waiting { waits: self, who, stats, abandoned: true })
     }
 }
 
 /// One request that waits; dropped when its agent goes away, too.
 #[derive(Debug)]
-struct Waiting<'w> {
-    waits: &'w Waits,
-    dp: DpId,
+pub(crate) struct Waiting<'w, K: Eq + Hash> {
+    waits: &'w Waits<K>,
+    who: K,
     stats: &'w AgentServiceStats,
     abandoned: bool,
 }
 
-impl Waiting<'_> {
-    fn done(mut self) {
+impl<K: Eq + Hash> Waiting<'_, K> {
+    pub(crate) fn done(mut self) {
         self.abandoned = false;
     }
 }
 
-impl Drop for Waiting<'_> {
+impl<K: Eq + Hash> Drop for Waiting<'_, K> {
     fn drop(&mut self) {
         if self.abandoned {
             self.stats.waits_abandoned.inc();
         }
         let mut waits = self.waits.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = waits.get_mut(&self.dp) {
+        if let Some(count) = waits.get_mut(&self.who) {
             *count -= 1;
             if *count == 0 {
-                waits.remove(&self.dp);
+                waits.remove(&self.who);
             }
         }
     }

@@ -34,6 +34,8 @@ pub(crate) enum ServiceError {
     TooManyFacts { count: usize },
     #[error("there is no object {0}; ask for the package's route again")]
     ObjectNotFound(String),
+    #[error("nobody waits for an answer to want {0} any more")]
+    WantNotFound(u64),
     #[error("the range {0:?} is not one range of bytes")]
     BadRange(String),
     #[error("the range lies beyond the object's {object_bytes} bytes")]
@@ -71,6 +73,7 @@ impl ServiceError {
             Self::BodyIncomplete(_) => "body_incomplete",
             Self::TooManyFacts { .. } => "too_many_facts",
             Self::ObjectNotFound(_) => "object_not_found",
+            Self::WantNotFound(_) => "want_not_found",
             Self::BadRange(_) => "bad_range",
             Self::RangeBeyondEnd { .. } => "range_beyond_end",
             Self::TooManyAttempts { .. } => "too_many_attempts",
@@ -94,7 +97,7 @@ impl ServiceError {
             | Self::BadRequest { .. }
             | Self::BodyIncomplete(_)
             | Self::BadRange(_) => StatusCode::BAD_REQUEST,
-            Self::ObjectNotFound(_) | Self::NoSuchRoute => StatusCode::NOT_FOUND,
+            Self::ObjectNotFound(_) | Self::WantNotFound(_) | Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge(_) | Self::TooManyFacts { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeBeyondEnd { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
@@ -129,6 +132,7 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::VersionNotFound { .. }
         | SiteError::DpNotFound { .. }
         | SiteError::SiteNotFound { .. }
+        | SiteError::PackageNotAssigned { .. }
         | SiteError::DistributionNotFound { .. } => StatusCode::NOT_FOUND,
         SiteError::InvalidField { .. } | SiteError::CertificateRefused { .. } => StatusCode::BAD_REQUEST,
         SiteError::AlreadyExists { .. } | SiteError::Conflict { .. } | SiteError::VersionNotKept { .. } => {

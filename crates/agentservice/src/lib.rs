@@ -10,6 +10,7 @@ mod enrol;
 mod error;
 mod facts;
 mod join;
+mod link;
 mod objects;
 mod pace;
 mod path;
@@ -21,12 +22,14 @@ mod stats;
 
 use std::sync::Arc;
 
+use agent::link::RECORDS_BYTES_MAX;
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::routing::{any, get, post};
 use clock::SharedClock;
 use net::ca::SiteCa;
 use net::pace::Pacer;
-use site::{Destination, Site};
+use site::{Destination, DpId, Neighbor, Site};
 use tokio::sync::Semaphore;
 
 pub use stats::AgentServiceStats;
@@ -35,7 +38,7 @@ use attempts::Attempts;
 use desired::Waits;
 use error::ServiceError;
 
-/// The largest body of any call: [`agent::FACTS_MAX`] facts that each name hundreds of repaired files.
+/// The largest body of any call but those of child sites: [`agent::FACTS_MAX`] facts that each name hundreds of repaired files.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// Reads from the content library at once, over all answers. Each holds one piece of an object in memory.
 const READS_MAX: usize = 16;
@@ -56,7 +59,10 @@ struct Shared {
     attempts: Attempts,
     enrolments: Semaphore,
     enrolments_waiting: Semaphore,
-    waits: Waits,
+    waits: Waits<DpId>,
+    /// Child sites that wait for rows, and for wants.
+    site_waits: Waits<Neighbor>,
+    want_waits: Waits<Neighbor>,
     reads: Arc<Semaphore>,
     pacer: Pacer<Destination>,
 }
@@ -82,6 +88,8 @@ impl AgentService {
             enrolments: Semaphore::new(ENROLMENTS_MAX),
             enrolments_waiting: Semaphore::new(ENROLMENTS_WAITING_MAX),
             waits: Waits::default(),
+            site_waits: Waits::default(),
+            want_waits: Waits::default(),
             reads: Arc::new(Semaphore::new(READS_MAX)),
             pacer: Pacer::new(clock),
         }))
@@ -89,6 +97,8 @@ impl AgentService {
 
     /// The routes under [`agent::ROOT`] and [`agent::CONTENT_ROOT`]; needs the extensions of `net::Listener`.
     pub fn router(&self) -> Router {
+        let longer = DefaultBodyLimit::max(RECORDS_BYTES_MAX);
+        let records = get(link::hear).merge(post(link::tell).layer(longer));
         let api = Router::new()
             .route("/ca", get(enrol::authority))
             .route("/enrol", post(enrol::enrol))
@@ -96,6 +106,9 @@ impl AgentService {
             .route("/keys", get(renewal::keys))
             .route("/site/join", post(join::join))
             .route("/site/endorse", post(join::endorse))
+            .route("/site/records", records)
+            .route("/site/wants", get(link::wants))
+            .route("/site/wants/{id}", post(link::answer))
             .route("/desired", get(desired::desired))
             .route("/packages/{package}/versions/{version}/route", get(route::route))
             .route("/facts", post(facts::facts));

@@ -10,8 +10,16 @@ use crate::error::ServiceError;
 
 /// A JSON body. Fields that this version does not know are passed over: a newer agent may send them.
 pub(crate) fn json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, ServiceError> {
+    json_within(body, BODY_BYTES_MAX)
+}
+
+/// As [`json`], of a call that takes so many bytes.
+pub(crate) fn json_within<T: DeserializeOwned>(
+    body: Result<Bytes, BytesRejection>,
+    bytes_max: usize,
+) -> Result<T, ServiceError> {
     let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ServiceError::BodyTooLarge(BODY_BYTES_MAX),
+        StatusCode::PAYLOAD_TOO_LARGE => ServiceError::BodyTooLarge(bytes_max),
         _ => ServiceError::BodyIncomplete(rejection.body_text()),
     })?;
     serde_json::from_slice(&body).map_err(|e| ServiceError::BadRequest {

@@ -18,6 +18,10 @@ net::counters! {
     waits_abandoned,
     /// Facts recorded.
     facts,
+    /// Rows told to child sites.
+    records_told,
+    /// Rows heard from child sites.
+    records_heard,
     /// Answers begun with content in them.
     content_responses,
     /// Bytes of content handed to the network.

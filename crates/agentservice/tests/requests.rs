@@ -122,7 +122,7 @@ async fn tricks_in_a_path_reach_nothing() {
         (format!("/agent/v1/packages/{package_id}/versions/0/route"), 400, "bad_version"),
         (format!("/agent/v1/packages/{package_id}/versions/-1/route"), 400, "bad_version"),
         (format!("/agent/v1/packages/{package_id}/versions/99/route"), 404, "version_not_found"),
-        ("/agent/v1/packages/PS1FFFFF/versions/1/route".to_owned(), 404, "version_not_found"),
+        ("/agent/v1/packages/PS1FFFFF/versions/1/route".to_owned(), 404, "package_not_assigned"),
         ("/agent/v1/desired?after=x".to_owned(), 400, "bad_request"),
         ("/agent/v1/desired?wait=-1".to_owned(), 400, "bad_request"),
     ] {

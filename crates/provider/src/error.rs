@@ -234,6 +234,7 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         | SiteError::DpNotFound { .. }
         | SiteError::SiteNotFound { .. }
         | SiteError::DistributionNotFound { .. }
+        | SiteError::PackageNotAssigned { .. }
         | SiteError::GroupNotFound { .. }
         | SiteError::NotInGroup { .. }
         | SiteError::DriverNotFound { .. }

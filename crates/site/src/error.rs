@@ -53,6 +53,12 @@ pub enum SiteError {
         /// The distribution point's name.
         dp: String,
     },
+    /// Whoever asks for content shall not hold the package.
+    #[error("package {package_id} is not assigned to who asks for it")]
+    PackageNotAssigned {
+        /// The package.
+        package_id: String,
+    },
     /// No group of distribution points has this id.
     #[error("there is no distribution point group {group_id}")]
     GroupNotFound {
@@ -332,7 +338,7 @@ pub enum SiteError {
     },
     /// Another site owns the package.
     #[error(
-        "package {package_id} belongs to site {source_site}; unlock it before it is changed or refreshed here"
+        "package {package_id} belongs to site {source_site}; change it there, or give it to this site with SetSourceSite"
     )]
     PackageLocked {
         /// The package.
@@ -528,6 +534,7 @@ impl SiteError {
             Self::SourceFull { .. } => "source_full",
             Self::SourceDiffers { .. } => "source_differs",
             Self::PackageLocked { .. } => "package_locked",
+            Self::PackageNotAssigned { .. } => "package_not_assigned",
             Self::ContentNotFound { .. } => "content_not_found",
             Self::ContentNotInPackage { .. } => "content_not_in_package",
             Self::ContentInPackage { .. } => "content_in_package",

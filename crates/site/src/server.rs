@@ -26,6 +26,7 @@ use crate::driver::import::place::{Unpacking, unpacked_share};
 use crate::driver::{Drafts, platform};
 use crate::error::{Result, SiteError};
 use crate::events::EventReaders;
+use crate::hierarchy::wants::Wants;
 use crate::hierarchy::{SiteType, node};
 use crate::matching::Matching;
 use crate::metrics::Metrics;
@@ -113,6 +114,7 @@ struct Inner {
     seen: Seen,
     sources: Sources,
     suspects: Suspects,
+    wants: Wants,
     verification: Verification,
     content_work: ContentWork,
     /// The roots of [`SiteOptions::trust_roots`].
@@ -199,6 +201,7 @@ impl Site {
             seen: Seen::default(),
             sources: Sources::default(),
             suspects: Suspects::default(),
+            wants: Wants::default(),
             verification: Verification::default(),
             content_work: ContentWork::default(),
             trust,
@@ -315,6 +318,10 @@ impl Site {
 
     pub(crate) fn content_work(&self) -> &ContentWork {
         &self.inner.content_work
+    }
+
+    pub(crate) fn wants(&self) -> &Wants {
+        &self.inner.wants
     }
 
     pub(crate) fn suspects(&self) -> &Suspects {

@@ -10,7 +10,7 @@ SELECT
 FROM distribution d
 JOIN package p ON p.package_id = d.package_id
 JOIN dp ON dp.id = d.dp_id
-CROSS JOIN site s
+JOIN site_node s ON s.site_code = dp.site_code
 WHERE d.absent = 0 AND p.action_in_progress <> 3;
 
 CREATE VIEW "Haulier_PackageDriver" AS

@@ -27,7 +27,7 @@ SELECT
 FROM distribution d
 JOIN package p ON p.package_id = d.package_id
 JOIN dp ON dp.id = d.dp_id
-CROSS JOIN site s;
+JOIN site_node s ON s.site_code = dp.site_code;
 
 CREATE VIEW "SMS_DistributionPointInfo" AS
 SELECT
@@ -75,7 +75,7 @@ SELECT
     CAST(0 AS BIGINT) AS "UdaSetting"
 FROM dp
 LEFT JOIN route r ON r.dp_id = dp.id
-CROSS JOIN site s;
+JOIN site_node s ON s.site_code = dp.site_code;
 
 CREATE VIEW "SMS_SystemResourceList" AS
 SELECT
@@ -88,7 +88,8 @@ SELECT
     dp.name AS "ServerRemoteName",
     s.site_code AS "SiteCode",
     CAST(CASE WHEN dp.content_url LIKE 'https:%' THEN 1 ELSE 0 END AS BIGINT) AS "SslState"
-FROM dp CROSS JOIN site s;
+FROM dp
+JOIN site_node s ON s.site_code = dp.site_code;
 
 -- A member is in sync with a package that it serves in the current version, whether or not it is verifying it.
 CREATE VIEW "SMS_DistributionPointGroup" AS
@@ -219,13 +220,14 @@ SELECT
     '\\' || r.server_name AS "NetworkOSPath",
     r.props AS "Props",
     r.role_name AS "RoleName",
-    s.site_code AS "SiteCode",
+    r.site_code AS "SiteCode",
     CAST(r.ssl_state AS BIGINT) AS "SslState"
 FROM (
     SELECT
         nal_path,
         'SMS Distribution Point' AS role_name,
         name AS server_name,
+        site_code,
         CASE WHEN content_url LIKE 'https:%' THEN 1 ELSE 0 END AS ssl_state,
         'Server Remote Name|0|' || name || '
 IdentityGUID|0|' || identity_guid || '
@@ -248,12 +250,12 @@ UdaSetting|0|' AS props
             || site.server_name || '\',
         roles.role_name,
         site.server_name,
+        site.site_code,
         2,
         'Server Remote Name|0|' || site.server_name
-    FROM site
+    FROM site_node site
     CROSS JOIN (SELECT 'SMS Site Server' AS role_name UNION ALL SELECT 'SMS Provider') roles
-) r
-CROSS JOIN site s;
+) r;
 
 -- Routes, to child sites and to distribution points. UsageSchedule and RateLimitingSchedule are as they are stored; the
 -- provider makes the original's arrays of them.

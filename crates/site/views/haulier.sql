@@ -87,7 +87,7 @@ SELECT
 FROM distribution d
 JOIN package p ON p.package_id = d.package_id
 JOIN dp ON dp.id = d.dp_id
-CROSS JOIN site s;
+JOIN site_node s ON s.site_code = dp.site_code;
 
 -- Hours and Rate in the forms of docs/routes.md.
 CREATE VIEW "Haulier_Route" AS
@@ -111,7 +111,8 @@ SELECT
     CAST((SELECT COUNT(*) FROM distribution d WHERE d.dp_id = dp.id AND d.state = 0) AS BIGINT) AS "PackagesCurrent",
     dp.name AS "ServerName",
     s.site_code AS "SiteCode"
-FROM dp CROSS JOIN site s;
+FROM dp
+JOIN site_node s ON s.site_code = dp.site_code;
 
 CREATE VIEW "Haulier_ContentLibrary" AS
 SELECT

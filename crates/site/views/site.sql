@@ -25,14 +25,14 @@ SELECT
     site_name AS "ThisSiteName"
 FROM site;
 
--- One row: this site. What it has no facts about shows the documented default.
+-- Every site of the hierarchy. What it has no facts about shows the documented default.
 CREATE VIEW "SMS_Site" AS
 SELECT
     CAST(9128 AS BIGINT) AS "BuildNumber",
     CAST('' AS TEXT) AS "Features",
     CAST('' AS TEXT) AS "InstallDir",
     CAST(0 AS BIGINT) AS "Mode",
-    CAST('' AS TEXT) AS "ReportingSiteCode",
+    COALESCE(parent_code, '') AS "ReportingSiteCode",
     CAST(1001 AS BIGINT) AS "RequestedStatus",
     CAST(0 AS BIGINT) AS "SecondarySiteCMUpdateStatus",
     server_name AS "ServerName",
@@ -40,6 +40,6 @@ SELECT
     site_name AS "SiteName",
     CAST(1 AS BIGINT) AS "Status",
     CAST('' AS TEXT) AS "TimeZoneInfo",
-    CAST(2 AS BIGINT) AS "Type",
+    site_type AS "Type",
     CAST('5.00.9128.1000' AS TEXT) AS "Version"
-FROM site;
+FROM site_node;

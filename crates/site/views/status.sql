@@ -99,7 +99,7 @@ FROM distribution d
 JOIN package p ON p.package_id = d.package_id
 JOIN package_object o ON o.package_id = d.package_id
 JOIN dp ON dp.id = d.dp_id
-CROSS JOIN site s;
+JOIN site_node s ON s.site_code = dp.site_code;
 
 -- Type 1 is the site's own copy, type 2 that of a distribution point.
 CREATE VIEW "SMS_PackageStatus" AS
@@ -146,7 +146,7 @@ SELECT
 FROM distribution d
 JOIN package p ON p.package_id = d.package_id
 JOIN dp ON dp.id = d.dp_id
-CROSS JOIN site s;
+JOIN site_node s ON s.site_code = dp.site_code;
 
 -- Installed, Retrying and Failed do not overlap: who holds the current version but failed since is not installed.
 -- There is no compressed copy of a source whose size could be told.
@@ -170,25 +170,33 @@ SELECT
 FROM package p
 WHERE p.action_in_progress <> 3;
 
+-- A row for the source site, for this site, and for each whose distribution points are known to be targeted.
 CREATE VIEW "SMS_PackageStatusDetailSummarizer" AS
 SELECT
-    CAST((SELECT COUNT(*) FROM content_status d
-        WHERE d.package_id = p.package_id AND d.state IN (3, 6)) AS BIGINT) AS "Failed",
-    CAST((SELECT COUNT(*) FROM content_status d
-        WHERE d.package_id = p.package_id AND d.absent = 0 AND d.holds_current = 1) AS BIGINT) AS "Installed",
+    CAST((SELECT COUNT(*) FROM content_status d JOIN dp ON dp.id = d.dp_id
+        WHERE d.package_id = p.package_id AND dp.site_code = s.site_code AND d.state IN (3, 6)) AS BIGINT) AS "Failed",
+    CAST((SELECT COUNT(*) FROM content_status d JOIN dp ON dp.id = d.dp_id
+        WHERE d.package_id = p.package_id AND dp.site_code = s.site_code AND d.absent = 0 AND d.holds_current = 1)
+        AS BIGINT) AS "Installed",
     p.name AS "Name",
     p.package_id AS "PackageID",
-    CAST((SELECT COUNT(*) FROM content_status d
-        WHERE d.package_id = p.package_id AND d.state IN (2, 5)) AS BIGINT) AS "Retrying",
+    CAST((SELECT COUNT(*) FROM content_status d JOIN dp ON dp.id = d.dp_id
+        WHERE d.package_id = p.package_id AND dp.site_code = s.site_code AND d.state IN (2, 5)) AS BIGINT) AS "Retrying",
     s.site_code AS "SiteCode",
     s.site_name AS "SiteName",
     p.source_version AS "SourceVersion",
-    COALESCE((SELECT MAX(d.changed_at) FROM distribution d WHERE d.package_id = p.package_id), p.created_at) AS "SummaryDate",
-    CAST((SELECT COUNT(*) FROM content_status d
-        WHERE d.package_id = p.package_id AND d.absent = 0) AS BIGINT) AS "Targeted"
+    COALESCE((SELECT MAX(d.changed_at) FROM distribution d JOIN dp ON dp.id = d.dp_id
+        WHERE d.package_id = p.package_id AND dp.site_code = s.site_code), p.created_at) AS "SummaryDate",
+    CAST((SELECT COUNT(*) FROM content_status d JOIN dp ON dp.id = d.dp_id
+        WHERE d.package_id = p.package_id AND dp.site_code = s.site_code AND d.absent = 0) AS BIGINT) AS "Targeted"
 FROM package p
-CROSS JOIN site s
-WHERE p.action_in_progress <> 3;
+CROSS JOIN site_node s
+WHERE p.action_in_progress <> 3 AND (
+    s.site_code = p.source_site
+    OR s.site_code = (SELECT own.site_code FROM site own)
+    OR EXISTS (SELECT 1 FROM distribution d JOIN dp ON dp.id = d.dp_id
+        WHERE d.package_id = p.package_id AND dp.site_code = s.site_code)
+);
 
 -- The ID is made of the distribution point's number and the package ID, three digits to base 36 and five to base 16: a
 -- number that a double holds, as clients in JavaScript need it.
@@ -226,7 +234,9 @@ SELECT
     CAST(NULL AS TEXT) AS "InsString9",
     CAST(0 AS BIGINT) AS "IsPeerDP",
     COALESCE((SELECT MAX(m.id) FROM status_message m
-        WHERE m.dp_name = dp.name AND m.package_id = d.package_id), 0) AS "LastStatusID",
+        WHERE m.dp_name = dp.name AND m.package_id = d.package_id
+            AND COALESCE(NULLIF(m.site_code, ''), (SELECT own.site_code FROM site own)) = dp.site_code), 0)
+        AS "LastStatusID",
     d.changed_at AS "LastUpdateDate",
     CAST(0 AS BIGINT) AS "MessageCategory",
     d.severity + d.message_id AS "MessageFullID",
@@ -244,7 +254,7 @@ FROM content_status d
 JOIN package p ON p.package_id = d.package_id
 JOIN package_object o ON o.package_id = d.package_id
 JOIN dp ON dp.id = d.dp_id
-CROSS JOIN site s;
+JOIN site_node s ON s.site_code = dp.site_code;
 
 -- Success, in progress, errors and unknown add up to targeted.
 CREATE VIEW "SMS_ObjectContentExtraInfo" AS
@@ -290,7 +300,7 @@ SELECT
     m.id AS "RecordID",
     CAST(0 AS BIGINT) AS "ReportFunction",
     m.severity AS "Severity",
-    s.site_code AS "SiteCode",
+    COALESCE(NULLIF(m.site_code, ''), s.site_code) AS "SiteCode",
     CAST(0 AS BIGINT) AS "SuccessfulTransaction",
     m.thread_id AS "ThreadID",
     m.at AS "Time",
@@ -315,7 +325,7 @@ SELECT
     m.id AS "RecordID",
     CAST(0 AS BIGINT) AS "ReportFunction",
     m.severity AS "Severity",
-    s.site_code AS "SiteCode",
+    COALESCE(NULLIF(m.site_code, ''), s.site_code) AS "SiteCode",
     CAST(0 AS BIGINT) AS "SuccessfulTransaction",
     m.thread_id AS "ThreadID",
     m.at AS "Time",
@@ -376,7 +386,7 @@ FROM status_message m
 WHERE m.user_name IS NOT NULL
 UNION ALL
 SELECT CAST(404 AS BIGINT), m.at,
-    CAST('["Display=\\' || m.dp_name || '\"]MSWNET:["SMS_SITE=' || s.site_code || '"]\\' || m.dp_name || '\' AS TEXT),
+    CAST('["Display=\\' || m.dp_name || '\"]MSWNET:["SMS_SITE=' || COALESCE(NULLIF(m.site_code, ''), s.site_code) || '"]\\' || m.dp_name || '\' AS TEXT),
     m.id
 FROM status_message m
 CROSS JOIN site s

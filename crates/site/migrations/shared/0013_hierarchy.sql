@@ -55,6 +55,8 @@ ALTER TABLE package ADD COLUMN owner_epoch BIGINT NOT NULL DEFAULT 1;
 ALTER TABLE package ADD COLUMN revision BIGINT NOT NULL DEFAULT 1;
 ALTER TABLE package ADD COLUMN stamp BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE package ADD COLUMN learned_from TEXT NOT NULL DEFAULT '';
+-- JSON: who owned it in which epoch, the last few.
+ALTER TABLE package ADD COLUMN former_owners TEXT NOT NULL DEFAULT '[]';
 CREATE INDEX package_changes ON package (revision);
 
 -- Who answers for a version (JSON); NULL for those from before.

@@ -21,3 +21,15 @@ pub(crate) async fn raise(tx: &mut Tx, name: &'static str, by: i64) -> Result<i6
         None => Err(SiteError::corrupt("counter")),
     }
 }
+
+/// Raises a counter to a number that somebody else gave, unless it is beyond it.
+pub(crate) async fn at_least(tx: &mut Tx, name: &'static str, value: i64) -> Result<()> {
+    let update = Query::update()
+        .table("counter")
+        .value("value", value)
+        .and_where(Expr::col("name").eq(name))
+        .and_where(Expr::col("value").lt(value))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use agent::link::{Call, DpName};
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
@@ -17,6 +18,7 @@ use super::{point, rate};
 use crate::access::{Action, Actor};
 use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
+use crate::hierarchy::content::names_of;
 use crate::package::{Package, by_id};
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -58,11 +60,22 @@ impl Site {
         let mut tx = self.db().write().await?;
         let package = self.visible_package(&mut tx, actor, package_id).await?;
         let points = point::require_all(self, &mut tx, dps).await?;
-        add(&mut tx, &package, &points, now).await?;
-        cause::note(&mut tx, package_id, Cause::of(actor, now), now).await?;
+        let is_own = package.source_site == self.identity().site_code;
+        if !is_own {
+            require_no_partner(&package, partner)?;
+            let missing = not_assigned(&mut tx, package_id, &points).await?;
+            if let Some((_, name)) = points.iter().find(|point| !missing.contains(point)) {
+                return Err(exists(package_id, name));
+            }
+            let points = names(&mut tx, &points).await?;
+            self.ask_owner(&mut tx, actor, package.owned(), Call::Assign { points }).await?;
+        } else {
+            add(&mut tx, &package, &points, now).await?;
+            cause::note(&mut tx, package_id, Cause::of(actor, now), now).await?;
+        }
         let messages = points.iter().map(|(_, name)| Message::dp_added(actor, package_id, name)).collect();
         status::add_all(&mut tx, now, messages).await?;
-        for (dp, name) in &points {
+        for (dp, name) in points.iter().filter(|_| is_own) {
             partner::store(&mut tx, actor, package_id, (*dp, name), partner, now).await?;
         }
         let touched: Vec<DpId> = points.iter().map(|(dp, _)| *dp).collect();
@@ -126,21 +139,43 @@ impl Site {
         partner.check()?;
         let now = self.now();
         let mut tx = self.db().write().await?;
-        self.visible_package(&mut tx, actor, package_id).await?;
+        let package = self.visible_package(&mut tx, actor, package_id).await?;
         let (dp, name) = point::require(self, &mut tx, nal_path).await?;
-        let row = read_row(&mut tx, package_id, dp).await?;
+        if package.source_site == self.identity().site_code {
+            self.demand_here(&mut tx, actor, package_id, (dp, &name), demand).await?;
+            partner::store(&mut tx, actor, package_id, (dp, &name), partner, now).await?;
+        } else {
+            require_no_partner(&package, partner)?;
+            let call = demand.call(names(&mut tx, &[(dp, name.clone())]).await?);
+            self.ask_owner(&mut tx, actor, package.owned(), call).await?;
+            status::add(&mut tx, now, demand.message(actor, package_id, &name)).await?;
+        }
+        tx.commit().await?;
+        self.changes().notify(&[dp]);
+        Ok(())
+    }
+
+    /// Demands something of one distribution point of a package that this site owns.
+    pub(crate) async fn demand_here(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        package_id: &str,
+        (dp, name): (DpId, &str),
+        demand: Demand,
+    ) -> Result<()> {
+        let now = self.now();
+        let row = read_row(tx, package_id, dp).await?;
         let missing =
-            || SiteError::DistributionNotFound { package_id: package_id.to_owned(), dp: name.clone() };
+            || SiteError::DistributionNotFound { package_id: package_id.to_owned(), dp: name.to_owned() };
         let row = row.ok_or_else(missing)?;
-        let (event, message) = match demand {
-            Demand::Again => {
-                (Event::Wanted { serving: row.serving }, Message::dp_refreshed(actor, package_id, &name))
-            }
-            Demand::Validate => (Event::ValidationWanted, Message::dp_validated(actor, package_id, &name)),
-            Demand::Cancel => (Event::Cancelled, Message::dp_cancelled(actor, package_id, &name)),
-            Demand::Remove => (Event::RemovalWanted, Message::dp_removed(actor, package_id, &name)),
+        let event = match demand {
+            Demand::Again => Event::Wanted { serving: row.serving },
+            Demand::Validate => Event::ValidationWanted,
+            Demand::Cancel => Event::Cancelled,
+            Demand::Remove => Event::RemovalWanted,
         };
-        let revision = counter::next(&mut tx, "revision").await?;
+        let revision = counter::next(tx, "revision").await?;
         let mut update = match demand {
             Demand::Cancel => cancelled_by(actor, next_state(row.state, event)?, revision, now),
             _ => demand_update(row.state, event, revision, now)?,
@@ -151,21 +186,81 @@ impl Site {
             Demand::Remove => update.value("verify", 0i64).value("absent", 1i64),
         };
         tx.execute(&update.and_where(by_id(package_id)).and_where(at(dp)).to_owned()).await?;
-        status::add(&mut tx, now, message).await?;
-        cause::note(&mut tx, package_id, Cause::of(actor, now), now).await?;
-        partner::store(&mut tx, actor, package_id, (dp, &name), partner, now).await?;
-        tx.commit().await?;
-        self.changes().notify(&[dp]);
-        Ok(())
+        cause::note(tx, package_id, Cause::of(actor, now), now).await?;
+        status::add(tx, now, demand.message(actor, package_id, name)).await
     }
 }
 
-#[derive(Clone, Copy)]
-enum Demand {
+/// What is demanded of one distribution point.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Demand {
     Again,
     Validate,
     Cancel,
     Remove,
+}
+
+impl Demand {
+    fn message(self, actor: &Actor, package_id: &str, dp: &str) -> Message {
+        match self {
+            Self::Again => Message::dp_refreshed(actor, package_id, dp),
+            Self::Validate => Message::dp_validated(actor, package_id, dp),
+            Self::Cancel => Message::dp_cancelled(actor, package_id, dp),
+            Self::Remove => Message::dp_removed(actor, package_id, dp),
+        }
+    }
+
+    /// The same, asked of another site.
+    fn call(self, points: Vec<DpName>) -> Call {
+        match self {
+            Self::Again => Call::Redistribute { points },
+            Self::Validate => Call::Validate { points },
+            Self::Cancel => Call::Cancel { points },
+            Self::Remove => Call::Remove { points },
+        }
+    }
+}
+
+/// What partners keep with an assignment does not travel.
+fn require_no_partner(package: &Package, partner: &PartnerData) -> Result<()> {
+    if *partner == PartnerData::default() {
+        return Ok(());
+    }
+    Err(SiteError::PackageLocked {
+        package_id: package.package_id.clone(),
+        source_site: package.source_site.clone(),
+    })
+}
+
+fn exists(package_id: &str, dp: &str) -> SiteError {
+    SiteError::AlreadyExists {
+        what: format!("the assignment of package {package_id} to distribution point {dp}"),
+    }
+}
+
+/// The names of distribution points in the hierarchy, in any order.
+async fn names(tx: &mut Tx, points: &[(DpId, String)]) -> Result<Vec<DpName>> {
+    let mut names = Vec::with_capacity(points.len());
+    for some in points.chunks(point::AT_ONCE_MAX) {
+        names.extend(names_of(tx, Expr::col("id").is_in(some.iter().map(|(dp, _)| dp.0))).await?);
+    }
+    Ok(names)
+}
+
+/// Those distribution points that the package is not assigned to, or on its way out.
+pub(crate) async fn not_assigned(
+    tx: &mut Tx,
+    package_id: &str,
+    points: &[(DpId, String)],
+) -> Result<Vec<(DpId, String)>> {
+    let mut missing = Vec::new();
+    for some in points.chunks(point::AT_ONCE_MAX) {
+        let dps: Vec<DpId> = some.iter().map(|(dp, _)| *dp).collect();
+        let rows = read_rows(tx, package_id, &dps).await?;
+        let is_missing = |(dp, _): &&(DpId, String)| rows.get(dp).is_none_or(|row| is_removal(row.state));
+        missing.extend(some.iter().filter(is_missing).cloned());
+    }
+    Ok(missing)
 }
 
 /// The fault code of a cancelled distribution.
@@ -178,6 +273,7 @@ fn cancelled_by(actor: &Actor, next: State, revision: i64, now: Timestamp) -> Up
     );
     let mut update = begun_anew(next, revision, now);
     update
+        .value("owner_epoch", 0i64)
         .value("cancelled", 1i64)
         .value("fault_code", CANCELLED)
         .value("fault_message", message)
@@ -223,6 +319,12 @@ fn next_state(state: State, event: Event) -> Result<State> {
 }
 
 pub(super) fn demand_values(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
+    let mut update = without_fault(next, revision, now);
+    update.value("owner_epoch", 0i64);
+    update
+}
+
+fn without_fault(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
     let no_text = Option::<String>::None;
     let mut update = begun_anew(next, revision, now);
     update
@@ -241,6 +343,7 @@ fn begun_anew(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
         .value("state", i64::from(next.number()))
         .value("generation", Expr::col("generation").add(1i64))
         .value("revision", revision)
+        .value("report_revision", revision)
         .value("demanded_at", now.as_microsecond())
         .value("changed_at", now.as_microsecond())
         .value("attempts", 0i64)
@@ -259,7 +362,12 @@ fn begun_anew(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
 }
 
 /// Assigns the package to all of these, under one revision.
-async fn add(tx: &mut Tx, package: &Package, points: &[(DpId, String)], now: Timestamp) -> Result<()> {
+pub(crate) async fn add(
+    tx: &mut Tx,
+    package: &Package,
+    points: &[(DpId, String)],
+    now: Timestamp,
+) -> Result<()> {
     let id = &package.package_id;
     let wanted = i64::from(package.stored_version);
     let revision = counter::next(tx, "revision").await?;
@@ -269,9 +377,7 @@ async fn add(tx: &mut Tx, package: &Package, points: &[(DpId, String)], now: Tim
         let rows = read_rows(tx, id, &dps).await?;
         let mut new = Vec::new();
         for (dp, name) in some {
-            let exists = || SiteError::AlreadyExists {
-                what: format!("the assignment of package {id} to distribution point {name}"),
-            };
+            let exists = || exists(id, name);
             if !added.insert(*dp) {
                 return Err(exists());
             }
@@ -308,6 +414,7 @@ async fn insert(
         "verify",
         "generation",
         "revision",
+        "report_revision",
         "demanded_at",
         "changed_at",
         "state",
@@ -321,6 +428,7 @@ async fn insert(
             0i64.into(),
             // Rises over the life of the site, so that a row that was removed and made again is never
             // mistaken for its predecessor.
+            revision.into(),
             revision.into(),
             revision.into(),
             now.as_microsecond().into(),
@@ -368,8 +476,30 @@ pub(crate) async fn want_version(
     Ok(touched)
 }
 
-pub(super) fn is_removal(state: State) -> bool {
+pub(crate) fn is_removal(state: State) -> bool {
     matches!(state, State::RemovalPending | State::RemovalRetrying | State::RemovalFailed)
+}
+
+/// A version that another site published is here: own distribution points that want it are told. Returns whom to tell.
+pub(crate) async fn version_is_here(
+    tx: &mut Tx,
+    package_id: &str,
+    version: u32,
+    own_site: &str,
+) -> Result<Vec<DpId>> {
+    let revision = counter::next(tx, "revision").await?;
+    let own =
+        Query::select().column("id").from("dp").and_where(Expr::col("site_code").eq(own_site)).to_owned();
+    let update = Query::update()
+        .table("distribution")
+        .value("revision", revision)
+        .and_where(by_id(package_id))
+        .and_where(Expr::col("absent").eq(0i64))
+        .and_where(Expr::col("desired_version").eq(i64::from(version)))
+        .and_where(Expr::col("dp_id").in_subquery(own))
+        .returning_col("dp_id")
+        .to_owned();
+    tx.all(&update).await?.iter().map(|row| row.get("dp_id").map(DpId)).collect()
 }
 
 /// The package goes: no distribution point shall hold it. Returns whom to tell.
@@ -431,7 +561,7 @@ pub(crate) async fn demand_again_after_enrolment(tx: &mut Tx, dp: DpId, now: Tim
     for (revision, row) in (last - count + 1..).zip(rows) {
         let package_id: String = row.get("package_id")?;
         let state = State::from_number(row.get("state")?)?;
-        let mut update = demand_update(state, Event::Reenrolled, revision, now)?;
+        let mut update = without_fault(next_state(state, Event::Reenrolled)?, revision, now);
         update.value("installed_version", 0i64);
         tx.execute(update.and_where(by_id(&package_id)).and_where(at(dp))).await?;
     }

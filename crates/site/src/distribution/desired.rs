@@ -75,6 +75,23 @@ impl Site {
         Ok(if (0..=newest).contains(&after) { after } else { 0 })
     }
 
+    /// As [`Site::route`], for a distribution point that shall hold the package.
+    ///
+    /// Errors: also [`SiteError::PackageNotAssigned`].
+    pub async fn route_for_dp(&self, dp: DpId, package_id: &str, version: u32) -> Result<Route> {
+        let assigned = Query::select()
+            .column("package_id")
+            .from("distribution")
+            .and_where(by_id(package_id))
+            .and_where(super::demand::at(dp))
+            .and_where(Expr::col("absent").eq(0i64))
+            .to_owned();
+        match self.db().optional(&assigned).await? {
+            Some(_) => self.route(package_id, version).await,
+            None => Err(SiteError::PackageNotAssigned { package_id: package_id.to_owned() }),
+        }
+    }
+
     /// Where the bytes of a version are now.
     ///
     /// Errors: [`SiteError::VersionNotFound`] also when the content is no longer kept.

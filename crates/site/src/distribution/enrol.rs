@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use agent::link::DpName;
 use agent::token::EnrolToken;
 use agent::{EnrolReply, EnrolRequest};
 use aws_lc_rs::digest;
@@ -16,6 +17,7 @@ use super::{DpId, demand};
 use crate::access::{Action, Actor, random_secret, secret_hash};
 use crate::db::{Tx, counter};
 use crate::error::{Result, SiteError};
+use crate::hierarchy::tombstone;
 use crate::server::Site;
 use crate::status::{self, Message};
 
@@ -168,6 +170,8 @@ async fn find_or_insert(tx: &mut Tx, nal: &NalPath, now: Timestamp) -> Result<Dp
     if let Some(row) = tx.optional(&select).await? {
         return Ok(DpId(row.get("id")?));
     }
+    let dp = DpName { site_code: nal.site_code().to_owned(), name: nal.server().to_owned() };
+    tombstone::forget_dp(tx, &dp).await?;
     let revision = counter::next(tx, "revision").await?;
     let insert = Query::insert()
         .into_table("dp")

@@ -3,6 +3,7 @@
 //! A fact about an earlier demand changes only what is true whatever is wanted now: the installed version.
 //! A fact may come twice, since an agent repeats what it got no answer for; the second time changes nothing.
 
+use agent::link::{DpName, Gone};
 use agent::{Event as Reported, FACTS_MAX, Fact, Fault, WINDOW_CLOSED};
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
@@ -13,6 +14,7 @@ use super::rate::{self, Sample, Window};
 use super::state::{Event, Next, State, transition};
 use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
+use crate::hierarchy::tombstone;
 use crate::metrics::Metrics;
 use crate::package::{by_id, delete};
 use crate::route::{Destination, Passage};
@@ -41,6 +43,7 @@ impl Site {
         let name: String = tx.optional(&select).await?.ok_or(SiteError::AgentUnknown)?.get("name")?;
         self.seen().note(dp, now);
         let (mut gone, mut told_again, mut revision) = (Vec::new(), false, None);
+        let own = self.identity().site_code.as_str();
         for fact in facts {
             // An agent's clock may be wrong; a fact does not lie in the future.
             let at = fact.at.parse::<Timestamp>().map_or(now, |at| at.min(now));
@@ -50,27 +53,26 @@ impl Site {
                 Some(revision) => revision,
                 None => *revision.insert(counter::next(&mut tx, "revision").await?),
             };
-            let metrics = self.metrics();
+            let metrics = Some(self.metrics());
+            let reporter = Reporter { dp, name: &name, site_code: own };
             let mut record = Record {
                 tx: &mut tx,
                 row,
-                dp: &name,
+                reporter,
+                own: true,
+                revision,
                 fact,
                 at,
                 now,
                 metrics,
                 reopened,
-                revision,
                 told_again: false,
             };
             gone.extend(record.apply().await?);
             told_again |= record.told_again;
         }
         tx.commit().await?;
-        if told_again {
-            self.changes().notify(&[dp]);
-        }
-        self.changes().note();
+        self.changes().notify(told_again.then_some(dp).as_slice());
         self.suspects().note(facts, self.clock().monotonic());
         self.release(&gone).await;
         Ok(())
@@ -89,6 +91,29 @@ impl Site {
     }
 }
 
+/// The distribution point that a fact is about.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reporter<'r> {
+    pub(crate) dp: DpId,
+    pub(crate) name: &'r str,
+    /// Its site.
+    pub(crate) site_code: &'r str,
+}
+
+/// Applies a fact that another site tells of a distribution point of its own. Returns manifests to release.
+pub(crate) async fn replay(
+    tx: &mut Tx,
+    reporter: Reporter<'_>,
+    fact: &Fact,
+    now: Timestamp,
+) -> Result<Vec<String>> {
+    let at = fact.at.parse::<Timestamp>().unwrap_or(now);
+    let Some(row) = Assignment::read(tx, &fact.package_id, reporter.dp).await? else { return Ok(Vec::new()) };
+    let revision = counter::next(tx, "revision").await?;
+    let reopened = false;
+    Record { tx, row, reporter, own: false, revision, fact, at, reopened, told_again: false }.apply().await
+}
+
 /// What the site knows of one package at one distribution point.
 struct Assignment {
     dp: DpId,
@@ -96,6 +121,8 @@ struct Assignment {
     absent: bool,
     cancelled: bool,
     generation: i64,
+    owner_epoch: i64,
+    owner_generation: i64,
     desired_version: u32,
     verify: bool,
     installed_version: u32,
@@ -120,6 +147,8 @@ impl Assignment {
                 "absent",
                 "cancelled",
                 "generation",
+                "owner_epoch",
+                "owner_generation",
                 "desired_version",
                 "verify",
                 "installed_version",
@@ -148,6 +177,8 @@ impl Assignment {
             absent: row.flag("absent")?,
             cancelled: row.flag("cancelled")?,
             generation: row.get("generation")?,
+            owner_epoch: row.get("owner_epoch")?,
+            owner_generation: row.get("owner_generation")?,
             desired_version: row.unsigned("desired_version")?,
             verify: row.flag("verify")?,
             installed_version: row.unsigned("installed_version")?,
@@ -169,7 +200,11 @@ impl Assignment {
 struct Record<'r> {
     tx: &'r mut Tx,
     row: Assignment,
-    dp: &'r str,
+    reporter: Reporter<'r>,
+    /// Whether it is this site's.
+    own: bool,
+    /// Tells neighbors that the row has changed.
+    revision: i64,
     fact: &'r Fact,
     at: Timestamp,
     /// Whether what the agent waits for is here already.
@@ -448,7 +483,10 @@ impl Record<'_> {
                     .to_owned();
                 self.tx.execute(&gone).await?;
                 self.say(Message::removed).await?;
-                delete::finish(self.tx, id).await
+                if self.own {
+                    self.bury().await?;
+                }
+                delete::finish(self.tx, id, self.at).await
             }
             Next::State(state) => {
                 let mut update = self.going_on();
@@ -465,7 +503,7 @@ impl Record<'_> {
             Ok(Next::State(state)) => Some(i64::from(state.number())),
             Ok(Next::Gone) => None,
             Err(refused) => {
-                tracing::warn!(package = self.fact.package_id, dp = self.dp, %refused, "fact ignored");
+                tracing::warn!(package = self.fact.package_id, dp = self.reporter.name, %refused, "fact ignored");
                 None
             }
         }
@@ -495,8 +533,29 @@ impl Record<'_> {
     }
 
     async fn say(&mut self, message: impl FnOnce(&str, &str) -> Message) -> Result<()> {
-        let message = message(&self.fact.package_id, self.dp).of_call(self.row.call.as_deref());
+        let mut message = message(&self.fact.package_id, self.reporter.name).of_call(self.row.call.as_deref());
+        if !self.own {
+            message = message.of_site(self.reporter.site_code);
+        }
         status::add(self.tx, self.at, message).await
+    }
+
+    /// Tells the sites above and the package's owner that nothing is left.
+    async fn bury(&mut self) -> Result<()> {
+        let select = Query::select()
+            .columns(["source_site", "owner_epoch"])
+            .from("package")
+            .and_where(by_id(&self.fact.package_id))
+            .to_owned();
+        let Some(package) = self.tx.optional(&select).await? else { return Ok(()) };
+        let (epoch, generation) = match package.get::<String>("source_site")? == self.reporter.site_code {
+            true => (package.get("owner_epoch")?, self.row.generation),
+            false => (self.row.owner_epoch, self.row.owner_generation),
+        };
+        let dp =
+            DpName { site_code: self.reporter.site_code.to_owned(), name: self.reporter.name.to_owned() };
+        let gone = Gone::Distribution { package_id: self.fact.package_id.clone(), dp, epoch, generation };
+        tombstone::bury(self.tx, "", gone, self.at).await
     }
 }
 

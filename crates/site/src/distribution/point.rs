@@ -3,14 +3,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use agent::link::{DpName, Gone};
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Order, Query};
 
 use super::DpId;
 use super::nal::NalPath;
 use crate::access::{Action, Actor};
-use crate::db::{Row, Tx};
+use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
+use crate::hierarchy::tombstone;
 use crate::package::delete;
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -18,7 +20,7 @@ use crate::status::{self, Message};
 /// A distribution point that said nothing for so long is shown as silent: five of its longest requests.
 pub const SILENT_AFTER: Duration = Duration::from_secs(5 * agent::WAIT_S_MAX);
 
-const COLUMNS: [&str; 9] = [
+const COLUMNS: [&str; 10] = [
     "id",
     "name",
     "nal_path",
@@ -28,6 +30,7 @@ const COLUMNS: [&str; 9] = [
     "enrolled_at",
     "last_seen_at",
     "identity_guid",
+    "site_code",
 ];
 
 /// A distribution point.
@@ -43,7 +46,9 @@ pub struct DistributionPoint {
     pub content_url: String,
     /// Its program's version; empty until it enrolled.
     pub agent_version: String,
-    /// Its GUID at this site.
+    /// The site that it belongs to.
+    pub site_code: String,
+    /// Its GUID at its site.
     pub identity_guid: String,
     /// When it was added.
     pub created_at: Timestamp,
@@ -56,7 +61,7 @@ pub struct DistributionPoint {
 }
 
 impl Site {
-    /// Every distribution point, by name.
+    /// Every distribution point of the hierarchy, by name.
     pub async fn distribution_points(&self) -> Result<Vec<DistributionPoint>> {
         let select = Query::select().columns(COLUMNS).from("dp").order_by("name_key", Order::Asc).to_owned();
         let now = self.now();
@@ -72,30 +77,66 @@ impl Site {
         let now = self.now();
         let mut tx = self.db().write().await?;
         let select = Query::select()
-            .columns(["id", "name"])
+            .columns(["id", "name", "site_code"])
             .from("dp")
             .and_where(Expr::col("name_key").eq(name_key(name)))
             .to_owned();
         let missing = || SiteError::DpNotFound { name: name.to_owned() };
         let row = tx.optional(&select).await?.ok_or_else(missing)?;
         let (dp, name) = (DpId(row.get("id")?), row.get::<String>("name")?);
-        let drop_rows = Query::delete()
-            .from_table("distribution")
-            .and_where(super::demand::at(dp))
-            .returning_col("package_id")
-            .to_owned();
-        let packages = tx.all(&drop_rows).await?;
-        tx.execute(Query::delete().from_table("dp").and_where(Expr::col("id").eq(dp.0))).await?;
-        let mut gone = Vec::new();
-        for row in packages {
-            gone.extend(delete::finish(&mut tx, &row.get::<String>("package_id")?).await?);
-        }
+        let gone = drop_rows(&mut tx, dp, now).await?;
+        let stamp = counter::next(&mut tx, "revision").await?;
+        let dead = Gone::Dp { dp: DpName { site_code: row.get("site_code")?, name: name.clone() }, stamp };
+        tombstone::bury(&mut tx, "", dead, now).await?;
         status::add(&mut tx, now, Message::dp_server_changed(actor, &name, "removed")).await?;
         tx.commit().await?;
         self.changes().notify(&[dp]);
         self.release(&gone).await;
         Ok(())
     }
+}
+
+/// Deletes a distribution point with all its assignments. Returns manifests to release.
+pub(crate) async fn drop_rows(tx: &mut Tx, dp: DpId, now: Timestamp) -> Result<Vec<String>> {
+    let assignments = Query::delete()
+        .from_table("distribution")
+        .and_where(super::demand::at(dp))
+        .returning_col("package_id")
+        .to_owned();
+    let packages = tx.all(&assignments).await?;
+    tx.execute(Query::delete().from_table("dp").and_where(Expr::col("id").eq(dp.0))).await?;
+    let mut gone = Vec::new();
+    for row in packages {
+        gone.extend(delete::finish(tx, &row.get::<String>("package_id")?, now).await?);
+    }
+    Ok(gone)
+}
+
+/// A distribution point of the hierarchy, as its row names it.
+pub(crate) struct KnownPoint {
+    pub(crate) id: DpId,
+    /// The revision that its own site gave the row.
+    pub(crate) stamp: i64,
+}
+
+/// The form in which distribution points of all sites are compared.
+pub(crate) fn key_of(own_site: &str, dp: &DpName) -> String {
+    match dp.site_code == own_site {
+        true => name_key(&dp.name),
+        // No host name has this sign.
+        false => format!("{}@{}", name_key(&dp.name), dp.site_code),
+    }
+}
+
+/// The distribution point with this key.
+pub(crate) async fn by_key(tx: &mut Tx, key: &str) -> Result<Option<KnownPoint>> {
+    let select = Query::select()
+        .columns(["id", "stamp"])
+        .from("dp")
+        .and_where(Expr::col("name_key").eq(key))
+        .to_owned();
+    let row = tx.optional(&select).await?;
+    row.map(|row| Ok(KnownPoint { id: DpId(row.get("id")?), stamp: row.get("stamp")? })).transpose()
 }
 
 impl DistributionPoint {
@@ -108,6 +149,7 @@ impl DistributionPoint {
             content_url: row.get("content_url")?,
             agent_version: row.get("agent_version")?,
             identity_guid: row.get("identity_guid")?,
+            site_code: row.get("site_code")?,
             created_at: row.time("created_at")?,
             enrolled_at: row.time_or_null("enrolled_at")?,
             last_seen_at,
@@ -172,8 +214,6 @@ fn key(site: &Site, site_code: &str, nal_path: &str) -> Result<String> {
     if !site_code.is_empty() && !site_code.eq_ignore_ascii_case(nal.site_code()) {
         return Err(SiteError::invalid("SiteCode", format!("{site_code} is not the site in the NAL path")));
     }
-    if nal.site_code() != site.identity().site_code {
-        return Err(SiteError::DpNotFound { name: nal_path.to_owned() });
-    }
-    Ok(name_key(nal.server()))
+    let dp = DpName { site_code: nal.site_code().to_owned(), name: nal.server().to_owned() };
+    Ok(key_of(&site.identity().site_code, &dp))
 }

@@ -3,6 +3,7 @@
 //! Each statement takes the step that `transition` takes for each of its rows; the assertions compare them. A
 //! distribution point's rows differ in their revisions, so each package has a revision of its own.
 
+use agent::link::DpName;
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement, UpdateStatement};
 
@@ -12,6 +13,7 @@ use super::demand::{demand_values, is_removal};
 use super::state::{Event, Next, State, transition};
 use crate::db::{Tx, counter};
 use crate::error::Result;
+use crate::hierarchy::content::names_of;
 use crate::package::by_id;
 
 /// Which distribution points are meant.
@@ -52,6 +54,7 @@ pub(crate) async fn assign(
             "verify",
             "generation",
             "revision",
+            "report_revision",
             "demanded_at",
             "changed_at",
             "state",
@@ -81,7 +84,7 @@ fn missing(
     Query::select()
         .expr(Expr::val(package_id))
         .column("id")
-        .exprs([0, i64::from(version), 0, revision, revision].map(Expr::val))
+        .exprs([0, i64::from(version), 0, revision, revision, revision].map(Expr::val))
         .exprs([now.as_microsecond(), now.as_microsecond()].map(Expr::val))
         .expr(Expr::val(i64::from(State::InstallPending.number())))
         .from("dp")
@@ -182,6 +185,20 @@ fn same_step(
 
 async fn told(tx: &mut Tx, update: &UpdateStatement) -> Result<Vec<DpId>> {
     tx.all(update).await?.iter().map(|row| row.get("dp_id").map(DpId)).collect()
+}
+
+/// The names of the targets in the hierarchy; without those that a group wants to hold the package, if it is to be taken away.
+pub(crate) async fn names(
+    tx: &mut Tx,
+    package_id: &str,
+    targets: Targets<'_>,
+    is_withdrawal: bool,
+) -> Result<Vec<DpName>> {
+    let mut which = targets.hold("id");
+    if is_withdrawal {
+        which = which.and(Expr::col("id").not_in_subquery(wanted_by_groups(package_id)));
+    }
+    names_of(tx, which).await
 }
 
 /// The distribution points that some group wants to hold the package.

@@ -1,5 +1,7 @@
 //! Packages that a group wants, and what that demands of its members.
 
+use agent::link::{CALL_POINTS_MAX, Call, DpName};
+use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Func, JoinType, OnConflict, Order, Query};
 
 use super::{
@@ -8,8 +10,9 @@ use super::{
 use crate::access::scope::{SecuredType, visible_among};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
+use crate::distribution::DpId;
 use crate::distribution::cause::Cause;
-use crate::distribution::targets::{Again, Targets, assign, demand_again, withdraw};
+use crate::distribution::targets::{self, Again, Targets, assign, demand_again, withdraw};
 use crate::error::{Result, SiteError};
 use crate::package;
 use crate::server::Site;
@@ -18,6 +21,8 @@ use crate::status::{self, Message};
 /// A package of a group.
 pub(super) struct GroupPackage {
     pub(super) id: String,
+    /// The site that owns it.
+    pub(super) source_site: String,
     /// The version that the library holds; 0 until the first is published.
     pub(super) version: u32,
 }
@@ -45,9 +50,9 @@ impl Site {
             let package = self.visible_package(&mut tx, actor, &id).await?;
             want(&mut tx, group_id, &id).await?;
             let targets = Targets::Members(group_id);
-            touched.extend(
-                assign(&mut tx, &id, package.stored_version, targets, Cause::of(actor, now), now).await?,
-            );
+            let (source_site, version) = (package.source_site, package.stored_version);
+            let package = GroupPackage { id: id.clone(), source_site, version };
+            touched.extend(self.send(&mut tx, actor, &package, targets, now).await?);
             status::add(&mut tx, now, called(actor, "AddPackages", &group, &id).of_package(&id)).await?;
         }
         touch(&mut tx, actor, &group, now).await?;
@@ -76,7 +81,7 @@ impl Site {
         check_pairs("PackageIDs", package_ids.len(), members(&mut tx, group_id).await?)?;
         let mut touched = Vec::new();
         for id in each_once(package_ids) {
-            self.visible_package(&mut tx, actor, &id).await?;
+            let package = self.visible_package(&mut tx, actor, &id).await?;
             let delete = Query::delete()
                 .from_table("dp_group_package")
                 .and_where(by_id(group_id))
@@ -87,8 +92,8 @@ impl Site {
             }
             let mut what = id.clone();
             if from_points {
-                let left =
-                    withdraw(&mut tx, &id, Targets::Members(group_id), Cause::of(actor, now), now).await?;
+                let members = Targets::Members(group_id);
+                let left = self.take_away(&mut tx, actor, package.owned(), members, now).await?;
                 what = format!("{id}, and from {} of its distribution points", left.len());
                 touched.extend(left);
             }
@@ -123,13 +128,18 @@ impl Site {
         for id in each_once(package_ids) {
             self.visible_package(&mut tx, actor, &id).await?;
             let package = packages.iter().find(|package| package.id == id);
-            let version = package.ok_or_else(|| not_in(&group, &id))?.version;
+            let package = package.ok_or_else(|| not_in(&group, &id))?;
             let targets = Targets::Members(group_id);
-            // First those that stand: what is assigned now needs no verifying.
-            touched.extend(
-                demand_again(&mut tx, &id, targets, Again::Verified, Cause::of(actor, now), now).await?,
-            );
-            touched.extend(assign(&mut tx, &id, version, targets, Cause::of(actor, now), now).await?);
+            if package.source_site == self.identity().site_code {
+                let cause = Cause::of(actor, now);
+                // First those that stand: what is assigned now needs no verifying.
+                touched.extend(demand_again(&mut tx, &id, targets, Again::Verified, cause, now).await?);
+            } else {
+                let points = targets::names(&mut tx, &id, targets, false).await?;
+                self.ask_for(&mut tx, actor, package.owned(), points, |points| Call::Redistribute { points })
+                    .await?;
+            }
+            touched.extend(self.send(&mut tx, actor, package, targets, now).await?);
             status::add(&mut tx, now, called(actor, "ReDistributePackage", &group, &id).of_package(&id))
                 .await?;
         }
@@ -154,19 +164,74 @@ impl Site {
         let mut touched = Vec::new();
         for package in packages {
             let targets = Targets::Members(group_id);
-            touched.extend(
-                demand_again(&mut tx, &package.id, targets, Again::Failed, Cause::of(actor, now), now)
-                    .await?,
-            );
-            touched.extend(
-                assign(&mut tx, &package.id, package.version, targets, Cause::of(actor, now), now).await?,
-            );
+            if package.source_site == self.identity().site_code {
+                let cause = Cause::of(actor, now);
+                touched.extend(demand_again(&mut tx, &package.id, targets, Again::Failed, cause, now).await?);
+            }
+            touched.extend(self.send(&mut tx, actor, &package, targets, now).await?);
         }
         let what = format!("{}{}", group.name, said_of_the_rest(left_alone));
         let message = Message::called(actor, super::CLASS, "RefreshDPGroup", &what);
         status::add(&mut tx, now, super::of_group(message, &group)).await?;
         tx.commit().await?;
         self.changes().notify(&touched);
+        Ok(())
+    }
+}
+
+impl GroupPackage {
+    pub(super) fn owned(&self) -> (&str, &str) {
+        (&self.id, &self.source_site)
+    }
+}
+
+/// What a group demands of a package that another site owns is asked of that site.
+impl Site {
+    /// Assigns a package wherever it is not assigned. Returns whom to tell.
+    pub(super) async fn send(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        package: &GroupPackage,
+        targets: Targets<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<DpId>> {
+        if package.source_site == self.identity().site_code {
+            return assign(tx, &package.id, package.version, targets, Cause::of(actor, now), now).await;
+        }
+        let points = targets::names(tx, &package.id, targets, false).await?;
+        self.ask_for(tx, actor, package.owned(), points, |points| Call::Assign { points }).await?;
+        Ok(Vec::new())
+    }
+
+    /// Takes a package away wherever no group wants it any more. Returns whom to tell.
+    pub(super) async fn take_away(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        package: (&str, &str),
+        targets: Targets<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<DpId>> {
+        if package.1 == self.identity().site_code {
+            return withdraw(tx, package.0, targets, Cause::of(actor, now), now).await;
+        }
+        let points = targets::names(tx, package.0, targets, true).await?;
+        self.ask_for(tx, actor, package, points, |points| Call::Remove { points }).await?;
+        Ok(Vec::new())
+    }
+
+    async fn ask_for(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        package: (&str, &str),
+        points: Vec<DpName>,
+        call: fn(Vec<DpName>) -> Call,
+    ) -> Result<()> {
+        for some in points.chunks(CALL_POINTS_MAX) {
+            self.ask_owner(tx, actor, package, call(some.to_vec())).await?;
+        }
         Ok(())
     }
 }
@@ -211,7 +276,7 @@ fn check_refreshed(packages: usize, points: usize) -> Result<()> {
 /// The packages of a group, by id.
 async fn packages_of(tx: &mut Tx, group_id: &str) -> Result<Vec<GroupPackage>> {
     let select = Query::select()
-        .columns([("p", "package_id"), ("p", "stored_version")])
+        .columns([("p", "package_id"), ("p", "source_site"), ("p", "stored_version")])
         .from_as("dp_group_package", "g")
         .join_as(
             JoinType::InnerJoin,
@@ -223,7 +288,11 @@ async fn packages_of(tx: &mut Tx, group_id: &str) -> Result<Vec<GroupPackage>> {
         .order_by(("p", "package_id"), Order::Asc)
         .to_owned();
     let read = |row: &crate::db::Row| {
-        Ok(GroupPackage { id: row.get("package_id")?, version: row.unsigned("stored_version")? })
+        Ok(GroupPackage {
+            id: row.get("package_id")?,
+            source_site: row.get("source_site")?,
+            version: row.unsigned("stored_version")?,
+        })
     };
     tx.all(&select).await?.iter().map(read).collect()
 }

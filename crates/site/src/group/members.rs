@@ -8,8 +8,7 @@ use super::content::Visible;
 use super::{DpGroup, POINTS_AT_ONCE_MAX, by_id, called, check_count, check_pairs, content, require, touch};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
-use crate::distribution::cause::Cause;
-use crate::distribution::targets::{Targets, assign, withdraw};
+use crate::distribution::targets::Targets;
 use crate::distribution::{DpId, point};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
@@ -45,10 +44,7 @@ impl Site {
             for package in &packages {
                 for some in ids.chunks(point::AT_ONCE_MAX) {
                     let targets = Targets::Points(some);
-                    touched.extend(
-                        assign(&mut tx, &package.id, package.version, targets, Cause::of(actor, now), now)
-                            .await?,
-                    );
+                    touched.extend(self.send(&mut tx, actor, package, targets, now).await?);
                 }
             }
         }
@@ -91,10 +87,8 @@ impl Site {
             let ids: Vec<DpId> = points.iter().map(|(dp, _)| *dp).collect();
             for package in &packages {
                 for some in ids.chunks(point::AT_ONCE_MAX) {
-                    touched.extend(
-                        withdraw(&mut tx, &package.id, Targets::Points(some), Cause::of(actor, now), now)
-                            .await?,
-                    );
+                    let points = Targets::Points(some);
+                    touched.extend(self.take_away(&mut tx, actor, package.owned(), points, now).await?);
                 }
             }
         }

@@ -4,11 +4,23 @@
 //! revision than it has acknowledged, except those that it told itself. Who may say what follows from the tree alone: a
 //! neighbor speaks for what lies in its direction, and for nothing else (`docs/agent-protocol.md`).
 
-#![allow(dead_code, reason = "the exchange of rows comes on top of these")]
-
+mod apply;
+pub(crate) mod content;
 mod join;
 pub(crate) mod node;
+pub(crate) mod ownership;
+pub(crate) mod requests;
+mod rows;
+mod tell;
+pub(crate) mod tombstone;
 pub(crate) mod topology;
+pub(crate) mod wants;
 
+#[cfg(test)]
+mod tests;
+
+pub use apply::LinkState;
+pub use content::Need;
 pub use node::SiteType;
 pub use topology::{Neighbor, NextHop};
+pub use wants::{WANT_TIMEOUT, WantAnswer};

@@ -1,8 +1,12 @@
 //! The rows of sites: this one's, its neighbors' and everybody else's.
 
+use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, OnConflict, Query};
 
+use super::tombstone;
+use super::topology::Topology;
 use crate::db::{Tx, counter};
+use crate::distribution::{DpId, point};
 use crate::error::{Result, SiteError};
 use crate::server::SiteIdentity;
 
@@ -47,8 +51,8 @@ pub(crate) async fn insert_own(tx: &mut Tx, identity: &SiteIdentity, site_type: 
     insert(tx, identity, site_type, None).await
 }
 
-/// Writes the row of a site that joins below this one, or joins anew. Its credentials, its name and its key are for the
-/// caller to write in the same transaction; what it had been told and had told before counts no more.
+/// Writes the row of a site that joins below this one, or joins anew. Its credentials and its key are for the caller to
+/// write in the same transaction.
 ///
 /// Errors: [`SiteError::Conflict`] for a code that another place of the hierarchy has.
 pub(crate) async fn insert_child(
@@ -78,15 +82,10 @@ async fn insert(
     parent_code: Option<&str>,
 ) -> Result<()> {
     let revision = counter::next(tx, "revision").await?;
-    let replaced = [
-        "site_name",
-        "site_type",
-        "parent_code",
-        "server_name",
-        "revision",
-        "received_revision",
-        "acknowledged_revision",
-    ];
+    tombstone::forget_site(tx, &identity.site_code).await?;
+    // What was received before stays: who joins anew and has less goes on from beyond it.
+    let replaced =
+        ["site_name", "site_type", "parent_code", "server_name", "revision", "acknowledged_revision"];
     let insert = Query::insert()
         .into_table("site_node")
         .columns(["site_code"].into_iter().chain(replaced))
@@ -98,7 +97,6 @@ async fn insert(
             identity.server_name.as_str().into(),
             revision.into(),
             0i64.into(),
-            0i64.into(),
         ])
         .on_conflict(OnConflict::column("site_code").update_columns(replaced).to_owned())
         .to_owned();
@@ -106,7 +104,7 @@ async fn insert(
     Ok(())
 }
 
-/// Puts this site below a parent, whose row it learns with this. Everything is told to the parent, and heard from it, anew.
+/// Puts this site below a parent, whose row it learns with this.
 pub(crate) async fn set_parent(
     tx: &mut Tx,
     own_code: &str,
@@ -123,6 +121,46 @@ pub(crate) async fn set_parent(
         .to_owned();
     tx.execute(&update).await?;
     Ok(())
+}
+
+/// The code of this site.
+pub(crate) async fn own_code(tx: &mut Tx) -> Result<String> {
+    let select = Query::select().column("site_code").from("site").to_owned();
+    tx.optional(&select).await?.ok_or(SiteError::NotInitialized)?.get("site_code")
+}
+
+/// The type of this site.
+pub(crate) async fn own_type(tx: &mut Tx) -> Result<SiteType> {
+    let own = Query::select().column("site_code").from("site").to_owned();
+    let select = Query::select()
+        .column("site_type")
+        .from("site_node")
+        .and_where(Expr::col("site_code").in_subquery(own))
+        .to_owned();
+    let row = tx.optional(&select).await?.ok_or_else(|| SiteError::corrupt("site_node"))?;
+    SiteType::from_number(row.unsigned("site_type")?).ok_or_else(|| SiteError::corrupt("site_node.site_type"))
+}
+
+/// Forgets a site and those below it, with their distribution points. Returns manifests to release.
+pub(crate) async fn remove_branch(
+    tx: &mut Tx,
+    topology: &Topology,
+    site_code: &str,
+    now: Timestamp,
+) -> Result<Vec<String>> {
+    let mut gone = Vec::new();
+    for code in topology.branch(site_code) {
+        let select = Query::select()
+            .column("id")
+            .from("dp")
+            .and_where(Expr::col("site_code").eq(code.as_str()))
+            .to_owned();
+        for row in tx.all(&select).await? {
+            gone.extend(point::drop_rows(tx, DpId(row.get("id")?), now).await?);
+        }
+        tx.execute(Query::delete().from_table("site_node").and_where(by_code(&code))).await?;
+    }
+    Ok(gone)
 }
 
 pub(crate) fn by_code(site_code: &str) -> Expr {

@@ -125,6 +125,24 @@ impl Topology {
         matches!(self.next_hop(site_code), Some(NextHop::To(hop)) if hop == *neighbor)
     }
 
+    /// A site and those above it.
+    fn upwards<'t>(&'t self, site_code: &'t str) -> impl Iterator<Item = &'t str> {
+        std::iter::successors(Some(site_code), |code| self.parents.get(*code)?.as_deref()).take(LEVELS_MAX)
+    }
+
+    /// How many levels lead down to a site.
+    pub(crate) fn depth(&self, site_code: &str) -> usize {
+        self.upwards(site_code).count()
+    }
+
+    /// A site and those below it, the lowest first.
+    pub(crate) fn branch(&self, site_code: &str) -> Vec<String> {
+        let is_in = |code: &&String| self.upwards(code).any(|at| at == site_code);
+        let mut branch: Vec<String> = self.parents.keys().filter(is_in).cloned().collect();
+        branch.sort_by_key(|code| std::cmp::Reverse(self.depth(code)));
+        branch
+    }
+
     /// Whether a site is this one or below it.
     pub(crate) fn is_in_own_branch(&self, site_code: &str) -> bool {
         matches!(self.next_hop(site_code), Some(NextHop::Own | NextHop::To(Neighbor::Child(_))))

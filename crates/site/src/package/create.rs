@@ -17,6 +17,7 @@ use crate::access::{Action, Actor};
 use crate::db::{Tx, counter};
 use crate::distribution::demand;
 use crate::error::{Result, SiteError};
+use crate::hierarchy::{SiteType, node};
 use crate::lock;
 use crate::package_content::{any_unsettled, is_held, require_unlocked};
 use crate::server::Site;
@@ -49,6 +50,10 @@ impl Site {
         data.check()?;
         let now = self.now();
         let mut tx = self.db().write().await?;
+        if node::own_type(&mut tx).await? == SiteType::Secondary {
+            let reason = "this is a secondary site; make the package at a site above it".to_owned();
+            return Err(SiteError::Conflict { reason });
+        }
         let package_id = self.next_package_id(&mut tx).await?;
         self.insert_package(&mut tx, &package_id, package_type, &new, now).await?;
         data::store(&mut tx, &package_id, &data).await?;
@@ -146,15 +151,18 @@ impl Site {
             "source_version",
             "action_in_progress",
             "created_at",
+            "revision",
         ];
+        let revision = counter::next(tx, "revision").await?;
         let mut values = fields.values();
-        values.extend::<[Expr; 6]>([
+        values.extend::<[Expr; 7]>([
             id.into(),
             i64::from(package_type.number()).into(),
             self.identity().site_code.as_str().into(),
             i64::from(fields.has_source()).into(),
             i64::from(ActionInProgress::None.number()).into(),
             now.as_microsecond().into(),
+            revision.into(),
         ]);
         let insert = Query::insert()
             .into_table("package")
@@ -170,6 +178,7 @@ impl Site {
             .table("package")
             .values(PackageFields::COLUMNS.iter().copied().zip(fields.values()))
             .value("edition", sea_query::ExprTrait::add(Expr::col("edition"), 1i64))
+            .value("revision", counter::next(tx, "revision").await?)
             .and_where(by_id(package_id))
             .to_owned();
         tx.execute(&update).await?;

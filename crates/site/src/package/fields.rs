@@ -32,10 +32,15 @@ trait FieldType: Sized {
     fn expr(&self) -> Expr;
     fn read(row: &Row, column: &str) -> Result<Self>;
     fn take(property: &'static str, value: FieldValue) -> Result<Self>;
+    fn give(&self) -> FieldValue;
     fn check(&self, property: &'static str, chars_max: usize) -> Result<()>;
 }
 
 impl FieldType for String {
+    fn give(&self) -> FieldValue {
+        FieldValue::Text(self.clone())
+    }
+
     fn expr(&self) -> Expr {
         self.as_str().into()
     }
@@ -63,6 +68,10 @@ impl FieldType for String {
 }
 
 impl FieldType for u32 {
+    fn give(&self) -> FieldValue {
+        FieldValue::Number(*self)
+    }
+
     fn expr(&self) -> Expr {
         i64::from(*self).into()
     }
@@ -84,6 +93,10 @@ impl FieldType for u32 {
 }
 
 impl FieldType for bool {
+    fn give(&self) -> FieldValue {
+        FieldValue::Flag(*self)
+    }
+
     fn expr(&self) -> Expr {
         i64::from(*self).into()
     }
@@ -105,6 +118,10 @@ impl FieldType for bool {
 }
 
 impl FieldType for Option<Timestamp> {
+    fn give(&self) -> FieldValue {
+        FieldValue::Time(*self)
+    }
+
     fn expr(&self) -> Expr {
         self.map(Timestamp::as_microsecond).into()
     }
@@ -166,6 +183,11 @@ macro_rules! package_fields {
             pub(crate) fn changed(&self, other: &Self) -> Vec<&'static str> {
                 let all = [$(($property, self.$field != other.$field)),+];
                 all.into_iter().filter(|(_, differs)| *differs).map(|(name, _)| name).collect()
+            }
+
+            /// Every property by its provider name.
+            pub(crate) fn named(&self) -> Vec<(&'static str, FieldValue)> {
+                vec![$(($property, FieldType::give(&self.$field))),+]
             }
 
             fn check_lengths(&self) -> Result<()> {

@@ -161,6 +161,11 @@ impl Site {
 }
 
 impl Package {
+    /// Its id, and the site that owns it.
+    pub(crate) fn owned(&self) -> (&str, &str) {
+        (&self.package_id, &self.source_site)
+    }
+
     pub(crate) fn read(row: &Row) -> Result<Self> {
         let fault: Option<String> = row.get("source_fault_code")?;
         let refresh_pending = row.get::<i64>("refresh_requested")? > row.get::<i64>("refresh_done")?;

@@ -6,6 +6,7 @@
 //! forced: the worker looks again and publishes only what really changed. A second look of that kind may find
 //! nothing, so a request during it is forced. Requests that wait together are answered by one version.
 
+use agent::link::Call;
 use jiff::Timestamp;
 use sea_query::Query;
 
@@ -14,7 +15,6 @@ use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::error::{Result, SiteError};
 use crate::lock;
-use crate::package_content::require_unlocked;
 use crate::server::Site;
 use crate::status::{self, Message};
 
@@ -28,6 +28,7 @@ impl Site {
         self.accept_refresh(&mut tx, actor, package_id).await?;
         tx.commit().await?;
         self.snapshot_wake().notify_one();
+        self.changes().notify(&[]);
         Ok(())
     }
 
@@ -53,12 +54,21 @@ impl Site {
         Ok(())
     }
 
-    /// Returns the package as it was before.
-    async fn accept_refresh(&self, tx: &mut Tx, actor: &Actor, package_id: &str) -> Result<Package> {
+    /// Returns the package as it was before. What another site owns is asked for there.
+    pub(crate) async fn accept_refresh(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        package_id: &str,
+    ) -> Result<Package> {
         actor.may(Action::Refresh)?;
         let now = self.now();
         let package = self.visible_package(tx, actor, package_id).await?;
-        require_unlocked(self, &package)?;
+        if package.source_site != self.identity().site_code {
+            self.ask_owner(tx, actor, package.owned(), Call::Refresh).await?;
+            status::add(tx, now, Message::package_refreshed(actor, package_id, &package.fields.name)).await?;
+            return Ok(package);
+        }
         if !package.fields.has_source() {
             return Err(SiteError::NoSource { package_id: package_id.to_owned() });
         }

@@ -4,9 +4,12 @@ use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query};
 
 use crate::access::{Action, Actor};
-use crate::db::Tx;
+use crate::db::{Tx, counter};
 use crate::distribution::demand;
 use crate::error::{Result, SiteError};
+use crate::hierarchy::node;
+use crate::hierarchy::ownership::{self, Change};
+use crate::hierarchy::topology::Topology;
 use crate::package::{Package, by_id};
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -31,10 +34,11 @@ impl Site {
         Ok(())
     }
 
-    /// Gives a package to the site with this code. While that is another site, the package is neither changed nor
-    /// refreshed here, until it is given back or unlocked.
+    /// Gives a package to the site with this code. Its owner may, and a site above the owner; of an owner that nobody knows,
+    /// everybody. While it belongs to another site, the package is not changed here, and its source is not read here.
     ///
     /// Errors: [`SiteError::InvalidField`] unless the code is three letters or digits,
+    /// [`SiteError::PackageLocked`] for a package of a site that is not below this one,
     /// [`SiteError::PackageNotFound`], [`SiteError::AccessDenied`].
     pub async fn set_source_site(&self, actor: &Actor, package_id: &str, site_code: &str) -> Result<()> {
         actor.may(Action::ChangePackages)?;
@@ -46,9 +50,18 @@ impl Site {
         let mut tx = self.db().write().await?;
         let package = self.visible_package(&mut tx, actor, package_id).await?;
         if package.source_site != site_code {
+            let topology = Topology::load(&mut tx, self).await?;
+            if topology.knows(&package.source_site) && !topology.is_in_own_branch(&package.source_site) {
+                return Err(SiteError::PackageLocked {
+                    package_id: package.package_id.clone(),
+                    source_site: package.source_site.clone(),
+                });
+            }
             give_to(&mut tx, actor, &package, &site_code, self.now()).await?;
         }
-        tx.commit().await
+        tx.commit().await?;
+        self.changes().notify(&[]);
+        Ok(())
     }
 
     /// Gives a package that belongs to another site to this one. Errors: as [`Site::set_source_site`].
@@ -79,16 +92,34 @@ async fn due_at_once(tx: &mut Tx, package_id: &str) -> Result<()> {
 }
 
 async fn give_to(tx: &mut Tx, actor: &Actor, package: &Package, code: &str, now: Timestamp) -> Result<()> {
+    let own = node::own_code(tx).await?;
+    let select = Query::select()
+        .columns(["owner_epoch", "former_owners"])
+        .from("package")
+        .and_where(by_id(&package.package_id))
+        .to_owned();
+    let row = tx.optional(&select).await?.ok_or_else(|| SiteError::package(&package.package_id))?;
+    let epoch: i64 = row.get("owner_epoch")?;
+    let former = ownership::with_former(&row.get::<String>("former_owners")?, &package.source_site, epoch)?;
     let update = Query::update()
         .table("package")
         .value("source_site", code)
         .value("edition", Expr::col("edition").add(1i64))
+        .value("owner_epoch", epoch + 1)
+        .value("former_owners", former)
+        // The new owner's own stamps are higher.
+        .value("stamp", 0i64)
+        .value("learned_from", "")
+        .value("revision", counter::next(tx, "revision").await?)
         // A snapshot that is being taken is not published here any more.
         .value("lease_owner", Option::<String>::None)
         .value("lease_until", Option::<i64>::None)
         .and_where(by_id(&package.package_id))
         .to_owned();
     tx.execute(&update).await?;
+    let (package_id, from) = (&package.package_id, &package.source_site);
+    let change = Change { package_id, from, to: code, epoch_before: epoch };
+    ownership::follow(tx, &own, change).await?;
     let message = Message::package_given(actor, &package.package_id, &package.fields.name, code);
     status::add(tx, now, message).await
 }

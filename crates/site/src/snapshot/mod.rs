@@ -6,6 +6,6 @@
 
 pub(crate) mod claim;
 mod failure;
-mod publish;
+pub(crate) mod publish;
 mod rollback;
 pub(crate) mod worker;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query};
 
 use super::claim::Claim;
-use crate::db::Tx;
+use crate::db::{Tx, counter};
 use crate::distribution::cause::Cause;
 use crate::distribution::{DpId, demand};
 use crate::error::Result;
@@ -67,7 +67,7 @@ impl Site {
             tx.commit().await?;
             return Ok(Outcome::Unchanged);
         }
-        let version = claim.stored_version + 1;
+        let version = next_version(&mut tx, claim).await?;
         insert_version(&mut tx, &claim.package_id, version, taken, now).await?;
         trust::sign(&mut tx, self.signing_key(), &self.identity().site_code, Some(&claim.package_id)).await?;
         raise_version(&mut tx, &claim.package_id, version, taken, now).await?;
@@ -123,6 +123,17 @@ fn number(action: ActionInProgress) -> i64 {
     i64::from(action.number())
 }
 
+/// The number after the newest one, which another site may have published before it gave the package to this one.
+async fn next_version(tx: &mut Tx, claim: &Claim) -> Result<u32> {
+    let offered = Query::delete()
+        .from_table("offered_version")
+        .and_where(by_id(&claim.package_id))
+        .returning_col("version")
+        .to_owned();
+    let offered = tx.optional(&offered).await?.map_or(Ok(0), |row| row.unsigned("version"))?;
+    Ok(Ord::max(claim.stored_version, offered) + 1)
+}
+
 pub(super) async fn insert_version(
     tx: &mut Tx,
     package_id: &str,
@@ -175,6 +186,7 @@ pub(super) async fn raise_version(
         .value("source_date", now.as_microsecond())
         .value("source_bytes", taken.bytes.cast_signed())
         .value("content_hash", taken.content_hash.as_str())
+        .value("revision", counter::next(tx, "revision").await?)
         .and_where(by_id(package_id))
         .to_owned();
     tx.execute(&update).await?;

@@ -9,6 +9,7 @@ use super::Severity;
 
 pub(super) const DISTRIBUTION_MANAGER: &str = "SMS_DISTRIBUTION_MANAGER";
 pub(super) const TRANSFER_MANAGER: &str = "SMS_PACKAGE_TRANSFER_MANAGER";
+pub(super) const DESPOOLER: &str = "SMS_DESPOOLER";
 pub(super) const DP_MONITOR: &str = "SMS_DISTRIBUTION_POINT_MONITOR";
 pub(super) const DRIVER_CATALOG: &str = "HAULIER_DRIVER_CATALOG";
 pub(super) const SIGN_IN: &str = "HAULIER_SIGN_IN";

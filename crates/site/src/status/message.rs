@@ -30,6 +30,8 @@ pub(crate) struct Message {
     pub(crate) machine: String,
     pub(crate) package_id: Option<String>,
     pub(crate) dp: Option<String>,
+    /// The site whose distribution point it is about; empty for this one.
+    pub(crate) site_code: String,
     pub(crate) user: Option<String>,
     /// What else it is about, by its key: only those for whom that exists are told.
     pub(crate) about: Option<(SecuredType, String)>,
@@ -54,6 +56,7 @@ impl Message {
             machine: String::new(),
             package_id: None,
             dp: None,
+            site_code: String::new(),
             user: None,
             about: None,
             inserts: inserts.iter().map(|text| stored_insert(text)).collect(),
@@ -97,6 +100,12 @@ impl Message {
     /// About a distribution point as well, by its name: its attribute 404.
     pub(crate) fn at_dp(mut self, dp: &str) -> Self {
         self.dp = Some(dp.to_owned());
+        self
+    }
+
+    /// About the distribution point of another site.
+    pub(crate) fn of_site(mut self, site_code: &str) -> Self {
+        self.site_code = site_code.to_owned();
         self
     }
 
@@ -314,6 +323,15 @@ impl Message {
 
     pub(crate) fn source_warning(id: &str, name: &str, warning: &str) -> Self {
         Self::new(39005, &[name, id, warning]).of_package(id)
+    }
+
+    pub(crate) fn content_arrived(id: &str, name: &str, version: u32, source_site: &str) -> Self {
+        let inserts = [name, id, &version.to_string(), source_site];
+        Self::new(4400, &inserts).of_package(id)
+    }
+
+    pub(crate) fn request_refused(user: &str, id: &str, call: &str, reason: &str) -> Self {
+        Self::new(39060, &[user, id, call, reason]).of_package(id)
     }
 
     pub(crate) fn package_updated(id: &str, name: &str, version: u32, bytes: u64) -> Self {

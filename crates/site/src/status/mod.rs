@@ -247,7 +247,7 @@ async fn insert(tx: &mut Tx, at: Timestamp, messages: Vec<Message>) -> Result<i6
     Ok(last)
 }
 
-const INSERTED_COLUMNS: [&str; 17] = [
+const INSERTED_COLUMNS: [&str; 18] = [
     "at",
     "severity",
     "message_id",
@@ -265,9 +265,10 @@ const INSERTED_COLUMNS: [&str; 17] = [
     "about_type",
     "about_key",
     "call_id",
+    "site_code",
 ];
 
-fn values(at: Timestamp, message: Message) -> [Expr; 17] {
+fn values(at: Timestamp, message: Message) -> [Expr; 18] {
     let inserts = serde_json::to_string(&message.inserts).expect("strings always become JSON");
     [
         at.as_microsecond().into(),
@@ -287,6 +288,7 @@ fn values(at: Timestamp, message: Message) -> [Expr; 17] {
         message.about.as_ref().map(|(object, _)| i64::from(object.number())).into(),
         message.about.map(|(_, key)| key).into(),
         message.call.into(),
+        message.site_code.into(),
     ]
 }
 

@@ -186,6 +186,7 @@ impl RaisedMessage {
             thread_id: self.thread_id,
             package_id: None,
             dp: None,
+            site_code: String::new(),
             user: Some(actor.name.clone()),
             about: None,
             call: actor.call.clone(),

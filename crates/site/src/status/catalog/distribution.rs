@@ -1,6 +1,6 @@
 //! Messages about packages and their way to distribution points, with the identifiers of the original.
 
-use super::{DISTRIBUTION_MANAGER, DP_MONITOR, Entry, TRANSFER_MANAGER, error, information, warning};
+use super::{DESPOOLER, DISTRIBUTION_MANAGER, DP_MONITOR, Entry, TRANSFER_MANAGER, error, information, warning};
 
 pub(super) const ENTRIES: &[Entry] = &[
     information(
@@ -156,5 +156,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "package, distribution point, version",
         "Content of package %1, version %3, is being sent to distribution point %2.",
         "Nothing. `haulier status PACKAGE --watch` shows how fast.",
+    ),
+    information(
+        4400,
+        DESPOOLER,
+        "name, package, version, site",
+        "Version %3 of package %1 (%2) has come from site %4 and is stored at this site.",
+        "Nothing: this site's distribution points get it now.",
     ),
 ];

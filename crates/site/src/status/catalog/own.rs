@@ -82,6 +82,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Package %1 could not be removed from distribution point %2: %3 (%4)",
         "Read the fault; attempts go on. For a machine that is gone: `haulier dp remove NAME`.",
     ),
+    error(
+        39060,
+        DISTRIBUTION_MANAGER,
+        "user, package, call, reason",
+        "The call %3 that %1 made for package %2 was refused at the package's source site: %4",
+        "Read the reason, and call again at this site or at the package's own.",
+    ),
     information(
         39071,
         AGENT_SERVICE,

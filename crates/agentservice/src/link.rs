@@ -1,0 +1,128 @@
+//! `/agent/v1/site/...`: what child sites hear, tell, and are asked for.
+
+use std::time::Duration;
+
+use agent::WAIT_S_MAX;
+use agent::link::{RECORDS_BYTES_MAX, RECORDS_MAX, RecordsPosted, RecordsReply, WantsReply};
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+use net::Shutdown;
+use site::Neighbor;
+
+use crate::AgentService;
+use crate::auth::Child;
+use crate::error::ServiceError;
+use crate::path::shown;
+use crate::request;
+
+/// The longest code of a refused want.
+const CODE_CHARS_MAX: usize = 64;
+
+/// `after`: the revision that the child has, 0 for none. `wait`: how many seconds it is willing to wait.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    after: i64,
+    #[serde(default)]
+    wait: u64,
+}
+
+/// `GET records`: what changed here, as soon as there is something.
+pub(crate) async fn hear(
+    State(service): State<AgentService>,
+    Child(child): Child,
+    Extension(shutdown): Extension<Shutdown>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<RecordsReply>, ServiceError> {
+    let Query(Asked { after, wait }) = asked.map_err(bad_query)?;
+    let (shared, wait) = (&service.0, Duration::from_secs(wait.min(WAIT_S_MAX)));
+    let waiting = shared.site_waits.begin(child.clone(), &shared.stats)?;
+    let reply = tokio::select! {
+        reply = shared.site.wait_for_records(&child, after, wait) => reply?,
+        // Answered early, so that the server's stop need not cut it.
+        () = shutdown.requested() => shared.site.records_for(&child, after, RECORDS_MAX).await?,
+    };
+    waiting.done();
+    shared.stats.records_told.add(reply.records.len() as u64);
+    Ok(Json(reply))
+}
+
+/// `POST records`: what changed at the child; answered when it is durable.
+pub(crate) async fn tell(
+    State(service): State<AgentService>,
+    Child(child): Child,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<RecordsPosted>, ServiceError> {
+    let told: RecordsReply = request::json_within(body, RECORDS_BYTES_MAX)?;
+    let posted = service.0.site.apply_records(&child, &told).await?;
+    service.0.stats.records_heard.add(told.records.len() as u64);
+    Ok(Json(posted))
+}
+
+/// `GET wants`: what this site wants to read of the child's content.
+pub(crate) async fn wants(
+    State(service): State<AgentService>,
+    Child(child): Child,
+    Extension(shutdown): Extension<Shutdown>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<WantsReply>, ServiceError> {
+    let Query(Asked { wait, .. }) = asked.map_err(bad_query)?;
+    let (shared, wait) = (&service.0, Duration::from_secs(wait.min(WAIT_S_MAX)));
+    let waiting = shared.want_waits.begin(child.clone(), &shared.stats)?;
+    let wants = tokio::select! {
+        wants = shared.site.open_wants(code(&child), wait) => wants,
+        () = shutdown.requested() => Vec::new(),
+    };
+    waiting.done();
+    Ok(Json(WantsReply { wants }))
+}
+
+/// `refused`: why the child has no bytes to answer with.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Answer {
+    refused: Option<String>,
+}
+
+/// `POST wants/ID`: the bytes, no more than were asked for.
+pub(crate) async fn answer(
+    State(service): State<AgentService>,
+    Child(child): Child,
+    id: Result<Path<u64>, PathRejection>,
+    answer: Result<Query<Answer>, QueryRejection>,
+    body: Body,
+) -> Result<StatusCode, ServiceError> {
+    let Path(id) =
+        id.map_err(|e| ServiceError::BadRequest { what: "the want's id", reason: e.body_text() })?;
+    let Query(Answer { refused }) = answer.map_err(bad_query)?;
+    let (shared, child) = (&service.0, code(&child));
+    let bytes_max = shared.site.want_bytes_max(child, id).ok_or(ServiceError::WantNotFound(id))?;
+    let answer = match refused {
+        Some(code) if code.chars().count() > CODE_CHARS_MAX => {
+            return Err(ServiceError::BadRequest { what: "refused", reason: shown(&code) });
+        }
+        Some(code) => Err(code),
+        None => {
+            let bytes_max = usize::try_from(bytes_max).expect("a want is a few MiB");
+            let body = axum::body::to_bytes(body, bytes_max).await;
+            Ok(body.map_err(|_| ServiceError::BodyTooLarge(bytes_max))?.to_vec())
+        }
+    };
+    match shared.site.answer_want(child, id, answer) {
+        true => Ok(StatusCode::NO_CONTENT),
+        false => Err(ServiceError::WantNotFound(id)),
+    }
+}
+
+fn bad_query(rejection: QueryRejection) -> ServiceError {
+    ServiceError::BadRequest { what: "the query", reason: rejection.body_text() }
+}
+
+fn code(child: &Neighbor) -> &str {
+    match child {
+        Neighbor::Child(code) => code,
+        Neighbor::Parent => "",
+    }
+}

@@ -1,0 +1,84 @@
+//! Calls of other sites on their way to the owner, and what became of them on their way back.
+
+use agent::link::{CALL_POINTS_MAX, Call, OutcomeRecord, RequestRecord};
+use sea_query::{Expr, ExprTrait, Func, Query};
+
+use super::{Apply, Verdict, fits, is_package_id, is_site_code, past};
+use crate::distribution::nal::NalPath;
+use crate::error::Result;
+use crate::hierarchy::requests::{self, REQUESTS_OPEN_MAX};
+use crate::hierarchy::rows::json;
+use crate::hierarchy::topology::Neighbor;
+use crate::status::{self, Message};
+
+const ID_CHARS_MAX: usize = 64;
+const USER_CHARS_MAX: usize = 256;
+const CODE_CHARS_MAX: usize = 64;
+const MESSAGE_CHARS_MAX: usize = 1024;
+
+impl Apply<'_> {
+    pub(super) async fn request_record(&mut self, record: &RequestRecord) -> Result<Verdict> {
+        let comes_from_there = match self.from {
+            Neighbor::Parent => !self.topology.is_in_own_branch(&record.origin),
+            Neighbor::Child(_) => self.is_towards(&record.origin),
+        };
+        if !comes_from_there {
+            return Ok(Verdict::Refused("the request's site is not in the neighbor's direction"));
+        }
+        if !fits(&record.id, ID_CHARS_MAX)
+            || !fits(&record.user, USER_CHARS_MAX)
+            || !is_package_id(&record.package_id)
+            || !is_site_code(&record.origin)
+            || !is_sound(&record.call)
+        {
+            return Ok(Verdict::Refused("a request is not described like this"));
+        }
+        if requests::exists(self.tx, &record.id).await? {
+            return Ok(Verdict::Known);
+        }
+        let open = Query::select()
+            .expr_as(Func::count(Expr::col("request_id")), "open")
+            .from("site_request")
+            .and_where(Expr::col("done_at").is_null())
+            .to_owned();
+        let open = self.tx.optional(&open).await?.map_or(Ok(0), |row| row.get::<i64>("open"))?;
+        if open >= REQUESTS_OPEN_MAX {
+            return Ok(Verdict::Refused("too many requests wait for their owners"));
+        }
+        let at = past(&record.at, self.now);
+        requests::insert(self.tx, record, json(&record.call), at).await?;
+        Ok(Verdict::Stored)
+    }
+
+    pub(super) async fn outcome_record(&mut self, record: &OutcomeRecord) -> Result<Verdict> {
+        if let Some(package) = self.known_package(&record.package_id).await? {
+            let speaker = self.topology.speaker(&record.package_id, &package.source_site);
+            if !self.is_towards(speaker) && package.learned_from != self.code {
+                return Ok(Verdict::Refused("the package's source site is not in the neighbor's direction"));
+            }
+        } else if self.is_towards(&record.origin) {
+            return Ok(Verdict::Refused("an outcome comes from where the request came from"));
+        }
+        let refused = record.refused.as_ref();
+        if refused.is_some_and(|r| !fits(&r.code, CODE_CHARS_MAX) || !fits(&r.message, MESSAGE_CHARS_MAX)) {
+            return Ok(Verdict::Refused("an outcome is not described like this"));
+        }
+        let refused = refused.map(|refused| (refused.code.as_str(), refused.message.as_str()));
+        let at = past(&record.at, self.now);
+        let Some(row) = requests::close(self.tx, &record.id, &record.package_id, refused, at).await? else {
+            return Ok(Verdict::Known);
+        };
+        if let (true, Some((_, reason))) = (row.origin == self.topology.own(), refused) {
+            let message = Message::request_refused(&row.user, &record.package_id, row.call, reason);
+            status::add(self.tx, self.now, message).await?;
+        }
+        Ok(Verdict::Stored)
+    }
+}
+
+fn is_sound(call: &Call) -> bool {
+    requests::points_of(call).is_none_or(|points| {
+        (1..=CALL_POINTS_MAX).contains(&points.len())
+            && points.iter().all(|dp| NalPath::new(&dp.name, &dp.site_code).is_ok())
+    })
+}

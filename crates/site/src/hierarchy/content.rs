@@ -1,0 +1,269 @@
+//! Which content a site needs, from where it comes, and what happens when it has come.
+//!
+//! A site needs a version's bytes if a distribution point shall hold the package that lies in another direction than the
+//! package's owner: then the bytes come through here.
+
+use agent::Route;
+use agent::link::DpName;
+use agent::trust::VersionSignature;
+use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
+
+use super::rows;
+use super::topology::{Neighbor, NextHop, Topology};
+use crate::db::{Row, Tx};
+use crate::distribution::demand;
+use crate::error::{Result, SiteError};
+use crate::package::by_id;
+use crate::server::Site;
+use crate::snapshot::publish::VERSIONS_KEPT;
+use crate::status::{self, Message};
+
+/// A version whose bytes have to come here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    /// The package.
+    pub package_id: String,
+    /// Its name.
+    pub name: String,
+    /// The version.
+    pub version: u32,
+    /// The manifest's id, hex.
+    pub manifest: String,
+    /// The original's content hash, upper-case hex.
+    pub content_hash: String,
+    /// Files.
+    pub files: u64,
+    /// Folders.
+    pub folders: u64,
+    /// Content bytes.
+    pub bytes: u64,
+    /// Who answers for the version.
+    pub signature: Option<VersionSignature>,
+    /// The site that owns the package.
+    pub source_site: String,
+    /// 1 high, 2 normal, 3 low.
+    pub priority: u8,
+    /// The version that is here; 0 for none.
+    pub stored_version: u32,
+    /// Who has the bytes, or gets them.
+    pub from: Neighbor,
+}
+
+impl Site {
+    /// What has to come here, by priority and package.
+    pub async fn content_needs(&self) -> Result<Vec<Need>> {
+        let mut tx = self.db().read().await?;
+        let topology = Topology::load(&mut tx, self).await?;
+        let mut needs: Vec<Need> = Vec::new();
+        for row in tx.all(&select_needs()).await? {
+            let package_id: String = row.get("package_id")?;
+            if needs.last().is_some_and(|last| last.package_id == package_id) {
+                continue;
+            }
+            let (source_site, dp_site): (String, String) = (row.get("source_site")?, row.get("dp_site")?);
+            let learned_from: String = row.get("learned_from")?;
+            if let Some(from) = source(&topology, &package_id, &source_site, &learned_from)
+                && !topology.lies_towards(&dp_site, &from)
+            {
+                needs.push(need(&row, from)?);
+            }
+        }
+        tx.commit().await?;
+        needs.sort_by_key(|need| need.priority);
+        Ok(needs)
+    }
+
+    /// The bytes of a needed version are here, complete, verified and retained in the content library: the version is
+    /// this site's, and its own distribution points are told. Returns the manifests that need not be kept any longer, or
+    /// nothing if another version is wanted meanwhile.
+    pub async fn version_arrived(&self, need: &Need, stored_new_bytes: u64) -> Result<Option<Vec<String>>> {
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let select = Query::select()
+            .columns([("o", "version"), ("o", "manifest_id"), ("o", "published_at"), ("o", "signature")])
+            .columns([("p", "stored_version"), ("p", "name")])
+            .from_as("offered_version", "o")
+            .join_as(JoinType::InnerJoin, "package", "p", same_package("p", "o"))
+            .and_where(Expr::col(("o", "package_id")).eq(need.package_id.as_str()))
+            .to_owned();
+        let Some(row) = tx.optional(&select).await? else { return Ok(None) };
+        let stored: u32 = row.unsigned("stored_version")?;
+        if row.get::<String>("manifest_id")? != need.manifest
+            || row.unsigned::<u32>("version")? != need.version
+            || stored >= need.version
+        {
+            return Ok(None);
+        }
+        insert_version(&mut tx, need, &row, stored_new_bytes).await?;
+        let update = Query::update()
+            .table("package")
+            .value("stored_version", i64::from(need.version))
+            .value("content_hash", need.content_hash.as_str())
+            .and_where(by_id(&need.package_id))
+            .to_owned();
+        tx.execute(&update).await?;
+        let own = self.identity().site_code.as_str();
+        let touched = demand::version_is_here(&mut tx, &need.package_id, need.version, own).await?;
+        let outdated = drop_outdated(&mut tx, need).await?;
+        let (id, name) = (&need.package_id, row.get::<String>("name")?);
+        status::add(&mut tx, now, Message::content_arrived(id, &name, need.version, &need.source_site))
+            .await?;
+        status::add(&mut tx, now, Message::package_updated(id, &name, need.version, need.bytes)).await?;
+        tx.commit().await?;
+        self.changes().notify(&touched);
+        Ok(Some(outdated))
+    }
+
+    /// Where the bytes of a version are, for a child with a distribution point below it that shall hold the package.
+    ///
+    /// Errors: [`SiteError::PackageNotAssigned`], [`SiteError::VersionNotFound`] also while the version is on its way here.
+    pub async fn route_for_child(&self, child: &Neighbor, package_id: &str, version: u32) -> Result<Route> {
+        let mut tx = self.db().read().await?;
+        let topology = Topology::load(&mut tx, self).await?;
+        let select = Query::select()
+            .distinct()
+            .column(("x", "site_code"))
+            .from_as("distribution", "d")
+            .join_as(JoinType::InnerJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
+            .and_where(Expr::col(("d", "package_id")).eq(package_id))
+            .and_where(Expr::col(("d", "absent")).eq(0i64))
+            .to_owned();
+        let mut is_needed = false;
+        for row in tx.all(&select).await? {
+            is_needed |= topology.lies_towards(&row.get::<String>("site_code")?, child);
+        }
+        tx.commit().await?;
+        if !is_needed {
+            return Err(SiteError::PackageNotAssigned { package_id: package_id.to_owned() });
+        }
+        self.route(package_id, version).await
+    }
+}
+
+/// Versions that other sites published and that are not here, with a site whose distribution points shall hold each.
+fn select_needs() -> sea_query::SelectStatement {
+    Query::select()
+        .distinct()
+        .columns([
+            ("p", "package_id"),
+            ("p", "name"),
+            ("p", "source_site"),
+            ("p", "learned_from"),
+            ("p", "priority"),
+            ("p", "stored_version"),
+            ("o", "version"),
+            ("o", "manifest_id"),
+            ("o", "content_hash"),
+            ("o", "files"),
+            ("o", "folders"),
+            ("o", "bytes"),
+            ("o", "signature"),
+        ])
+        .expr_as(Expr::col(("x", "site_code")), "dp_site")
+        .from_as("offered_version", "o")
+        .join_as(JoinType::InnerJoin, "package", "p", same_package("p", "o"))
+        .join_as(JoinType::InnerJoin, "distribution", "d", same_package("d", "o"))
+        .join_as(JoinType::InnerJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
+        .and_where(Expr::col(("d", "absent")).eq(0i64))
+        .and_where(Expr::col(("d", "cancelled")).eq(0i64))
+        .and_where(Expr::col(("o", "version")).gt(Expr::col(("p", "stored_version"))))
+        .and_where(Expr::col(("p", "action_in_progress")).ne(3i64))
+        .order_by(("p", "package_id"), Order::Asc)
+        .to_owned()
+}
+
+fn same_package(one: &'static str, other: &'static str) -> Expr {
+    Expr::col((one, "package_id")).equals((other, "package_id"))
+}
+
+/// The neighbor in the owner's direction; of a package that was given to this site, the one that it came from.
+fn source(topology: &Topology, package_id: &str, source_site: &str, learned_from: &str) -> Option<Neighbor> {
+    let from_former = || topology.neighbors().into_iter().find(|n| topology.code_of(n) == Some(learned_from));
+    match topology.next_hop(topology.speaker(package_id, source_site))? {
+        NextHop::To(neighbor) => Some(neighbor),
+        NextHop::Own => from_former(),
+    }
+}
+
+fn need(row: &Row, from: Neighbor) -> Result<Need> {
+    let signature: Option<String> = row.get("signature")?;
+    Ok(Need {
+        package_id: row.get("package_id")?,
+        name: row.get("name")?,
+        version: row.unsigned("version")?,
+        manifest: row.get("manifest_id")?,
+        content_hash: row.get("content_hash")?,
+        files: row.unsigned("files")?,
+        folders: row.unsigned("folders")?,
+        bytes: row.unsigned("bytes")?,
+        signature: signature.map(|text| rows::from_json(&text, "offered_version.signature")).transpose()?,
+        source_site: row.get("source_site")?,
+        priority: row.unsigned("priority")?,
+        stored_version: row.unsigned("stored_version")?,
+        from,
+    })
+}
+
+async fn insert_version(tx: &mut Tx, need: &Need, offered: &Row, stored_new_bytes: u64) -> Result<()> {
+    let insert = Query::insert()
+        .into_table("package_version")
+        .columns([
+            "package_id",
+            "version",
+            "manifest_id",
+            "content_hash",
+            "files",
+            "folders",
+            "bytes",
+            "stored_new_bytes",
+            "published_at",
+            "retained",
+            "signature",
+        ])
+        .values_panic([
+            need.package_id.as_str().into(),
+            i64::from(need.version).into(),
+            need.manifest.as_str().into(),
+            need.content_hash.as_str().into(),
+            need.files.cast_signed().into(),
+            need.folders.cast_signed().into(),
+            need.bytes.cast_signed().into(),
+            stored_new_bytes.cast_signed().into(),
+            offered.get::<i64>("published_at")?.into(),
+            1i64.into(),
+            offered.get::<Option<String>>("signature")?.into(),
+        ])
+        .to_owned();
+    tx.execute(&insert).await?;
+    Ok(())
+}
+
+/// The newest versions are kept, whatever numbers lie between them: a site that was away has not seen all.
+async fn drop_outdated(tx: &mut Tx, need: &Need) -> Result<Vec<String>> {
+    let kept = Query::select()
+        .column("version")
+        .from("package_version")
+        .and_where(by_id(&need.package_id))
+        .and_where(Expr::col("retained").eq(1i64))
+        .order_by("version", Order::Desc)
+        .limit(u64::from(VERSIONS_KEPT))
+        .to_owned();
+    let kept = tx.all(&kept).await?;
+    let oldest = kept.last().map_or(Ok(0), |row| row.get::<i64>("version"))?;
+    let update = Query::update()
+        .table("package_version")
+        .value("retained", 0i64)
+        .and_where(by_id(&need.package_id))
+        .and_where(Expr::col("retained").eq(1i64))
+        .and_where(Expr::col("version").lt(oldest))
+        .returning_col("manifest_id")
+        .to_owned();
+    tx.all(&update).await?.iter().map(|row| row.get("manifest_id")).collect()
+}
+
+/// The names of distribution points in the hierarchy.
+pub(crate) async fn names_of(tx: &mut Tx, condition: Expr) -> Result<Vec<DpName>> {
+    let select = Query::select().columns(["site_code", "name"]).from("dp").and_where(condition).to_owned();
+    let rows = tx.all(&select).await?;
+    rows.iter().map(|row| Ok(DpName { site_code: row.get("site_code")?, name: row.get("name")? })).collect()
+}

@@ -1,0 +1,281 @@
+//! Calls on packages that another site owns: stored here, carried to the owner, answered there.
+//!
+//! The caller's 0 means that the request is durable. It is carried out once, in one transaction with its outcome.
+
+use agent::link::{Call, DpName, RequestRecord};
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Func, Query};
+
+use super::rows::{self, json};
+use super::topology::{NextHop, Topology};
+use crate::access::{Actor, Role};
+use crate::db::{Tx, counter};
+use crate::distribution::DpId;
+use crate::distribution::demand::Demand;
+use crate::distribution::point;
+use crate::error::{Result, SiteError};
+use crate::package::{self, Package, by_id};
+use crate::server::Site;
+use crate::status::{self, Message};
+
+/// The most requests that wait at a site for their owners.
+pub(crate) const REQUESTS_OPEN_MAX: i64 = 10_000;
+/// Requests that are carried out in one go; the rest follows with the next.
+const ANSWERED_AT_ONCE_MAX: u64 = 256;
+/// A request is answered with so much of the reason.
+const MESSAGE_CHARS_MAX: usize = 1024;
+
+/// A request that was answered.
+pub(crate) struct Closed {
+    pub(crate) origin: String,
+    pub(crate) user: String,
+    /// The call's name.
+    pub(crate) call: &'static str,
+}
+
+impl Site {
+    /// Asks the owner of a package for something; durable with the caller's transaction. The same call that is still
+    /// waiting is asked for once.
+    ///
+    /// Errors: [`SiteError::PackageLocked`] where nobody knows the owner, [`SiteError::Busy`].
+    pub(crate) async fn ask_owner(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        (package_id, source_site): (&str, &str),
+        call: Call,
+    ) -> Result<()> {
+        let topology = Topology::load(tx, self).await?;
+        if !topology.knows(source_site) {
+            let (package_id, source_site) = (package_id.to_owned(), source_site.to_owned());
+            return Err(SiteError::PackageLocked { package_id, source_site });
+        }
+        let open = || Expr::col("done_at").is_null();
+        let count = Query::select()
+            .expr_as(Func::count(Expr::col("request_id")), "open")
+            .from("site_request")
+            .and_where(open())
+            .to_owned();
+        if tx.optional(&count).await?.map_or(Ok(0), |row| row.get::<i64>("open"))? >= REQUESTS_OPEN_MAX {
+            return Err(SiteError::Busy { what: "too many calls wait for sites that are away" });
+        }
+        let (own, text) = (self.identity().site_code.as_str(), json(&call));
+        let same = Query::select()
+            .column("request_id")
+            .from("site_request")
+            .and_where(open())
+            .and_where(by_id(package_id))
+            .and_where(Expr::col("origin").eq(own))
+            .and_where(Expr::col("user_name").eq(actor.name.as_str()))
+            .and_where(Expr::col("call").eq(text.as_str()))
+            .to_owned();
+        if tx.optional(&same).await?.is_some() {
+            return Ok(());
+        }
+        let now = self.now();
+        let record = RequestRecord {
+            id: uuid::Uuid::new_v4().to_string(),
+            origin: own.to_owned(),
+            package_id: package_id.to_owned(),
+            user: actor.name.clone(),
+            at: now.to_string(),
+            call,
+        };
+        insert(tx, &record, text, now).await
+    }
+
+    /// Carries out what other sites ask of the packages that this one owns, and refuses what asks for packages that are
+    /// gone. Returns how many were answered.
+    pub(crate) async fn answer_requests(&self) -> Result<usize> {
+        let mut tx = self.db().read().await?;
+        let topology = Topology::load(&mut tx, self).await?;
+        let select = rows::select_requests()
+            .and_where(Expr::col(("r", "done_at")).is_null())
+            .order_by(("r", "revision"), sea_query::Order::Asc)
+            .limit(ANSWERED_AT_ONCE_MAX)
+            .to_owned();
+        let mut due = Vec::new();
+        for row in tx.all(&select).await? {
+            let (request, _) = rows::request(&row)?;
+            let source_site: Option<String> = row.get("source_site")?;
+            let is_due = source_site.is_none_or(|site| {
+                let speaker = topology.speaker(&request.package_id, &site);
+                topology.next_hop(speaker) == Some(NextHop::Own)
+            });
+            if is_due {
+                due.push(request);
+            }
+        }
+        tx.commit().await?;
+        for request in &due {
+            self.answer_request(request).await?;
+        }
+        if !due.is_empty() {
+            self.changes().notify(&[]);
+            self.snapshot_wake().notify_one();
+        }
+        Ok(due.len())
+    }
+
+    async fn answer_request(&self, request: &RequestRecord) -> Result<()> {
+        let mut tx = self.db().write().await?;
+        let done = self.carry_out(&mut tx, request).await;
+        let now = self.now();
+        match done {
+            Ok(touched) => {
+                close(&mut tx, &request.id, &request.package_id, None, now).await?;
+                tx.commit().await?;
+                self.changes().notify(&touched);
+                Ok(())
+            }
+            Err(error @ (SiteError::Database(_) | SiteError::Corrupt { .. })) => Err(error),
+            Err(refused) => {
+                // What was done of it is undone.
+                drop(tx);
+                let message: String = refused.to_string().chars().take(MESSAGE_CHARS_MAX).collect();
+                let mut tx = self.db().write().await?;
+                let refused = Some((refused.code(), message.as_str()));
+                close(&mut tx, &request.id, &request.package_id, refused, now).await?;
+                tx.commit().await
+            }
+        }
+    }
+
+    async fn carry_out(&self, tx: &mut Tx, request: &RequestRecord) -> Result<Vec<DpId>> {
+        // The caller's role was checked where the call was made; here nobody is more than an operator.
+        let actor = Actor::new(format!("{} ({})", request.user, request.origin), Role::Operator);
+        let package = package::require(tx, &request.package_id).await?;
+        let demand = match &request.call {
+            Call::Refresh => {
+                self.accept_refresh(tx, &actor, &request.package_id).await?;
+                return Ok(Vec::new());
+            }
+            Call::Assign { points } => {
+                let points = self.known_points(tx, points).await?;
+                return self.assign_missing(tx, &actor, &package, &points).await;
+            }
+            Call::Redistribute { .. } => Demand::Again,
+            Call::Validate { .. } => Demand::Validate,
+            Call::Remove { .. } => Demand::Remove,
+            Call::Cancel { .. } => Demand::Cancel,
+        };
+        let points = self.known_points(tx, points_of(&request.call).unwrap_or_default()).await?;
+        let mut touched = Vec::new();
+        for (dp, name) in &points {
+            let done = self.demand_here(tx, &actor, &package.package_id, (*dp, name), demand).await;
+            match done {
+                Ok(()) => touched.push(*dp),
+                // One of many, as of a group, that does not hold the package is nothing to be told of.
+                Err(SiteError::DistributionNotFound { .. } | SiteError::Transition(_))
+                    if points.len() > 1 => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(touched)
+    }
+
+    async fn known_points(&self, tx: &mut Tx, points: &[DpName]) -> Result<Vec<(DpId, String)>> {
+        let mut found = Vec::with_capacity(points.len());
+        for dp in points {
+            let key = point::key_of(&self.identity().site_code, dp);
+            let known = point::by_key(tx, &key).await?;
+            let known = known.ok_or_else(|| SiteError::DpNotFound { name: dp.name.clone() })?;
+            found.push((known.id, dp.name.clone()));
+        }
+        Ok(found)
+    }
+}
+
+/// The distribution points of a call; absent where it names none.
+pub(crate) fn points_of(call: &Call) -> Option<&[DpName]> {
+    match call {
+        Call::Refresh => None,
+        Call::Assign { points }
+        | Call::Redistribute { points }
+        | Call::Validate { points }
+        | Call::Remove { points }
+        | Call::Cancel { points } => Some(points),
+    }
+}
+
+fn name_of(call: &Call) -> &'static str {
+    match call {
+        Call::Refresh => "RefreshPkgSource",
+        Call::Assign { .. } => "AddDistributionPoints",
+        Call::Redistribute { .. } => "RefreshNow",
+        Call::Validate { .. } => "VerifyPackage",
+        Call::Remove { .. } => "removal",
+        Call::Cancel { .. } => "CancelDistribution",
+    }
+}
+
+pub(crate) async fn exists(tx: &mut Tx, request_id: &str) -> Result<bool> {
+    let select = Query::select()
+        .column("request_id")
+        .from("site_request")
+        .and_where(Expr::col("request_id").eq(request_id))
+        .to_owned();
+    Ok(tx.optional(&select).await?.is_some())
+}
+
+pub(crate) async fn insert(tx: &mut Tx, record: &RequestRecord, call: String, at: Timestamp) -> Result<()> {
+    let revision = counter::next(tx, "revision").await?;
+    let insert = Query::insert()
+        .into_table("site_request")
+        .columns(["request_id", "origin", "package_id", "user_name", "requested_at", "call", "revision"])
+        .values_panic([
+            record.id.as_str().into(),
+            record.origin.as_str().into(),
+            record.package_id.as_str().into(),
+            record.user.as_str().into(),
+            at.as_microsecond().into(),
+            call.into(),
+            revision.into(),
+        ])
+        .to_owned();
+    tx.execute(&insert).await?;
+    Ok(())
+}
+
+/// Answers an open request: done, or refused for a code and a reason. Returns whose it was.
+pub(crate) async fn close(
+    tx: &mut Tx,
+    request_id: &str,
+    package_id: &str,
+    refused: Option<(&str, &str)>,
+    at: Timestamp,
+) -> Result<Option<Closed>> {
+    let revision = counter::next(tx, "revision").await?;
+    let update = Query::update()
+        .table("site_request")
+        .value("done_at", at.as_microsecond())
+        .value("refused_code", refused.map(|(code, _)| code.to_owned()))
+        .value("refused_message", refused.map(|(_, message)| message.to_owned()))
+        .value("revision", revision)
+        .and_where(Expr::col("request_id").eq(request_id))
+        .and_where(by_id(package_id))
+        .and_where(Expr::col("done_at").is_null())
+        .returning(Query::returning().columns(["origin", "user_name", "call"]))
+        .to_owned();
+    let Some(row) = tx.optional(&update).await? else { return Ok(None) };
+    let call: Call = rows::from_json(&row.get::<String>("call")?, "site_request.call")?;
+    Ok(Some(Closed { origin: row.get("origin")?, user: row.get("user_name")?, call: name_of(&call) }))
+}
+
+impl Site {
+    /// Assigns a package to those distribution points that it is not assigned to.
+    async fn assign_missing(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        package: &Package,
+        points: &[(DpId, String)],
+    ) -> Result<Vec<DpId>> {
+        let now = self.now();
+        let missing = crate::distribution::demand::not_assigned(tx, &package.package_id, points).await?;
+        crate::distribution::demand::add(tx, package, &missing, now).await?;
+        let messages = missing.iter().map(|(_, name)| Message::dp_added(actor, &package.package_id, name));
+        status::add_all(tx, now, messages.collect()).await?;
+        Ok(missing.into_iter().map(|(dp, _)| dp).collect())
+    }
+}

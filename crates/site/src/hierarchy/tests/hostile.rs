@@ -1,0 +1,181 @@
+//! A child that says what it may not say, and one whose database is from a backup.
+
+use agent::link::{
+    Call, DpName, DpRecord, Gone, PackageRecord, RECORDS_AT_ONCE_MAX, Record, RecordsReply, RequestRecord,
+    SiteRecord, TargetRecord, TombstoneRecord,
+};
+
+use super::{BRANCHES, Tree, hierarchies};
+use crate::stage::{admin, code};
+use crate::{Neighbor, Site};
+
+const AT: &str = "2026-01-01T00:00:00Z";
+
+fn child() -> Neighbor {
+    Neighbor::Child("S01".to_owned())
+}
+
+async fn say(site: &Site, records: Vec<Record>) {
+    let after = site.link_state(&child()).await.unwrap().received;
+    let reply = RecordsReply { after, revision: after + 1, more: false, records };
+    let posted = site.apply_records(&child(), &reply).await.unwrap();
+    assert_eq!(posted.revision, after + 1, "what is passed over does not hold up the rest");
+}
+
+/// The package as the child has it, or makes it up.
+async fn package_as_told(tree: &Tree, id: &str) -> PackageRecord {
+    let told = tree.site("PS1").records_for(&child(), 0, 512).await.unwrap();
+    let find = |record: Record| match record {
+        Record::Package(package) if package.package_id == id => Some(*package),
+        _ => None,
+    };
+    told.records.into_iter().find_map(find).unwrap()
+}
+
+fn dp(site_code: &str, name: &str) -> DpName {
+    DpName { site_code: site_code.to_owned(), name: name.to_owned() }
+}
+
+hierarchies! {
+    async fn a_child_cannot_rewrite_what_is_not_its_own(tree: &Tree, BRANCHES) {
+        let point = tree.point("S02", "dp2").await;
+        let package = tree.stage("PS1").package("dell").await;
+        let id = &package.package_id;
+        tree.settle().await;
+        tree.assign("PS1", id, &[&point]).await;
+        tree.settle_all().await;
+        tree.install("S02", &point, id).await;
+        tree.settle().await;
+        let top = tree.site("PS1");
+        let rows = "SELECT CAST(absent AS TEXT), CAST(state AS TEXT), CAST(desired_version AS TEXT) FROM distribution";
+        let before = tree.sql("PS1", rows).await;
+
+        let mut stolen = package_as_told(tree, id).await;
+        (stolen.source_site, stolen.epoch, stolen.stamp) = ("S01".to_owned(), 9, 9_999);
+        let mut renamed = package_as_told(tree, id).await;
+        (renamed.epoch, renamed.stamp) = (1, 9_999_999);
+        let mut invented = package_as_told(tree, id).await;
+        (invented.package_id, invented.source_site) = ("PS1FFFFF".to_owned(), "S01".to_owned());
+        let sister = SiteRecord {
+            site_code: "S02".to_owned(),
+            name: "mine".to_owned(),
+            site_type: 1,
+            parent: Some("PS1".to_owned()),
+            server_name: "evil.example.test".to_owned(),
+            signing_key: String::new(),
+            endorsements: Vec::new(),
+            stamp: 9_999_999,
+        };
+        let moved = SiteRecord { site_code: "S03".to_owned(), ..sister.clone() };
+        let target = TargetRecord {
+            package_id: id.clone(),
+            dp: dp("S02", "dp2"),
+            epoch: 1,
+            generation: 9_999_999,
+            absent: true,
+            version: 1,
+            verify: false,
+            cancelled: None,
+            demanded_at: AT.to_owned(),
+        };
+        let theirs = DpRecord {
+            dp: dp("S02", "dp2"),
+            identity_guid: "x".to_owned(),
+            content_url: "http://evil".to_owned(),
+            agent_version: String::new(),
+            stamp: 9_999_999,
+        };
+        let odd = DpRecord { dp: dp("S01", "../dp"), ..theirs.clone() };
+        let nul = DpRecord { dp: dp("S01", "dp7"), content_url: "a\0b".to_owned(), ..theirs.clone() };
+        let gone = |gone| Record::Tombstone(TombstoneRecord { gone, at: AT.to_owned() });
+        let request = RequestRecord {
+            id: "r1".to_owned(),
+            origin: "S02".to_owned(),
+            package_id: id.clone(),
+            user: "admin".to_owned(),
+            at: AT.to_owned(),
+            call: Call::Refresh,
+        };
+        say(top, vec![
+            Record::Site(sister),
+            Record::Site(moved),
+            Record::Dp(theirs),
+            Record::Dp(odd),
+            Record::Dp(nul),
+            Record::Package(Box::new(stolen)),
+            Record::Package(Box::new(renamed)),
+            Record::Package(Box::new(invented)),
+            Record::Target(target),
+            Record::Request(request),
+            gone(Gone::Dp { dp: dp("S02", "dp2"), stamp: 9_999_999 }),
+            gone(Gone::Package { package_id: id.clone(), source_site: "S01".to_owned(), epoch: 9 }),
+            gone(Gone::Distribution { package_id: id.clone(), dp: dp("S02", "dp2"), epoch: 1, generation: 9_999_999 }),
+            gone(Gone::Site { site_code: "S02".to_owned() }),
+        ]).await;
+
+        let package = top.package(id).await.unwrap();
+        assert_eq!((package.source_site.as_str(), package.fields.name.as_str()), ("PS1", "dell"));
+        assert_eq!(tree.sql("PS1", rows).await, before);
+        assert_eq!(tree.sql("PS1", "SELECT site_code FROM site_node ORDER BY 1").await, [["PS1"], ["S01"], ["S02"]]);
+        assert_eq!(tree.sql("PS1", "SELECT name, content_url FROM dp").await, [["dp2", "http://dp2:8540"]]);
+        assert_eq!(tree.sql("PS1", "SELECT server_name FROM site_node WHERE site_code = 'S02'").await, [["s02.example.test"]]);
+        assert!(tree.sql("PS1", "SELECT request_id FROM site_request").await.is_empty());
+        assert!(tree.sql("PS1", "SELECT object_key FROM tombstone").await.is_empty());
+        assert_eq!(code(top.package("PS1FFFFF").await), "package_not_found");
+    }
+
+    async fn floods_are_refused(tree: &Tree, BRANCHES) {
+        let record = Record::Tombstone(TombstoneRecord {
+            gone: Gone::Site { site_code: "ZZZ".to_owned() },
+            at: AT.to_owned(),
+        });
+        let records = vec![record; RECORDS_AT_ONCE_MAX + 1];
+        let reply = RecordsReply { after: 0, revision: 5, more: false, records };
+        assert_eq!(code(tree.site("PS1").apply_records(&child(), &reply).await), "invalid_field");
+        let stranger = Neighbor::Child("S09".to_owned());
+        let reply = RecordsReply { after: 0, revision: 5, more: false, records: Vec::new() };
+        assert_eq!(code(tree.site("PS1").apply_records(&stranger, &reply).await), "site_not_found");
+    }
+
+    async fn a_request_may_do_no_more_than_an_operator(tree: &Tree, BRANCHES) {
+        let package = tree.stage("PS1").package("dell").await;
+        tree.settle().await;
+        let request = |id: &str, package_id: &str| Record::Request(RequestRecord {
+            id: id.to_owned(),
+            origin: "S01".to_owned(),
+            package_id: package_id.to_owned(),
+            user: "x".repeat(200),
+            at: "2099-01-01T00:00:00Z".to_owned(),
+            call: Call::Assign { points: vec![dp("S09", "dp1")] },
+        });
+        say(tree.site("PS1"), vec![request("a", &package.package_id), request("b", "PS1EEEEE"), request("a", "PS1EEEEE")]).await;
+        let codes = tree.sql("PS1", "SELECT request_id, refused_code FROM site_request ORDER BY 1").await;
+        assert_eq!(codes, [["a", "dp_not_found"], ["b", "package_not_found"]]);
+    }
+
+    async fn a_site_from_a_backup_goes_on_from_beyond_what_others_know(tree: &Tree, BRANCHES) {
+        let point = tree.point("S01", "dp1").await;
+        let package = tree.stage("PS1").package("dell").await;
+        let id = &package.package_id;
+        tree.settle().await;
+        tree.assign("PS1", id, &[&point]).await;
+        tree.settle_all().await;
+        let known = tree.site("PS1").link_state(&child()).await.unwrap().received;
+        // The child's counter is where it was long ago, and what it told since it does not know.
+        tree.sql("S01", "UPDATE counter SET value = 3 WHERE name = 'revision'").await;
+        tree.sql("S01", "UPDATE site_node SET acknowledged_revision = 0").await;
+        tree.settle_all().await;
+        tree.install("S01", &point, id).await;
+        tree.settle().await;
+        let beyond = tree.site("S01").newest_revision().await.unwrap();
+        assert!(beyond > known, "{beyond} {known}");
+        let states = "SELECT CAST(state AS TEXT) FROM distribution";
+        assert_eq!(tree.sql("PS1", states).await, [["0"]], "its reports are not taken for old ones");
+        // The other way round: the parent is behind what the child has heard.
+        tree.sql("PS1", "UPDATE counter SET value = 3 WHERE name = 'revision'").await;
+        tree.site("PS1").redistribute(&admin(), id, &point.nal).await.unwrap();
+        tree.settle_all().await;
+        let told = tree.told("S01", &point, id).await.unwrap();
+        assert!(matches!(told.goal, agent::Goal::Hold { verify: true, .. }), "{told:?}");
+    }
+}
