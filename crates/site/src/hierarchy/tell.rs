@@ -133,7 +133,7 @@ impl Teller<'_> {
         }
         self.add_dps(&mut page, &dps.rows).await?;
         self.add_packages(&mut page, &packages.rows).await?;
-        let sites = if page.is_empty() && cut.is_some() { Vec::new() } else { self.sites(after).await? };
+        let sites = self.sites(after).await?;
         let records = sites.into_iter().chain(page.dps).chain(page.packages).chain(page.targets);
         let records = records.chain(page.reports).chain(page.others).collect();
         Ok(RecordsReply { after, revision: end, more: cut.is_some(), records })
@@ -331,13 +331,5 @@ impl Page {
     fn needs(&mut self, row: &Assigned) {
         self.named_dps.insert(row.dp_id);
         self.named_packages.insert(row.package_id.clone());
-    }
-
-    fn is_empty(&self) -> bool {
-        self.dps.is_empty()
-            && self.packages.is_empty()
-            && self.targets.is_empty()
-            && self.reports.is_empty()
-            && self.others.is_empty()
     }
 }
