@@ -110,8 +110,10 @@ pub(crate) async fn replay(
     let at = fact.at.parse::<Timestamp>().unwrap_or(now);
     let Some(row) = Assignment::read(tx, &fact.package_id, reporter.dp).await? else { return Ok(Vec::new()) };
     let revision = counter::next(tx, "revision").await?;
-    let reopened = false;
-    Record { tx, row, reporter, own: false, revision, fact, at, reopened, told_again: false }.apply().await
+    let (own, reopened, told_again, metrics) = (false, false, false, None);
+    let mut record =
+        Record { tx, row, reporter, own, revision, fact, at, reopened, now, metrics, told_again };
+    record.apply().await
 }
 
 /// What the site knows of one package at one distribution point.
@@ -210,9 +212,8 @@ struct Record<'r> {
     /// Whether what the agent waits for is here already.
     reopened: bool,
     now: Timestamp,
-    metrics: &'r Metrics,
-    /// Of all that these facts change.
-    revision: i64,
+    /// Where it is counted; each site counts for its own distribution points.
+    metrics: Option<&'r Metrics>,
     /// Whether the agent must hear of the row once more.
     told_again: bool,
 }
@@ -359,8 +360,8 @@ impl Record<'_> {
         if repeated {
             return Ok(());
         }
-        if let Some(requested_at) = self.row.requested_at {
-            self.metrics.installed(self.now.duration_since(requested_at));
+        if let (Some(metrics), Some(requested_at)) = (self.metrics, self.row.requested_at) {
+            metrics.installed(self.now.duration_since(requested_at));
         }
         if bytes_received > 0 {
             self.say(|id, dp| Message::sent(id, dp, version, bytes_received)).await?;
@@ -370,7 +371,7 @@ impl Record<'_> {
         tracing::info!(
             call,
             package = self.fact.package_id,
-            dp = self.dp,
+            dp = self.reporter.name,
             version,
             bytes_received,
             "installed"
@@ -427,9 +428,11 @@ impl Record<'_> {
         self.store(&mut update).await?;
         let call = self.row.call.as_deref();
         let package = &self.fact.package_id;
-        tracing::warn!(call, package, dp = self.dp, fault.code, message, attempt, "an attempt failed");
+        tracing::warn!(call, package, dp = self.reporter.name, fault.code, message, attempt, "an attempt failed");
         if !repeated {
-            self.metrics.failed(&fault.code);
+            if let Some(metrics) = self.metrics {
+                metrics.failed(&fault.code);
+            }
             let next = next
                 .map_or_else(|| "the agent tries again".to_owned(), |at| format!("next attempt at {at:.0}"));
             let code = fault.code.as_str();
