@@ -227,7 +227,7 @@ FROM (
         nal_path,
         'SMS Distribution Point' AS role_name,
         name AS server_name,
-        site_code,
+        dp.site_code,
         CASE WHEN content_url LIKE 'https:%' THEN 1 ELSE 0 END AS ssl_state,
         'Server Remote Name|0|' || name || '
 IdentityGUID|0|' || identity_guid || '
