@@ -355,7 +355,6 @@ fn begun_anew(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
         .value("paused_reason", Option::<String>::None)
         .value("files_done", 0i64)
         .value("files_total", 0i64)
-        .value("report_revision", revision)
         .value("fault_file", Option::<String>::None);
     rate::stop(&mut update);
     update
