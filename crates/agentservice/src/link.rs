@@ -37,7 +37,7 @@ pub(crate) async fn hear(
     Extension(shutdown): Extension<Shutdown>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<RecordsReply>, ServiceError> {
-    let Query(Asked { after, wait }) = asked.map_err(bad_query)?;
+    let Query(Asked { after, wait }) = asked.map_err(|error| bad_query(&error))?;
     let (shared, wait) = (&service.0, Duration::from_secs(wait.min(WAIT_S_MAX)));
     let waiting = shared.site_waits.begin(child.clone(), &shared.stats)?;
     let reply = tokio::select! {
@@ -69,7 +69,7 @@ pub(crate) async fn wants(
     Extension(shutdown): Extension<Shutdown>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<WantsReply>, ServiceError> {
-    let Query(Asked { wait, .. }) = asked.map_err(bad_query)?;
+    let Query(Asked { wait, .. }) = asked.map_err(|error| bad_query(&error))?;
     let (shared, wait) = (&service.0, Duration::from_secs(wait.min(WAIT_S_MAX)));
     let waiting = shared.want_waits.begin(child.clone(), &shared.stats)?;
     let wants = tokio::select! {
@@ -96,7 +96,7 @@ pub(crate) async fn answer(
 ) -> Result<StatusCode, ServiceError> {
     let Path(id) =
         id.map_err(|e| ServiceError::BadRequest { what: "the want's id", reason: e.body_text() })?;
-    let Query(Answer { refused }) = answer.map_err(bad_query)?;
+    let Query(Answer { refused }) = answer.map_err(|error| bad_query(&error))?;
     let (shared, child) = (&service.0, code(&child));
     let bytes_max = shared.site.want_bytes_max(child, id).ok_or(ServiceError::WantNotFound(id))?;
     let answer = match refused {
@@ -116,7 +116,7 @@ pub(crate) async fn answer(
     }
 }
 
-fn bad_query(rejection: QueryRejection) -> ServiceError {
+fn bad_query(rejection: &QueryRejection) -> ServiceError {
     ServiceError::BadRequest { what: "the query", reason: rejection.body_text() }
 }
 
