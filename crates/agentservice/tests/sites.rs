@@ -99,7 +99,7 @@ async fn rows_go_both_ways_and_routes_only_to_who_shall_hold_the_package() {
         let dps = [("S01".to_owned(), below.nal_path.clone())];
         rig.site.add_distribution_points(&rig.admin, &package_id, &dps).await.unwrap();
     };
-    let (told, ()) = not_hanging(async { tokio::join!(waits, assigns) }).await;
+    let (told, ()) = not_hanging(Box::pin(async { tokio::join!(waits, assigns) })).await;
     assert!(is_told(&told.unwrap(), |record| matches!(record, Record::Target(_))));
     let route = route(&child, &package_id).await.unwrap();
     let root = child.get_json::<agent::Route>(&format!("/content/v1/manifests/{}", route.manifest)).await;

@@ -428,7 +428,15 @@ impl Record<'_> {
         self.store(&mut update).await?;
         let call = self.row.call.as_deref();
         let package = &self.fact.package_id;
-        tracing::warn!(call, package, dp = self.reporter.name, fault.code, message, attempt, "an attempt failed");
+        tracing::warn!(
+            call,
+            package,
+            dp = self.reporter.name,
+            fault.code,
+            message,
+            attempt,
+            "an attempt failed"
+        );
         if !repeated {
             if let Some(metrics) = self.metrics {
                 metrics.failed(&fault.code);
@@ -536,7 +544,8 @@ impl Record<'_> {
     }
 
     async fn say(&mut self, message: impl FnOnce(&str, &str) -> Message) -> Result<()> {
-        let mut message = message(&self.fact.package_id, self.reporter.name).of_call(self.row.call.as_deref());
+        let mut message =
+            message(&self.fact.package_id, self.reporter.name).of_call(self.row.call.as_deref());
         if !self.own {
             message = message.of_site(self.reporter.site_code);
         }

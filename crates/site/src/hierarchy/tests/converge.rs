@@ -85,7 +85,8 @@ impl Run<'_> {
     async fn distribute(&mut self) {
         let Some(id) = self.package() else { return };
         let codes = self.tree.codes();
-        let site = self.tree.site(self.dice.one_of(&codes));
+        let code = *self.dice.one_of(&codes);
+        let site = self.tree.site(code);
         let point = self.dice.below(self.points.len());
         let nal = &self.points[point].1.nal;
         let admin = admin();

@@ -1,6 +1,8 @@
 //! Messages about packages and their way to distribution points, with the identifiers of the original.
 
-use super::{DESPOOLER, DISTRIBUTION_MANAGER, DP_MONITOR, Entry, TRANSFER_MANAGER, error, information, warning};
+use super::{
+    DESPOOLER, DISTRIBUTION_MANAGER, DP_MONITOR, Entry, TRANSFER_MANAGER, error, information, warning,
+};
 
 pub(super) const ENTRIES: &[Entry] = &[
     information(
