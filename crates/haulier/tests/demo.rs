@@ -12,6 +12,8 @@ fn check(printed: &str) {
     assert_eq!(report["failures"], Value::Array(Vec::new()));
     let rows = report["rows"].as_array().expect("rows");
     assert_eq!(rows.len(), 6, "three distribution points, two versions");
+    let at_child = rows.iter().filter(|row| row["site"] == "S01").count();
+    assert_eq!(at_child, 2, "the child site's distribution point among them");
     for row in rows {
         assert!(row["files_compared"].as_u64() > Some(0), "{row}");
         assert_eq!(row["bytes_compared"], row["bytes_total"], "{row}");

@@ -103,7 +103,7 @@ impl SiteAddress {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a whole hierarchy on this machine: a site, three distribution points, a refresh, the proof.
+    /// Run a whole hierarchy on this machine: a site, its child site, three distribution points, a refresh, the proof.
     Demo(DemoArgs),
     /// Make a site, run it; the sites of the hierarchy.
     #[command(subcommand)]

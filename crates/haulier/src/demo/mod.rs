@@ -22,8 +22,11 @@ use processes::Hierarchy;
 use report::Row;
 use sources::Drivers;
 
-/// How many distribution points the demo runs.
-const DISTRIBUTION_POINTS: usize = 3;
+/// How many distribution points the primary site has.
+const AT_SITE: usize = 2;
+/// How many its child site has.
+const AT_CHILD: usize = 1;
+const DISTRIBUTION_POINTS: usize = AT_SITE + AT_CHILD;
 /// The longest that one step may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(600);
 /// How often progress is asked for.
@@ -40,8 +43,9 @@ pub(crate) async fn run(args: &DemoArgs, format: Format) -> Result<()> {
     let size = sources::measure(&vendor)?;
     say.line(format_args!("Vendor's drivers: {} files, {}", size.files, output::bytes(size.bytes)));
 
-    let hierarchy = Hierarchy::start(folder.path(), DISTRIBUTION_POINTS).await?;
+    let hierarchy = Hierarchy::start(folder.path(), AT_SITE, AT_CHILD).await?;
     say.line(format_args!("Primary site PS1 at {}", hierarchy.site.url));
+    say.line(format_args!("Secondary site S01 below it at {}", hierarchy.child.url));
     for dp in &hierarchy.distribution_points {
         say.line(format_args!("Distribution point {} at {}", dp.name, dp.url));
     }
@@ -144,13 +148,27 @@ async fn create_package(remote: &Remote, source: &Path) -> Result<String> {
     Ok(package["PackageID"].as_str().context("the new package has no PackageID")?.to_owned())
 }
 
+/// Sends the package to every distribution point of the hierarchy; the child tells of its own a moment after it started.
 async fn distribute(remote: &Remote, package_id: &str) -> Result<()> {
-    let resources =
-        remote.list("SMS_SystemResourceList", &[("$filter", "RoleName eq 'SMS Distribution Point'")]).await?;
+    let resources = wait_for_points(remote).await?;
     let column = |name: &str| -> Vec<Value> { resources.iter().map(|row| row[name].clone()).collect() };
     let parameters = json!({ "SiteCode": column("SiteCode"), "NALPath": column("NALPath") });
     remote.invoke(&package_key(package_id), "AddDistributionPoints", &parameters).await?;
     Ok(())
+}
+
+async fn wait_for_points(remote: &Remote) -> Result<Vec<Value>> {
+    let clock = SystemClock;
+    let give_up = clock.monotonic() + STEP_TIMEOUT;
+    loop {
+        let filter = [("$filter", "RoleName eq 'SMS Distribution Point'")];
+        let resources = remote.list("SMS_SystemResourceList", &filter).await?;
+        if resources.len() == DISTRIBUTION_POINTS {
+            return Ok(resources);
+        }
+        ensure!(clock.monotonic() < give_up, "the child site's distribution point is not heard of");
+        clock.sleep(POLL_INTERVAL).await;
+    }
 }
 
 /// Waits until no refresh is open and every distribution point reports the newest version; gives that version and

@@ -19,9 +19,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a server may take to stop after SIGTERM.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A site with its distribution points.
+/// A primary site and its child, each with distribution points.
 pub(super) struct Hierarchy {
     pub(super) site: Server,
+    pub(super) child: Server,
     pub(super) distribution_points: Vec<Server>,
 }
 
@@ -42,42 +43,44 @@ fn trust_samples(data: &Path) -> Result<()> {
 }
 
 impl Hierarchy {
-    /// Makes a site, starts it, enrols and starts distribution points; all under `folder`.
-    pub(super) async fn start(folder: &Path, distribution_points: usize) -> Result<Self> {
-        let data = folder.join("ps1");
+    /// Makes a site and starts it, a child site below it, and their distribution points; all under `folder`.
+    pub(super) async fn start(folder: &Path, at_site: usize, at_child: usize) -> Result<Self> {
         let password_file = folder.join("password");
         std::fs::write(&password_file, PASSWORD)?;
+        let data = folder.join("ps1");
         trust_samples(&data)?;
-        let init = ["site", "init", "--site-code", "PS1", "--site-name", "Demo site"];
         let mut make = haulier()?;
-        make.args(init).arg("--data").arg(&data).arg("--password-file").arg(&password_file);
-        output_of(make).await?;
-        let mut run = haulier()?;
-        run.args(["--log", "warn", "site", "run", "--listen", "127.0.0.1:0"]).arg("--data").arg(&data);
-        let mut hierarchy = Self { site: Server::start("PS1", run).await?, distribution_points: Vec::new() };
-        for number in 1..=distribution_points {
-            let dp = hierarchy.start_distribution_point(&data, folder, number).await?;
+        make.args(["site", "init", "--site-code", "PS1", "--site-name", "Demo site"]);
+        let site = start_site("PS1", make, &data, &password_file).await?;
+
+        let mut ask = haulier()?;
+        ask.args(["site", "token"]).arg("--data").arg(&data).arg("S01");
+        let token = output_of(ask).await?;
+        let mut make = haulier()?;
+        make.args([
+            "site",
+            "init",
+            "--site-code",
+            "S01",
+            "--site-name",
+            "Demo branch",
+            "--type",
+            "secondary",
+        ])
+        .args(["--parent", &site.url, "--token", token.trim()]);
+        let child_data = folder.join("s01");
+        let child = start_site("S01", make, &child_data, &password_file).await?;
+
+        let mut hierarchy = Self { site, child, distribution_points: Vec::new() };
+        for number in 1..=at_site + at_child {
+            let (site, data) = match number <= at_site {
+                true => (&hierarchy.site, &data),
+                false => (&hierarchy.child, &child_data),
+            };
+            let dp = start_distribution_point(site, data, folder, number).await?;
             hierarchy.distribution_points.push(dp);
         }
         Ok(hierarchy)
-    }
-
-    async fn start_distribution_point(
-        &self,
-        site_data: &Path,
-        folder: &Path,
-        number: usize,
-    ) -> Result<Server> {
-        let name = format!("dp{number}.example.test");
-        let mut make = haulier()?;
-        make.args(["dp", "token"]).arg("--data").arg(site_data).arg(&name);
-        let token = output_of(make).await?;
-        let mut run = haulier()?;
-        run.args(["--log", "warn", "dp", "run", "--listen", "127.0.0.1:0", "--site", &self.site.url])
-            .args(["--token", token.trim(), "--name", &name])
-            .arg("--data")
-            .arg(folder.join(format!("dp{number}")));
-        Server::start(&name, run).await
     }
 
     /// Where the site is and how to sign in.
@@ -93,10 +96,37 @@ impl Hierarchy {
 
     /// Stops every process, politely first.
     pub(super) async fn stop(mut self) {
-        for server in self.distribution_points.iter_mut().chain([&mut self.site]) {
+        for server in self.distribution_points.iter_mut().chain([&mut self.child, &mut self.site]) {
             server.stop().await;
         }
     }
+}
+
+/// Finishes the command that makes a site, and starts the site.
+async fn start_site(name: &str, mut make: Command, data: &Path, password_file: &Path) -> Result<Server> {
+    make.arg("--data").arg(data).arg("--password-file").arg(password_file);
+    output_of(make).await?;
+    let mut run = haulier()?;
+    run.args(["--log", "warn", "site", "run", "--listen", "127.0.0.1:0"]).arg("--data").arg(data);
+    Server::start(name, run).await
+}
+
+async fn start_distribution_point(
+    site: &Server,
+    site_data: &Path,
+    folder: &Path,
+    number: usize,
+) -> Result<Server> {
+    let name = format!("dp{number}.example.test");
+    let mut make = haulier()?;
+    make.args(["dp", "token"]).arg("--data").arg(site_data).arg(&name);
+    let token = output_of(make).await?;
+    let mut run = haulier()?;
+    run.args(["--log", "warn", "dp", "run", "--listen", "127.0.0.1:0", "--site", &site.url])
+        .args(["--token", token.trim(), "--name", &name])
+        .arg("--data")
+        .arg(folder.join(format!("dp{number}")));
+    Server::start(&name, run).await
 }
 
 impl Server {

@@ -13,6 +13,7 @@ const UPDATE_SHARE_MAX: f64 = 0.5;
 /// One version on one distribution point.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
+    pub(super) site: String,
     pub(super) distribution_point: String,
     pub(super) version: u64,
     pub(super) bytes_total: u64,
@@ -25,6 +26,7 @@ impl Row {
     /// What a distribution point reported of a version, beside what was compared.
     pub(super) fn new(state: &Value, checked: Checked) -> Self {
         Self {
+            site: rows::text(state, "SiteCode"),
             distribution_point: rows::text(state, "ServerName"),
             version: rows::number(state, "InstalledVersion"),
             bytes_total: rows::number(state, "BytesTotal"),
@@ -44,6 +46,7 @@ pub(super) fn print(package_id: &str, rows: &[Row], format: Format) -> Vec<Strin
         })),
         Format::Text => {
             let mut table = Table::new(&[
+                "SITE",
                 "DISTRIBUTION POINT",
                 ">VERSION",
                 ">PACKAGE",
@@ -54,6 +57,7 @@ pub(super) fn print(package_id: &str, rows: &[Row], format: Format) -> Vec<Strin
             ]);
             for row in rows {
                 table.row([
+                    row.site.clone(),
                     row.distribution_point.clone(),
                     row.version.to_string(),
                     output::bytes(row.bytes_total),
@@ -102,6 +106,7 @@ mod tests {
 
     fn row(version: u64, bytes_received: u64, bytes_compared: u64) -> Row {
         Row {
+            site: "PS1".to_owned(),
             distribution_point: "dp1".to_owned(),
             version,
             bytes_total: 1000,

@@ -43,28 +43,38 @@ impl Hierarchy {
 
     /// The same with all data in a folder of its own inside `parent`.
     pub(crate) async fn start_in(parent: &Path, points: usize) -> Self {
+        Self::make(parent, "PS1", &[], points).await
+    }
+
+    /// A running central administration site `PS1`, which primaries can join, with its distribution points.
+    pub(crate) async fn start_central(points: usize) -> Self {
+        Self::make(&std::env::temp_dir(), "PS1", &["--type", "cas"], points).await
+    }
+
+    /// A running site below this one, with distribution points `dp1.s01.example.test` and so on.
+    pub(crate) async fn child(&self, code: &str, kind: &str, points: usize) -> Self {
+        let data = self.site.data.to_str().expect("UTF-8");
+        let token = succeed(&["site", "token", "--data", data, code]).await;
+        let more = ["--type", kind, "--parent", &self.site.address, "--token", token.trim()];
+        Self::make(&std::env::temp_dir(), code, &more, points).await
+    }
+
+    async fn make(parent: &Path, code: &str, more: &[&str], points: usize) -> Self {
         let folder = tempfile::tempdir_in(parent).expect("a temporary folder");
         let password = folder.path().join("pw");
         std::fs::write(&password, format!("{PASSWORD}\n")).expect("a password file");
-        let data = folder.path().join("ps1");
+        let data = folder.path().join(code.to_ascii_lowercase());
         let data_text = data.to_str().expect("UTF-8");
         let password_text = password.to_str().expect("UTF-8");
-        succeed(&[
-            "site",
-            "init",
-            "--data",
-            data_text,
-            "--site-code",
-            "PS1",
-            "--password-file",
-            password_text,
-        ])
-        .await;
-        let mut site = Server::new("PS1", &data, &["site", "run"]);
+        let init =
+            ["site", "init", "--data", data_text, "--site-code", code, "--password-file", password_text];
+        succeed(&[&init, more].concat()).await;
+        let mut site = Server::new(code, &data, &["site", "run"]);
         site.start().await;
+        let below = if code == "PS1" { String::new() } else { format!("{}.", code.to_ascii_lowercase()) };
         let mut hierarchy = Self { folder, site, points: Vec::new() };
         for number in 1..=points {
-            hierarchy.add_point(&format!("dp{number}.example.test")).await;
+            hierarchy.add_point(&format!("dp{number}.{below}example.test")).await;
         }
         hierarchy
     }
@@ -141,6 +151,15 @@ impl Hierarchy {
     pub(crate) async fn distribute(&self, package: &str) {
         let names: Vec<&str> = self.points.iter().map(|point| point.name.as_str()).collect();
         self.text(&[&["package", "distribute", package], names.as_slice()].concat()).await;
+    }
+
+    /// A counter of the site's metrics.
+    pub(crate) async fn counter(&self, name: &str) -> u64 {
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let url = format!("{}/metrics", self.site.address);
+        let text = http.get(url).send().await.expect("an answer").text().await.expect("text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no counter {name} in {text}"))
     }
 
     /// The states of a package on its distribution points.

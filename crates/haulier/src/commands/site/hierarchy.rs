@@ -6,7 +6,7 @@ use agent::join::{JoinReply, JoinRequest};
 use agent::token::SiteToken;
 use anyhow::{Context, Result, bail, ensure};
 use clock::SystemClock;
-use membership::{Identity, Joining};
+use membership::{Identity, Joining, Membership};
 use serde_json::json;
 use site::{Actor, Site};
 
@@ -53,6 +53,12 @@ pub(super) async fn join(args: &SiteInit, parent: &str, token: &str) -> Result<(
     site.close().await;
     tracing::info!(parent = %reply.site_code, "Joined");
     Ok(())
+}
+
+/// The site's membership of its parent, where it joined one.
+pub(super) fn parent(data: &Path) -> Result<Option<Membership>> {
+    let Some(identity) = Identity::load(data)? else { return Ok(None) };
+    Ok(Some(Membership::new(data.to_owned(), identity, SystemClock::shared())?))
 }
 
 async fn trade(

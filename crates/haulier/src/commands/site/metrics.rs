@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use net::ListenerStats;
 use site::Site;
+use sitelink::SiteLinkStats;
 
 /// The form that Prometheus and OpenMetrics read.
 pub(super) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -18,6 +19,8 @@ pub(super) struct Metrics {
     /// By name.
     pub(super) listeners: Vec<(&'static str, Arc<ListenerStats>)>,
     pub(super) agents: Arc<AgentServiceStats>,
+    /// The links to other sites.
+    pub(super) links: Arc<SiteLinkStats>,
 }
 
 impl Metrics {
@@ -36,6 +39,7 @@ impl Metrics {
         let listeners = self.listeners.iter();
         let counters = listeners.flat_map(|(part, stats)| stats.all().into_iter().map(|one| (*part, one)));
         let counters = counters.chain(self.agents.all().into_iter().map(|counter| ("agents", counter)));
+        let counters = counters.chain(self.links.all().into_iter().map(|counter| ("links", counter)));
         let mut text = counters.fold(String::new(), |mut text, (part, (name, value))| {
             let name = format!("haulier_site_{part}_{name}");
             text.push_str(&format!("# TYPE {name} counter\n{name}_total {value}\n"));

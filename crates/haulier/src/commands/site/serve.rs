@@ -15,6 +15,7 @@ use net::{Listener, ListenerOptions};
 use provider::Provider;
 use signin::SignIn;
 use site::{Site, SiteOptions};
+use sitelink::SiteLink;
 use tokio_util::sync::CancellationToken;
 use wsman::WsMan;
 
@@ -54,7 +55,8 @@ pub(super) async fn run(args: &SiteRun) -> Result<()> {
     let options = SiteOptions { pack_fetcher: Some(Arc::new(packs)), ..site_options(&args.data, &config)? };
     let site = Site::open(&options, SystemClock::shared()).await?;
     let ca = load_ca(&args.data)?;
-    let (bound, wsman) = bind(args, &config, &site, ca).await?;
+    let link = SiteLink::new(site.clone(), super::hierarchy::parent(&args.data)?);
+    let (bound, wsman) = bind(args, &config, &site, ca, &link).await?;
     let shutdown = CancellationToken::new();
     shutdown_on_signal(&shutdown)?;
     output::line(format_args!("listening on {}", bound[0].listener.url()));
@@ -68,18 +70,26 @@ pub(super) async fn run(args: &SiteRun) -> Result<()> {
             ended
         }
     });
+    let links = tokio::spawn(link.run(shutdown.clone()));
     let served = bound.into_iter().map(|bound| bound.listener.serve(bound.router, shutdown.clone()));
     future::join_all(served).await;
     shutdown.cancel();
     wsman.finish().await;
     workers.await.context("the site's workers ended badly")??;
+    links.await.context("the site's links ended badly")?;
     site.close().await;
     Ok(())
 }
 
 /// Everything that the site listens on: first the one listener that answers all of it, then those of single protocols, at
 /// the ports where clients of the original look.
-async fn bind(args: &SiteRun, config: &SiteConfig, site: &Site, ca: SiteCa) -> Result<(Vec<Bound>, WsMan)> {
+async fn bind(
+    args: &SiteRun,
+    config: &SiteConfig,
+    site: &Site,
+    ca: SiteCa,
+    link: &SiteLink,
+) -> Result<(Vec<Bound>, WsMan)> {
     let fallback = || DEFAULT_LISTEN.parse().expect("a valid constant");
     let main = args.listen.or(config.listen).unwrap_or_else(fallback);
     let own = config.listeners.or(&args.listeners);
@@ -111,7 +121,7 @@ async fn bind(args: &SiteRun, config: &SiteConfig, site: &Site, ca: SiteCa) -> R
     let agents = AgentService::new(site.clone(), ca.clone(), SystemClock::shared());
     let mut listeners = vec![("listener", listener.stats())];
     listeners.extend(bound.iter().map(|bound| (bound.name, bound.listener.stats())));
-    let metrics = Metrics { site: site.clone(), listeners, agents: agents.stats() };
+    let metrics = Metrics { site: site.clone(), listeners, agents: agents.stats(), links: link.stats() };
     let router = floors.everything(&agents, metrics);
     bound.insert(0, Bound { listener, name: "listener", router });
     Ok((bound, floors.wsman))

@@ -1,0 +1,129 @@
+//! A central site and a primary below it as real processes: what is refreshed on either reaches the distribution points
+//! of the other, through kills and absence.
+
+use std::path::Path;
+
+use processes::{Hierarchy, fetch, wait_until};
+
+mod processes;
+
+const ARRIVED: &str = "haulier_site_links_versions_arrived_total";
+const RECEIVED: &str = "haulier_site_links_received_bytes_total";
+/// Large enough that a transfer is met in its midst.
+const LARGE_BYTES: usize = 48 * 1024 * 1024;
+/// Transfers that are tried to be met.
+const TRIES_MAX: usize = 5;
+
+fn write(source: &Path, text: &str) {
+    std::fs::create_dir_all(source).unwrap();
+    std::fs::write(source.join("driver.inf"), text).unwrap();
+}
+
+/// Bytes that neither compress nor resemble each other.
+fn noise(seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    std::iter::repeat_with(next).take(LARGE_BYTES / 8).flat_map(u64::to_le_bytes).collect()
+}
+
+/// Waits until a site's only state of a package is this version; what its point serves must be the text.
+async fn reaches(at: &Hierarchy, point: &str, package: &str, version: u64, text: &str) {
+    at.wait_for_version(package, version).await;
+    let served = fetch(point, &format!("{package}/driver.inf")).await;
+    assert_eq!(served.as_deref(), Some(text.as_bytes()), "{package} at {point}");
+}
+
+async fn knows_point(site: &Hierarchy, name: &str) {
+    let wql = format!("SELECT ServerName FROM SMS_DistributionPointInfo WHERE ServerName = '{name}'");
+    let known = || async { site.json(&["query", &wql]).await.as_array().is_some_and(|rows| rows.len() == 1) };
+    wait_until("the other site's distribution point is known", known).await;
+}
+
+async fn knows_package(site: &Hierarchy, package: &str) {
+    let wql = format!("SELECT PackageID FROM SMS_DriverPackage WHERE PackageID = '{package}'");
+    let known = || async { site.json(&["query", &wql]).await.as_array().is_some_and(|rows| rows.len() == 1) };
+    wait_until("the other site's package is known", known).await;
+}
+
+async fn published(site: &Hierarchy, package: &str) {
+    let wql = format!("SELECT RefreshPending FROM Haulier_PackageState WHERE PackageID = '{package}'");
+    let published = || async { site.json(&["query", &wql]).await[0]["RefreshPending"] == false };
+    wait_until("the refresh is published", published).await;
+}
+
+#[tokio::test]
+async fn refreshes_reach_distribution_points_of_other_sites() {
+    let parent = Hierarchy::start_central(1).await;
+    let mut child = parent.child("S01", "primary", 1).await;
+    let (above, below) = (parent.points[0].address.clone(), child.points[0].address.clone());
+
+    // Down: refreshed where the package is, and from the child.
+    let source = parent.folder.path().join("source");
+    write(&source, "one");
+    let package = parent.create_package("Drivers", &source).await;
+    knows_point(&parent, "dp1.s01.example.test").await;
+    parent.text(&["package", "distribute", &package, "dp1.s01.example.test"]).await;
+    reaches(&parent, &below, &package, 1, "one").await;
+    write(&source, "two");
+    parent.text(&["package", "refresh", &package]).await;
+    reaches(&parent, &below, &package, 2, "two").await;
+    write(&source, "three");
+    child.text(&["package", "refresh", &package]).await;
+    reaches(&child, &below, &package, 3, "three").await;
+
+    // Up: made at the child, held at the parent's distribution point.
+    let own_source = child.folder.path().join("source");
+    write(&own_source, "from below");
+    let own = child.create_package("Branch drivers", &own_source).await;
+    assert!(own.starts_with("S01"), "{own}");
+    knows_point(&child, "dp1.example.test").await;
+    child.text(&["package", "distribute", &own, "dp1.example.test"]).await;
+    reaches(&child, &above, &own, 1, "from below").await;
+    write(&own_source, "from below again");
+    knows_package(&parent, &own).await;
+    parent.text(&["package", "refresh", &own]).await;
+    reaches(&parent, &above, &own, 2, "from below again").await;
+
+    // Away: several refreshes cost one transfer.
+    assert!(child.site.terminate().await, "it stops in order");
+    for text in ["four", "five", "six"] {
+        write(&source, text);
+        parent.text(&["package", "refresh", &package]).await;
+        published(&parent, &package).await;
+    }
+    child.site.start().await;
+    reaches(&parent, &below, &package, 6, "six").await;
+    assert_eq!(child.counter(ARRIVED).await, 1, "one transfer");
+
+    interrupted(&parent, &mut child, &package, &source).await;
+}
+
+/// The child is killed in the midst of a transfer, and goes on with it.
+async fn interrupted(parent: &Hierarchy, child: &mut Hierarchy, package: &str, source: &Path) {
+    for number in 0..TRIES_MAX {
+        let version = 7 + number as u64;
+        let text = format!("large {version}");
+        write(source, &text);
+        std::fs::write(source.join("large.bin"), noise(version)).unwrap();
+        let before = child.counter(RECEIVED).await;
+        parent.text(&["package", "refresh", package]).await;
+        wait_until("bytes come", || async { child.counter(RECEIVED).await > before }).await;
+        child.site.kill().await;
+        let state = parent.states(package).await.remove(0);
+        let met = state["InstalledVersion"] != version;
+        child.site.start().await;
+        let below = child.points[0].address.clone();
+        reaches(parent, &below, package, version, &text).await;
+        if met {
+            let received = child.counter(RECEIVED).await;
+            assert!(received < LARGE_BYTES as u64 * 11 / 10, "{received} bytes after the kill");
+            return;
+        }
+    }
+    panic!("no transfer was met in its midst");
+}

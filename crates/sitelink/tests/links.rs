@@ -1,0 +1,273 @@
+//! A parent and its child in one process, over a real listener: content comes down, what is forged on the way does not,
+//! and a revoked child hears nothing until it joins again.
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use agent::join::{JoinReply, JoinRequest};
+use agent::{EnrolRequest, Goal};
+use agentservice::AgentService;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use clock::{Clock, SystemClock};
+use http_body_util::BodyExt;
+use membership::{Joining, Membership};
+use net::ca::SiteCa;
+use net::{Limits, Listener, ListenerOptions};
+use site::{Actor, DpId, NewPackage, Site, SiteOptions, SiteType, StatusFilter};
+use sitelink::{SiteLink, SiteLinkStats};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A test that hangs is a failure, not a wait.
+const HANG: Duration = Duration::from_secs(60);
+/// How often a condition is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+async fn open(folder: &Path, code: &str, site_type: SiteType) -> Site {
+    let options = SiteOptions {
+        data_dir: folder.join("data"),
+        site_code: code.to_owned(),
+        server_name: Some(format!("{}.example.test", code.to_ascii_lowercase())),
+        site_type,
+        ..SiteOptions::default()
+    };
+    Site::init(&options, "correct horse battery staple", SystemClock::shared()).await.unwrap();
+    Site::open(&options, SystemClock::shared()).await.unwrap()
+}
+
+async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+    let give_up = SystemClock.monotonic() + HANG;
+    while !condition().await {
+        assert!(SystemClock.monotonic() < give_up, "waited in vain: {what}");
+        SystemClock.sleep(LOOK).await;
+    }
+}
+
+struct Parent {
+    site: Site,
+    url: String,
+    /// How many answers of records to forge; counts down.
+    forge: Arc<AtomicUsize>,
+    folder: TempDir,
+    stop: CancellationToken,
+}
+
+impl Parent {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = open(folder.path(), "PS1", SiteType::Primary).await;
+        let ca = SiteCa::create(&folder.path().join("ca"), "PS1", SystemClock::shared()).unwrap();
+        let addr = "127.0.0.1:0".parse().unwrap();
+        let options = ListenerOptions { addr, tls: None, limits: Limits::default() };
+        let listener = Listener::bind(options, SystemClock::shared()).await.unwrap();
+        let (url, stop) = (listener.url(), CancellationToken::new());
+        let forge = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&forge);
+        let router = AgentService::new(site.clone(), ca, SystemClock::shared())
+            .router()
+            .layer(from_fn(move |request, next| forged(Arc::clone(&count), request, next)));
+        tokio::spawn(listener.serve(router, stop.clone()));
+        tokio::spawn({
+            let (site, stop) = (site.clone(), stop.clone());
+            async move { site.run_workers(stop).await }
+        });
+        Self { site, url, forge, folder, stop }
+    }
+
+    /// Writes the source and publishes it.
+    async fn publish(&self, package_id: &str, text: &str) {
+        std::fs::write(self.source().join("driver.inf"), text).unwrap();
+        let before = self.site.package(package_id).await.unwrap().stored_version;
+        self.site.refresh_package(&Actor::local(), package_id).await.unwrap();
+        until("the version is published", || async {
+            self.site.package(package_id).await.unwrap().stored_version > before
+        })
+        .await;
+    }
+
+    fn source(&self) -> PathBuf {
+        let source = self.folder.path().join("source");
+        std::fs::create_dir_all(&source).unwrap();
+        source
+    }
+
+    /// A package with its first version.
+    async fn package(&self) -> String {
+        std::fs::write(self.source().join("driver.inf"), "one").unwrap();
+        let new = NewPackage {
+            name: "Drivers".to_owned(),
+            pkg_source_flag: 2,
+            pkg_source_path: self.source().to_str().unwrap().to_owned(),
+            ..NewPackage::default()
+        };
+        let id = self.site.create_package(&Actor::local(), new).await.unwrap().package_id;
+        until("the first version is published", || async {
+            self.site.package(&id).await.unwrap().stored_version == 1
+        })
+        .await;
+        id
+    }
+
+    /// Waits until the child's distribution point is known, and sends the package there.
+    async fn distribute(&self, package_id: &str, nal: &str) {
+        let points = [("S01".to_owned(), nal.to_owned())];
+        until("the child's distribution point is known", || async {
+            self.site.add_distribution_points(&Actor::local(), package_id, &points).await.is_ok()
+        })
+        .await;
+    }
+}
+
+/// Exchanges the manifest in the records on their way, as a parent does that wants other bytes installed.
+async fn forged(count: Arc<AtomicUsize>, request: Request, next: Next) -> Response {
+    let is_records = request.uri().path() == "/agent/v1/site/records";
+    let response = next.run(request).await;
+    if !is_records || count.load(Ordering::SeqCst) == 0 {
+        return response;
+    }
+    let (parts, body) = response.into_parts();
+    let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
+    const FIELD: &str = "\"manifest\":\"";
+    let Some(at) = text.find(FIELD) else { return Response::from_parts(parts, Body::from(text)) };
+    count.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).unwrap();
+    let at = at + FIELD.len();
+    let forged = format!("{}{}{}", &text[..at], "ab".repeat(32), &text[at + 64..]);
+    let mut response = Response::from_parts(parts, Body::from(forged));
+    response.headers_mut().remove("content-length");
+    response
+}
+
+struct Child {
+    site: Site,
+    dp: DpId,
+    nal: String,
+    stats: Arc<SiteLinkStats>,
+    folder: TempDir,
+    stop: CancellationToken,
+    ran: Option<JoinHandle<()>>,
+}
+
+impl Child {
+    async fn below(parent: &Parent) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = open(folder.path(), "S01", SiteType::Secondary).await;
+        let token = site.create_dp_token(&Actor::local(), "dp1", None).await.unwrap();
+        let request = EnrolRequest {
+            token: token.to_string(),
+            name: "dp1".to_owned(),
+            content_url: "http://dp1:8540".to_owned(),
+            csr_pem: None,
+            agent_version: "0".to_owned(),
+        };
+        site.enrol(&request, &|_, _| Err("no certificate is asked for".to_owned())).await.unwrap();
+        let point = site.distribution_points().await.unwrap().remove(0);
+        let mut child = Self {
+            site,
+            dp: point.id,
+            nal: point.nal_path,
+            stats: Arc::default(),
+            folder,
+            stop: CancellationToken::new(),
+            ran: None,
+        };
+        child.join(parent).await;
+        child
+    }
+
+    /// Joins with a new token and starts the links.
+    async fn join(&mut self, parent: &Parent) {
+        let token = parent.site.create_site_token(&Actor::local(), "s01", None).await.unwrap();
+        let own = self.site.identity().clone();
+        let signing_key = self.site.keys().await.unwrap().keys[0].key.clone();
+        let request = |csr_pem| JoinRequest {
+            token: token.to_string(),
+            site_code: own.site_code.clone(),
+            site_name: own.site_name.clone(),
+            site_type: 1,
+            server_name: own.server_name.clone(),
+            csr_pem,
+            signing_key: signing_key.clone(),
+            agent_version: "0".to_owned(),
+        };
+        let joining = Joining { site_url: &parent.url, token: &token, name: "S01", call: "/site/join" };
+        let (identity, reply): (_, JoinReply) =
+            membership::join(joining, request, &SystemClock::shared()).await.unwrap();
+        identity.save(self.folder.path()).unwrap();
+        self.site.join_parent(&Actor::local(), &reply).await.unwrap();
+        let folder = self.folder.path().to_owned();
+        let member = Membership::new(folder, identity, SystemClock::shared()).unwrap();
+        let link = SiteLink::new(self.site.clone(), Some(member));
+        (self.stats, self.stop) = (link.stats(), CancellationToken::new());
+        self.ran = Some(tokio::spawn(link.run(self.stop.clone())));
+    }
+
+    async fn stop(&mut self) {
+        self.stop.cancel();
+        self.ran.take().unwrap().await.unwrap();
+    }
+
+    /// The version that the distribution point is told to hold; 0 while the wanted one is not here.
+    async fn told(&self) -> u32 {
+        match self.site.desired(self.dp, 0).await.unwrap().packages.first().map(|row| row.goal.clone()) {
+            Some(Goal::Hold { version, signature, .. }) => {
+                assert!(signature.is_some(), "the source site's signature goes on to the distribution point");
+                version
+            }
+            _ => 0,
+        }
+    }
+
+    async fn has_message(&self, code: &str) -> bool {
+        let messages = self.site.status_messages(&StatusFilter::default()).await.unwrap();
+        messages
+            .iter()
+            .any(|message| message.message_id == 39072 && message.inserts.iter().any(|i| i == code))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_version_comes_down_and_a_forged_one_does_not() {
+    let parent = Parent::start().await;
+    let mut child = Child::below(&parent).await;
+    let package = parent.package().await;
+    parent.distribute(&package, &child.nal).await;
+    until("the first version is told", || async { child.told().await == 1 }).await;
+
+    parent.forge.store(1, Ordering::SeqCst);
+    parent.publish(&package, "two").await;
+    until("the forged version is refused", || child.has_message("signature_wrong")).await;
+    assert_eq!(parent.forge.load(Ordering::SeqCst), 0, "it was forged");
+    assert_eq!((child.told().await, child.stats.versions_arrived()), (0, 1), "nobody is told of it");
+    assert!(child.stats.versions_refused() > 0);
+
+    parent.publish(&package, "three").await;
+    until("the next genuine version is told", || async { child.told().await == 3 }).await;
+    child.stop().await;
+    parent.stop.cancel();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_child_hears_nothing_until_it_joins_again() {
+    let parent = Parent::start().await;
+    let mut child = Child::below(&parent).await;
+    let package = parent.package().await;
+    parent.distribute(&package, &child.nal).await;
+    until("the first version is told", || async { child.told().await == 1 }).await;
+
+    parent.site.revoke_site(&Actor::local(), "s01").await.unwrap();
+    parent.publish(&package, "two").await;
+    until("the link fails", || async { child.stats.failures() > 0 }).await;
+    assert_ne!(child.told().await, 2);
+    child.stop().await;
+    child.join(&parent).await;
+    until("the second version is told", || async { child.told().await == 2 }).await;
+    child.stop().await;
+    parent.stop.cancel();
+}
