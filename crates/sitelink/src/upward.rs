@@ -26,7 +26,7 @@ pub(crate) struct ParentSource {
 impl ParentSource {
     pub(crate) fn new(parent: &Membership) -> Result<Self, SourceError> {
         let connections = (0..CONNECTIONS).map(|_| parent.connect()).collect::<Result<_, _>>();
-        Ok(Self { connections: connections.map_err(failed)?, next: AtomicUsize::new(0) })
+        Ok(Self { connections: connections.map_err(|error| failed(&error))?, next: AtomicUsize::new(0) })
     }
 
     /// Each request takes the next connection.
@@ -39,22 +39,25 @@ impl ParentSource {
 impl Source for ParentSource {
     fn route<'s>(&'s self, package_id: &'s str, version: u32) -> Given<'s, Route> {
         let path = format!("{ROOT}/packages/{package_id}/versions/{version}/route");
-        Box::pin(async move { self.connection().get_json(&path).await.map_err(failed) })
+        Box::pin(async move { self.connection().get_json(&path).await.map_err(|error| failed(&error)) })
     }
 
     fn root<'s>(&'s self, manifest: &'s str) -> Given<'s, Vec<u8>> {
         let path = format!("{CONTENT_ROOT}/manifests/{manifest}");
         let bytes_max = usize::try_from(ROOT_BYTES_MAX).expect("a root fits in memory");
-        Box::pin(async move { self.connection().get_object(&path, bytes_max).await.map_err(failed) })
+        Box::pin(async move {
+            self.connection().get_object(&path, bytes_max).await.map_err(|error| failed(&error))
+        })
     }
 
     fn range<'s>(&'s self, pack: &'s str, range: Range<u64>) -> Given<'s, Vec<u8>> {
         let path = format!("{CONTENT_ROOT}/packs/{pack}");
         Box::pin(async move {
             let len = usize::try_from(range.end - range.start).expect("a range fits in memory");
-            let mut stream = self.connection().get_range(&path, range).await.map_err(failed)?;
+            let mut stream =
+                self.connection().get_range(&path, range).await.map_err(|error| failed(&error))?;
             let mut bytes = Vec::with_capacity(len);
-            while let Some(chunk) = stream.next().await.map_err(failed)? {
+            while let Some(chunk) = stream.next().await.map_err(|error| failed(&error))? {
                 bytes.extend_from_slice(&chunk);
             }
             Ok(bytes)
@@ -62,7 +65,7 @@ impl Source for ParentSource {
     }
 }
 
-fn failed(error: NetError) -> SourceError {
+fn failed(error: &NetError) -> SourceError {
     match error.refusal().map(|refusal| refusal.status) {
         Some(404 | 410) => SourceError::Gone(error.to_string()),
         Some(408 | 429 | 500..) => SourceError::Unreachable(error.to_string()),

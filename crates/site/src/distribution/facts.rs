@@ -11,6 +11,7 @@ use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 use super::DpId;
 use super::demand::at;
 use super::rate::{self, Sample, Window};
+use super::repaired::name_files;
 use super::state::{Event, Next, State, transition};
 use crate::db::{Row, Tx, counter};
 use crate::error::{Result, SiteError};
@@ -26,8 +27,6 @@ pub(crate) const ATTEMPTS_BEFORE_FAILED: u32 = 10;
 /// Texts from an agent are cut here.
 const TEXT_CHARS_MAX: usize = 1024;
 const CODE_CHARS_MAX: usize = 64;
-/// Repaired files that are named in a message.
-const REPAIRED_NAMED_MAX: usize = 10;
 
 impl Site {
     /// Stores what an agent reports, all of it in one transaction, oldest first.
@@ -591,12 +590,4 @@ fn number(value: u64) -> i64 {
 
 fn cut(text: &str, chars_max: usize) -> String {
     text.chars().take(chars_max).collect()
-}
-
-fn name_files(files: &[String]) -> String {
-    let named = files.iter().take(REPAIRED_NAMED_MAX).map(String::as_str).collect::<Vec<_>>().join(", ");
-    match files.len().saturating_sub(REPAIRED_NAMED_MAX) {
-        0 => named,
-        more => format!("{named} and {more} more"),
-    }
 }

@@ -10,6 +10,7 @@ pub(crate) mod partner;
 pub(crate) mod point;
 mod rate;
 pub(crate) mod renewal;
+mod repaired;
 pub(crate) mod seen;
 pub(crate) mod state;
 pub(crate) mod status;
