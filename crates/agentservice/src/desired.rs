@@ -1,8 +1,6 @@
 //! `GET /agent/v1/desired`: what a distribution point should hold, and the wait for a change of it.
 
-use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use agent::{DesiredReply, WAIT_S_MAX};
@@ -12,6 +10,7 @@ use axum::{Extension, Json};
 use net::Shutdown;
 
 use crate::AgentService;
+use crate::at_once::{AtOnce, Place};
 use crate::auth::Agent;
 use crate::error::ServiceError;
 use crate::stats::AgentServiceStats;
@@ -57,11 +56,11 @@ pub(crate) async fn desired(
 
 /// How many requests wait, for each agent or child site that has any.
 #[derive(Debug)]
-pub(crate) struct Waits<K>(Mutex<HashMap<K, usize>>);
+pub(crate) struct Waits<K>(AtOnce<K>);
 
 impl<K> Default for Waits<K> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(AtOnce::default())
     }
 }
 
@@ -71,22 +70,17 @@ impl<K: Eq + Hash + Clone> Waits<K> {
         who: K,
         stats: &'w AgentServiceStats,
     ) -> Result<Waiting<'w, K>, ServiceError> {
-        let mut waits = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = waits.entry(who.clone()).or_default();
-        if *count >= WAITS_PER_AGENT_MAX {
-            return Err(ServiceError::TooManyWaits(WAITS_PER_AGENT_MAX));
-        }
-        *count += 1;
+        let place = self.0.begin(who, WAITS_PER_AGENT_MAX);
+        let place = place.ok_or(ServiceError::TooManyWaits(WAITS_PER_AGENT_MAX))?;
         stats.waits.inc();
-        Ok(Waiting { waits: self, who, stats, abandoned: true })
+        Ok(Waiting { _place: place, stats, abandoned: true })
     }
 }
 
 /// One request that waits; dropped when its agent goes away, too.
 #[derive(Debug)]
 pub(crate) struct Waiting<'w, K: Eq + Hash> {
-    waits: &'w Waits<K>,
-    who: K,
+    _place: Place<'w, K>,
     stats: &'w AgentServiceStats,
     abandoned: bool,
 }
@@ -101,13 +95,6 @@ impl<K: Eq + Hash> Drop for Waiting<'_, K> {
     fn drop(&mut self) {
         if self.abandoned {
             self.stats.waits_abandoned.inc();
-        }
-        let mut waits = self.waits.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = waits.get_mut(&self.who) {
-            *count -= 1;
-            if *count == 0 {
-                waits.remove(&self.who);
-            }
         }
     }
 }

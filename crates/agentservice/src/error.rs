@@ -44,6 +44,8 @@ pub(crate) enum ServiceError {
     TooManyAttempts { retry_after_s: u64 },
     #[error("this agent already has {0} requests waiting for changes")]
     TooManyWaits(usize),
+    #[error("this agent already has {0} reports under way; post the next one after them")]
+    TooManyReports(usize),
     #[error("the window to this destination is closed for packages of priority {priority}")]
     WindowClosed { opens_at: Option<Timestamp>, retry_after_s: u64, priority: u8 },
     #[error("the server is busy; try again shortly")]
@@ -78,6 +80,7 @@ impl ServiceError {
             Self::RangeBeyondEnd { .. } => "range_beyond_end",
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::TooManyWaits(_) => "too_many_waits",
+            Self::TooManyReports(_) => "too_many_reports",
             Self::WindowClosed { .. } => agent::WINDOW_CLOSED,
             Self::Busy => "busy",
             Self::NoSuchRoute => "no_such_route",
@@ -101,7 +104,9 @@ impl ServiceError {
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge(_) | Self::TooManyFacts { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Self::RangeBeyondEnd { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::TooManyAttempts { .. } | Self::TooManyWaits(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyAttempts { .. } | Self::TooManyWaits(_) | Self::TooManyReports(_) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Busy | Self::WindowClosed { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Site(error) => site_status(error),

@@ -2,8 +2,7 @@
 
 use agent::{FACTS_MAX, Facts};
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 
 use crate::AgentService;
@@ -12,13 +11,19 @@ use crate::error::ServiceError;
 use crate::path::PackageId;
 use crate::request;
 
+/// Reports of one agent at once: the one that it posts, and one whose connection it lost unnoticed. Each waits for the
+/// database's writer, and whoever posts many would be in the way of everybody else.
+const REPORTS_PER_AGENT_MAX: usize = 2;
+
 /// Answers 204 when all facts are durable. An agent that got no answer sends the same facts again.
 pub(crate) async fn facts(
     State(service): State<AgentService>,
     Agent(dp): Agent,
-    body: Result<Bytes, BytesRejection>,
+    request: Request,
 ) -> Result<StatusCode, ServiceError> {
-    let Facts { mut facts } = request::json(body)?;
+    let place = service.0.reports.begin(dp, REPORTS_PER_AGENT_MAX);
+    let _place = place.ok_or(ServiceError::TooManyReports(REPORTS_PER_AGENT_MAX))?;
+    let Facts { mut facts } = request::json(Bytes::from_request(request, &()).await)?;
     if facts.len() > FACTS_MAX {
         return Err(ServiceError::TooManyFacts { count: facts.len() });
     }

@@ -3,6 +3,7 @@
 //! Turns bytes into typed requests, asks the site, and renders its answers. Knows HTTP and the agent's wire
 //! types; knows no SQL and no rule of distribution. `docs/agent-protocol.md` describes the exchange.
 
+mod at_once;
 mod attempts;
 mod auth;
 mod desired;
@@ -34,6 +35,7 @@ use tokio::sync::Semaphore;
 
 pub use stats::AgentServiceStats;
 
+use at_once::AtOnce;
 use attempts::Attempts;
 use desired::Waits;
 use error::ServiceError;
@@ -60,6 +62,7 @@ struct Shared {
     enrolments: Semaphore,
     enrolments_waiting: Semaphore,
     waits: Waits<DpId>,
+    reports: AtOnce<DpId>,
     /// Child sites that wait for rows, and for wants.
     site_waits: Waits<Neighbor>,
     want_waits: Waits<Neighbor>,
@@ -88,6 +91,7 @@ impl AgentService {
             enrolments: Semaphore::new(ENROLMENTS_MAX),
             enrolments_waiting: Semaphore::new(ENROLMENTS_WAITING_MAX),
             waits: Waits::default(),
+            reports: AtOnce::default(),
             site_waits: Waits::default(),
             want_waits: Waits::default(),
             reads: Arc::new(Semaphore::new(READS_MAX)),

@@ -107,7 +107,11 @@ pub(crate) async fn answer(
         None => {
             let bytes_max = usize::try_from(bytes_max).expect("a want is a few MiB");
             let body = axum::body::to_bytes(body, bytes_max).await;
-            Ok(body.map_err(|_| ServiceError::BodyTooLarge(bytes_max))?.to_vec())
+            let refused = |error: axum::Error| match net::bodies_are_full(&error) {
+                true => ServiceError::Busy,
+                false => ServiceError::BodyTooLarge(bytes_max),
+            };
+            Ok(body.map_err(refused)?.to_vec())
         }
     };
     match shared.site.answer_want(child, id, answer) {

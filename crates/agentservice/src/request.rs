@@ -20,6 +20,8 @@ pub(crate) fn json_within<T: DeserializeOwned>(
 ) -> Result<T, ServiceError> {
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ServiceError::BodyTooLarge(bytes_max),
+        // Not the caller's doing: what it reports is not to be dropped for it.
+        _ if net::bodies_are_full(&rejection) => ServiceError::Busy,
         _ => ServiceError::BodyIncomplete(rejection.body_text()),
     })?;
     serde_json::from_slice(&body).map_err(|e| ServiceError::BadRequest {

@@ -16,5 +16,5 @@ pub use counters::Counter;
 pub use error::{NetError, Refusal};
 pub use listener::{
     BodyFault, Connection, Drained, Limits, Listener, ListenerOptions, ListenerStats, Peer, PeerCertificate,
-    ServerTls, Shutdown, discard, limit_body, read_body,
+    ServerTls, Shutdown, bodies_are_full, discard, limit_body, read_body,
 };

@@ -15,6 +15,7 @@ use crate::NetError;
 mod activity;
 mod admission;
 mod body;
+mod budget;
 mod connection;
 mod limits;
 mod peer;
@@ -25,7 +26,7 @@ mod stats;
 mod timer;
 mod tls;
 
-pub use body::{BodyFault, discard, read_body};
+pub use body::{BodyFault, bodies_are_full, discard, read_body};
 pub use limits::Limits;
 pub use peer::{Peer, PeerCertificate, Shutdown};
 pub use service::limit_body;
@@ -103,7 +104,7 @@ impl Listener {
     /// most [`Limits::drain_time`], and cuts the rest.
     pub async fn serve(self, router: Router, stop: CancellationToken) -> Drained {
         let Self { socket, tls, limits, stats, clock, .. } = self;
-        let admission = Admission::new(limits.connections, limits.connections_per_peer);
+        let admission = Admission::new(&limits);
         let shared = Shared {
             router,
             tls,

@@ -1,21 +1,33 @@
-//! Who may open one more connection: a cap in total and a cap for each address.
+//! Who may open one more connection: a cap in total and a cap for each address. What the bodies of their requests hold in
+//! memory is capped in the same way.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Limits;
+use super::budget::{Budget, Share};
 
 /// Counts open connections.
 #[derive(Debug)]
 pub(crate) struct Admission {
     total_max: usize,
     per_peer_max: usize,
+    bodies_per_peer_max: usize,
+    bodies: Arc<Budget>,
     open: Mutex<Open>,
 }
 
 #[derive(Debug, Default)]
 struct Open {
     total: usize,
-    by_peer: HashMap<IpAddr, usize>,
+    by_peer: HashMap<IpAddr, OfPeer>,
+}
+
+#[derive(Debug)]
+struct OfPeer {
+    connections: usize,
+    bodies: Arc<Budget>,
 }
 
 /// Why a connection may not be opened.
@@ -30,11 +42,18 @@ pub(crate) enum Denied {
 pub(crate) struct Admitted {
     admission: Arc<Admission>,
     peer: IpAddr,
+    bodies: Share,
 }
 
 impl Admission {
-    pub(crate) fn new(total_max: usize, per_peer_max: usize) -> Arc<Self> {
-        Arc::new(Self { total_max, per_peer_max, open: Mutex::default() })
+    pub(crate) fn new(limits: &Limits) -> Arc<Self> {
+        Arc::new(Self {
+            total_max: limits.connections,
+            per_peer_max: limits.connections_per_peer,
+            bodies_per_peer_max: limits.bodies_bytes_per_peer,
+            bodies: Arc::new(Budget::new(limits.bodies_bytes)),
+            open: Mutex::default(),
+        })
     }
 
     pub(crate) fn admit(self: &Arc<Self>, addr: IpAddr) -> Result<Admitted, Denied> {
@@ -43,12 +62,22 @@ impl Admission {
         if open.total >= self.total_max {
             return Err(Denied::Total);
         }
-        if open.by_peer.get(&peer).is_some_and(|&count| count >= self.per_peer_max) {
+        if open.by_peer.get(&peer).is_some_and(|of_peer| of_peer.connections >= self.per_peer_max) {
             return Err(Denied::PerPeer);
         }
         open.total += 1;
-        *open.by_peer.entry(peer).or_default() += 1;
-        Ok(Admitted { admission: Arc::clone(self), peer })
+        let new = || OfPeer { connections: 0, bodies: Arc::new(Budget::new(self.bodies_per_peer_max)) };
+        let of_peer = open.by_peer.entry(peer).or_insert_with(new);
+        of_peer.connections += 1;
+        let bodies = Share::new([Arc::clone(&of_peer.bodies), Arc::clone(&self.bodies)]);
+        Ok(Admitted { admission: Arc::clone(self), peer, bodies })
+    }
+}
+
+impl Admitted {
+    /// What the bodies of this connection's requests may hold, together with those of its address and of everybody.
+    pub(crate) fn bodies(&self) -> Share {
+        self.bodies.clone()
     }
 }
 
@@ -56,9 +85,9 @@ impl Drop for Admitted {
     fn drop(&mut self) {
         let mut open = self.admission.open.lock().unwrap_or_else(PoisonError::into_inner);
         open.total -= 1;
-        if let Some(count) = open.by_peer.get_mut(&self.peer) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(of_peer) = open.by_peer.get_mut(&self.peer) {
+            of_peer.connections -= 1;
+            if of_peer.connections == 0 {
                 open.by_peer.remove(&self.peer);
             }
         }
@@ -84,7 +113,8 @@ mod tests {
 
     #[test]
     fn both_caps_hold_and_leaving_makes_room() {
-        let admission = Admission::new(3, 2);
+        let limits = Limits { connections: 3, connections_per_peer: 2, ..Limits::default() };
+        let admission = Admission::new(&limits);
         let first = admission.admit(addr("10.0.0.1")).expect("room");
         let second = admission.admit(addr("10.0.0.1")).expect("room");
         assert_eq!(admission.admit(addr("10.0.0.1")).unwrap_err(), Denied::PerPeer);

@@ -17,10 +17,12 @@ use hyper::body::Incoming;
 
 use super::ListenerStats;
 use super::activity::{Activity, InFlight};
+use super::budget::Charge;
 
-/// A request body that must be complete by its deadline.
+/// A request body that must be complete by its deadline, and may hold memory while others leave some.
 pub(crate) struct TimedBody {
     incoming: Incoming,
+    charge: Arc<Charge>,
     deadline: Pin<Box<dyn Future<Output = ()> + Send>>,
     activity: Arc<Activity>,
     stats: Arc<ListenerStats>,
@@ -64,6 +66,32 @@ pub async fn read_body(body: Body, limit: usize) -> Result<Bytes, BodyFault> {
     })
 }
 
+/// Whether a body was not taken because others hold all the memory that bodies may have, as far as the causes of an
+/// error tell.
+#[must_use]
+pub fn bodies_are_full(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<BodiesFull>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// The bodies of running requests hold as much as the listener allows.
+#[derive(Debug)]
+pub(crate) struct BodiesFull;
+
+impl fmt::Display for BodiesFull {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("other requests hold all the memory that bodies may have; try again shortly")
+    }
+}
+
+impl Error for BodiesFull {}
+
 /// The request body took longer than the listener allows.
 #[derive(Debug)]
 pub(crate) struct BodyTooSlow;
@@ -71,12 +99,13 @@ pub(crate) struct BodyTooSlow;
 impl TimedBody {
     pub(crate) fn new(
         incoming: Incoming,
+        charge: Arc<Charge>,
         time: Duration,
         clock: SharedClock,
         activity: Arc<Activity>,
         stats: Arc<ListenerStats>,
     ) -> Self {
-        Self { incoming, deadline: Box::pin(async move { clock.sleep(time).await }), activity, stats }
+        Self { incoming, charge, deadline: Box::pin(async move { clock.sleep(time).await }), activity, stats }
     }
 }
 
@@ -90,6 +119,11 @@ impl HttpBody for TimedBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) {
             self.activity.moved();
+            let came = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref());
+            if came.is_some_and(|data| !self.charge.grow(data.len())) {
+                self.stats.bodies_refused.inc();
+                return Poll::Ready(Some(Err(Box::new(BodiesFull))));
+            }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
         if self.deadline.as_mut().poll(cx).is_ready() {

@@ -17,6 +17,7 @@ use tokio_rustls::server::TlsStream;
 
 use super::activity::{Activity, Cut};
 use super::admission::Admitted;
+use super::budget::Share;
 use super::service::RequestService;
 use super::socket::Socket;
 use super::timer::ClockTimer;
@@ -48,14 +49,14 @@ impl Shared {
         match self.tls.clone() {
             None => {
                 let peer = Peer { addr, secure: false, certificate: None, server_certificate: None };
-                self.http(socket, peer, activity).await;
+                self.http(socket, peer, activity, admitted.bodies()).await;
             }
             Some(tls) => {
                 let (acceptor, shown) = tls.acceptor();
                 if let Some(stream) = self.handshake(&acceptor, socket, addr).await {
                     let (certificate, server_certificate) = (certificate(&stream), shown.der());
                     let peer = Peer { addr, secure: true, certificate, server_certificate };
-                    self.http(stream, peer, activity).await;
+                    self.http(stream, peer, activity, admitted.bodies()).await;
                 }
             }
         }
@@ -87,7 +88,7 @@ impl Shared {
         }
     }
 
-    async fn http<S>(self, stream: S, peer: Peer, activity: Arc<Activity>)
+    async fn http<S>(self, stream: S, peer: Peer, activity: Arc<Activity>, bodies: Share)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -101,6 +102,7 @@ impl Shared {
             limits: Arc::clone(&limits),
             stats: Arc::clone(&stats),
             activity: Arc::clone(&activity),
+            bodies,
             clock: SharedClock::clone(&clock),
         };
         let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));

@@ -25,6 +25,11 @@ pub struct Limits {
     pub header_bytes: u32,
     /// Bytes of a request body, unless the route allows less.
     pub body_bytes: usize,
+    /// Bytes that the bodies of running requests may hold in memory together. Reports of thousands of distribution points
+    /// are kilobytes each.
+    pub bodies_bytes: usize,
+    /// The same of one address: a few of the largest bodies, which child sites send.
+    pub bodies_bytes_per_peer: usize,
     /// HTTP/2 requests in flight on one connection.
     pub streams: u32,
     /// HTTP/2: how often a quiet peer is asked whether it lives, which also keeps NAT entries open.
@@ -46,6 +51,8 @@ impl Default for Limits {
             drain_time: Duration::from_secs(10),
             header_bytes: 64 * 1024,
             body_bytes: 16 * 1024 * 1024,
+            bodies_bytes: 512 * 1024 * 1024,
+            bodies_bytes_per_peer: 128 * 1024 * 1024,
             streams: 128,
             ping_interval: Duration::from_secs(20),
             ping_timeout: Duration::from_secs(20),

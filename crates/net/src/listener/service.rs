@@ -22,6 +22,7 @@ use tracing::Instrument;
 
 use super::activity::{Activity, InFlight};
 use super::body::{TimedBody, TrackedBody};
+use super::budget::Share;
 use super::{Connection, Limits, ListenerStats, Peer, Shutdown};
 
 /// Lets a router's extractors read at most `bytes` of a body; more answers 413. Never raises the
@@ -40,6 +41,7 @@ pub(crate) struct RequestService {
     pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<ListenerStats>,
     pub(crate) activity: Arc<Activity>,
+    pub(crate) bodies: Share,
     pub(crate) clock: SharedClock,
 }
 
@@ -80,9 +82,12 @@ impl RequestService {
     }
 
     async fn route(self, request: Request<Incoming>) -> Response {
-        let Self { router, peer, connection, shutdown, limits, stats, activity, clock } = self;
+        let Self { router, peer, connection, shutdown, limits, stats, activity, bodies, clock } = self;
+        // Held until the handler is done: it may keep the body as long.
+        let charge = bodies.begin();
+        let of_body = Arc::clone(&charge);
         let mut request = request.map(|incoming| {
-            let timed = TimedBody::new(incoming, limits.body_time, clock, activity, stats);
+            let timed = TimedBody::new(incoming, of_body, limits.body_time, clock, activity, stats);
             Body::new(Limited::new(timed, limits.body_bytes))
         });
         request.extensions_mut().insert(peer);
@@ -90,7 +95,9 @@ impl RequestService {
         if request.version() <= Version::HTTP_11 {
             request.extensions_mut().insert(connection);
         }
-        match router.oneshot(request).await {
+        let answered = router.oneshot(request).await;
+        drop(charge);
+        match answered {
             Ok(response) => response,
             Err(never) => match never {},
         }

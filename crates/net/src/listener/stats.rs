@@ -32,6 +32,8 @@ crate::counters! {
     panics,
     /// Request bodies that took too long.
     bodies_timed_out,
+    /// Request bodies refused because those of their address, or of everybody, held too much memory already.
+    bodies_refused,
     /// Bytes read from sockets, TLS and HTTP framing included.
     wire_bytes_in,
     /// Bytes written to sockets, TLS and HTTP framing included.
