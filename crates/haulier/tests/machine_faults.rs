@@ -5,13 +5,11 @@
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use processes::{Hierarchy, Server, fetch, wait_until};
+use processes::faketime::FakeClock;
+use processes::{Hierarchy, fetch, wait_until};
 use tokio::process::{Child, Command};
 
 mod processes;
-
-/// Where Debian puts the library that tells a process another time.
-const FAKETIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
 /// Bytes that neither compress nor repeat.
 fn noise(seed: u64) -> Vec<u8> {
@@ -69,27 +67,23 @@ async fn a_disk_that_returns_errors_serves_nothing_wrong_and_is_used_again_when_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clocks_that_jump_a_year_ahead_and_back_hold_up_nothing() {
-    if !Path::new(FAKETIME).is_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = |name| FakeClock::new(folder.path(), name);
+    let (Some(of_site), Some(of_point)) = (clock("site"), clock("point")) else {
         eprintln!(
             "NOT RUN: clocks_that_jump: Debian's libfaketime is missing; `cargo xtask test` installs it"
         );
         return;
-    }
-    let mut hierarchy = Hierarchy::start(1).await;
-    let folder = hierarchy.folder.path().to_owned();
-    let set = |clock: &Path, jump: &str| {
-        let aside = clock.with_extension("new");
-        std::fs::write(&aside, jump).unwrap();
-        std::fs::rename(aside, clock).unwrap();
     };
-    let (of_site, of_point) = (folder.join("clock-site"), folder.join("clock-point"));
+    let mut hierarchy = Hierarchy::start(1).await;
     for (clock, server) in [(&of_site, &mut hierarchy.site), (&of_point, &mut hierarchy.points[0])] {
-        set(clock, "+0");
-        with_clock(server, clock);
+        for (name, value) in clock.variables() {
+            server.with_variable(name, value);
+        }
         server.kill().await;
         server.start().await;
     }
-    let source = folder.join("source");
+    let source = hierarchy.folder.path().join("source");
     write(&source, 1);
     let id = hierarchy.create_package("Through the years", &source).await;
     hierarchy.distribute(&id).await;
@@ -98,8 +92,8 @@ async fn clocks_that_jump_a_year_ahead_and_back_hold_up_nothing() {
     for (version, [site, point]) in
         (2..).zip([["+400d", "+0"], ["+0", "+400d"], ["-2d", "-2d"], ["+0", "+0"]])
     {
-        set(&of_site, site);
-        set(&of_point, point);
+        of_site.set(site);
+        of_point.set(point);
         let moved = source.with_extension("away");
         std::fs::rename(&source, &moved).unwrap();
         hierarchy.text(&["package", "refresh", &id]).await;
@@ -110,8 +104,8 @@ async fn clocks_that_jump_a_year_ahead_and_back_hold_up_nothing() {
         .await;
         std::fs::rename(&moved, &source).unwrap();
         write(&source, version);
-        set(&of_site, "+0");
-        set(&of_point, "+0");
+        of_site.set("+0");
+        of_point.set("+0");
         hierarchy.text(&["package", "refresh", &id]).await;
         hierarchy
             .wait_for_states(&id, |states| states[0]["InstalledVersion"].as_u64() >= Some(version))
@@ -119,25 +113,9 @@ async fn clocks_that_jump_a_year_ahead_and_back_hold_up_nothing() {
     }
     hierarchy.wait_until_settled(&id).await;
     assert!(fetch(&hierarchy.points[0].address, &format!("{id}/a.sys")).await == Some(noise(5)));
-    assert!(jumped(&folder).await, "the fault fires: a process is told another time");
-}
-
-fn with_clock(server: &mut Server, clock: &Path) {
-    server.with_variable("LD_PRELOAD", FAKETIME);
-    server.with_variable("FAKETIME_TIMESTAMP_FILE", clock.to_str().unwrap());
-    server.with_variable("FAKETIME_NO_CACHE", "1");
-    server.with_variable("FAKETIME_DONT_FAKE_MONOTONIC", "1");
-}
-
-/// Whether the library moves the clock of a process that asks for the time.
-async fn jumped(folder: &Path) -> bool {
-    let clock = folder.join("clock-proof");
-    std::fs::write(&clock, "+400d").unwrap();
-    let mut date = Command::new("date");
-    date.arg("+%s").env("LD_PRELOAD", FAKETIME).env("FAKETIME_TIMESTAMP_FILE", &clock);
-    let told = String::from_utf8(date.output().await.unwrap().stdout).unwrap();
-    let now = clock::Clock::now(&clock::SystemClock).as_second();
-    told.trim().parse::<i64>().is_ok_and(|told| told - now > 399 * 86_400)
+    of_site.set("+400d");
+    let ahead_s = of_site.told_s().await - clock::Clock::now(&clock::SystemClock).as_second();
+    assert!(ahead_s > 399 * 86_400, "the fault fires: a process is told another time");
 }
 
 /// A disk of its own whose writes fail while a file is there.

@@ -1,8 +1,11 @@
 //! `haulier doctor`: looks for what is wrong and says what to do.
 
+use std::time::Duration;
+
 use anyhow::{Result, bail};
 use clock::{Clock, SystemClock};
-use serde_json::json;
+use net::ca::AGENT_LIFE;
+use serde_json::{Value, json};
 
 use super::rows;
 use crate::args::SiteAddress;
@@ -61,32 +64,39 @@ async fn all_heard(remote: &Remote) -> Finding {
     let problem = match remote.list("Haulier_DistributionPoint", &[]).await {
         Err(error) => Some(error.to_string()),
         Ok(points) => {
-            let silent: Vec<String> = points
+            let silent: Vec<_> = points
                 .iter()
-                .filter(|point| is_silent(&rows::text(point, "LastHeard")))
-                .map(|point| {
-                    format!(
-                        "{} last heard {}",
-                        rows::text(point, "ServerName"),
-                        rows::text(point, "LastHeard")
-                    )
-                })
+                .filter_map(|point| Some((point, silent_for(&rows::text(point, "LastHeard"))?)))
                 .collect();
-            (!silent.is_empty()).then(|| {
-                format!(
-                    "{}; is `haulier dp run` running there, and can it reach the site?",
-                    silent.join(", ")
-                )
-            })
+            (!silent.is_empty()).then(|| hear_again(&silent))
         }
     };
     Finding { what: "every distribution point is heard", problem }
 }
 
-/// Whether nothing was heard for longer than the site's own limit.
-fn is_silent(last_heard: &str) -> bool {
-    let heard: Option<jiff::Timestamp> = last_heard.parse().ok();
-    heard.is_none_or(|heard| SystemClock.now().duration_since(heard).unsigned_abs() > site::SILENT_AFTER)
+/// For how long nothing was heard, where that is longer than the site's own limit.
+fn silent_for(last_heard: &str) -> Option<Duration> {
+    let Ok(heard) = last_heard.parse::<jiff::Timestamp>() else { return Some(Duration::ZERO) };
+    let silence = SystemClock.now().duration_since(heard).unsigned_abs();
+    (silence > site::SILENT_AFTER).then_some(silence)
+}
+
+/// Who is silent, and what to do about it.
+fn hear_again(silent: &[(&Value, Duration)]) -> String {
+    let named = silent.iter().map(|(point, _)| {
+        format!("{} last heard {}", rows::text(point, "ServerName"), rows::text(point, "LastHeard"))
+    });
+    let named: Vec<String> = named.collect();
+    let mut text =
+        format!("{}; is `haulier dp run` running there, and can it reach the site?", named.join(", "));
+    // Whoever was heard of had a third of its certificate's life left at least.
+    if silent.iter().any(|(_, silence)| *silence > AGENT_LIFE / 3) {
+        text.push_str(
+            " After so long a certificate may have ended, and the site lets nobody in with it: make a new token with \
+             `haulier dp token` and start the distribution point with it",
+        );
+    }
+    text
 }
 
 async fn no_faults(remote: &Remote, class: &str, what: &'static str, subject: &str) -> Finding {

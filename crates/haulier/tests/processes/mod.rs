@@ -11,6 +11,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+pub(crate) mod faketime;
+
 /// The administrator's password in every test.
 pub(crate) const PASSWORD: &str = "correct horse battery staple";
 /// The longest that any single wait of a test may last before the test fails.
@@ -23,6 +25,10 @@ pub(crate) struct Hierarchy {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) site: Server,
     pub(crate) points: Vec<Server>,
+    /// The file with the site's authority, where it speaks TLS.
+    ca: Option<PathBuf>,
+    /// Variables of the environment of every process that is started from now on.
+    environment: Vec<(String, String)>,
 }
 
 /// One server process that can be killed and started again at the same address.
@@ -30,9 +36,23 @@ pub(crate) struct Server {
     pub(crate) name: String,
     pub(crate) data: PathBuf,
     pub(crate) address: String,
+    /// The address that it says it listens at.
+    listens_at: String,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
+    log: Option<PathBuf>,
     child: Option<Child>,
+}
+
+/// A site to be made.
+struct Plan<'p> {
+    parent: &'p Path,
+    code: &'p str,
+    /// More arguments of `site init`.
+    more: &'p [&'p str],
+    /// Whether it listens on all addresses, and so with TLS.
+    secure: bool,
+    environment: Vec<(String, String)>,
 }
 
 impl Hierarchy {
@@ -43,23 +63,32 @@ impl Hierarchy {
 
     /// The same with all data in a folder of its own inside `parent`.
     pub(crate) async fn start_in(parent: &Path, points: usize) -> Self {
-        Self::make(parent, "PS1", &[], points).await
+        Self::make(Plan::of(parent, "PS1", &[]), points).await
+    }
+
+    /// A running site `PS1` that speaks TLS, with its distribution points; every process in the given environment.
+    pub(crate) async fn start_secure(points: usize, environment: &[(&str, &str)]) -> Self {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment = environment.iter().map(own).collect();
+        let temporary = std::env::temp_dir();
+        Self::make(Plan { secure: true, environment, ..Plan::of(&temporary, "PS1", &[]) }, points).await
     }
 
     /// A running central administration site `PS1`, which primaries can join, with its distribution points.
     pub(crate) async fn start_central(points: usize) -> Self {
-        Self::make(&std::env::temp_dir(), "PS1", &["--type", "cas"], points).await
+        Self::make(Plan::of(&std::env::temp_dir(), "PS1", &["--type", "cas"]), points).await
     }
 
     /// A running site below this one, with distribution points `dp1.s01.example.test` and so on.
     pub(crate) async fn child(&self, code: &str, kind: &str, points: usize) -> Self {
-        let data = self.site.data.to_str().expect("UTF-8");
-        let token = succeed(&["site", "token", "--data", data, code]).await;
-        let more = ["--type", kind, "--parent", &self.site.address, "--token", token.trim()];
-        Self::make(&std::env::temp_dir(), code, &more, points).await
+        let token = self.site_token(code).await;
+        let more = ["--type", kind, "--parent", &self.site.address, "--token", &token];
+        let environment = self.environment.clone();
+        Self::make(Plan { environment, ..Plan::of(&std::env::temp_dir(), code, &more) }, points).await
     }
 
-    async fn make(parent: &Path, code: &str, more: &[&str], points: usize) -> Self {
+    async fn make(plan: Plan<'_>, points: usize) -> Self {
+        let Plan { parent, code, more, secure, environment } = plan;
         let folder = tempfile::tempdir_in(parent).expect("a temporary folder");
         let password = folder.path().join("pw");
         std::fs::write(&password, format!("{PASSWORD}\n")).expect("a password file");
@@ -68,11 +97,18 @@ impl Hierarchy {
         let password_text = password.to_str().expect("UTF-8");
         let init =
             ["site", "init", "--data", data_text, "--site-code", code, "--password-file", password_text];
-        succeed(&[&init, more].concat()).await;
-        let mut site = Server::new(code, &data, &["site", "run"]);
+        succeed_in(&environment, &[&init, more].concat()).await;
+        let mut site = Server::new(code, &data, &["site", "run"], secure);
+        site.environment.extend(environment.iter().cloned());
         site.start().await;
         let below = if code == "PS1" { String::new() } else { format!("{}.", code.to_ascii_lowercase()) };
-        let mut hierarchy = Self { folder, site, points: Vec::new() };
+        let mut ca = None;
+        if secure {
+            let pem = succeed(&["site", "ca", "--data", data_text]).await;
+            let file = ca.insert(folder.path().join("ca.pem"));
+            std::fs::write(file, pem).expect("a file");
+        }
+        let mut hierarchy = Self { folder, site, points: Vec::new(), ca, environment };
         for number in 1..=points {
             hierarchy.add_point(&format!("dp{number}.{below}example.test")).await;
         }
@@ -100,15 +136,27 @@ impl Hierarchy {
     async fn add_point_with(&mut self, name: &str, data: &Path, site: &str) {
         let token = self.token(name).await;
         let arguments = ["dp", "run", "--site", site, "--name", name, "--token", &token];
-        let mut point = Server::new(name, data, &arguments);
+        let mut point = Server::new(name, data, &arguments, false);
+        point.environment.extend(self.environment.iter().cloned());
         point.start().await;
         self.points.push(point);
     }
 
     /// A fresh enrolment token.
     pub(crate) async fn token(&self, name: &str) -> String {
+        self.at_data(&["dp", "token", name]).await
+    }
+
+    /// A fresh token for a child site.
+    pub(crate) async fn site_token(&self, code: &str) -> String {
+        self.at_data(&["site", "token", code]).await
+    }
+
+    /// Runs a command on the site's data folder that must succeed; returns what it printed.
+    pub(crate) async fn at_data(&self, arguments: &[&str]) -> String {
         let data = self.site.data.to_str().expect("UTF-8");
-        succeed(&["dp", "token", "--data", data, name]).await.trim().to_owned()
+        let all = [arguments, &["--data", data]].concat();
+        succeed_in(&self.environment, &all).await.trim().to_owned()
     }
 
     /// Runs a command against the site as `admin`.
@@ -118,8 +166,13 @@ impl Hierarchy {
 
     /// Runs a command against the site as somebody.
     pub(crate) async fn haulier_as(&self, user: &str, password: &str, arguments: &[&str]) -> Output {
-        program()
+        let mut command = program();
+        if let Some(ca) = &self.ca {
+            command.env("HAULIER_CA", ca);
+        }
+        command
             .args(arguments)
+            .envs(pairs(&self.environment))
             .env("HAULIER_SITE", &self.site.address)
             .env("HAULIER_USER", user)
             .env("HAULIER_PASSWORD", password)
@@ -198,19 +251,28 @@ impl Hierarchy {
     }
 }
 
+impl<'p> Plan<'p> {
+    fn of(parent: &'p Path, code: &'p str, more: &'p [&'p str]) -> Self {
+        Self { parent, code, more, secure: false, environment: Vec::new() }
+    }
+}
+
 impl Server {
-    fn new(name: &str, data: &Path, arguments: &[&str]) -> Self {
+    fn new(name: &str, data: &Path, arguments: &[&str], secure: bool) -> Self {
         let port = free_port();
-        let listen = format!("127.0.0.1:{port}");
+        let (scheme, host) = if secure { ("https", "0.0.0.0") } else { ("http", "127.0.0.1") };
+        let listen = format!("{host}:{port}");
         let mut all: Vec<String> = arguments.iter().map(|&argument| argument.to_owned()).collect();
         all.extend(["--data".to_owned(), data.to_str().expect("UTF-8").to_owned()]);
         all.extend(["--listen".to_owned(), listen.clone()]);
         Self {
             name: name.to_owned(),
             data: data.to_owned(),
-            address: format!("http://{listen}"),
+            address: format!("{scheme}://127.0.0.1:{port}"),
+            listens_at: format!("{scheme}://{listen}"),
             arguments: all,
             environment: Vec::new(),
+            log: None,
             child: None,
         }
     }
@@ -220,9 +282,20 @@ impl Server {
         self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
     }
 
+    /// Gives a distribution point's next start another enrolment token.
+    pub(crate) fn with_token(&mut self, token: &str) {
+        let at = self.arguments.iter().position(|argument| argument == "--token").expect("it has one");
+        self.arguments[at + 1] = token.to_owned();
+    }
+
     /// Gives the server's next start a variable of the environment.
     pub(crate) fn with_variable(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Appends the log of the server's next starts to a file.
+    pub(crate) fn with_log(&mut self, file: &Path) {
+        self.log = Some(file.to_owned());
     }
 
     /// Starts the server and waits until it listens.
@@ -235,14 +308,18 @@ impl Server {
         let log = std::env::var("HAULIER_LOG").unwrap_or_else(|_| "error".to_owned());
         let mut command = program();
         command.args(&self.arguments).env("HAULIER_LOG", log).stdout(Stdio::piped());
-        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        command.envs(pairs(&self.environment));
+        if let Some(file) = &self.log {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(file).expect("a log");
+            command.stderr(file);
+        }
         let mut child = command.spawn().expect("haulier starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let line = tokio::select! {
             line = lines.next_line() => line.expect("stdout is text"),
             () = SystemClock.sleep(PATIENCE) => panic!("{} says nothing", self.name),
         };
-        let listens = line.is_some_and(|line| line == format!("listening on {}", self.address));
+        let listens = line.is_some_and(|line| line == format!("listening on {}", self.listens_at));
         self.child = Some(child);
         listens
     }
@@ -289,7 +366,17 @@ pub(crate) fn program() -> Command {
 
 /// Runs a command that must succeed; returns what it printed.
 pub(crate) async fn succeed(arguments: &[&str]) -> String {
-    expect_success(arguments, program().args(arguments).output().await.expect("haulier runs"))
+    succeed_in(&[], arguments).await
+}
+
+async fn succeed_in(environment: &[(String, String)], arguments: &[&str]) -> String {
+    let mut command = program();
+    command.args(arguments).envs(pairs(environment));
+    expect_success(arguments, command.output().await.expect("haulier runs"))
+}
+
+fn pairs(environment: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    environment.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }
 
 fn expect_success(arguments: &[&str], output: Output) -> String {
