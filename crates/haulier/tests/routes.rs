@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clock::{Clock, SystemClock};
 use processes::{Hierarchy, fetch, wait_until};
+use serde_json::Value;
 
 mod processes;
 
@@ -30,8 +31,9 @@ async fn wait_for_bytes(hierarchy: &Hierarchy, bytes: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rate_is_held_and_a_window_that_closes_is_waited_out() {
-    let hierarchy = Hierarchy::start(1).await;
+    let hierarchy = Hierarchy::start(2).await;
     let dp = hierarchy.points[0].name.clone();
+    let other = hierarchy.points[1].name.clone();
     let route = async |arguments: &[&str]| {
         hierarchy.text(&[&["site", "route", "--dp", &dp], arguments].concat()).await
     };
@@ -46,7 +48,7 @@ async fn a_rate_is_held_and_a_window_that_closes_is_waited_out() {
         std::fs::write(source.join(format!("{number}.sys")), bytes).unwrap();
     }
     let id = hierarchy.create_package("Large", &source).await;
-    hierarchy.distribute(&id).await;
+    hierarchy.text(&["package", "distribute", &id, &dp]).await;
     wait_for_bytes(&hierarchy, 400_000).await;
     let (at, before) = (SystemClock.monotonic(), sent_bytes(&hierarchy).await);
     SystemClock.sleep(Duration::from_secs(3)).await;
@@ -71,12 +73,24 @@ async fn a_rate_is_held_and_a_window_that_closes_is_waited_out() {
         "nothing is served in part"
     );
 
+    // The window is this destination's own: another one gets the package meanwhile.
+    hierarchy.text(&["package", "distribute", &id, &other]).await;
+    let of = |states: &[Value], name: &str| {
+        states.iter().find(|state| state["ServerName"] == name).cloned().unwrap_or_default()
+    };
+    let states = hierarchy.wait_for_states(&id, |states| of(states, &other)["InstalledVersion"] == 1).await;
+    let paused = of(&states, &dp);
+    assert_eq!((&paused["InstalledVersion"], &paused["FaultCode"]), (&0.into(), &"".into()), "{paused}");
+    assert_ne!(paused["PausedReason"], "", "{paused}");
+    let of_other = sent_bytes(&hierarchy).await - sent;
+
     // More urgent, it goes on at once, and with what is missing alone.
     route(&["set", "--rate", "unlimited"]).await;
     hierarchy.text(&["package", "set", &id, "--priority", "high"]).await;
     let states = hierarchy.wait_for_version(&id, 1).await;
-    assert_eq!((&states[0]["PausedReason"], &states[0]["Attempts"]), (&"".into(), &0.into()));
-    let (content, all) = (FILES * FILE_BYTES as u64, sent_bytes(&hierarchy).await);
+    let state = of(&states, &dp);
+    assert_eq!((&state["PausedReason"], &state["Attempts"]), (&"".into(), &0.into()), "{state}");
+    let (content, all) = (FILES * FILE_BYTES as u64, sent_bytes(&hierarchy).await - of_other);
     let twice_max = ANSWERS_AT_ONCE * FILE_BYTES as u64;
     // The manifest and the index are small beside a file.
     assert!(

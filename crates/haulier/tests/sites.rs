@@ -5,6 +5,7 @@
 use std::path::Path;
 
 use processes::{Hierarchy, fetch, wait_until};
+use serde_json::Value;
 
 mod processes;
 
@@ -12,6 +13,10 @@ const ARRIVED: &str = "haulier_site_links_versions_arrived_total";
 const RECEIVED: &str = "haulier_site_links_received_bytes_total";
 /// Large enough that a transfer is met in its midst.
 const LARGE_BYTES: usize = 48 * 1024 * 1024;
+/// A file of each refresh while the child is away.
+const AWAY_FILE_BYTES: u64 = 300_000;
+/// Refreshes while the child is away, from this version on.
+const AWAY_VERSIONS: std::ops::RangeInclusive<u64> = 4..=13;
 /// Transfers that are tried to be met.
 const TRIES_MAX: usize = 5;
 
@@ -20,19 +25,7 @@ fn write(source: &Path, text: &str) {
     std::fs::write(source.join("driver.inf"), text).unwrap();
 }
 
-/// Bytes that neither compress nor resemble each other.
-fn noise(seed: u64) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
-    std::iter::repeat_with(next).take(LARGE_BYTES / 8).flat_map(u64::to_le_bytes).collect()
-}
-
-/// Waits until a site's only state of a package is this version; what its point serves must be the text.
+/// Waits until every state of a package at a site is this version; what the point serves must be the text.
 async fn reaches(at: &Hierarchy, point: &str, package: &str, version: u64, text: &str) {
     at.wait_for_version(package, version).await;
     let served = fetch(point, &format!("{package}/driver.inf")).await;
@@ -49,12 +42,6 @@ async fn knows_package(site: &Hierarchy, package: &str) {
     let wql = format!("SELECT PackageID FROM SMS_DriverPackage WHERE PackageID = '{package}'");
     let known = || async { site.json(&["query", &wql]).await.as_array().is_some_and(|rows| rows.len() == 1) };
     wait_until("the other site's package is known", known).await;
-}
-
-async fn published(site: &Hierarchy, package: &str) {
-    let wql = format!("SELECT RefreshPending FROM Haulier_PackageState WHERE PackageID = '{package}'");
-    let published = || async { site.json(&["query", &wql]).await[0]["RefreshPending"] == false };
-    wait_until("the refresh is published", published).await;
 }
 
 #[tokio::test]
@@ -90,36 +77,58 @@ async fn refreshes_reach_distribution_points_of_other_sites() {
     parent.text(&["package", "refresh", &own]).await;
     reaches(&parent, &above, &own, 2, "from below again").await;
 
-    // Away: several refreshes cost one transfer.
-    assert!(child.site.terminate().await, "it stops in order");
-    for text in ["four", "five", "six"] {
-        write(&source, text);
-        parent.text(&["package", "refresh", &package]).await;
-        published(&parent, &package).await;
-    }
-    child.site.start().await;
-    reaches(&parent, &below, &package, 6, "six").await;
-    assert_eq!(child.counter(ARRIVED).await, 1, "one transfer");
-
+    away(&parent, &mut child, &package, &source).await;
     interrupted(&parent, &mut child, &package, &source).await;
+}
+
+/// The child is away for ten refreshes: others go on meanwhile, and it needs one transfer, of the newest version.
+async fn away(parent: &Hierarchy, child: &mut Hierarchy, package: &str, source: &Path) {
+    let (near, far) = (&parent.points[0], &child.points[0]);
+    parent.text(&["package", "distribute", package, &near.name]).await;
+    parent.wait_for_version(package, 3).await;
+    assert!(child.site.terminate().await, "it stops in order");
+    for version in AWAY_VERSIONS {
+        write(source, &format!("text {version}"));
+        let noise = samples::Rng::new(version).bytes(AWAY_FILE_BYTES as usize);
+        std::fs::write(source.join("noise.bin"), noise).unwrap();
+        parent.text(&["package", "refresh", package]).await;
+        let holds =
+            |state: &Value| state["ServerName"] == near.name.as_str() && state["InstalledVersion"] == version;
+        parent.wait_for_states(package, |states| states.iter().any(holds)).await;
+    }
+    let states = parent.states(package).await;
+    let away = states.iter().find(|state| state["ServerName"] == far.name.as_str()).unwrap();
+    assert_eq!(away["InstalledVersion"], 3, "the fault fired: {away}");
+    assert_ne!(away["State"], 0, "{away}");
+    child.site.start().await;
+    let newest = *AWAY_VERSIONS.end();
+    reaches(parent, &far.address, package, newest, &format!("text {newest}")).await;
+    assert_eq!(child.counter(ARRIVED).await, 1, "one transfer");
+    let received = child.counter(RECEIVED).await;
+    let one = AWAY_FILE_BYTES..2 * AWAY_FILE_BYTES;
+    assert!(
+        one.contains(&received),
+        "{received} bytes came: one version has {AWAY_FILE_BYTES}, and no other was fetched"
+    );
 }
 
 /// The child is killed in the midst of a transfer, and goes on with it.
 async fn interrupted(parent: &Hierarchy, child: &mut Hierarchy, package: &str, source: &Path) {
     for number in 0..TRIES_MAX {
-        let version = 7 + number as u64;
+        let version = AWAY_VERSIONS.end() + 1 + number as u64;
         let text = format!("large {version}");
         write(source, &text);
-        std::fs::write(source.join("large.bin"), noise(version)).unwrap();
+        std::fs::write(source.join("large.bin"), samples::Rng::new(version).bytes(LARGE_BYTES)).unwrap();
         let before = child.counter(RECEIVED).await;
         parent.text(&["package", "refresh", package]).await;
         wait_until("bytes come", || async { child.counter(RECEIVED).await > before }).await;
         child.site.kill().await;
-        let state = parent.states(package).await.remove(0);
+        let below = &child.points[0];
+        let states = parent.states(package).await;
+        let state = states.iter().find(|state| state["ServerName"] == below.name.as_str()).unwrap();
         let met = state["InstalledVersion"] != version;
         child.site.start().await;
-        let below = child.points[0].address.clone();
-        reaches(parent, &below, package, version, &text).await;
+        reaches(parent, &below.address, package, version, &text).await;
         if met {
             let received = child.counter(RECEIVED).await;
             assert!(received < LARGE_BYTES as u64 * 11 / 10, "{received} bytes after the kill");
