@@ -90,6 +90,7 @@ impl Site {
                 self.forget_old().await,
                 self.forget_imports().await,
                 self.forget_unpacked().await,
+                self.release_unneeded().await.map(drop),
                 self.collect().await.map(drop),
             ];
             for done in done {
@@ -235,10 +236,21 @@ impl Site {
         self.db().all(&live).await?.iter().map(|row| row.get("manifest_id")).collect()
     }
 
-    /// Manifests of versions that other sites offer. One that is here before it is needed, by a prestaged file,
-    /// stays.
+    /// Manifests of versions that other sites offer and that were never let go of here. One that is here before it is
+    /// needed, by a prestaged file, stays.
     pub(crate) async fn offered_manifests(&self) -> Result<Vec<String>> {
-        let offered = Query::select().column("manifest_id").from("offered_version").to_owned();
+        let let_go = Query::select()
+            .column(("v", "version"))
+            .from_as("package_version", "v")
+            .and_where(Expr::col(("v", "package_id")).equals(("offered_version", "package_id")))
+            .and_where(Expr::col(("v", "version")).equals(("offered_version", "version")))
+            .and_where(Expr::col(("v", "retained")).eq(0i64))
+            .to_owned();
+        let offered = Query::select()
+            .column("manifest_id")
+            .from("offered_version")
+            .and_where(Expr::exists(let_go).not())
+            .to_owned();
         self.db().all(&offered).await?.iter().map(|row| row.get("manifest_id")).collect()
     }
 }

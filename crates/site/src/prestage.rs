@@ -113,6 +113,7 @@ impl Site {
         let mut file = blocking(open).await?;
         self.require_known(file.label()).await?;
         self.note_upkeep(actor, "ImportPrestaged").await?;
+        self.forget_let_go(file.label()).await?;
         let (library, monitor) = (self.library().await?, Until(cancel.clone()));
         let (label, imported) = blocking(move || {
             let imported = library.import(&mut file, &monitor)?;
@@ -143,6 +144,25 @@ impl Site {
             }
         }
         Err(SiteError::VersionNotFound { package_id: label.package_id.clone(), version: label.version })
+    }
+
+    /// A version that was let go of and comes by a file stays until it is needed, as if it had never been here.
+    async fn forget_let_go(&self, label: &Label) -> Result<()> {
+        let offered = Query::select()
+            .column("package_id")
+            .from("offered_version")
+            .and_where(Expr::col("version").eq(i64::from(label.version)))
+            .to_owned();
+        let delete = Query::delete()
+            .from_table("package_version")
+            .and_where(by_id(&label.package_id))
+            .and_where(Expr::col("version").eq(i64::from(label.version)))
+            .and_where(Expr::col("retained").eq(0i64))
+            .and_where(Expr::col("package_id").in_subquery(offered))
+            .to_owned();
+        let mut tx = self.db().write().await?;
+        tx.execute(&delete).await?;
+        tx.commit().await
     }
 
     async fn label(&self, actor: &Actor, package_id: &str, version: Option<u32>) -> Result<Label> {

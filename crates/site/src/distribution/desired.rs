@@ -119,9 +119,11 @@ fn select(dp: DpId, after: i64) -> SelectStatement {
     let version = Expr::col(("v", "package_id"))
         .equals(("d", "package_id"))
         .and(Expr::col(("v", "version")).equals(("d", "desired_version")));
+    // A version that was let go of cannot be fetched until it is here again.
+    let is_here = Expr::col(("v", "retained")).eq(1i64).or(Expr::col(("d", "cancelled")).eq(1i64));
     let tellable = Cond::any()
         .add(Expr::col(("d", "absent")).eq(1i64))
-        .add(Expr::col(("v", "manifest_id")).is_not_null());
+        .add(Expr::col(("v", "manifest_id")).is_not_null().and(is_here));
     Query::select()
         .columns([
             ("d", "package_id"),

@@ -6,7 +6,7 @@
 use agent::Route;
 use agent::link::DpName;
 use agent::trust::VersionSignature;
-use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
+use sea_query::{Expr, ExprTrait, JoinType, OnConflict, Order, Query};
 
 use super::rows;
 use super::topology::{Neighbor, NextHop, Topology};
@@ -204,22 +204,22 @@ fn need(row: &Row, from: Neighbor) -> Result<Need> {
     })
 }
 
+/// A version that was here once and was let go of has its row still.
 async fn insert_version(tx: &mut Tx, need: &Need, offered: &Row, stored_new_bytes: u64) -> Result<()> {
+    let columns = [
+        "manifest_id",
+        "content_hash",
+        "files",
+        "folders",
+        "bytes",
+        "stored_new_bytes",
+        "published_at",
+        "retained",
+        "signature",
+    ];
     let insert = Query::insert()
         .into_table("package_version")
-        .columns([
-            "package_id",
-            "version",
-            "manifest_id",
-            "content_hash",
-            "files",
-            "folders",
-            "bytes",
-            "stored_new_bytes",
-            "published_at",
-            "retained",
-            "signature",
-        ])
+        .columns(["package_id", "version"].into_iter().chain(columns))
         .values_panic([
             need.package_id.as_str().into(),
             i64::from(need.version).into(),
@@ -233,6 +233,7 @@ async fn insert_version(tx: &mut Tx, need: &Need, offered: &Row, stored_new_byte
             1i64.into(),
             offered.get::<Option<String>>("signature")?.into(),
         ])
+        .on_conflict(OnConflict::columns(["package_id", "version"]).update_columns(columns).to_owned())
         .to_owned();
     tx.execute(&insert).await?;
     Ok(())

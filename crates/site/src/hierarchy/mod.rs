@@ -9,6 +9,7 @@ pub(crate) mod content;
 mod join;
 pub(crate) mod node;
 pub(crate) mod ownership;
+mod release;
 pub(crate) mod requests;
 mod rows;
 mod tell;

@@ -330,6 +330,10 @@ impl Message {
         Self::new(4400, &inserts).of_package(id)
     }
 
+    pub(crate) fn content_released(id: &str, name: &str, version: u32) -> Self {
+        Self::new(39073, &[name, id, &version.to_string()]).of_package(id)
+    }
+
     pub(crate) fn request_refused(user: &str, id: &str, call: &str, reason: &str) -> Self {
         Self::new(39060, &[user, id, call, reason]).of_package(id)
     }

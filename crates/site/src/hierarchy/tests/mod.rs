@@ -3,6 +3,7 @@
 mod cases;
 mod converge;
 mod hostile;
+mod release;
 
 use std::collections::BTreeMap;
 

@@ -103,6 +103,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Version %3 of package %1 (%2) did not come to this site and is tried again: %4 (%5)",
         "By the code: see [Trust](#trust).",
     ),
+    information(
+        39073,
+        DISTRIBUTION_MANAGER,
+        "name, package, version",
+        "No distribution point behind this site holds package %1 (%2) any more: its content, version %3, was released.",
+        "Nothing. It comes again by itself when a distribution point is targeted.",
+    ),
     information(39997, RAISED, "text", "%1", "A script wrote it; ask its author."),
     warning(39998, RAISED, "text", "%1", "A script wrote it; ask its author."),
     error(39999, RAISED, "text", "%1", "A script wrote it; ask its author."),
