@@ -57,6 +57,12 @@ impl Changes {
 }
 
 impl Site {
+    /// Hears from now on that something may have changed, wherever. Subscribe first, then look, then wait.
+    #[must_use]
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.changes().news()
+    }
+
     /// Finds what other processes changed since `seen`, wakes its waiters, and returns the newest revision.
     pub(crate) async fn watch_changes(&self, seen: i64) -> Result<i64> {
         let newest = self.newest_revision().await?;

@@ -13,12 +13,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::SiteLink;
 use crate::fetch::{FEEDS_MAX, Limits, PullError, Wanted, fetch};
-use crate::source::Sources;
+use crate::source::{SourceError, Sources};
 
 /// Pulls at once. More would share the same link and the same disk.
 const PULLS_MAX: usize = 3;
-/// How often the needs are looked at: they change by what neighbors tell, and by what is done here.
-const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long after news the needs are looked at: one look is enough for all that comes together.
+const NEWS_SETTLE: Duration = Duration::from_millis(50);
+/// The needs are looked at so often even without news: a lost one costs time, never correctness.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// When the needs are looked at again after a look or a pull that broke down.
+const BROKEN_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait for a neighbor that has not got the version itself yet: it is on its way there.
+const ON_ITS_WAY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Failures in a row after which also what may pass by itself is told.
 const PASSING_MAX: u32 = 5;
@@ -43,6 +49,8 @@ enum Ended {
         text: String,
         /// It may pass by itself: the neighbor is away, or has not got the version itself yet.
         passing: bool,
+        /// The longest wait before the next attempt.
+        wait_max: Duration,
     },
 }
 
@@ -52,7 +60,11 @@ pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToke
     let mut running: HashMap<String, (u32, CancellationToken)> = HashMap::new();
     let mut pulls: JoinSet<(Need, Ended)> = JoinSet::new();
     let mut failed: HashMap<String, Failed> = HashMap::new();
+    // The order matters: who subscribes after looking misses what comes between.
+    let mut news = link.site.news();
     while !stop.is_cancelled() {
+        news.mark_unchanged();
+        let wait;
         match link.site.content_needs().await {
             Ok(needs) => {
                 supersede(&needs, &running);
@@ -64,8 +76,12 @@ pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToke
                     running.insert(need.package_id.clone(), (need.version, own_stop.clone()));
                     pulls.spawn(pull(link.clone(), sources.clone(), Arc::clone(&limits), need, own_stop));
                 }
+                wait = until_next(&running, &failed, now);
             }
-            Err(error) => tracing::error!(%error, "Cannot see which content is needed"),
+            Err(error) => {
+                tracing::error!(%error, "Cannot see which content is needed");
+                wait = BROKEN_WAIT;
+            }
         }
         tokio::select! {
             biased;
@@ -78,11 +94,12 @@ pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToke
                 Err(error) => {
                     // Which one it was is not known; the others are looked at again too, at the pace of failures.
                     tracing::error!(%error, "A pull broke down");
-                    link.clock.sleep(LOOK_INTERVAL).await;
+                    link.clock.sleep(BROKEN_WAIT).await;
                     running.retain(|_, (_, token)| !token.is_cancelled());
                 }
             },
-            () = link.clock.sleep(LOOK_INTERVAL) => {}
+            Ok(()) = news.changed() => link.clock.sleep(NEWS_SETTLE).await,
+            () = link.clock.sleep(wait) => {}
         }
     }
     while pulls.join_next().await.is_some() {}
@@ -109,15 +126,26 @@ fn is_due(
             .is_none_or(|failed| failed.version != need.version || failed.next_at <= now)
 }
 
+/// How long nothing is due of itself. Versions for which there is no place now are looked at when a pull ends.
+fn until_next(
+    running: &HashMap<String, (u32, CancellationToken)>,
+    failed: &HashMap<String, Failed>,
+    now: Duration,
+) -> Duration {
+    let waiting = failed.iter().filter(|(package, _)| !running.contains_key(*package));
+    let next_at = waiting.map(|(_, failed)| failed.next_at).filter(|next_at| *next_at > now).min();
+    next_at.map_or(LOOK_INTERVAL, |next_at| Ord::min(next_at.saturating_sub(now), LOOK_INTERVAL))
+}
+
 async fn settle(link: &SiteLink, need: Need, ended: Ended, failed: &mut HashMap<String, Failed>) {
-    let (code, text, passing) = match ended {
+    let (code, text, passing, wait_max) = match ended {
         Ended::Stopped => return,
         Ended::Arrived => {
             link.stats.versions_arrived.inc();
             failed.remove(&need.package_id);
             return;
         }
-        Ended::Failed { code, text, passing } => (code, text, passing),
+        Ended::Failed { code, text, passing, wait_max } => (code, text, passing, wait_max),
     };
     link.stats.pulls_failed.inc();
     let entry = failed.entry(need.package_id.clone()).or_default();
@@ -125,7 +153,7 @@ async fn settle(link: &SiteLink, need: Need, ended: Ended, failed: &mut HashMap<
         *entry = Failed { version: need.version, ..Failed::default() };
     }
     entry.failures += 1;
-    let wait = jittered(entry.failures, JOB_WAIT_MAX);
+    let wait = jittered(entry.failures, wait_max);
     entry.next_at = link.clock.monotonic() + wait;
     let (package, version, failures) = (&need.package_id, need.version, entry.failures);
     tracing::warn!(%package, version, code, failures, wait_s = wait.as_secs(), "A version did not come: {text}");
@@ -154,7 +182,11 @@ async fn pull(
                 link.stats.versions_refused.inc();
             }
             let passing = matches!(failure, Failure::Pull(PullError::Source(_)));
-            Ended::Failed { code: failure.code(), text: failure.to_string(), passing }
+            let wait_max = match &failure {
+                Failure::Pull(PullError::Source(SourceError::Gone(_))) => ON_ITS_WAY_WAIT_MAX,
+                _ => JOB_WAIT_MAX,
+            };
+            Ended::Failed { code: failure.code(), text: failure.to_string(), passing, wait_max }
         }
     };
     (need, ended)
