@@ -21,6 +21,10 @@ pub const RECORDS_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const WANTS_MAX: usize = 64;
 /// The most bytes that one want asks for; a longer range is asked for in parts.
 pub const WANT_BYTES_MAX: u64 = 8 * 1024 * 1024;
+/// Repairs that a site tells of: more of them while a neighbor is away are told by the site's own messages only.
+pub const REPAIRS_MAX: usize = 16;
+/// Files of a repair that are named.
+pub const REPAIR_FILES_MAX: usize = 10;
 /// The most former owners of a package that are remembered.
 pub const FORMER_OWNERS_MAX: usize = 16;
 /// The most distribution points in one [`Call`].
@@ -85,8 +89,32 @@ pub struct SiteRecord {
     pub signing_key: String,
     /// Who vouches for the key.
     pub endorsements: Vec<Endorsement>,
+    /// Damage in its library that it mended with a neighbor's bytes, or is about to: the last [`REPAIRS_MAX`], oldest first.
+    #[serde(default)]
+    pub repairs: Vec<RepairRecord>,
     /// Rises with each change at the site; what has a lower one is older.
     pub stamp: i64,
+}
+
+/// Content of a version that a site found damaged in its library.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairRecord {
+    /// Rises at the site with each that is found or mended.
+    pub number: i64,
+    /// The package.
+    pub package_id: String,
+    /// The version.
+    pub version: u32,
+    /// The first [`REPAIR_FILES_MAX`] files that were damaged, relative to the package.
+    pub files: Vec<String>,
+    /// How many there are.
+    pub files_damaged: u64,
+    /// The neighbor that has the bytes.
+    pub from_site: String,
+    /// When it was found, RFC 3339 in UTC.
+    pub found_at: String,
+    /// Since when it is whole again; absent while it is not.
+    pub repaired_at: Option<String>,
 }
 
 /// Names a distribution point in the hierarchy.

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use agent::join::{JoinReply, JoinRequest};
 use agent::link::{
     Call, DpName, DpRecord, Field, FormerOwner, Gone, NamedField, OutcomeRecord, PackageRecord, Record,
-    RecordsPosted, RecordsReply, ReportRecord, RequestRecord, SiteRecord, TargetRecord, TombstoneRecord,
-    VersionRecord, Want, WantKind, WantsReply,
+    RecordsPosted, RecordsReply, RepairRecord, ReportRecord, RequestRecord, SiteRecord, TargetRecord,
+    TombstoneRecord, VersionRecord, Want, WantKind, WantsReply,
 };
 use agent::trust::{Endorsement, KeysReply, SiteKey, VersionSignature};
 use agent::{
@@ -257,6 +257,16 @@ fn site_and_dp() -> [Record; 2] {
         server_name: own("s01.example.test"),
         signing_key: "33".repeat(32),
         endorsements: vec![endorsement],
+        repairs: vec![RepairRecord {
+            number: 17,
+            package_id: "PS100001".to_owned(),
+            version: 2,
+            files: vec!["driver.inf".to_owned()],
+            files_damaged: 1,
+            from_site: "PS1".to_owned(),
+            found_at: "2026-11-22T16:00:00Z".to_owned(),
+            repaired_at: None,
+        }],
         stamp: 2,
     };
     let dp = DpRecord {

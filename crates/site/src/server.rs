@@ -26,6 +26,7 @@ use crate::driver::import::place::{Unpacking, unpacked_share};
 use crate::driver::{Drafts, platform};
 use crate::error::{Result, SiteError};
 use crate::events::EventReaders;
+use crate::hierarchy::repair::Damaged;
 use crate::hierarchy::wants::Wants;
 use crate::hierarchy::{SiteType, node};
 use crate::matching::Matching;
@@ -114,6 +115,7 @@ struct Inner {
     seen: Seen,
     sources: Sources,
     suspects: Suspects,
+    damaged: Damaged,
     wants: Wants,
     verification: Verification,
     content_work: ContentWork,
@@ -201,6 +203,7 @@ impl Site {
             seen: Seen::default(),
             sources: Sources::default(),
             suspects: Suspects::default(),
+            damaged: Damaged::default(),
             wants: Wants::default(),
             verification: Verification::default(),
             content_work: ContentWork::default(),
@@ -322,6 +325,10 @@ impl Site {
 
     pub(crate) fn wants(&self) -> &Wants {
         &self.inner.wants
+    }
+
+    pub(crate) fn damaged(&self) -> &Damaged {
+        &self.inner.damaged
     }
 
     pub(crate) fn suspects(&self) -> &Suspects {

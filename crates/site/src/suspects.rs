@@ -107,6 +107,7 @@ impl Site {
             return Ok(());
         }
         tracing::warn!(?report, "refused content was damaged");
+        self.note_damage(&report).await?;
         let mut tx = self.db().write().await?;
         let repaired = report.chunks_repaired + report.manifests_repaired.len() as u64;
         let message = Message::content_mended(report.packs_damaged.len(), repaired, report.lost.len());

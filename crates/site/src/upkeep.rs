@@ -73,6 +73,8 @@ impl Site {
                 Expr::col(("p", "package_id")).equals(("v", "package_id")),
             )
             .and_where(Expr::col(("v", "retained")).eq(1i64))
+            // Only a package's own site reads its source; for another the path may be somebody else's folder.
+            .and_where(Expr::col(("p", "source_site")).eq(self.identity().site_code.as_str()))
             .to_owned();
         let mut located = BTreeMap::new();
         let mut sources = Vec::new();

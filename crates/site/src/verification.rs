@@ -90,7 +90,9 @@ impl Site {
         tokio::spawn(async move {
             let read = async {
                 let report = blocking(move || library.verify(&*monitor, &[]).map_err(library_failed)).await?;
-                site.mend_from_sources(report).await
+                let report = site.mend_from_sources(report).await?;
+                site.note_damage(&report).await?;
+                Ok::<_, SiteError>(report)
             };
             let read = read.await;
             let finished_at = site.now();

@@ -253,6 +253,52 @@ async fn a_version_comes_down_and_a_forged_one_does_not() {
     parent.stop.cancel();
 }
 
+/// Exchanges a byte of every stored copy of a text. Returns how many there were.
+fn damage(folder: &Path, text: &str) -> usize {
+    let mut hit = 0;
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        if entry.is_dir() {
+            hit += damage(&entry, text);
+            continue;
+        }
+        let mut bytes = std::fs::read(&entry).unwrap();
+        if let Some(at) = bytes.windows(text.len()).position(|window| window == text.as_bytes()) {
+            bytes[at] ^= 0x20;
+            std::fs::write(&entry, bytes).unwrap();
+            hit += 1;
+        }
+    }
+    hit
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_in_a_child_s_library_is_mended_by_the_parent_and_told_to_it() {
+    const TEXT: &str = "xyzzy plugh 0123456789";
+    let parent = Parent::start().await;
+    let mut child = Child::below(&parent).await;
+    let package = parent.package().await;
+    parent.publish(&package, TEXT).await;
+    parent.distribute(&package, &child.nal).await;
+    until("the version is told", || async { child.told().await == 2 }).await;
+    assert!(damage(&child.folder.path().join("data/content"), TEXT) > 0);
+    child.site.verify_content(&Actor::local()).await.unwrap();
+    let said = async || {
+        let messages = parent.site.status_messages(&StatusFilter::default()).await.unwrap();
+        let mut said: Vec<_> = messages.into_iter().filter(|message| message.message_id == 39074).collect();
+        said.sort_by_key(|message| message.record_id);
+        said.into_iter().map(|message| message.inserts).collect::<Vec<_>>()
+    };
+    until("the parent hears that it is mended", || async { said().await.len() == 2 }).await;
+    let said = said().await;
+    assert_eq!(said[0], ["S01", &package, "2", "driver.inf", "it is fetched again from site PS1"]);
+    assert_eq!(said[1], ["S01", &package, "2", "driver.inf", "it is repaired from site PS1"]);
+    let library = child.site.library().await.unwrap();
+    let report = tokio::task::spawn_blocking(move || library.verify(&content::VoidMonitor, &[]).unwrap());
+    assert!(report.await.unwrap().is_whole());
+    child.stop().await;
+    parent.stop.cancel();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_child_hears_nothing_until_it_joins_again() {
     let parent = Parent::start().await;

@@ -27,9 +27,10 @@ const SCHEDULES: &str = include_str!("../../migrations/shared/0012_schedules.sql
 const HIERARCHY: &str = include_str!("../../migrations/shared/0013_hierarchy.sql");
 const ROUTES: &str = include_str!("../../migrations/shared/0014_routes.sql");
 const TRUST: &str = include_str!("../../migrations/shared/0017_trust.sql");
+const SITE_REPAIRS: &str = include_str!("../../migrations/shared/0018_site_repairs.sql");
 const STATUS: &str = include_str!("../../migrations/shared/0016_status.sql");
 
-const STEPS: [Step; 16] = [
+const STEPS: [Step; 17] = [
     Step {
         version: 1,
         name: "base",
@@ -77,6 +78,7 @@ const STEPS: [Step; 16] = [
     Step { version: 14, name: "routes", sqlite: ROUTES, postgres: ROUTES },
     Step { version: 16, name: "live status", sqlite: STATUS, postgres: STATUS },
     Step { version: 17, name: "trust", sqlite: TRUST, postgres: TRUST },
+    Step { version: 18, name: "site repairs", sqlite: SITE_REPAIRS, postgres: SITE_REPAIRS },
 ];
 
 pub(super) fn sqlite() -> Migrator {

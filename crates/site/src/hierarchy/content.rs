@@ -47,10 +47,14 @@ pub struct Need {
     pub stored_version: u32,
     /// Who has the bytes, or gets them.
     pub from: Neighbor,
+    /// Its code.
+    pub from_site: String,
+    /// The version is here, and lost content that has to come again.
+    pub is_repair: bool,
 }
 
 impl Site {
-    /// What has to come here, by priority and package.
+    /// What has to come here, by priority and package; once for each package.
     pub async fn content_needs(&self) -> Result<Vec<Need>> {
         let mut tx = self.db().read().await?;
         let topology = Topology::load(&mut tx, self).await?;
@@ -65,7 +69,14 @@ impl Site {
             if let Some(from) = source(&topology, &package_id, &source_site, &learned_from)
                 && !topology.lies_towards(&dp_site, &from)
             {
-                needs.push(need(&row, from)?);
+                let from_site = topology.code_of(&from).unwrap_or_default().to_owned();
+                needs.push(need(&row, from, from_site)?);
+            }
+        }
+        for repair in self.repairs(&mut tx).await? {
+            // What replaces the damaged version mends it too.
+            if !needs.iter().any(|need| need.package_id == repair.package_id) {
+                needs.push(repair);
             }
         }
         tx.commit().await?;
@@ -77,6 +88,9 @@ impl Site {
     /// this site's, and its own distribution points are told. Returns the manifests that need not be kept any longer, or
     /// nothing if another version is wanted meanwhile.
     pub async fn version_arrived(&self, need: &Need, stored_new_bytes: u64) -> Result<Option<Vec<String>>> {
+        if need.is_repair {
+            return self.repaired(need).await.map(Some);
+        }
         let now = self.now();
         let mut tx = self.db().write().await?;
         let select = Query::select()
@@ -177,7 +191,12 @@ fn same_package(one: &'static str, other: &'static str) -> Expr {
 }
 
 /// The neighbor in the owner's direction; of a package that was given to this site, the one that it came from.
-fn source(topology: &Topology, package_id: &str, source_site: &str, learned_from: &str) -> Option<Neighbor> {
+pub(super) fn source(
+    topology: &Topology,
+    package_id: &str,
+    source_site: &str,
+    learned_from: &str,
+) -> Option<Neighbor> {
     let from_former = || topology.neighbors().into_iter().find(|n| topology.code_of(n) == Some(learned_from));
     match topology.next_hop(topology.speaker(package_id, source_site))? {
         NextHop::To(neighbor) => Some(neighbor),
@@ -185,7 +204,7 @@ fn source(topology: &Topology, package_id: &str, source_site: &str, learned_from
     }
 }
 
-fn need(row: &Row, from: Neighbor) -> Result<Need> {
+pub(super) fn need(row: &Row, from: Neighbor, from_site: String) -> Result<Need> {
     let signature: Option<String> = row.get("signature")?;
     Ok(Need {
         package_id: row.get("package_id")?,
@@ -201,6 +220,8 @@ fn need(row: &Row, from: Neighbor) -> Result<Need> {
         priority: row.unsigned("priority")?,
         stored_version: row.unsigned("stored_version")?,
         from,
+        from_site,
+        is_repair: false,
     })
 }
 

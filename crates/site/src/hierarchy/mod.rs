@@ -10,6 +10,7 @@ mod join;
 pub(crate) mod node;
 pub(crate) mod ownership;
 mod release;
+pub(crate) mod repair;
 pub(crate) mod requests;
 mod rows;
 mod tell;

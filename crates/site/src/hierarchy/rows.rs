@@ -45,6 +45,7 @@ pub(super) fn select_sites() -> SelectStatement {
         "server_name",
         "signing_key",
         "endorsements",
+        "repairs",
         "revision",
         "stamp",
     ];
@@ -60,6 +61,7 @@ pub(super) fn site(row: &Row, own: &str) -> Result<SiteRecord> {
         server_name: row.get("server_name")?,
         signing_key: row.get("signing_key")?,
         endorsements: from_json(&row.get::<String>("endorsements")?, "site_node.endorsements")?,
+        repairs: super::repair::read(row)?,
         stamp: row.get(if site_code == own { "revision" } else { "stamp" })?,
         site_code,
     })

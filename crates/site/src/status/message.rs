@@ -6,6 +6,8 @@
 
 use std::borrow::Cow;
 
+use agent::link::RepairRecord;
+
 use super::catalog::{self, Entry};
 use super::{MessageType, Severity};
 use crate::access::Actor;
@@ -328,6 +330,23 @@ impl Message {
     pub(crate) fn content_arrived(id: &str, name: &str, version: u32, source_site: &str) -> Self {
         let inserts = [name, id, &version.to_string(), source_site];
         Self::new(4400, &inserts).of_package(id)
+    }
+
+    /// Damage in a site's library, as it tells it.
+    pub(crate) fn site_repair(site_code: &str, repair: &RepairRecord) -> Self {
+        let more = repair.files_damaged.saturating_sub(repair.files.len() as u64);
+        let files = match (repair.files.is_empty(), more) {
+            (true, _) => "the manifest".to_owned(),
+            (false, 0) => repair.files.join(", "),
+            (false, more) => format!("{} and {more} more", repair.files.join(", ")),
+        };
+        let outcome = match repair.repaired_at {
+            Some(_) => format!("it is repaired from site {}", repair.from_site),
+            None => format!("it is fetched again from site {}", repair.from_site),
+        };
+        let (id, version) = (&repair.package_id, repair.version.to_string());
+        let message = Self::new(39074, &[site_code, id, &version, &files, &outcome]).of_package(id);
+        message.of_site(site_code)
     }
 
     pub(crate) fn content_released(id: &str, name: &str, version: u32) -> Self {

@@ -1,19 +1,24 @@
 //! Sites: a child speaks for its branch, a parent for everything outside of this one.
 
-use agent::link::SiteRecord;
+use agent::link::{REPAIR_FILES_MAX, REPAIRS_MAX, RepairRecord, SiteRecord};
 use sea_query::{Expr, Func, OnConflict, Query};
 
-use super::{Apply, Verdict, fits, is_hex, is_site_code};
+use super::{Apply, Verdict, fits, is_hex, is_package_id, is_site_code};
 use crate::error::Result;
 use crate::hierarchy::node::{SiteType, by_code};
+use crate::hierarchy::repair;
 use crate::hierarchy::rows::json;
+use crate::hierarchy::topology::NextHop;
 use crate::hierarchy::topology::{Neighbor, Topology};
 use crate::server::is_host_name;
+use crate::status::{self, Message};
 
 /// The most sites of a hierarchy.
 const SITES_MAX: i64 = 1024;
 const NAME_CHARS_MAX: usize = 50;
 const KEY_BYTES: usize = 32;
+const FILE_CHARS_MAX: usize = 1024;
+const TIME_CHARS_MAX: usize = 64;
 const ENDORSEMENTS_CHARS_MAX: usize = 64 * 1024;
 
 impl Apply<'_> {
@@ -31,6 +36,8 @@ impl Apply<'_> {
             || !is_host_name(&record.server_name)
             || !(record.signing_key.is_empty() || is_hex(&record.signing_key, KEY_BYTES))
             || !fits(&endorsements, ENDORSEMENTS_CHARS_MAX)
+            || record.repairs.len() > REPAIRS_MAX
+            || !record.repairs.iter().all(is_sound)
         {
             return Ok(Verdict::Refused("a site is not described like this"));
         }
@@ -49,19 +56,38 @@ impl Apply<'_> {
         if known.is_none() && self.is_full().await? {
             return Ok(Verdict::Refused("the hierarchy has too many sites"));
         }
+        self.say_repairs(record).await?;
         self.store_site(record, kind, endorsements).await?;
         Ok(Verdict::Stored)
+    }
+
+    /// Says what is new of a site's repairs, where it concerns this one: the site is below it, or the package its own.
+    async fn say_repairs(&mut self, record: &SiteRecord) -> Result<()> {
+        let known = repair::told(self.tx, &record.site_code).await?;
+        let newest = known.iter().map(|repair| repair.number).max().unwrap_or_default();
+        let is_below = matches!(self.from, Neighbor::Child(_));
+        for repair in record.repairs.iter().filter(|repair| repair.number > newest) {
+            let package = self.known_package(&repair.package_id).await?;
+            let is_own = package
+                .is_some_and(|package| self.topology.next_hop(&package.source_site) == Some(NextHop::Own));
+            if is_below || is_own {
+                let message = Message::site_repair(&record.site_code, repair);
+                status::add(self.tx, self.now, message).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn store_site(&mut self, record: &SiteRecord, kind: SiteType, endorsements: String) -> Result<()> {
         let revision = self.next_revision().await?;
         let mut updated =
-            vec!["site_name", "server_name", "signing_key", "endorsements", "revision", "stamp"];
+            vec!["site_name", "server_name", "signing_key", "endorsements", "repairs", "revision", "stamp"];
         // Where a child is, and what, stays as it was when it joined; what is above is told from there.
         if *self.from == Neighbor::Parent {
             updated.extend(["site_type", "parent_code"]);
         }
-        let columns = ["site_name", "server_name", "signing_key", "endorsements", "revision", "stamp"];
+        let columns =
+            ["site_name", "server_name", "signing_key", "endorsements", "repairs", "revision", "stamp"];
         let insert = Query::insert()
             .into_table("site_node")
             .columns(["site_code", "site_type", "parent_code"].into_iter().chain(columns))
@@ -73,6 +99,7 @@ impl Apply<'_> {
                 record.server_name.as_str().into(),
                 record.signing_key.as_str().into(),
                 endorsements.into(),
+                json(&record.repairs).into(),
                 revision.into(),
                 record.stamp.into(),
             ])
@@ -106,4 +133,13 @@ impl Apply<'_> {
         let row = self.tx.optional(&count).await?;
         Ok(row.map_or(Ok(0), |row| row.get::<i64>("sites"))? >= SITES_MAX)
     }
+}
+
+fn is_sound(repair: &RepairRecord) -> bool {
+    is_package_id(&repair.package_id)
+        && (repair.from_site.is_empty() || is_site_code(&repair.from_site))
+        && repair.files.len() <= REPAIR_FILES_MAX
+        && repair.files.iter().all(|file| fits(file, FILE_CHARS_MAX))
+        && fits(&repair.found_at, TIME_CHARS_MAX)
+        && repair.repaired_at.as_ref().is_none_or(|at| fits(at, TIME_CHARS_MAX))
 }

@@ -64,6 +64,7 @@ hierarchies! {
             server_name: "evil.example.test".to_owned(),
             signing_key: String::new(),
             endorsements: Vec::new(),
+            repairs: Vec::new(),
             stamp: 9_999_999,
         };
         let moved = SiteRecord { site_code: "S03".to_owned(), ..sister.clone() };

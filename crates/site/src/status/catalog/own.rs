@@ -110,6 +110,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "No distribution point behind this site holds package %1 (%2) any more: its content, version %3, was released.",
         "Nothing. It comes again by itself when a distribution point is targeted.",
     ),
+    warning(
+        39074,
+        DISTRIBUTION_MANAGER,
+        "site, package, version, files, what became of it",
+        "Site %1 found damage in its copy of package %2, version %3: %4 (%5)",
+        "Nothing, once it is repaired. If it comes again, the disk of that site server is failing.",
+    ),
     information(39997, RAISED, "text", "%1", "A script wrote it; ask its author."),
     warning(39998, RAISED, "text", "%1", "A script wrote it; ask its author."),
     error(39999, RAISED, "text", "%1", "A script wrote it; ask its author."),
