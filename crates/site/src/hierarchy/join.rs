@@ -69,7 +69,8 @@ impl Site {
     ///
     /// Errors: [`SiteError::EnrolTokenUnknown`], [`SiteError::EnrolTokenUsed`], [`SiteError::EnrolTokenExpired`],
     /// [`SiteError::CertificateRefused`], [`SiteError::InvalidField`], [`SiteError::Conflict`] for a code that the
-    /// hierarchy has elsewhere.
+    /// hierarchy has elsewhere, for one that a child with another signing key has, and for a type that cannot be below
+    /// this site's.
     pub async fn join_child(&self, request: &JoinRequest, signer: CsrSigner<'_>) -> Result<JoinReply> {
         let token: SiteToken = request.token.parse().map_err(|_| SiteError::EnrolTokenUnknown)?;
         let child = check_request(request)?;
@@ -77,9 +78,17 @@ impl Site {
         let mut tx = self.db().write().await?;
         let wanted = spend_token(&mut tx, &token, &child.site_code, now).await?;
         if wanted.number() != request.site_type {
-            let reason = format!("a child of this site is of type {}", wanted.number());
-            return Err(SiteError::invalid("site_type", reason));
+            let told =
+                SiteType::from_number(request.site_type).map_or("no known kind of site", SiteType::words);
+            let reason = format!(
+                "site {} is {told}; below site {} there can only be {}",
+                child.site_code,
+                own.site_code,
+                wanted.words()
+            );
+            return Err(SiteError::Conflict { reason });
         }
+        require_same_site(&mut tx, &child.site_code, &request.signing_key).await?;
         let certificate_pem = request.csr_pem.as_deref().map(|csr| signer(csr, &child.site_code)).transpose();
         let certificate_pem = certificate_pem.map_err(|reason| SiteError::CertificateRefused { reason })?;
         let secret = random_secret()?;
@@ -131,9 +140,11 @@ impl Site {
         let own_type = own_type(&mut tx, self).await?;
         if !parent_type.may_have(own_type) {
             let reason = format!(
-                "a site of type {} is no parent of one of type {}",
-                reply.site_type,
-                own_type.number()
+                "{} ({}) cannot be below {} ({})",
+                own_type.words(),
+                own.site_code,
+                parent_type.words(),
+                parent.site_code
             );
             return Err(SiteError::Conflict { reason });
         }
@@ -143,10 +154,10 @@ impl Site {
             .and_where(by_code(&own.site_code))
             .to_owned();
         let row = tx.optional(&known).await?.ok_or_else(|| SiteError::corrupt("site_node"))?;
-        if row.get::<Option<String>>("parent_code")?.is_some_and(|code| code != parent.site_code) {
-            return Err(SiteError::Conflict {
-                reason: "the site is below another parent already".to_owned(),
-            });
+        if let Some(code) = row.get::<Option<String>>("parent_code")?.filter(|code| *code != parent.site_code)
+        {
+            let reason = format!("site {} is below site {code} already", own.site_code);
+            return Err(SiteError::Conflict { reason });
         }
         node::set_parent(&mut tx, &own.site_code, &parent, parent_type).await?;
         let update = Query::update()
@@ -228,6 +239,26 @@ impl Site {
         status::add(&mut tx, now, Message::site_changed(actor, &site_code, "revoked")).await?;
         tx.commit().await
     }
+}
+
+/// A code that a child has stays that child's until it is revoked: another key says that it is another site.
+async fn require_same_site(tx: &mut Tx, site_code: &str, signing_key: &str) -> Result<()> {
+    let live = Expr::col("secret_hash").is_not_null().or(Expr::col("certificate_fingerprint").is_not_null());
+    let other = Query::select()
+        .column("site_code")
+        .from("site_node")
+        .and_where(by_code(site_code))
+        .and_where(Expr::col("signing_key").ne(signing_key))
+        .and_where(live)
+        .to_owned();
+    if tx.optional(&other).await?.is_none() {
+        return Ok(());
+    }
+    let reason = format!(
+        "another site {site_code} is below this one, with another signing key. If it is gone for good, or lost its key, \
+         revoke it first: haulier site revoke {site_code}"
+    );
+    Err(SiteError::Conflict { reason })
 }
 
 /// The only type that a child may have below a site of this one.

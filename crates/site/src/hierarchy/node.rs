@@ -39,6 +39,15 @@ impl SiteType {
         [Self::Secondary, Self::Primary, Self::Central].into_iter().find(|kind| kind.number() == number)
     }
 
+    /// In words, with an article.
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::Secondary => "a secondary site",
+            Self::Primary => "a primary site",
+            Self::Central => "a central administration site",
+        }
+    }
+
     /// Whether a site of this type may have children of another.
     #[must_use]
     pub fn may_have(self, child: Self) -> bool {

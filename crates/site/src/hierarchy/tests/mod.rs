@@ -3,7 +3,9 @@
 mod cases;
 mod converge;
 mod hostile;
+mod join;
 mod release;
+mod repair;
 
 use std::collections::BTreeMap;
 
