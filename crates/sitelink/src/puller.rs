@@ -64,8 +64,7 @@ pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToke
     let mut news = link.site.news();
     while !stop.is_cancelled() {
         news.mark_unchanged();
-        let wait;
-        match link.site.content_needs().await {
+        let wait = match link.site.content_needs().await {
             Ok(needs) => {
                 supersede(&needs, &running);
                 failed.retain(|package, _| needs.iter().any(|need| need.package_id == *package));
@@ -76,13 +75,13 @@ pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToke
                     running.insert(need.package_id.clone(), (need.version, own_stop.clone()));
                     pulls.spawn(pull(link.clone(), sources.clone(), Arc::clone(&limits), need, own_stop));
                 }
-                wait = until_next(&running, &failed, now);
+                until_next(&running, &failed, now)
             }
             Err(error) => {
                 tracing::error!(%error, "Cannot see which content is needed");
-                wait = BROKEN_WAIT;
+                BROKEN_WAIT
             }
-        }
+        };
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
