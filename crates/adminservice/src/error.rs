@@ -161,6 +161,7 @@ fn fault_status(fault: &Fault) -> StatusCode {
             StatusCode::NOT_FOUND
         }
         Fault::AlreadyExists { .. } | Fault::Stale { .. } => StatusCode::CONFLICT,
+        Fault::TooManyChanges { .. } => StatusCode::SERVICE_UNAVAILABLE,
         Fault::NotSupported { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Fault::NotImplemented { .. } => StatusCode::NOT_IMPLEMENTED,
         Fault::InvalidProperty { .. }

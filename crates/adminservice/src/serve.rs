@@ -129,9 +129,7 @@ impl Service {
 
     /// Whether a request calls a method that changes nothing.
     fn only_asks(&self, request: &Request) -> bool {
-        let Request::Invoke { class, method, .. } = request else { return false };
-        let declared = self.schema().class(class).and_then(|class| class.method(method));
-        declared.is_some_and(|called| called.qualifiers.has("reads"))
+        matches!(request, Request::Invoke { class, method, .. } if self.provider.only_asks(class, method))
     }
 }
 

@@ -133,6 +133,12 @@ pub enum Fault {
         /// What.
         what: String,
     },
+    /// So many changes are under way that no more are begun; nothing was done.
+    #[error("{what} are under way already; try again shortly")]
+    TooManyChanges {
+        /// How many, and whose.
+        what: String,
+    },
     /// The class does not take this operation.
     #[error("{what} is not supported")]
     NotSupported {
@@ -172,6 +178,7 @@ impl Fault {
             Self::InvalidPath { .. } => 0x8004_103A,
             Self::OutOfRange { .. } => 0x8004_103C,
             Self::NotImplemented { .. } => 0x8004_1055,
+            Self::TooManyChanges { .. } => 0x8004_106C,
             Self::Stale { .. } => FAILED,
             Self::Site(error) => site_codes(error).0,
         }
@@ -184,6 +191,7 @@ impl Fault {
             Self::NotFound { .. } => ERROR_FILE_NOT_FOUND,
             Self::AlreadyExists { .. } => ERROR_ALREADY_EXISTS,
             Self::Stale { .. } => ERROR_REVISION_MISMATCH,
+            Self::TooManyChanges { .. } => ERROR_BUSY,
             Self::NotSupported { .. } => ERROR_NOT_SUPPORTED,
             Self::NotImplemented { .. } => ERROR_CALL_NOT_IMPLEMENTED,
             Self::InvalidClass { .. }

@@ -7,6 +7,7 @@
 mod association;
 mod associations;
 mod bytes;
+mod changes;
 mod check;
 mod classes;
 pub mod compatibility;
@@ -22,6 +23,7 @@ mod rows;
 mod schema;
 
 pub use associations::{AssociationFilter, Found, ReferenceFilter};
+pub use changes::{CHANGES_END_MAX, CHANGES_MAX, CHANGES_OF_USER_MAX, Changes, UnderWay};
 pub use context::{Caller, Context};
 pub use error::{Fault, Operation, ProviderError};
 pub use events::{Event, EventStream};

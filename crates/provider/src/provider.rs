@@ -8,6 +8,7 @@ use cim::{Instance, ObjectPath, Value};
 use site::Site;
 
 use crate::associations::{self, AssociationFilter, Found, ReferenceFilter};
+use crate::changes::Changes;
 use crate::classes;
 use crate::context::Caller;
 use crate::error::{Fault, Operation, ProviderError};
@@ -23,6 +24,7 @@ pub struct Provider {
     site: Site,
     schema: &'static Schema,
     handles: Arc<Handles>,
+    changes: Changes,
 }
 
 /// The namespace of SMS_ProviderLocation; every other class lives in the site's own.
@@ -32,7 +34,14 @@ impl Provider {
     /// The provider of a site.
     #[must_use]
     pub fn new(site: Site) -> Self {
-        Self { site, schema: Schema::shipped(), handles: Arc::default() }
+        Self { site, schema: Schema::shipped(), handles: Arc::default(), changes: Changes::default() }
+    }
+
+    /// The changes that are under way: each is made to its end, whether or not its caller waits for it, and whoever ends
+    /// the site waits for them.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     pub(crate) fn site(&self) -> &Site {
@@ -187,7 +196,9 @@ impl Provider {
     /// Makes an instance and returns its path.
     pub async fn create(&self, caller: &Caller, instance: Instance) -> Result<ObjectPath, ProviderError> {
         let object = instance.class.clone();
-        self.run_create(caller, instance).await.map_err(|fault| failed(Operation::PutInstance, object, fault))
+        let (own, by) = (self.clone(), caller.clone());
+        let made = self.changes.make(&caller.actor, async move { own.run_create(&by, instance).await });
+        made.await.map_err(|fault| failed(Operation::PutInstance, object, fault))
     }
 
     async fn run_create(&self, caller: &Caller, mut instance: Instance) -> Result<ObjectPath, Fault> {
@@ -220,7 +231,9 @@ impl Provider {
     /// write a whole SMS_DriverPackage either way. Returns its path.
     pub async fn put(&self, caller: &Caller, instance: Instance) -> Result<ObjectPath, ProviderError> {
         let object = instance.class.clone();
-        self.run_put(caller, instance).await.map_err(|fault| failed(Operation::PutInstance, object, fault))
+        let (own, by) = (self.clone(), caller.clone());
+        let put = self.changes.make(&caller.actor, async move { own.run_put(&by, instance).await });
+        put.await.map_err(|fault| failed(Operation::PutInstance, object, fault))
     }
 
     async fn run_put(&self, caller: &Caller, instance: Instance) -> Result<ObjectPath, Fault> {
@@ -255,9 +268,9 @@ impl Provider {
         path: &ObjectPath,
         change: Instance,
     ) -> Result<(), ProviderError> {
-        self.run_modify(caller, path, change)
-            .await
-            .map_err(|fault| failed(Operation::PutInstance, path.relative(), fault))
+        let (own, by, at) = (self.clone(), caller.clone(), path.clone());
+        let changed = self.changes.make(&caller.actor, async move { own.run_modify(&by, &at, change).await });
+        changed.await.map_err(|fault| failed(Operation::PutInstance, path.relative(), fault))
     }
 
     async fn run_modify(&self, caller: &Caller, path: &ObjectPath, change: Instance) -> Result<(), Fault> {
@@ -275,9 +288,9 @@ impl Provider {
 
     /// Deletes an instance.
     pub async fn delete(&self, caller: &Caller, path: &ObjectPath) -> Result<(), ProviderError> {
-        self.run_delete(caller, path)
-            .await
-            .map_err(|fault| failed(Operation::DeleteInstance, path.relative(), fault))
+        let (own, by, at) = (self.clone(), caller.clone(), path.clone());
+        let deleted = self.changes.make(&caller.actor, async move { own.run_delete(&by, &at).await });
+        deleted.await.map_err(|fault| failed(Operation::DeleteInstance, path.relative(), fault))
     }
 
     async fn run_delete(&self, caller: &Caller, path: &ObjectPath) -> Result<(), Fault> {
@@ -301,9 +314,22 @@ impl Provider {
     ) -> Result<Outcome, ProviderError> {
         let object =
             path.map_or_else(|| format!("{class}.{method}"), |path| format!("{}.{method}", path.relative()));
-        self.run_invoke(caller, class, path, method, given)
-            .await
-            .map_err(|fault| failed(Operation::ExecMethod, object, fault))
+        let outcome = if self.only_asks(class, method) {
+            self.run_invoke(caller, class, path, method, given).await
+        } else {
+            let (own, by, path) = (self.clone(), caller.clone(), path.cloned());
+            let (class, method) = (class.to_owned(), method.to_owned());
+            let call = async move { own.run_invoke(&by, &class, path.as_ref(), &method, given).await };
+            self.changes.make(&caller.actor, call).await
+        };
+        outcome.map_err(|fault| failed(Operation::ExecMethod, object, fault))
+    }
+
+    /// Whether a method says of itself that it changes nothing; its call ends with its caller.
+    #[must_use]
+    pub fn only_asks(&self, class: &str, method: &str) -> bool {
+        let called = self.schema.class(class).and_then(|class| class.method(method));
+        called.is_some_and(|method| method.qualifiers.has("reads"))
     }
 
     async fn run_invoke(

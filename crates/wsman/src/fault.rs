@@ -184,9 +184,6 @@ pub(crate) enum WsmanFault {
         /// As the client wrote it.
         class: String,
     },
-    /// An operation ended without an answer.
-    #[error("the operation failed inside of the service, whose log says why")]
-    Broken,
     /// The provider refused or failed.
     #[error("{}", line::with_status(.0))]
     Provider(Box<ProviderError>),
@@ -253,11 +250,7 @@ pub(crate) enum BodyMistake {
 impl WsmanFault {
     /// Whether it is a failure of this side, which belongs into the log; a refusal is none.
     pub(crate) fn is_ours(&self) -> bool {
-        match self {
-            Self::Broken => true,
-            Self::Provider(error) => error.is_ours(),
-            _ => false,
-        }
+        matches!(self, Self::Provider(error) if error.is_ours())
     }
 }
 

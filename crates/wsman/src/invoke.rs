@@ -50,8 +50,8 @@ impl Invocation {
     }
 
     /// Whether the method says of itself that it changes nothing.
-    pub(crate) fn only_reads(&self) -> bool {
-        self.declared.is_some_and(|method| method.qualifiers.has("reads"))
+    pub(crate) fn only_asks(&self, provider: &Provider) -> bool {
+        provider.only_asks(&self.class.name, &self.method)
     }
 }
 

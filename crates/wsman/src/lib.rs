@@ -25,4 +25,4 @@ mod value;
 
 pub use enumeration::{ENUMERATION_IDLE_MAX, ENUMERATIONS_OF_USER_MAX};
 pub use envelope::check as check_envelope;
-pub use serve::{CHANGES_END_MAX, REQUEST_BYTES_MAX, WsMan};
+pub use serve::{REQUEST_BYTES_MAX, WsMan};

@@ -83,10 +83,10 @@ impl Request {
     }
 
     /// Whether it can change anything.
-    pub(crate) fn changes(&self) -> bool {
+    pub(crate) fn changes(&self, provider: &Provider) -> bool {
         match self {
             Self::Put { .. } | Self::Create(_) | Self::Delete(_) => true,
-            Self::Invoke(call) => !call.only_reads(),
+            Self::Invoke(call) => !call.only_asks(provider),
             Self::Get { .. } | Self::Declare(_) | Self::Enumeration(_) => false,
         }
     }

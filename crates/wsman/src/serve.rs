@@ -1,11 +1,9 @@
 //! From an HTTP request to an envelope and back (DSP0226 annex C, MS-WSMV 2.1).
 
-mod changes;
 mod operate;
 mod refusal;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -25,7 +23,6 @@ use crate::enumeration::Enumerations;
 use crate::envelope::Envelope;
 use crate::identify;
 use crate::reply::Reply;
-use changes::Changes;
 pub(crate) use operate::Exchange;
 use refusal::Refusal;
 
@@ -35,9 +32,6 @@ pub const REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 const READER_REQUEST_BYTES_MAX: usize = 512 * 1024;
 /// The longest request of somebody unknown, in bytes: Identify has nothing to say.
 const UNKNOWN_REQUEST_BYTES_MAX: usize = 16 * 1024;
-
-/// How long changes that nobody waits for hold up the end of the service.
-pub const CHANGES_END_MAX: Duration = Duration::from_secs(30);
 
 /// The media type of every answer that is an envelope.
 const SOAP_TYPE: &str = "application/soap+xml;charset=UTF-8";
@@ -56,8 +50,7 @@ impl WsMan {
     pub fn new(provider: Provider, signin: SignIn, clock: SharedClock) -> Self {
         let signin = signin.with_sealing();
         let enumerations = Enumerations::new(Arc::clone(&clock));
-        let changes = Arc::default();
-        Self(Arc::new(Service { provider, clock, enumerations, signin, changes }))
+        Self(Arc::new(Service { provider, clock, enumerations, signin }))
     }
 
     /// The service at `/wsman` and `/wsman/`.
@@ -66,16 +59,6 @@ impl WsMan {
     pub fn router(&self) -> Router {
         let routes = Router::new().route("/wsman", any(handle)).route("/wsman/", any(handle));
         routes.with_state(Arc::clone(&self.0))
-    }
-
-    /// Waits for the changes that go on although nobody waits for their answers any more, once no listener takes requests;
-    /// not longer than [`CHANGES_END_MAX`].
-    pub async fn finish(&self) {
-        tokio::select! {
-            biased;
-            () = self.0.changes.all_ended() => {}
-            () = self.0.clock.sleep(CHANGES_END_MAX) => tracing::warn!("changes are cut off that have gone on for long"),
-        }
     }
 }
 
@@ -86,7 +69,6 @@ pub(crate) struct Service {
     pub(crate) clock: SharedClock,
     pub(crate) enumerations: Enumerations,
     signin: SignIn,
-    changes: Arc<Changes>,
 }
 
 async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Request) -> Response {
@@ -99,7 +81,7 @@ async fn handle(State(service): State<Arc<Service>>, request: axum::extract::Req
 }
 
 impl Service {
-    async fn answer(self: &Arc<Self>, parts: Parts, body: Body) -> Result<Response, Refusal> {
+    async fn answer(&self, parts: Parts, body: Body) -> Result<Response, Refusal> {
         if parts.method != Method::POST {
             return Err(Refusal::MethodNotAllowed);
         }
@@ -119,7 +101,7 @@ impl Service {
     }
 
     async fn answer_to(
-        self: &Arc<Self>,
+        &self,
         parts: &Parts,
         body: Body,
         actor: Actor,
@@ -152,7 +134,7 @@ impl Service {
 
     /// Answers the envelope in a body. `content_type` is none where the body says its encoding itself.
     async fn converse(
-        self: &Arc<Self>,
+        &self,
         parts: &Parts,
         actor: Actor,
         body: &[u8],

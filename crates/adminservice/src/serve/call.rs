@@ -21,9 +21,8 @@ impl Service {
         let schema = self.schema();
         let declared = schema.class(class).and_then(|class| class.method(method));
         // GET is sent by what nobody means to act: browsers, proxies, pictures in a page. So it only reads.
-        if declared
-            .is_some_and(|called| exchange.parts.method != Method::POST && !called.qualifiers.has("reads"))
-        {
+        let changes = declared.is_some() && !self.provider.only_asks(class, method);
+        if changes && exchange.parts.method != Method::POST {
             return Err(ApiError::MethodNotAllowed { allow: "POST" });
         }
         let given = body::parameters(schema, declared, &exchange.body)?;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod categories;
+mod changes;
 mod clients;
 mod conversions;
 mod curl;

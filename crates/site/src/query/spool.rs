@@ -27,7 +27,8 @@ use state::{Next, Spilled, State};
 const MEMORY_BYTES_MAX: usize = 256 * 1024;
 /// What is handed over and written together, in bytes.
 const BATCH_BYTES: usize = 64 * 1024;
-/// What one spool may have in its file, in bytes.
+/// What one spool may have in its file, in bytes. What was read is written over once all of it was read, and given back with
+/// the whole file when the answer ends; so this, and not what is left to read, is what an answer can cost.
 const FILE_BYTES_MAX: u64 = 512 * 1024 * 1024;
 /// What the spools of one user may have in their files together, in bytes.
 const FILES_OF_USER_BYTES_MAX: u64 = 1024 * 1024 * 1024;

@@ -1,55 +1,23 @@
 //! Recorded requests, changed at random from a fixed seed: each is read or refused, and enough of them are still
 //! envelopes, and still requests, that the readers behind the parser are met too.
 
-use std::path::PathBuf;
-
 use ::mutations::Mutations;
 use stage::Stage;
 
 use super::*;
 use crate::request::Request;
+use recorded::PIECES;
+
+#[path = "../../tests/cimcmdlets/recorded.rs"]
+mod recorded;
 
 const CASES: u32 = 8_000;
-
-/// Pieces that the protocol knows.
-const PIECES: [&str; 24] = [
-    "",
-    "<",
-    ">",
-    "</",
-    "\"",
-    "&amp;",
-    "]]>",
-    "<![CDATA[",
-    "<!--x-->",
-    "<a/>",
-    " xsi:nil=\"true\"",
-    " s:mustUnderstand=\"true\"",
-    "s:",
-    "w:Selector",
-    "__cimnamespace",
-    "http://schemas.microsoft.com/wbem/wsman/1/wmi/",
-    "*",
-    "?a=b+c=d",
-    "%00",
-    "PT0S",
-    "-1",
-    "99999999999999999999",
-    "\u{e9}\u{1f600}",
-    "root\\sms",
-];
-
-fn samples() -> Vec<String> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cimcmdlets");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
-}
 
 #[tokio::test]
 async fn mutated_requests_are_read_or_refused() {
     let stage = Stage::new(Stage::fixed_clock()).await;
-    let (samples, mut mutations) = (samples(), Mutations::of_texts(0x4861_756c_6965_7227, &PIECES));
+    let (samples, mut mutations) =
+        (recorded::requests(), Mutations::of_texts(0x4861_756c_6965_7227, &PIECES));
     let (mut envelopes, mut requests) = (0, 0);
     for case in 0..CASES {
         let text = match case % 2 {

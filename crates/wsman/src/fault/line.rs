@@ -88,7 +88,6 @@ impl WsmanFault {
             Self::DestinationUnreachable { .. } => UNREACHABLE,
             Self::ClassNotFound { .. } => Line { number: 0x8033_81ED, ..UNREACHABLE },
             Self::NamespacesDiffer { .. } => Line { number: 0x8033_813B, ..INTERNAL_ERROR },
-            Self::Broken => INTERNAL_ERROR,
             Self::InvalidSelectors { kind, .. } => selectors(*kind),
             Self::ClassNameMissing => {
                 Line { number: 0x8033_81F6, ..selectors(SelectorMistake::Insufficient) }
@@ -394,12 +393,11 @@ mod tests {
             let fault = Fault::Site(error);
             WsmanFault::from(ProviderError { operation: Operation::ExecMethod, object: String::new(), fault })
         };
-        assert!(WsmanFault::Broken.is_ours());
         let broken = Box::new(std::io::Error::other("x"));
         assert!(site(SiteError::DiskFull(broken)).is_ours());
         // Both are w:InternalError.
         let refused = site(SiteError::AlreadyRunning);
-        assert_eq!(refused.line(), WsmanFault::Broken.line());
+        assert_eq!(refused.line(), INTERNAL_ERROR);
         assert!(!refused.is_ours());
     }
 

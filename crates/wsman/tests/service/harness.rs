@@ -7,6 +7,7 @@ use signin::SignIn;
 use stage::{HOST, Listening, PACKAGE, Stage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use wsman::WsMan;
 
 /// Before the name of a class in a URI of the DMTF.
 pub(crate) const DMTF: &str = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/";
@@ -22,6 +23,7 @@ pub(crate) const SOAP_TYPE: &str = "application/soap+xml;charset=UTF-8";
 /// A running service.
 pub(crate) struct Service {
     pub(crate) stage: Stage,
+    pub(crate) wsman: WsMan,
     pub(crate) at: Listening,
 }
 
@@ -157,9 +159,9 @@ impl Service {
     pub(crate) async fn start_at(clock: SharedClock) -> Self {
         let stage = Stage::new(clock).await;
         let signin = SignIn::new(stage.site.clone());
-        let router = wsman::WsMan::new(stage.provider.clone(), signin, Arc::clone(&stage.clock)).router();
-        let at = stage.listen(router).await;
-        Self { stage, at }
+        let wsman = WsMan::new(stage.provider.clone(), signin, Arc::clone(&stage.clock));
+        let at = stage.listen(wsman.router()).await;
+        Self { stage, wsman, at }
     }
 
     pub(crate) async fn ask(&self, ask: &Ask) -> Answer {

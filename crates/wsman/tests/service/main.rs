@@ -4,6 +4,7 @@
 #![allow(clippy::print_stderr, reason = "a test that could not run says so")]
 
 mod bad_input;
+mod changes;
 #[path = "../../../negotiate/tests/exchange/client.rs"]
 mod client;
 mod faults;
@@ -17,3 +18,5 @@ mod mutations;
 mod negotiated;
 mod operations;
 mod postgres;
+#[path = "../cimcmdlets/recorded.rs"]
+mod recorded;

@@ -56,7 +56,7 @@ pub(super) async fn run(args: &SiteRun) -> Result<()> {
     let site = Site::open(&options, SystemClock::shared()).await?;
     let ca = load_ca(&args.data)?;
     let link = SiteLink::new(site.clone(), super::hierarchy::parent(&args.data)?);
-    let (bound, wsman) = bind(args, &config, &site, ca, &link).await?;
+    let (bound, provider) = bind(args, &config, &site, ca, &link).await?;
     let shutdown = CancellationToken::new();
     shutdown_on_signal(&shutdown)?;
     output::line(format_args!("listening on {}", bound[0].listener.url()));
@@ -74,7 +74,7 @@ pub(super) async fn run(args: &SiteRun) -> Result<()> {
     let served = bound.into_iter().map(|bound| bound.listener.serve(bound.router, shutdown.clone()));
     future::join_all(served).await;
     shutdown.cancel();
-    wsman.finish().await;
+    provider.changes().finish(&SystemClock).await;
     workers.await.context("the site's workers ended badly")??;
     links.await.context("the site's links ended badly")?;
     site.close().await;
@@ -89,7 +89,7 @@ async fn bind(
     site: &Site,
     ca: SiteCa,
     link: &SiteLink,
-) -> Result<(Vec<Bound>, WsMan)> {
+) -> Result<(Vec<Bound>, Provider)> {
     let fallback = || DEFAULT_LISTEN.parse().expect("a valid constant");
     let main = args.listen.or(config.listen).unwrap_or_else(fallback);
     let own = config.listeners.or(&args.listeners);
@@ -124,7 +124,7 @@ async fn bind(
     let metrics = Metrics { site: site.clone(), listeners, agents: agents.stats(), links: link.stats() };
     let router = floors.everything(&agents, metrics);
     bound.insert(0, Bound { listener, name: "listener", router });
-    Ok((bound, floors.wsman))
+    Ok((bound, floors.provider))
 }
 
 /// A listener of one protocol, not bound yet.
