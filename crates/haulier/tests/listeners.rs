@@ -1,27 +1,37 @@
-//! Listeners of single protocols, at ports of their own: what answers there, what does not, and how they end.
+//! Listeners of single protocols, at ports of their own: what answers there, what does not, what they allow and
+//! count, and how they end.
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
 
-use processes::{Hierarchy, free_port};
-use reqwest::{Certificate, Client, StatusCode};
+use std::collections::HashMap;
+
+use futures_util::{StreamExt, future, stream};
+use processes::{Hierarchy, PASSWORD, free_port, wait_until};
+use reqwest::{Body, Certificate, Client, Response, StatusCode};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 mod processes;
+
+/// The listeners beside the main one, by the arguments that ask for them.
+const NAMES: [&str; 4] = ["wsman", "wsman-tls", "cimxml", "cimxml-tls"];
+/// The most connections of one address in the test of limits.
+const CONNECTIONS_MAX: usize = 3;
 
 const IDENTIFY: &str = "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\"><s:Header/><s:Body>\
     <i:Identify xmlns:i=\"http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd\"/></s:Body></s:Envelope>";
 
+/// The classes that the site has, asked by CIM-XML.
+const CLASS_NAMES: &str = "<?xml version=\"1.0\" encoding=\"utf-8\" ?><CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\">\
+    <MESSAGE ID=\"1\" PROTOCOLVERSION=\"1.0\"><SIMPLEREQ><IMETHODCALL NAME=\"EnumerateClassNames\"><LOCALNAMESPACEPATH>\
+    <NAMESPACE NAME=\"root\"/><NAMESPACE NAME=\"sms\"/><NAMESPACE NAME=\"site_PS1\"/></LOCALNAMESPACEPATH></IMETHODCALL>\
+    </SIMPLEREQ></MESSAGE></CIM>";
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_protocol_answers_at_its_own_port_and_nothing_else_does() {
-    let mut hierarchy = Hierarchy::start(0).await;
-    assert!(hierarchy.site.terminate().await);
-    let names = ["wsman", "wsman-tls", "cimxml", "cimxml-tls"];
-    let ports = names.map(|_| free_port());
-    for (name, port) in names.iter().zip(ports) {
-        hierarchy.site.with(&[&format!("--{name}"), &format!("127.0.0.1:{port}")]);
-    }
-    hierarchy.site.start().await;
-    let authority = hierarchy.text(&["site", "ca", "--data", hierarchy.site.data.to_str().unwrap()]).await;
-    let authority = Certificate::from_pem(authority.as_bytes()).unwrap();
-    let http = Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap();
+    let (mut hierarchy, ports) = started("").await;
+    let http = trusting(&hierarchy).await;
 
     for (index, scheme) in [(0, "http"), (1, "https")] {
         let url = format!("{scheme}://127.0.0.1:{}", ports[index]);
@@ -45,13 +55,138 @@ async fn each_protocol_answers_at_its_own_port_and_nothing_else_does() {
         }
         assert_eq!(status(&http, &format!("{url}/wsman")).await, StatusCode::NOT_FOUND, "{url}");
     }
-    let metrics = http.get(format!("{}/metrics", hierarchy.site.address)).send().await.unwrap();
-    let metrics = metrics.text().await.unwrap();
-    for (name, expect) in [("wsman", 3), ("wsman_tls", 3), ("cimxml", 3), ("cimxml_tls", 3)] {
-        let line = format!("haulier_site_{name}_requests_total {expect}");
-        assert!(metrics.lines().any(|found| found == line), "{line} is not in\n{metrics}");
+    let counted = metrics(&hierarchy).await.unwrap();
+    for name in ["wsman", "wsman_tls", "cimxml", "cimxml_tls"] {
+        assert_eq!(counted[&format!("haulier_site_{name}_requests_total")], 3, "{name}");
+        for counter in counted.keys().filter_map(|name| name.strip_prefix("haulier_site_listener_")) {
+            let own = format!("haulier_site_{name}_{counter}");
+            assert!(counted.contains_key(&own), "the main listener counts {counter}, and there is no {own}");
+        }
     }
     assert!(hierarchy.site.terminate().await, "all listeners end with the site");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_listener_has_the_limits_of_the_main_one() {
+    let limits = format!("[limits]\nconnections_per_address = {CONNECTIONS_MAX}\n");
+    let (mut hierarchy, ports) = started(&limits).await;
+    let main = hierarchy.site.address.rsplit(':').next().unwrap().parse().unwrap();
+    for port in [main].into_iter().chain(ports) {
+        let connect = async || TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let mut held = Vec::new();
+        while held.len() < CONNECTIONS_MAX {
+            held.push(connect().await);
+        }
+        // Closed, or reset where what it never read is lost.
+        let refused = connect().await.read(&mut [0; 1]).await;
+        assert!(matches!(refused, Ok(0) | Err(_)), "{port}: {refused:?}");
+        assert!(held[0].try_read(&mut [0; 1]).is_err(), "{port}: the others stay open");
+    }
+    let metrics = async || metrics(&hierarchy).await;
+    wait_until("the main listener takes connections again", async || metrics().await.is_some()).await;
+    let counted = metrics().await.unwrap();
+    for name in ["wsman", "wsman_tls", "cimxml", "cimxml_tls"] {
+        assert_eq!(counted[&format!("haulier_site_{name}_refused_per_peer_total")], 1, "{name}");
+    }
+    assert!(counted["haulier_site_listener_refused_per_peer_total"] >= 1);
+    assert!(hierarchy.site.terminate().await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_listener_ends_the_requests_that_it_has_begun() {
+    let (mut hierarchy, ports) = started("").await;
+    let http = trusting(&hierarchy).await;
+    let mut begun = Vec::new();
+    for (name, port) in NAMES.iter().zip(ports) {
+        let scheme = if name.ends_with("-tls") { "https" } else { "http" };
+        begun.push(Begun::new(&http, &format!("{scheme}://127.0.0.1:{port}"), name.starts_with("wsman")));
+    }
+    wait_until("every listener has a request", async || {
+        let counted = metrics(&hierarchy).await.unwrap();
+        let has_one =
+            |name: &str| counted[&format!("haulier_site_{}_requests_total", name.replace('-', "_"))] == 1;
+        NAMES.into_iter().all(has_one)
+    })
+    .await;
+    let finished = async {
+        for port in ports {
+            wait_until("nobody listens any more", async || {
+                TcpStream::connect(("127.0.0.1", port)).await.is_err()
+            })
+            .await;
+        }
+        for Begun { rest, answer } in begun {
+            rest.send(()).unwrap();
+            let answer = answer.await.unwrap();
+            let (url, status) = (answer.url().clone(), answer.status());
+            assert_eq!(status, StatusCode::OK, "{url}");
+            assert!(answer.text().await.unwrap().to_uppercase().contains("RESPONSE"), "{url}");
+        }
+    };
+    let (ended, ()) = tokio::join!(hierarchy.site.terminate(), finished);
+    assert!(ended);
+}
+
+/// A request of which the listener has the first half.
+struct Begun {
+    rest: oneshot::Sender<()>,
+    answer: JoinHandle<Response>,
+}
+
+impl Begun {
+    fn new(http: &Client, url: &str, is_wsman: bool) -> Self {
+        let text = if is_wsman { IDENTIFY } else { CLASS_NAMES };
+        let request = match is_wsman {
+            true => http.post(format!("{url}/wsman")).header("wsmanidentify", "unauthenticated"),
+            false => http.post(format!("{url}/cimom")),
+        };
+        let content_type = if is_wsman { "application/soap+xml;charset=UTF-8" } else { "application/xml" };
+        let (rest, told) = oneshot::channel();
+        let (first, second) = text.split_at(text.len() / 2);
+        let second = async move {
+            let _ = told.await;
+            Ok::<_, std::convert::Infallible>(second)
+        };
+        let body = stream::once(future::ready(Ok(first))).chain(stream::once(second));
+        let request = request.header("content-type", content_type).basic_auth("admin", Some(PASSWORD));
+        let request = request.body(Body::wrap_stream(body));
+        Self { rest, answer: tokio::spawn(async { request.send().await.unwrap() }) }
+    }
+}
+
+/// A site with every listener, and their ports; `more` goes into its configuration.
+async fn started(more: &str) -> (Hierarchy, [u16; 4]) {
+    let mut hierarchy = Hierarchy::start(0).await;
+    assert!(hierarchy.site.terminate().await);
+    let ports = NAMES.map(|_| free_port());
+    for (name, port) in NAMES.iter().zip(ports) {
+        hierarchy.site.with(&[&format!("--{name}"), &format!("127.0.0.1:{port}")]);
+    }
+    if !more.is_empty() {
+        let file = hierarchy.site.data.join("haulier.toml");
+        let (table, _) = more.split_once('\n').unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains(table), "{text}");
+        std::fs::write(&file, text.replace(&format!("{table}\n"), more)).unwrap();
+    }
+    hierarchy.site.start().await;
+    (hierarchy, ports)
+}
+
+/// A client that trusts the site's authority.
+async fn trusting(hierarchy: &Hierarchy) -> Client {
+    let authority = hierarchy.text(&["site", "ca", "--data", hierarchy.site.data.to_str().unwrap()]).await;
+    let authority = Certificate::from_pem(authority.as_bytes()).unwrap();
+    Client::builder().no_proxy().tls_certs_only([authority]).build().unwrap()
+}
+
+/// What the site counts, by name; none while it takes no connection.
+async fn metrics(hierarchy: &Hierarchy) -> Option<HashMap<String, u64>> {
+    let http = Client::builder().no_proxy().build().unwrap();
+    let text =
+        http.get(format!("{}/metrics", hierarchy.site.address)).send().await.ok()?.text().await.ok()?;
+    let counters = text.lines().filter_map(|line| line.split_once(' '));
+    Some(counters.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect())
 }
 
 async fn status(http: &Client, url: &str) -> StatusCode {
