@@ -60,12 +60,26 @@ fn apt_get(arguments: &[&str]) -> Result<bool> {
     succeeds(&mut apt_get)
 }
 
-/// A Python of this minor version or a newer one, if the machine has one that runs.
+/// A Python of this minor version or a newer one, if the machine has one that runs: on the search path, or among those that
+/// pyenv made. Its programs on the search path run only where a project chose their version.
 pub(crate) fn python_since(minor: u32) -> Option<PathBuf> {
     let names =
         std::iter::once("python3".to_owned()).chain((minor..minor + 4).map(|n| format!("python3.{n}")));
     let test = format!("import sys; sys.exit(sys.version_info < (3, {minor}))");
-    names.filter_map(|name| find(&name)).find(|python| output(command(python).args(["-c", &test])).is_ok())
+    let home = |folder: &str| std::env::var_os("HOME").map(|home| Path::new(&home).join(folder));
+    let root = std::env::var_os("PYENV_ROOT").map(PathBuf::from).or_else(|| home(".pyenv"));
+    let made = root.map(|root| interpreters(&root.join("versions"))).unwrap_or_default();
+    let found = names.filter_map(|name| find(&name)).chain(made);
+    found.into_iter().find(|python| output(command(python).args(["-c", &test])).is_ok())
+}
+
+/// The Python of each folder of a folder.
+fn interpreters(versions: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(versions).into_iter().flatten().flatten();
+    let mut found: Vec<_> =
+        entries.map(|entry| entry.path().join("bin/python3")).filter(|file| file.is_file()).collect();
+    found.sort();
+    found
 }
 
 /// A Python with the packages of this requirements file, made of `system` once and kept in the target folder.
@@ -131,5 +145,18 @@ mod tests {
     fn programs_are_found() {
         assert!(find("sh").is_some());
         assert!(find("no-such-program-anywhere").is_none());
+    }
+
+    #[test]
+    fn interpreters_are_found_in_the_folders_of_their_versions() {
+        let versions = tempfile::tempdir().unwrap();
+        let python = |version: &str| versions.path().join(version).join("bin/python3");
+        for version in ["3.13.0", "3.12.1"] {
+            std::fs::create_dir_all(python(version).parent().unwrap()).unwrap();
+            std::fs::write(python(version), "").unwrap();
+        }
+        std::fs::create_dir(versions.path().join("broken")).unwrap();
+        assert_eq!(interpreters(versions.path()), [python("3.12.1"), python("3.13.0")]);
+        assert!(interpreters(&versions.path().join("none")).is_empty());
     }
 }

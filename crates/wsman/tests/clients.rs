@@ -76,7 +76,7 @@ async fn the_adminservice_reads_what_is_written_here_and_the_other_way_round() {
 
 /// It needs a Python of its own, which `cargo xtask test` may not find.
 #[tokio::test]
-async fn wsmanio_finds_and_refreshes_the_package() {
+async fn wsmanio_goes_through_every_workflow() {
     let Some(python) = found(Clients::named("HAULIER_TEST_WSMANIO", &scripts(), "wsmanio_client.py")) else {
         return;
     };
