@@ -58,10 +58,16 @@ async fn operations_on_the_wire() {
             [of_package.clone(), text("PropertyName", "Version"), text("NewValue", "2")].concat(),
         ),
         ("GetQualifier", text("QualifierName", "Key")),
+        ("EnumerateQualifiers", String::new()),
         ("OpenEnumerateInstances", [class("SMS_DriverPackage"), few, some.clone()].concat()),
         ("OpenEnumerateInstancePaths", [class("SMS_DriverPackage"), some.clone()].concat()),
         ("OpenQueryInstances", [query("FilterQueryLanguage", "FilterQuery"), some.clone()].concat()),
+        (
+            "OpenAssociatorInstances",
+            [of_package.clone(), texts("PropertyList", &["ServerName"]), some.clone()].concat(),
+        ),
         ("OpenAssociatorInstancePaths", [of_package.clone(), some.clone()].concat()),
+        ("OpenReferenceInstances", [of_package.clone(), some.clone()].concat()),
         ("OpenReferenceInstancePaths", [of_package, some].concat()),
     ] {
         let request = intrinsic(SITE, operation, &given);
@@ -79,22 +85,27 @@ async fn operations_on_the_wire() {
 async fn pulls_and_methods_on_the_wire() {
     let service = Service::start().await;
     let named = |context: &str, text: String| text.replace(context, "CONTEXT");
-    let opened = service
-        .call(
+    let points = class("SMS_DistributionPointInfo");
+    let query = "SELECT Name FROM SMS_DistributionPointInfo";
+    let query = [text("FilterQueryLanguage", "WQL"), text("FilterQuery", query)].concat();
+    for (open, given, pull) in [
+        (
             "OpenEnumerateInstances",
-            &[class("SMS_DistributionPointInfo"), texts("PropertyList", &["Name"])].concat(),
-        )
-        .await
-        .good();
-    let context = opened.value("EnumerationContext").unwrap().to_owned();
-    let given = [text("EnumerationContext", &context), text("MaxObjectCount", "1")].concat();
-    for (file, operation, given) in [
-        ("PullInstancesWithPath", "PullInstancesWithPath", given),
-        ("CloseEnumeration", "CloseEnumeration", text("EnumerationContext", &context)),
+            [points.clone(), texts("PropertyList", &["Name"])].concat(),
+            "PullInstancesWithPath",
+        ),
+        ("OpenEnumerateInstancePaths", points, "PullInstancePaths"),
+        ("OpenQueryInstances", query, "PullInstances"),
     ] {
-        let request = intrinsic(SITE, operation, &given);
-        let answer = service.post("admin", &[], request.clone()).await.good();
-        compare(file, &named(&context, request), &named(&context, answer.body));
+        let opened = service.call(open, &given).await.good();
+        let context = opened.value("EnumerationContext").unwrap().to_owned();
+        let given = [text("EnumerationContext", &context), text("MaxObjectCount", "1")].concat();
+        for (operation, given) in [(pull, given), ("CloseEnumeration", text("EnumerationContext", &context))]
+        {
+            let request = intrinsic(SITE, operation, &given);
+            let answer = service.post("admin", &[], request.clone()).await.good();
+            compare(operation, &named(&context, request), &named(&context, answer.body));
+        }
     }
     let given = "<PARAMVALUE NAME=\"SourceFolder\" PARAMTYPE=\"string\"><VALUE>C:\\x</VALUE></PARAMVALUE>";
     for (file, request) in [
@@ -156,11 +167,55 @@ async fn errors_on_the_wire() {
                 &[class("SMS_Site"), text("OperationTimeout", "0")].concat(),
             ),
         ),
+        (
+            "error-filtered-enumeration",
+            "admin",
+            intrinsic(
+                SITE,
+                "OpenAssociatorInstances",
+                &[of_package.clone(), text("FilterQueryLanguage", "WQL"), text("FilterQuery", "x")].concat(),
+            ),
+        ),
+        (
+            "error-continuation",
+            "admin",
+            intrinsic(
+                SITE,
+                "OpenEnumerateInstances",
+                &[class("SMS_Site"), text("ContinueOnError", "TRUE")].concat(),
+            ),
+        ),
+        (
+            "error-type-mismatch",
+            "admin",
+            intrinsic(
+                SITE,
+                "SetProperty",
+                &[of_package.clone(), text("PropertyName", "Priority"), text("NewValue", "high")].concat(),
+            ),
+        ),
+        (
+            "error-method-not-available",
+            "admin",
+            extrinsic("<CLASSNAME NAME=\"SMS_Identification\"/>", "GetFileBinary", ""),
+        ),
     ] {
         let answer = service.post(user, &[], request.clone()).await;
         assert_ne!(answer.code(), 0, "{file}");
         compare(file, &request, &answer.body);
     }
+    let request = intrinsic(SITE, "DeleteInstance", &of_package);
+    let places = service.changes_of("admin");
+    compare("error-server-limits", &request, &service.post("admin", &[], request.clone()).await.body);
+    drop(places);
+    let group = instance("SMS_DistributionPointGroup", &[("Name", "all")]);
+    let request = intrinsic(SITE, "CreateInstance", &parameter("NewInstance", &group));
+    service.post("admin", &[], request.clone()).await.good();
+    compare("error-already-exists", &request, &service.post("admin", &[], request.clone()).await.body);
+    let stale = instance("SMS_DriverPackage", &[("SedoObjectVersion", "PS100001;0")]);
+    let stale = format!("<VALUE.NAMEDINSTANCE>{}{stale}</VALUE.NAMEDINSTANCE>", package(PACKAGE));
+    let request = intrinsic(SITE, "ModifyInstance", &parameter("ModifiedInstance", &stale));
+    compare("error-failed", &request, &service.post("admin", &[], request.clone()).await.body);
     let request = intrinsic(SITE, "GetInstance", &missing).replace("ID=\"1001\"", "ID=\"4711\"");
     let answer = service.post("admin", &[("cimprotocolversion", "1.0")], request.clone()).await;
     compare("error-wbemcli", &request, &answer.body);

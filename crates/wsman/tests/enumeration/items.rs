@@ -14,7 +14,7 @@ fn class(name: &str) -> String {
 /// A complete answer has an empty context, and its items are of WS-Management's namespace; those of a pull are of
 /// WS-Enumeration's, and the last one has no context.
 #[tokio::test]
-pub(crate) async fn namespaces_and_contexts_are_those_of_the_answer() {
+pub(crate) async fn mistakes_1_and_2_namespaces_and_contexts_are_those_of_the_answer() {
     let service = Service::start().await;
     let uri = class("SMS_DistributionPointInfo");
     let ask = Ask::of(&uri);
@@ -51,7 +51,7 @@ pub(crate) async fn an_empty_answer_is_whole_at_once() {
 
 /// References name the instance's own class and nothing but its keys, and with DMTF's URIs the namespace.
 #[tokio::test]
-pub(crate) async fn references_name_the_actual_class_and_its_keys() {
+pub(crate) async fn mistake_10_references_name_the_actual_class_and_its_keys() {
     let service = Service::start().await;
     let mode = |mode: &str| format!("{OPTIMIZED}<w:EnumerationMode>{mode}</w:EnumerationMode>");
     for (base, namespace) in [(DMTF, true), (MICROSOFT, false)] {
@@ -94,7 +94,7 @@ pub(crate) async fn subclasses_are_shown_as_asked_for() {
 }
 
 #[tokio::test]
-pub(crate) async fn an_answer_is_never_longer_than_the_client_takes() {
+pub(crate) async fn mistake_10_an_answer_is_never_longer_than_the_client_takes() {
     let service = Service::start().await;
     service.fill_status_messages(300).await;
     let uri = class("SMS_StatMsg");

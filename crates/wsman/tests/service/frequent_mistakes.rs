@@ -1,5 +1,5 @@
-//! The mistakes that servers of this protocol make most often, each held off by a test of its name. Those about
-//! enumerations stand with them.
+//! The mistakes that servers of this protocol make most often, each held off by a test of its name. 1, 2 and 10 stand with
+//! the enumerations (`tests/enumeration/items.rs`), 9 with the connections that it is about (`from_elsewhere.rs`).
 
 use stage::PACKAGE;
 
@@ -120,15 +120,4 @@ async fn mistake_8_faults_that_do_not_look_like_faults() {
     );
     assert!(answer.body.contains("Code=\"2150858752\" Machine=\"srv.example.test\""), "{answer:?}");
     assert!(answer.head.contains("content-type: application/soap+xml"), "{answer:?}");
-}
-
-#[tokio::test]
-async fn mistake_9_answering_negotiations_as_requests() {
-    let service = Service::start().await;
-    let headers = format!("Authorization: Negotiate !!!\r\nContent-Type: {SOAP_TYPE}\r\n");
-    let refused = service.raw("POST /wsman", &headers, b"").await;
-    assert_eq!(refused.status, 401, "{refused:?}");
-    for line in refused.head.lines().filter(|line| line.starts_with("www-authenticate:")) {
-        assert!(!line.contains(", bearer") && !line.contains(", negotiate"), "one scheme a line: {line}");
-    }
 }

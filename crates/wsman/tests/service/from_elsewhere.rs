@@ -12,7 +12,9 @@ use stage::{HOST, Listening, PACKAGE, Stage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::{Client, END, SEALED, Sealer};
+use crate::client::{
+    Client, END, NTLM_OID, SEALED, Sealer, find_message, first_token, later_token, mech_list,
+};
 use crate::harness::{Ask, SOAP_TYPE};
 
 const PASSWORD: &str = "correct horse bättery";
@@ -107,6 +109,56 @@ impl Line {
 
 fn delete() -> String {
     Ask::package("Delete").envelope()
+}
+
+/// The one token of an answer, which must offer nothing beside it.
+fn token(answer: &Answer) -> Vec<u8> {
+    let lines = || answer.head.lines().filter_map(|line| line.strip_prefix("www-authenticate: "));
+    assert_eq!(lines().count(), 1, "{answer:?}");
+    STANDARD.decode(lines().next().and_then(|line| line.strip_prefix("Negotiate ")).unwrap()).unwrap()
+}
+
+/// Frequent mistake 9: a token has no other offer beside it, all legs come on one connection, an answer is wrapped as its
+/// question was, the code of the list of mechanisms takes the first number, and what is sealed states how long it was.
+#[tokio::test]
+async fn mistake_9_legs_that_do_not_follow_their_client() {
+    let service = Service::start().await;
+    let list = mech_list(&[NTLM_OID]);
+    for wrapped in [false, true] {
+        let (mut line, mut client) = (service.line().await, Client::new("winrm", PASSWORD));
+        let offered = line.send(&[("Content-Type", SOAP_TYPE)], b"").await;
+        let lines = offered.head.lines().filter_map(|line| line.strip_prefix("www-authenticate: "));
+        let schemes: Vec<_> = lines.filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!((offered.status, schemes), (401, vec!["Negotiate", "Basic", "Bearer"]), "one a line");
+        let first = client.negotiate();
+        let first = if wrapped { first_token(&list, Some(&first)) } else { first };
+        let challenged = line.negotiate(&first).await;
+        let answer = token(&challenged);
+        assert_eq!((challenged.status, answer.starts_with(b"NTLMSSP\0")), (401, !wrapped), "{challenged:?}");
+        let (message, mut sealer) = client.authenticate(find_message(&answer).unwrap());
+        let last = if wrapped {
+            let mic = sealer.mech_list_mic(&list);
+            let last = line.negotiate(&later_token(Some(&message), Some(&mic))).await;
+            let word = token(&last);
+            sealer.check_mech_list_mic(&list, &word[word.len() - 16..]);
+            last
+        } else {
+            line.negotiate(&message).await
+        };
+        assert_eq!((last.status, last.body.len()), (200, 0), "{last:?}");
+        let asked = Ask::package("Get").envelope();
+        let answer = line.sealed(&sealer.body(asked.as_bytes())).await;
+        let number = answer.body[crate::client::signature(&answer.body) + 12];
+        assert_eq!((answer.status, number), (200, u8::from(wrapped)), "{answer:?}");
+        let plain = sealer.open(&answer.body);
+        let stated = format!(";Length={}\r\n", plain.len());
+        assert!(
+            answer.body.windows(stated.len()).any(|part| part == stated.as_bytes()),
+            "{stated}: {answer:?}"
+        );
+    }
+    let refused = service.line().await.send(&[("Authorization", "Negotiate !!!")], b"").await;
+    assert_eq!(refused.status, 401, "{refused:?}");
 }
 
 #[tokio::test]

@@ -11,15 +11,16 @@ fn file(folder: &str, name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder).join(format!("{name}.xml"))
 }
 
-/// The files have lines for reading; the wire has the same in one line. The message id and the site's own id are the only
-/// things that differ from run to run.
+/// The files have lines for reading; the wire has the same in one line. Ids of messages, of the site and of
+/// enumerations are the only things that differ from run to run.
 fn compare(service: &Service, name: &str, answer: &Answer) {
     let (before, rest) = answer.body.split_once("<a:MessageID>uuid:").unwrap_or((&answer.body, ""));
     let body = match rest.get(36..) {
         Some(rest) => format!("{before}<a:MessageID>uuid:NEW{rest}"),
         None => before.to_owned(),
     };
-    let body = body.replace(&service.stage.site.identity().site_guid, "ID-OF-SITE").replace("><", ">\n<");
+    let body = body.replace(&service.stage.site.identity().site_guid, "ID-OF-SITE");
+    let body = body.replace(&context(&body), "CONTEXT").replace("><", ">\n<");
     let shown = format!("{}\n{body}\n", answer.status);
     let file = file("golden", name);
     if std::env::var_os("HAULIER_WRITE_GOLDEN").is_some() {
@@ -27,6 +28,13 @@ fn compare(service: &Service, name: &str, answer: &Answer) {
     }
     let expect = std::fs::read_to_string(&file).unwrap_or_default();
     assert_eq!(shown, expect, "{name}");
+}
+
+/// The context of an enumeration in an answer; where there is none, what is in no answer.
+fn context(body: &str) -> String {
+    let (_, rest) = body.split_once("<n:EnumerationContext>").unwrap_or_default();
+    let (context, _) = rest.split_once('<').unwrap_or_default();
+    if context.is_empty() { "\0".to_owned() } else { context.to_owned() }
 }
 
 /// Replays a request as it was recorded: its lines are for reading only.
@@ -48,6 +56,62 @@ async fn requests_of_the_cim_cmdlets_are_answered_as_the_golden_files_show() {
 const RECORDED: [&str; 10] =
     ["identify", "class", "get", "enumerate", "query", "put", "invoke", "invoke-static", "create", "delete"];
 
+const ENUMERATION: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration";
+/// All classes, in the DMTF's style.
+const DMTF_ALL: &str = "http://schemas.dmtf.org/wbem/wscim/1/*";
+/// The declarations of all classes.
+const DECLARATIONS: &str = "http://schemas.dmtf.org/wbem/cim-xml/2/cim-schema/2/*";
+const CQL: &str = "http://schemas.dmtf.org/wbem/cql/1/dsp0202.pdf";
+const WQL: &str = "http://schemas.microsoft.com/wbem/wsman/1/WQL";
+
+fn enumerate(uri: &str, body: &str) -> Ask {
+    let ask = Ask::class(&format!("{ENUMERATION}/Enumerate"), "x").uri(uri);
+    ask.body(&format!("<n:Enumerate>{body}</n:Enumerate>"))
+}
+
+fn filter(dialect: &str, content: &str) -> String {
+    format!("<w:Filter Dialect=\"{dialect}\">{content}</w:Filter>")
+}
+
+/// Pull or Release.
+fn of_context(action: &str, context: &str, more: &str) -> Ask {
+    let context = format!("<n:EnumerationContext>{context}</n:EnumerationContext>");
+    let ask =
+        Ask::class(&format!("{ENUMERATION}/{action}"), "x").uri(&format!("{DMTF}SMS_DistributionPointInfo"));
+    ask.body(&format!("<n:{action}>{context}{more}</n:{action}>"))
+}
+
+/// What no cmdlet of a usual session asks for.
+#[tokio::test]
+async fn other_operations_are_answered_as_the_golden_files_show() {
+    let service = Service::start().await;
+    let points = format!("{DMTF}SMS_DistributionPointInfo");
+    let references = "<w:EnumerationMode>EnumerateEPR</w:EnumerationMode>";
+    let begun = service.ask(&enumerate(&points, references)).await;
+    compare(&service, "enumerate-begun", &begun);
+    let context = context(&begun.body);
+    compare(&service, "pull", &service.ask(&of_context("Pull", &context, "")).await);
+    let rest = "<n:MaxElements>10</n:MaxElements>";
+    compare(&service, "pull-last", &service.ask(&of_context("Pull", &context, rest)).await);
+    let released = self::context(&service.ask(&enumerate(&points, references)).await.body);
+    compare(&service, "release", &service.ask(&of_context("Release", &released, "")).await);
+    let all = format!("<w:OptimizeEnumeration/><w:MaxElements>10</w:MaxElements>{references}");
+    compare(&service, "enumerate-references", &service.ask(&enumerate(&points, &all)).await);
+    let object = format!(
+        "<b:AssociatedInstances><b:Object><a:Address>x</a:Address><a:ReferenceParameters>\
+         <w:ResourceURI>{DMTF}SMS_DriverPackage</w:ResourceURI><w:SelectorSet>\
+         <w:Selector Name=\"PackageID\">PS100001</w:Selector></w:SelectorSet></a:ReferenceParameters></b:Object>\
+         <b:ResultClassName>SMS_DistributionPointInfo</b:ResultClassName></b:AssociatedInstances>"
+    );
+    let associated = filter("http://schemas.dmtf.org/wbem/wsman/1/cimbinding/associationFilter", &object);
+    compare(&service, "associated", &service.ask(&enumerate(DMTF_ALL, &(associated + &all))).await);
+    let declaration = "<w:OptimizeEnumeration/><w:MaxElements>1</w:MaxElements>";
+    compare(&service, "enumerate-classes", &service.ask(&enumerate(DECLARATIONS, declaration)).await);
+    let name =
+        Ask::package("Get").header("<w:FragmentTransfer s:mustUnderstand=\"true\">Name</w:FragmentTransfer>");
+    compare(&service, "fragment", &service.ask(&name).await);
+}
+
 /// A driver package in a body, with these elements in it.
 fn package(elements: &str) -> String {
     format!("<p:SMS_DriverPackage xmlns:p=\"{DMTF}SMS_DriverPackage\">{elements}</p:SMS_DriverPackage>")
@@ -59,19 +123,14 @@ fn call(class: &str, method: &str) -> Ask {
 
 /// A request for each line of the table of faults that one request can meet.
 fn refused() -> Vec<(&'static str, Ask)> {
-    let declaration = "http://schemas.dmtf.org/wbem/cim-xml/2/cim-schema/2/*";
-    let enumeration = "http://schemas.xmlsoap.org/ws/2004/09/enumeration";
-    let pull = |context: &str| {
-        let body = format!("<n:Pull><n:EnumerationContext>{context}</n:EnumerationContext></n:Pull>");
-        Ask::class(&format!("{enumeration}/Pull"), "SMS_DriverPackage").body(&body)
+    let declaration = DECLARATIONS;
+    let site = format!("{DMTF}SMS_Site");
+    let class = Ask::class("Get", "x").uri(DECLARATIONS).key("ClassName", "SMS_DriverPackage");
+    let many = |element: &str, count: usize| {
+        (0..count).map(|n| format!("<w:{element} Name=\"n{n}\">1</w:{element}>")).collect::<String>()
     };
-    let filter = |dialect: &str, text: &str| {
-        let body = format!("<n:Enumerate><w:Filter Dialect=\"{dialect}\">{text}</w:Filter></n:Enumerate>");
-        Ask::class(&format!("{enumeration}/Enumerate"), "x")
-            .uri("http://schemas.dmtf.org/wbem/wscim/1/*")
-            .body(&body)
-    };
-    let wql = "http://schemas.microsoft.com/wbem/wsman/1/WQL";
+    let keys = format!("<w:SelectorSet>{}</w:SelectorSet>", many("Selector", 65));
+    let options = format!("<w:OptionSet>{}</w:OptionSet>", many("Option", 513));
     let fragment = |dialect: &str, path: &str| {
         Ask::package("Get").header(&format!("<w:FragmentTransfer{dialect}>{path}</w:FragmentTransfer>"))
     };
@@ -108,12 +167,29 @@ fn refused() -> Vec<(&'static str, Ask)> {
         ),
         ("fault-class-name", Ask::class("Get", "x").uri(declaration)),
         ("fault-declaration", Ask::class("Get", "x").uri(declaration).key("ClassName", "SMS_Nothing")),
-        ("fault-context", pull("uuid:0F5C7B5A-0000-4000-8000-0000000000FF")),
-        ("fault-filter", filter(wql, "SELECT FROM")),
+        ("fault-context", of_context("Pull", "uuid:0F5C7B5A-0000-4000-8000-0000000000FF", "")),
+        ("fault-filter", enumerate(DMTF_ALL, &filter(WQL, "SELECT FROM"))),
+        ("fault-filter-dialect", enumerate(DMTF_ALL, &filter(CQL, "SELECT * FROM SMS_Site"))),
+        ("fault-filter-declarations", enumerate(DECLARATIONS, &filter(WQL, "SELECT * FROM SMS_Site"))),
+        ("fault-query-needed", enumerate(DMTF_ALL, "")),
+        ("fault-expiration", enumerate(&site, "<n:Expires>PT10M</n:Expires>")),
+        ("fault-end-to", enumerate(&site, "<n:EndTo><a:Address>x</a:Address></n:EndTo>")),
+        ("fault-elements", enumerate(&site, "<w:MaxElements>0</w:MaxElements>")),
+        ("fault-mode", enumerate(&site, "<w:EnumerationMode>EnumerateAll</w:EnumerationMode>")),
+        ("fault-polymorphism", enumerate(&site, "<b:PolymorphismMode>All</b:PolymorphismMode>")),
+        ("fault-body", enumerate(&site, "").body("")),
+        ("fault-body-namespace", call("SMS_DriverPackage", "CheckSourceFolder").body("<x/>")),
         (
-            "fault-filter-dialect",
-            filter("http://schemas.dmtf.org/wbem/cql/1/dsp0202.pdf", "SELECT * FROM SMS_Site"),
+            "fault-parameter-type",
+            Ask::package(&format!("{DMTF}SMS_DriverPackage/RemoveDriverContent")).body(&format!(
+                "<p:RemoveDriverContent_INPUT xmlns:p=\"{DMTF}SMS_DriverPackage\"><p:ContentIDs>one</p:ContentIDs>\
+                 <p:bRefreshDPs>maybe</p:bRefreshDPs></p:RemoveDriverContent_INPUT>"
+            )),
         ),
+        ("fault-too-long", class.header("<w:MaxEnvelopeSize>8192</w:MaxEnvelopeSize>")),
+        ("fault-selectors-many", Ask::package("Get").without_selectors().header(&keys)),
+        ("fault-options-many", Ask::package("Get").header(&options)),
+        ("fault-header-twice", Ask::package("Get").header("<a:Action>x</a:Action>")),
         ("fault-unsupported", Ask::class("Delete", "SMS_Site").key("SiteCode", "PS1")),
     ]
 }
@@ -125,10 +201,34 @@ async fn faults_are_as_the_golden_files_show() {
         compare(&service, name, &service.ask(&ask).await);
     }
     compare(&service, "fault-denied", &service.ask_as("reader", &Ask::package("Delete")).await);
-    let timed = Ask::package("Get").envelope().replace("PT60.000S", "PT0S");
-    compare(&service, "fault-time", &service.send("admin", &timed).await);
-    let old = Ask::package("Get").envelope();
-    let old =
-        old.replace("http://www.w3.org/2003/05/soap-envelope", "http://schemas.xmlsoap.org/soap/envelope/");
-    compare(&service, "fault-version", &service.send("admin", &old).await);
+    let soap_1_1 = "http://schemas.xmlsoap.org/soap/envelope/";
+    let insists = "<w:Locale xml:lang=\"de\" s:mustUnderstand=\"true\"";
+    for (name, part, instead) in [
+        ("fault-time", "PT60.000S", "PT0S"),
+        ("fault-timeout", "PT60.000S", "soon"),
+        ("fault-locale", "<w:Locale xml:lang=\"en-US\" s:mustUnderstand=\"false\"", insists),
+        ("fault-header-missing", "s:Header", "s:Head"),
+        ("fault-version", "http://www.w3.org/2003/05/soap-envelope", soap_1_1),
+    ] {
+        let envelope = Ask::package("Get").envelope();
+        assert!(envelope.contains(part), "{name}");
+        compare(&service, name, &service.send("admin", &envelope.replace(part, instead)).await);
+    }
+}
+
+/// What depends on what was done before, or goes on meanwhile.
+#[tokio::test]
+async fn faults_of_changes_are_as_the_golden_files_show() {
+    let service = Service::start().await;
+    let group =
+        "<p:SMS_DistributionPointGroup xmlns:p=\"urn:x\"><p:Name>all</p:Name></p:SMS_DistributionPointGroup>";
+    let group = Ask::class("Create", "SMS_DistributionPointGroup").body(group);
+    assert_eq!(service.ask(&group).await.status, 200);
+    compare(&service, "fault-exists", &service.ask(&group).await);
+    let places = service.stage.changes_of("admin");
+    compare(&service, "fault-quota", &service.ask(&Ask::package("Delete")).await);
+    drop(places);
+    let icon = package(&"<p:Icon>137</p:Icon>".repeat(500));
+    let long = Ask::package("Put").body(&icon).header("<w:MaxEnvelopeSize>8192</w:MaxEnvelopeSize>");
+    compare(&service, "fault-unreported", &service.ask(&long).await);
 }
