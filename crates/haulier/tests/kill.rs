@@ -1,8 +1,8 @@
-//! SIGKILL at random moments of refresh, transfer and install: no accepted refresh is lost, nothing partial
+//! SIGKILL at random moments of refresh, replication, transfer and install: no accepted refresh is lost, nothing partial
 //! is served, no byte is wrong.
 //!
-//! Each round changes the source, calls RefreshPkgSource, and kills the site or a distribution point again and again
-//! while the round settles. A reader looks at what the distribution points serve all the time. `HAULIER_KILLS`
+//! Each round changes the source, calls RefreshPkgSource, and kills the site, the child site below it or a distribution
+//! point of either again and again while the round settles. A reader looks at what the distribution points serve all the time. `HAULIER_KILLS`
 //! sets how many kills there are (default 200), `HAULIER_SEED` the order of events.
 
 use std::path::Path;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 mod processes;
 
 /// How many kills there are, unless `HAULIER_KILLS` says otherwise.
-const KILLS_DEFAULT: u64 = 200;
+const KILLS_DEFAULT: u64 = 40;
 /// Kills in one round, before the round may settle.
 const KILLS_PER_ROUND: u64 = 8;
 /// A kill comes at a random moment within this time after the last start.
@@ -35,15 +35,23 @@ async fn nothing_is_lost_or_wrong_when_processes_are_killed_at_random() {
     let kills_wanted = number_from("HAULIER_KILLS", KILLS_DEFAULT);
     let seed = number_from("HAULIER_SEED", 7);
     let mut random = Rng::new(seed);
-    let mut hierarchy = Hierarchy::start(2).await;
+    let mut hierarchy = Hierarchy::start(1).await;
+    let mut child = hierarchy.child("S01", "secondary", 1).await;
     let source = hierarchy.folder.path().join("source");
     write(&source, 0);
     let package = hierarchy.create_package("Killed", &source).await;
-    hierarchy.distribute(&package).await;
+    wait_until("the child's distribution point is known", || async {
+        hierarchy.json(&["dp", "list"]).await.as_array().is_some_and(|points| points.len() == 2)
+    })
+    .await;
+    let names = [&hierarchy, &child].map(|site| site.points[0].name.clone());
+    hierarchy.text(&["package", "distribute", &package, &names[0], &names[1]]).await;
     hierarchy.wait_for_version(&package, 1).await;
 
-    let reader = Reader::start(&hierarchy, &package);
+    let addresses = [&hierarchy, &child].map(|site| site.points[0].address.clone());
+    let reader = Reader::start(&addresses, &package);
     let mut kills = 0;
+    let mut killed = [0; 4];
     let mut round = 0;
     while kills < kills_wanted {
         round += 1;
@@ -52,35 +60,40 @@ async fn nothing_is_lost_or_wrong_when_processes_are_killed_at_random() {
         for _ in 0..KILLS_PER_ROUND.min(kills_wanted - kills) {
             SystemClock.sleep(Duration::from_millis(random.below(KILL_WITHIN_MS) as u64)).await;
             // A kill of settled processes proves little: the next round begins instead.
-            if holds_round(&hierarchy, &package, round).await {
+            if holds_round(&addresses, &package, round).await {
                 break;
             }
-            let server = match random.below(3) {
-                0 => &mut hierarchy.site,
-                point => &mut hierarchy.points[point - 1],
-            };
+            let which = random.below(killed.len());
+            let site = if which % 2 == 0 { &mut hierarchy } else { &mut child };
+            let server = if which < 2 { &mut site.site } else { &mut site.points[0] };
             server.kill().await;
             server.start().await;
             kills += 1;
+            killed[which] += 1;
         }
         wait_until(&format!("round {round} on every distribution point (seed {seed})"), || {
-            holds_round(&hierarchy, &package, round)
+            holds_round(&addresses, &package, round)
         })
         .await;
     }
     let looks = reader.stop().await;
     assert!(looks > 0, "the reader looked at nothing");
-    let states =
-        hierarchy.wait_for_states(&package, |states| states.iter().all(|state| state["State"] == 0)).await;
-    assert!(states.iter().all(|state| state["InstalledVersion"] == state["SourceVersion"]), "{states:#?}");
-    for (point, path) in
-        hierarchy.points.iter().flat_map(|point| paths().into_iter().map(move |path| (point, path)))
-    {
-        let served = processes::fetch(&point.address, &format!("{package}/{path}")).await;
+    assert!(killed.iter().all(|kills| *kills > 0), "{killed:?}: somebody was never killed");
+    // Each site tells the same of what it knows.
+    for (site, points) in [(&hierarchy, 2), (&child, 1)] {
+        let states =
+            site.wait_for_states(&package, |states| states.iter().all(|state| state["State"] == 0)).await;
+        assert_eq!(states.len(), points, "{states:#?}");
+        assert!(
+            states.iter().all(|state| state["InstalledVersion"] == state["SourceVersion"]),
+            "{states:#?}"
+        );
+    }
+    for (address, path) in addresses.iter().flat_map(|at| paths().into_iter().map(move |path| (at, path))) {
+        let served = processes::fetch(address, &format!("{package}/{path}")).await;
         assert!(
             served == Some(content(round, &path)),
-            "{path} on {} after {kills} kills (seed {seed})",
-            point.name
+            "{path} at {address} after {kills} kills (seed {seed})"
         );
     }
 }
@@ -133,9 +146,9 @@ fn write(source: &Path, round: u64) {
 }
 
 /// Whether every distribution point serves this round's marker as the current version.
-async fn holds_round(hierarchy: &Hierarchy, package: &str, round: u64) -> bool {
-    for point in &hierarchy.points {
-        let marker = try_fetch(&point.address, &format!("{package}/{MARKER}")).await;
+async fn holds_round(addresses: &[String], package: &str, round: u64) -> bool {
+    for address in addresses {
+        let marker = try_fetch(address, &format!("{package}/{MARKER}")).await;
         if marker.ok().flatten() != Some(round.to_string().into_bytes()) {
             return false;
         }
@@ -151,11 +164,11 @@ struct Reader {
 }
 
 impl Reader {
-    fn start(hierarchy: &Hierarchy, package: &str) -> Self {
+    fn start(addresses: &[String], package: &str) -> Self {
         let (stop, looks) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
-        let tasks = hierarchy.points.iter().map(|point| {
+        let tasks = addresses.iter().map(|address| {
             let (stop, looks) = (stop.clone(), Arc::clone(&looks));
-            let (address, package) = (point.address.clone(), package.to_owned());
+            let (address, package) = (address.clone(), package.to_owned());
             tokio::spawn(async move {
                 while !stop.is_cancelled() {
                     // A killed server breaks connections; only what it answers is judged.
