@@ -19,9 +19,10 @@ impl World {
     pub(crate) async fn act(&mut self) {
         match self.random.below(100) {
             0..=33 => self.turns().await,
-            34..=47 => self.pass(),
-            48..=57 => self.work().await,
-            58..=60 => self.change_source(),
+            34..=45 => self.pass(),
+            46..=49 => self.change_route().await,
+            50..=56 => self.work().await,
+            57..=60 => self.change_source(),
             61..=64 => self.refresh().await,
             65..=69 => self.distribute().await,
             70..=71 => self.remove().await,
@@ -34,7 +35,8 @@ impl World {
             88..=89 => self.create().await,
             90 => self.delete().await,
             91..=92 => self.lose_source_or_find_it(),
-            93..=94 => self.restart().await,
+            93 => self.restart().await,
+            94..=96 => self.one_does_everything().await,
             _ => self.fate().await,
         }
     }
@@ -148,7 +150,7 @@ impl World {
     }
 
     /// A package at a distribution point, mostly one that is wanted there.
-    fn any_place(&mut self) -> Option<(String, usize)> {
+    pub(crate) fn any_place(&mut self) -> Option<(String, usize)> {
         if !self.wanted.is_empty() && self.chance(80) {
             return self.wanted.iter().nth(self.random.below(self.wanted.len())).cloned();
         }

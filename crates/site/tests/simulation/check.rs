@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use agent::{DesiredPackage, Goal};
 use site::{DistributionStatus, State};
 
-use crate::point::Nature;
+use crate::point::{Nature, Point};
 use crate::world::World;
 
 /// Distribution points that are looked at closely after a step: to ask for each of them takes longer than the step.
@@ -21,8 +21,7 @@ impl World {
 
     async fn look(&mut self, looked_at: usize) {
         let status = self.site.distribution_status(None).await.unwrap();
-        let indexes: BTreeMap<String, usize> =
-            self.points.iter().enumerate().map(|(index, point)| (point.nal.clone(), index)).collect();
+        let indexes = self.indexes();
         let place = |row: &DistributionStatus| (row.package_id.clone(), indexes[&row.nal_path]);
         self.check_wanted(&status, &place);
         self.check_versions(&status).await;
@@ -31,7 +30,9 @@ impl World {
         }
         let from = self.random.below(self.points.len());
         for offset in 0..self.points.len().min(looked_at) {
-            self.check_told((from + offset) % self.points.len(), &status).await;
+            let index = (from + offset) % self.points.len();
+            self.check_told(index, &status).await;
+            self.check_passages(index);
         }
     }
 
@@ -72,6 +73,7 @@ impl World {
         self.must(row.installed_version == 0 || claimed(row.installed_version), || {
             format!("nobody reported what is installed: {row:?}, only {claims:?}")
         });
+        self.check_hindrances(row, point);
         let leaves =
             matches!(row.state, State::RemovalPending | State::RemovalRetrying | State::RemovalFailed);
         self.must(leaves == row.desired_version.is_none(), || format!("a state of something else: {row:?}"));
@@ -88,6 +90,53 @@ impl World {
         });
         let held = point.disk.get(&row.package_id).copied();
         self.must(held == Some(row.installed_version), || format!("{} holds {held:?}: {row:?}", point.name));
+    }
+
+    /// Whatever is in the way was reported to be; and a window that is closed is no failure.
+    fn check_hindrances(&self, row: &DistributionStatus, point: &Point) {
+        let said = |of: &BTreeSet<(String, i64)>| of.iter().any(|(package, _)| *package == row.package_id);
+        if row.paused.is_some() {
+            let waits = matches!(
+                row.state,
+                State::InstallPending | State::ContentUpdating | State::ContentMonitoring
+            );
+            self.must(waits && row.fault.is_none(), || format!("it waits and has failed: {row:?}"));
+            self.must(said(&point.pauses), || format!("nobody said that it waits: {row:?}"));
+        }
+        if row.fault.as_ref().is_some_and(|fault| fault.code != "cancelled") {
+            self.must(said(&point.failures), || format!("nobody said that it failed: {row:?}"));
+        }
+    }
+
+    /// What must hold of one that is well and did everything: whatever others do, it has all that may be sent to it.
+    pub(crate) async fn check_done(&mut self, index: usize) {
+        let priorities = self.priorities().await;
+        let nal = self.points[index].nal.clone();
+        let status = self.site.distribution_status(None).await.unwrap();
+        for row in status.iter().filter(|row| row.nal_path == nal) {
+            self.check_row_done(row, index, &priorities);
+        }
+    }
+
+    async fn priorities(&self) -> BTreeMap<String, u8> {
+        let packages = self.site.packages().await.unwrap();
+        let of =
+            |package: site::Package| (package.package_id, u8::try_from(package.fields.priority).unwrap());
+        packages.into_iter().map(of).collect()
+    }
+
+    fn check_row_done(&self, row: &DistributionStatus, index: usize, priorities: &BTreeMap<String, u8>) {
+        let place = (row.package_id.clone(), index);
+        let is_open = priorities.get(&row.package_id).is_none_or(|priority| self.is_open(index, *priority));
+        let is_done = match row.state {
+            _ if row.desired_version == Some(0) => true,
+            State::Installed => true,
+            State::InstallFailed => self.cancelled.contains(&place),
+            _ => !is_open && row.paused.is_some(),
+        };
+        self.must(is_done, || {
+            format!("{} is well and never done, open: {is_open}: {row:?}", self.points[index].name)
+        });
     }
 
     /// Who has heard everything piece by piece knows what one who asks for everything is told; and the row that says
@@ -129,23 +178,21 @@ impl World {
             });
         }
         let status = self.site.distribution_status(None).await.unwrap();
-        for (index, point) in self.points.iter().enumerate() {
-            for row in status.iter().filter(|row| row.nal_path == point.nal) {
-                let place = (row.package_id.clone(), index);
-                let is_done = match point.nature() {
-                    Nature::Failing => {
-                        row.state != State::InstallPending && row.state != State::RemovalPending
-                    }
-                    _ if self.cancelled.contains(&place) => {
-                        matches!(row.state, State::InstallFailed | State::Installed)
-                    }
-                    _ => row.state == State::Installed,
-                };
-                self.must(is_done, || {
-                    format!("{} is {:?} and never done: {row:?}", point.name, point.nature())
-                });
+        let (priorities, indexes) = (self.priorities().await, self.indexes());
+        for row in &status {
+            let index = indexes[&row.nal_path];
+            match self.points[index].nature() {
+                Nature::Failing => {
+                    let has_tried = row.state != State::InstallPending && row.state != State::RemovalPending;
+                    self.must(has_tried || row.paused.is_some(), || format!("never tried: {row:?}"));
+                }
+                _ => self.check_row_done(row, index, &priorities),
             }
         }
+    }
+
+    fn indexes(&self) -> BTreeMap<String, usize> {
+        self.points.iter().enumerate().map(|(index, point)| (point.nal.clone(), index)).collect()
     }
 }
 

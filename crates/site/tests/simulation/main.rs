@@ -1,5 +1,6 @@
 //! A site for weeks of simulated time: administrators do everything that they may, source folders change and go away,
-//! schedules fire, the site restarts, and distribution points pull, fail, lie, repeat themselves, go silent and come back.
+//! schedules fire, windows open and close in the midst of transfers, the site restarts, and distribution points pull, fail, lie,
+//! repeat themselves, go silent and come back.
 //! After each step what must hold is looked at; at the end everybody gets well, and everything that was accepted must come
 //! about.
 //!
@@ -19,6 +20,7 @@
 mod administrator;
 mod check;
 mod point;
+mod window;
 mod world;
 
 use std::sync::Arc;
@@ -65,24 +67,30 @@ async fn whatever_happens_everything_that_was_accepted_comes_about() {
     let lanes = (0..AT_ONCE).map(|lane| {
         let template = Arc::clone(&template);
         tokio::spawn(async move {
-            let mut steps = 0;
+            let (mut steps, mut broken_off) = (0, 0);
             for number in (first..first + count).filter(|number| number % AT_ONCE == lane) {
                 let seed = Seed(number, points);
-                steps += Box::pin(live(&template, number)).await;
+                broken_off += Box::pin(live(&template, number)).await;
+                steps += STEPS;
                 drop(seed);
             }
-            steps
+            (steps, broken_off)
         })
     });
-    let mut steps = 0;
+    let (mut steps, mut broken_off) = (0, 0);
     for lane in lanes.collect::<Vec<_>>() {
-        steps += lane.await.unwrap();
+        let of_lane = lane.await.unwrap();
+        (steps, broken_off) = (steps + of_lane.0, broken_off + of_lane.1);
     }
+    assert!(count < SEEDS || broken_off > 0, "no window closed on a transfer");
     let took = (SystemClock.monotonic() - started).as_secs_f64();
-    eprintln!("{count} seeds from {first} on, {points} distribution points, {steps} steps in {took:.1} s");
+    eprintln!(
+        "{count} seeds from {first} on, {points} distribution points, {steps} steps in {took:.1} s; windows closed on \
+         {broken_off} transfers"
+    );
 }
 
-/// One seed, from the beginning to the end.
+/// One seed, from the beginning to the end. Returns how many transfers a window closed on.
 async fn live(template: &Template, seed: u64) -> u32 {
     let mut world = World::new(template, seed).await;
     for step in 1..=STEPS {
@@ -94,5 +102,5 @@ async fn live(template: &Template, seed: u64) -> u32 {
     world.get_well().await;
     world.check_end().await;
     world.site.close().await;
-    STEPS
+    world.points.iter().map(|point| point.broken_off).sum()
 }

@@ -1,14 +1,20 @@
 //! A simulated distribution point: what it has on its disk, what it knows of its site's wishes, and what it still has to
 //! say. What the real one keeps on disk survives here too, what the real one keeps in memory does not.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use agent::{DesiredPackage, EnrolRequest, Event, FACTS_MAX, Fact, Fault, Goal};
+use agent::{DesiredPackage, EnrolRequest, Event, FACTS_MAX, Fact, Fault, Goal, WINDOW_CLOSED};
 use clock::ManualClock;
+use jiff::Timestamp;
 use samples::Rng;
-use site::{DpId, Site};
+use site::{Destination, DpId, Passage, Site};
 
 use crate::world::now;
+
+/// Pieces of a version. A transfer may take several turns.
+const PIECES: u64 = 4;
+/// When to ask again where no window is known to open.
+const NEVER_OPEN_RETRY_S: i64 = 3600;
 
 /// What a distribution point is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +51,12 @@ pub(crate) struct Point {
     pub(crate) disk: BTreeMap<String, u32>,
     /// The generation of the last demand that was done with, by package.
     done: BTreeMap<String, i64>,
+    /// Pieces of a version that are there already, by package.
+    kept: BTreeMap<String, (u32, u64)>,
+    /// Who waits for a window: for which demand, and until when; in memory only.
+    waiting: BTreeMap<String, (i64, Timestamp)>,
+    /// Transfers that a window closed on in their midst.
+    pub(crate) broken_off: u32,
     /// Attempts for the present demand; in memory only.
     attempts: BTreeMap<String, (i64, u32)>,
     outbox: VecDeque<Fact>,
@@ -52,6 +64,9 @@ pub(crate) struct Point {
     history: Vec<Fact>,
     /// What the site heard that is there, since the last enrolment.
     pub(crate) claims: BTreeMap<String, Vec<Claim>>,
+    /// Of which demands the site heard that they wait, and of which that they failed.
+    pub(crate) pauses: BTreeSet<(String, i64)>,
+    pub(crate) failures: BTreeSet<(String, i64)>,
 }
 
 impl Point {
@@ -66,10 +81,15 @@ impl Point {
             rows: BTreeMap::new(),
             disk: BTreeMap::new(),
             done: BTreeMap::new(),
+            kept: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            broken_off: 0,
             attempts: BTreeMap::new(),
             outbox: VecDeque::new(),
             history: Vec::new(),
             claims: BTreeMap::new(),
+            pauses: BTreeSet::new(),
+            failures: BTreeSet::new(),
         }
     }
 
@@ -99,7 +119,8 @@ impl Point {
         site.enrol(&request, &signer).await.unwrap();
         let known = site.distribution_points().await.unwrap();
         let own = known.into_iter().find(|point| point.name == self.name).unwrap();
-        *self = Self { nature: self.nature, ..Self::new(&self.name, &own.nal_path, own.id) };
+        let broken_off = self.broken_off;
+        *self = Self { nature: self.nature, broken_off, ..Self::new(&self.name, &own.nal_path, own.id) };
     }
 
     /// Asks, does something, reports; or not. Returns what it was.
@@ -109,15 +130,17 @@ impl Point {
         }
         if random.below(10) == 0 {
             self.attempts.clear();
+            self.waiting.clear();
         }
         if random.below(5) > 0 {
             // The answer may get lost on its way.
             let is_lost = random.below(10) == 0;
             self.ask(site, is_lost).await;
         }
-        for package in self.pending() {
+        for package in self.pending(clock) {
             if random.below(4) > 0 {
-                self.work_on(&package, clock, random, 30);
+                let passage = self.passage(site, &package).await;
+                self.work_on(&package, passage, clock, random, 30);
             }
         }
         let told = self.deliver(site, random).await;
@@ -127,8 +150,9 @@ impl Point {
     /// Asks, does everything, reports all of it.
     pub(crate) async fn do_everything(&mut self, site: &Site, clock: &ManualClock, random: &mut Rng) {
         while self.ask(site, false).await {}
-        for package in self.pending() {
-            self.work_on(&package, clock, random, 0);
+        for package in self.pending(clock) {
+            let passage = self.passage(site, &package).await;
+            self.work_on(&package, passage, clock, random, 0);
         }
         while !self.outbox.is_empty() {
             let count = self.outbox.len().min(FACTS_MAX);
@@ -158,16 +182,30 @@ impl Point {
                 "{}: an older demand comes after a newer one: {row:?}",
                 self.name
             );
+            // Whoever is told again does not wait any longer.
+            self.waiting.remove(&row.package_id);
             self.rows.insert(row.package_id.clone(), row);
         }
         reply.more
     }
 
-    /// What is to be done, the most urgent first.
-    fn pending(&self) -> Vec<String> {
+    /// Whether its site sends a package now.
+    async fn passage(&self, site: &Site, package: &str) -> Passage {
+        let to = Destination::Dp(self.id);
+        let priority = site.priority_towards(&to, Some(package)).await.unwrap();
+        site.passage(&to, priority)
+    }
+
+    /// What is to be done and waits for no window, the most urgent first.
+    fn pending(&self, clock: &ManualClock) -> Vec<String> {
+        let waits = |row: &DesiredPackage| {
+            let waiting = self.waiting.get(&row.package_id);
+            waiting.is_some_and(|(generation, until)| *generation == row.generation && *until > now(clock))
+        };
         let is_new =
             |row: &&DesiredPackage| self.done.get(&row.package_id).is_none_or(|done| *done < row.generation);
-        let mut pending: Vec<_> = self.rows.values().filter(|row| !row.cancelled).filter(is_new).collect();
+        let wanted = self.rows.values().filter(|row| !row.cancelled && !waits(row));
+        let mut pending: Vec<_> = wanted.filter(is_new).collect();
         pending.sort_by_key(|row| (row.priority, row.package_id.clone()));
         pending.into_iter().map(|row| row.package_id.clone()).collect()
     }
@@ -178,7 +216,14 @@ impl Point {
     }
 
     /// One attempt at a demand; of a hundred so many fail or come to no end, where the distribution point is well.
-    fn work_on(&mut self, package: &str, clock: &ManualClock, random: &mut Rng, trouble: usize) {
+    fn work_on(
+        &mut self,
+        package: &str,
+        passage: Passage,
+        clock: &ManualClock,
+        random: &mut Rng,
+        trouble: usize,
+    ) {
         let row = self.rows[package].clone();
         let attempts = self.attempts.entry(package.to_owned()).or_default();
         if attempts.0 != row.generation {
@@ -194,25 +239,19 @@ impl Point {
         };
         let is_there = self.disk.get(package) == Some(&version);
         self.say(package, row.generation, clock, Event::Started { version, attempt });
-        if random.below(3) == 0 {
-            let progress = Event::Progress {
-                version,
-                bytes_done: 5,
-                bytes_total: 10,
-                bytes_received: 4,
-                files_done: None,
-                files_total: None,
-            };
-            self.say(package, row.generation, clock, progress);
+        if let (false, Passage::Closed { opens_at }) = (is_there, passage) {
+            return self.pause(&row, opens_at, clock);
         }
         let luck = random.below(100);
         if self.nature == Nature::Failing || luck < trouble / 2 {
             return self.give_up(&row, attempt, clock);
         }
-        if luck < trouble {
-            // It goes on with the next turn.
-            return;
+        if luck < 2 * trouble {
+            // It goes on with the next turn, when the window may be closed.
+            return self.fetch(&row, version, 1 + random.below(2) as u64, clock);
         }
+        self.fetch(&row, version, PIECES, clock);
+        self.kept.remove(package);
         self.disk.insert(package.to_owned(), version);
         let event = match verify && is_there {
             true => Event::Verified { version, files_verified: 1, files_repaired: Vec::new() },
@@ -220,6 +259,42 @@ impl Point {
         };
         self.say(package, row.generation, clock, event);
         self.done.insert(package.to_owned(), row.generation);
+    }
+
+    /// Some pieces more of a version come, but none twice.
+    fn fetch(&mut self, row: &DesiredPackage, version: u32, pieces: u64, clock: &ManualClock) {
+        let kept = self.kept.entry(row.package_id.clone()).or_default();
+        if kept.0 != version {
+            *kept = (version, 0);
+        }
+        kept.1 = (kept.1 + pieces).min(PIECES);
+        let done = kept.1;
+        let progress = Event::Progress {
+            version,
+            bytes_done: done,
+            bytes_total: PIECES,
+            bytes_received: done,
+            files_done: None,
+            files_total: None,
+        };
+        self.say(&row.package_id, row.generation, clock, progress);
+    }
+
+    /// The site sends nothing before the window opens: no attempt, no failure, and what is kept is kept.
+    fn pause(&mut self, row: &DesiredPackage, opens_at: Option<Timestamp>, clock: &ManualClock) {
+        let again_at = jiff::SignedDuration::from_secs(NEVER_OPEN_RETRY_S);
+        let until = opens_at.unwrap_or_else(|| now(clock) + again_at);
+        self.broken_off += u32::from(self.kept.contains_key(&row.package_id));
+        self.waiting.insert(row.package_id.clone(), (row.generation, until));
+        if let Some(attempts) = self.attempts.get_mut(&row.package_id) {
+            attempts.1 -= 1;
+        }
+        let event = Event::Paused {
+            code: WINDOW_CLOSED.to_owned(),
+            reason: "the window is closed".to_owned(),
+            until: opens_at.map(|at| at.to_string()),
+        };
+        self.say(&row.package_id, row.generation, clock, event);
     }
 
     fn remove(&mut self, row: &DesiredPackage, attempt: u32, clock: &ManualClock, random: &mut Rng) {
@@ -230,6 +305,7 @@ impl Point {
             self.say(&row.package_id, row.generation, clock, Event::Started { version: 0, attempt });
         }
         self.disk.remove(&row.package_id);
+        self.kept.remove(&row.package_id);
         self.say(&row.package_id, row.generation, clock, Event::Removed);
         self.done.insert(row.package_id.clone(), row.generation);
     }
@@ -249,7 +325,7 @@ impl Point {
             Goal::Absent => 1,
         };
         let any = u32::try_from(random.below(9)).unwrap();
-        let event = match random.below(7) {
+        let event = match random.below(8) {
             0 | 1 => installed(wanted),
             2 => installed(any),
             3 => Event::Removed,
@@ -259,6 +335,11 @@ impl Point {
                 files_repaired: vec!["x".repeat(5000)],
             },
             5 => Event::Started { version: any, attempt: u32::MAX },
+            6 => Event::Paused {
+                code: "x".repeat(5000),
+                reason: "x".repeat(5000),
+                until: Some("x".to_owned()),
+            },
             _ => Event::Refused { object: "0".repeat(64), reason: "it is not true".to_owned() },
         };
         let generation = row.generation + [0, 0, 0, -1, 1][random.below(5)];
@@ -315,6 +396,12 @@ impl Point {
     }
 
     fn note(&mut self, fact: &Fact) {
+        let demand = (fact.package_id.clone(), fact.generation);
+        match fact.event {
+            Event::Paused { .. } => drop(self.pauses.insert(demand)),
+            Event::Failed { .. } => drop(self.failures.insert(demand)),
+            _ => {}
+        }
         if let Event::Installed { version, .. } | Event::Verified { version, .. } = fact.event {
             let claim = Claim { generation: fact.generation, version };
             let claims = self.claims.entry(fact.package_id.clone()).or_default();
@@ -338,6 +425,7 @@ fn brief(fact: &Fact) -> String {
         Event::Verified { version, .. } => format!("verified {version}"),
         Event::Failed { attempt, .. } => format!("failed ({attempt})"),
         Event::Removed => "removed".to_owned(),
+        Event::Paused { .. } => "paused".to_owned(),
         other => format!("{other:?}").chars().take(20).collect(),
     };
     format!("{}/{} {what}", fact.package_id, fact.generation)

@@ -11,6 +11,7 @@ use site::{Actor, Role, Site, SiteOptions};
 use tempfile::TempDir;
 
 use crate::point::{Nature, Point};
+use crate::window::Window;
 
 const START: &str = "2026-01-01T00:00:00Z";
 /// Turns of distribution points in one step.
@@ -56,6 +57,8 @@ pub(crate) struct World {
     pub(crate) wanted: BTreeSet<(String, usize)>,
     /// What of it was cancelled since it was last demanded.
     pub(crate) cancelled: BTreeSet<(String, usize)>,
+    /// What administrators said of routes, by distribution point.
+    pub(crate) windows: BTreeMap<usize, Window>,
     /// Numbers for names and for what is written into sources.
     pub(crate) next: u32,
     /// What happened lately, for who reads why a seed failed.
@@ -99,6 +102,7 @@ impl World {
             groups: Vec::new(),
             wanted: BTreeSet::new(),
             cancelled: BTreeSet::new(),
+            windows: BTreeMap::new(),
             next: 0,
             story: Vec::new(),
             options,
@@ -206,6 +210,7 @@ impl World {
         if is_another {
             self.site.remove_dp(&admin(), &name).await.unwrap();
             self.wanted.retain(|(_, point)| *point != index);
+            self.windows.remove(&index);
             for group in &mut self.groups {
                 group.members.remove(&index);
             }
@@ -249,6 +254,10 @@ impl World {
         }
         let sick = self.random.below(2 * self.points.len());
         for index in 0..self.points.len() {
+            // A window that closes again and again would be met by chance only.
+            if matches!(self.windows.get(&index), Some(Window::EverySecondHour(_))) {
+                self.clear_route(index).await;
+            }
             // What liars said is believed, so their administrator asks for everything again.
             if self.points[index].has_lied() {
                 self.ask_for_everything_again(index).await;
@@ -263,6 +272,18 @@ impl World {
                 self.points[index].do_everything(&self.site, &self.clock, &mut self.random).await;
             }
         }
+    }
+
+    /// One that is well does everything that is wanted of it, whoever is sick, silent or waiting for a window: it waits for
+    /// nobody.
+    pub(crate) async fn one_does_everything(&mut self) {
+        let index = self.random.below(self.points.len());
+        if self.points[index].nature() != Nature::Well || self.points[index].has_lied() {
+            return;
+        }
+        self.tell(format!("dp{index} does everything"));
+        self.points[index].do_everything(&self.site, &self.clock, &mut self.random).await;
+        self.check_done(index).await;
     }
 }
 
