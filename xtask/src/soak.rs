@@ -1,5 +1,5 @@
 //! `cargo xtask soak`: what finds more the longer it runs, with other cases every time: the property tests, then the
-//! simulated site, then the kill test.
+//! simulated site, then sites that tell each other their rows, then the kill test.
 
 use anyhow::{Context, Result};
 use clock::{Clock, SystemClock};
@@ -15,6 +15,9 @@ const PROPERTY_CASES: u64 = 20_000;
 /// Seeds of the simulated site, with few distribution points and with thousands.
 const SIMULATIONS: [(u64, usize); 2] = [(1_000, 6), (3, 3_000)];
 
+/// Seeds of a hierarchy whose messages get lost, come twice and late.
+const CONVERGENCES: u64 = 300;
+
 /// The crates with property tests.
 const PROPERTY_CRATES: [&str; 6] = ["cim", "driver", "content", "site", "agentservice", "adminservice"];
 
@@ -23,7 +26,7 @@ const PROPERTY_CRATES: [&str; 6] = ["cim", "driver", "content", "site", "agentse
 pub(crate) fn run(kills: Option<&str>) -> Result<bool> {
     let kills: u64 = kills.map_or(Ok(KILLS_DEFAULT), str::parse).context("how many kills? give a number")?;
     let seed = SystemClock.now().as_second();
-    if !properties()? || !simulations(seed)? {
+    if !properties()? || !simulations(seed)? || !convergences(seed)? {
         return Ok(false);
     }
     println!("{kills} kills in the order of HAULIER_SEED={seed}");
@@ -54,4 +57,12 @@ fn simulations(first: i64) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Sites that come to the same truth, from a seed on.
+fn convergences(first: i64) -> Result<bool> {
+    println!("{CONVERGENCES} seeds of a hierarchy of sites, from {first} on");
+    let mut test = cargo(&["test", "--release", "--package", "site", "--lib", "whatever_the_seed"]);
+    test.env("HAULIER_CONVERGENCE_SEED", first.to_string());
+    succeeds(test.env("HAULIER_CONVERGENCE_SEEDS", CONVERGENCES.to_string()))
 }

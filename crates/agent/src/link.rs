@@ -247,6 +247,9 @@ pub struct TargetRecord {
     pub cancelled: Option<String>,
     /// When it was demanded, RFC 3339 in UTC.
     pub demanded_at: String,
+    /// The id of the call behind it, as [`crate::DesiredPackage`] carries it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<String>,
 }
 
 /// What a distribution point holds of a package.

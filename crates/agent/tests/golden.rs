@@ -324,6 +324,7 @@ fn target_and_report() -> [Record; 2] {
         verify: false,
         cancelled: None,
         demanded_at: own("2026-11-22T16:00:00Z"),
+        correlation: Some(own("4bf92f3577b34da6a3ce929d0e0e4736")),
     };
     let report = ReportRecord {
         package_id: own("PS100001"),

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use processes::faketime::FakeClock;
-use processes::{Hierarchy, Server, fetch, wait_until};
+use processes::{Hierarchy, Server, Surroundings, fetch, wait_until};
 
 mod processes;
 
@@ -40,7 +40,7 @@ async fn a_certificate_that_was_renewed_goes_on_and_one_that_ended_needs_a_new_t
         eprintln!("NOT RUN: certificates: Debian's libfaketime is missing; `cargo xtask test` installs it");
         return;
     };
-    let mut parent = Hierarchy::start_secure(2, &clock.variables()).await;
+    let mut parent = Hierarchy::start_amid(Surroundings::of(&clock.variables()), true, 2).await;
     let mut child = parent.child("S01", "secondary", 1).await;
     let [of_point, of_child] = ["point.log", "child.log"].map(|name| folder.path().join(name));
     parent.points[1].with_log(&of_point);

@@ -1,6 +1,7 @@
 //! Real haulier processes on loopback, as an administrator runs them, for the tests beside this folder.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -27,8 +28,16 @@ pub(crate) struct Hierarchy {
     pub(crate) points: Vec<Server>,
     /// The file with the site's authority, where it speaks TLS.
     ca: Option<PathBuf>,
-    /// Variables of the environment of every process that is started from now on.
-    environment: Vec<(String, String)>,
+    surroundings: Surroundings,
+}
+
+/// What every process of a hierarchy finds around it.
+#[derive(Clone, Default)]
+pub(crate) struct Surroundings {
+    /// Variables of the environment.
+    pub(crate) environment: Vec<(String, String)>,
+    /// The folder of the servers' logs, by name, and of `commands.log`.
+    pub(crate) logs: Option<PathBuf>,
 }
 
 /// One server process that can be killed and started again at the same address.
@@ -52,7 +61,7 @@ struct Plan<'p> {
     more: &'p [&'p str],
     /// Whether it listens on all addresses, and so with TLS.
     secure: bool,
-    environment: Vec<(String, String)>,
+    surroundings: Surroundings,
 }
 
 impl Hierarchy {
@@ -66,12 +75,10 @@ impl Hierarchy {
         Self::make(Plan::of(parent, "PS1", &[]), points).await
     }
 
-    /// A running site `PS1` that speaks TLS, with its distribution points; every process in the given environment.
-    pub(crate) async fn start_secure(points: usize, environment: &[(&str, &str)]) -> Self {
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let environment = environment.iter().map(own).collect();
+    /// A running site `PS1` with its distribution points in the given surroundings, and with TLS where it is to be `secure`.
+    pub(crate) async fn start_amid(surroundings: Surroundings, secure: bool, points: usize) -> Self {
         let temporary = std::env::temp_dir();
-        Self::make(Plan { secure: true, environment, ..Plan::of(&temporary, "PS1", &[]) }, points).await
+        Self::make(Plan { secure, surroundings, ..Plan::of(&temporary, "PS1", &[]) }, points).await
     }
 
     /// A running central administration site `PS1`, which primaries can join, with its distribution points.
@@ -83,12 +90,12 @@ impl Hierarchy {
     pub(crate) async fn child(&self, code: &str, kind: &str, points: usize) -> Self {
         let token = self.site_token(code).await;
         let more = ["--type", kind, "--parent", &self.site.address, "--token", &token];
-        let environment = self.environment.clone();
-        Self::make(Plan { environment, ..Plan::of(&std::env::temp_dir(), code, &more) }, points).await
+        let surroundings = self.surroundings.clone();
+        Self::make(Plan { surroundings, ..Plan::of(&std::env::temp_dir(), code, &more) }, points).await
     }
 
     async fn make(plan: Plan<'_>, points: usize) -> Self {
-        let Plan { parent, code, more, secure, environment } = plan;
+        let Plan { parent, code, more, secure, surroundings } = plan;
         let folder = tempfile::tempdir_in(parent).expect("a temporary folder");
         let password = folder.path().join("pw");
         std::fs::write(&password, format!("{PASSWORD}\n")).expect("a password file");
@@ -97,9 +104,9 @@ impl Hierarchy {
         let password_text = password.to_str().expect("UTF-8");
         let init =
             ["site", "init", "--data", data_text, "--site-code", code, "--password-file", password_text];
-        succeed_in(&environment, &[&init, more].concat()).await;
+        surroundings.succeed(&[&init, more].concat()).await;
         let mut site = Server::new(code, &data, &["site", "run"], secure);
-        site.environment.extend(environment.iter().cloned());
+        site.put_amid(&surroundings);
         site.start().await;
         let below = if code == "PS1" { String::new() } else { format!("{}.", code.to_ascii_lowercase()) };
         let mut ca = None;
@@ -108,7 +115,7 @@ impl Hierarchy {
             let file = ca.insert(folder.path().join("ca.pem"));
             std::fs::write(file, pem).expect("a file");
         }
-        let mut hierarchy = Self { folder, site, points: Vec::new(), ca, environment };
+        let mut hierarchy = Self { folder, site, points: Vec::new(), ca, surroundings };
         for number in 1..=points {
             hierarchy.add_point(&format!("dp{number}.{below}example.test")).await;
         }
@@ -137,7 +144,7 @@ impl Hierarchy {
         let token = self.token(name).await;
         let arguments = ["dp", "run", "--site", site, "--name", name, "--token", &token];
         let mut point = Server::new(name, data, &arguments, false);
-        point.environment.extend(self.environment.iter().cloned());
+        point.put_amid(&self.surroundings);
         point.start().await;
         self.points.push(point);
     }
@@ -156,7 +163,7 @@ impl Hierarchy {
     pub(crate) async fn at_data(&self, arguments: &[&str]) -> String {
         let data = self.site.data.to_str().expect("UTF-8");
         let all = [arguments, &["--data", data]].concat();
-        succeed_in(&self.environment, &all).await.trim().to_owned()
+        self.surroundings.succeed(&all).await.trim().to_owned()
     }
 
     /// Runs a command against the site as `admin`.
@@ -170,15 +177,9 @@ impl Hierarchy {
         if let Some(ca) = &self.ca {
             command.env("HAULIER_CA", ca);
         }
-        command
-            .args(arguments)
-            .envs(pairs(&self.environment))
-            .env("HAULIER_SITE", &self.site.address)
-            .env("HAULIER_USER", user)
-            .env("HAULIER_PASSWORD", password)
-            .output()
-            .await
-            .expect("haulier runs")
+        command.env("HAULIER_SITE", &self.site.address);
+        command.env("HAULIER_USER", user).env("HAULIER_PASSWORD", password);
+        self.surroundings.run(command, arguments).await
     }
 
     /// Runs a command that must succeed; returns what it printed.
@@ -253,7 +254,7 @@ impl Hierarchy {
 
 impl<'p> Plan<'p> {
     fn of(parent: &'p Path, code: &'p str, more: &'p [&'p str]) -> Self {
-        Self { parent, code, more, secure: false, environment: Vec::new() }
+        Self { parent, code, more, secure: false, surroundings: Surroundings::default() }
     }
 }
 
@@ -282,6 +283,12 @@ impl Server {
         self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
     }
 
+    /// The enrolment token that a distribution point was started with.
+    pub(crate) fn token(&self) -> String {
+        let at = self.arguments.iter().position(|argument| argument == "--token").expect("it has one");
+        self.arguments[at + 1].clone()
+    }
+
     /// Gives a distribution point's next start another enrolment token.
     pub(crate) fn with_token(&mut self, token: &str) {
         let at = self.arguments.iter().position(|argument| argument == "--token").expect("it has one");
@@ -291,6 +298,11 @@ impl Server {
     /// Gives the server's next start a variable of the environment.
     pub(crate) fn with_variable(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    fn put_amid(&mut self, surroundings: &Surroundings) {
+        self.environment.extend(surroundings.environment.iter().cloned());
+        self.log = surroundings.logs.as_ref().map(|logs| logs.join(format!("{}.log", self.name)));
     }
 
     /// Appends the log of the server's next starts to a file.
@@ -310,8 +322,7 @@ impl Server {
         command.args(&self.arguments).env("HAULIER_LOG", log).stdout(Stdio::piped());
         command.envs(pairs(&self.environment));
         if let Some(file) = &self.log {
-            let file = std::fs::OpenOptions::new().create(true).append(true).open(file).expect("a log");
-            command.stderr(file);
+            command.stderr(append_to(file));
         }
         let mut child = command.spawn().expect("haulier starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
@@ -366,13 +377,32 @@ pub(crate) fn program() -> Command {
 
 /// Runs a command that must succeed; returns what it printed.
 pub(crate) async fn succeed(arguments: &[&str]) -> String {
-    succeed_in(&[], arguments).await
+    Surroundings::default().succeed(arguments).await
 }
 
-async fn succeed_in(environment: &[(String, String)], arguments: &[&str]) -> String {
-    let mut command = program();
-    command.args(arguments).envs(pairs(environment));
-    expect_success(arguments, command.output().await.expect("haulier runs"))
+impl Surroundings {
+    /// No more than these variables.
+    pub(crate) fn of(environment: &[(&str, &str)]) -> Self {
+        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self { environment: environment.iter().map(own).collect(), logs: None }
+    }
+
+    async fn succeed(&self, arguments: &[&str]) -> String {
+        expect_success(arguments, self.run(program(), arguments).await)
+    }
+
+    async fn run(&self, mut command: Command, arguments: &[&str]) -> Output {
+        command.args(arguments).envs(pairs(&self.environment));
+        let output = command.output().await.expect("haulier runs");
+        if let Some(logs) = &self.logs {
+            append_to(&logs.join("commands.log")).write_all(&output.stderr).expect("a log");
+        }
+        output
+    }
+}
+
+fn append_to(file: &Path) -> std::fs::File {
+    std::fs::OpenOptions::new().create(true).append(true).open(file).expect("a log")
 }
 
 fn pairs(environment: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {

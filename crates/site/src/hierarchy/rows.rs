@@ -206,6 +206,8 @@ pub(super) struct Assigned {
     pub(super) verify: bool,
     pub(super) cancelled: bool,
     pub(super) demanded_at: Timestamp,
+    /// The call behind the demand.
+    pub(super) call: Option<String>,
     pub(super) state: u32,
     pub(super) installed_version: u32,
     pub(super) attempts: u32,
@@ -235,6 +237,7 @@ pub(super) fn select_assigned() -> SelectStatement {
         "verify",
         "cancelled",
         "demanded_at",
+        "call_id",
         "state",
         "installed_version",
         "attempts",
@@ -283,6 +286,7 @@ impl Assigned {
             verify: row.flag("verify")?,
             cancelled: row.flag("cancelled")?,
             demanded_at: row.time("demanded_at")?,
+            call: row.get("call_id")?,
             state: row.unsigned("state")?,
             installed_version: row.unsigned("installed_version")?,
             attempts: row.unsigned("attempts")?,
@@ -328,6 +332,7 @@ impl Assigned {
             verify: self.verify,
             cancelled: self.cancelled.then(why),
             demanded_at: self.demanded_at.to_string(),
+            correlation: self.call.clone(),
         }
     }
 

@@ -69,8 +69,11 @@ impl Apply<'_> {
             }
             (None, Neighbor::Parent) => true,
             (None, Neighbor::Child(_)) => {
-                self.is_towards(&record.source_site)
-                    && record.package_id.get(..3).is_some_and(|maker| self.is_towards(maker))
+                // It may have been given away before anybody here heard of it.
+                let owner_before = record.former_owners.last().map(|former| former.site_code.as_str());
+                let is_theirs = |site_code: &str| self.is_towards(site_code);
+                (is_theirs(&record.source_site) || owner_before.is_some_and(is_theirs))
+                    && record.package_id.get(..3).is_some_and(is_theirs)
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::hierarchy::topology::NextHop;
 use crate::package::by_id;
 
 const REASON_CHARS_MAX: usize = 1024;
+const CALL_CHARS_MAX: usize = 64;
 /// A package has at most so many versions.
 const VERSION_MAX: u32 = i32::MAX as u32;
 
@@ -167,9 +168,11 @@ impl Apply<'_> {
         let reason = record.cancelled.as_ref().filter(|_| is_cancelled);
         let reason =
             reason.map(|text| text.chars().filter(|c| *c != '\0').take(REASON_CHARS_MAX).collect::<String>());
+        let call = record.correlation.as_deref().filter(|call| is_call(call));
         let mut update = Query::update();
         update
             .table("distribution")
+            .value("call_id", call)
             .value("owner_epoch", record.epoch)
             .value("owner_generation", record.generation)
             .value("generation", generation)
@@ -208,6 +211,12 @@ impl Apply<'_> {
         self.tx.execute(update.and_where(by_id(&record.package_id)).and_where(at(dp))).await?;
         Ok(())
     }
+}
+
+/// Whether a text may be the id of a call: it goes into logs as it is.
+fn is_call(text: &str) -> bool {
+    (1..=CALL_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
 }
 
 fn is_same_goal(row: &Assigned, record: &TargetRecord) -> bool {

@@ -78,6 +78,7 @@ hierarchies! {
             verify: false,
             cancelled: None,
             demanded_at: AT.to_owned(),
+            correlation: None,
         };
         let theirs = DpRecord {
             dp: dp("S02", "dp2"),
