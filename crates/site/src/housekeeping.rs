@@ -88,6 +88,7 @@ impl Site {
         while !cancel.is_cancelled() {
             let done = [
                 self.forget_old().await,
+                self.forget_handed_over().await.map(drop),
                 self.forget_imports().await,
                 self.forget_unpacked().await,
                 self.release_unneeded().await.map(drop),

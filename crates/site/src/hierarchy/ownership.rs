@@ -1,12 +1,19 @@
 //! How a package goes to another owner, and what every site does when it hears of it.
 
 use agent::link::{FORMER_OWNERS_MAX, FormerOwner};
-use sea_query::{Expr, ExprTrait, Func, Query};
+use sea_query::{Expr, ExprTrait, Func, JoinType, Query};
 
 use super::rows;
+use super::topology::{Neighbor, Topology};
 use crate::db::{Tx, counter};
+use crate::distribution::DpId;
+use crate::distribution::demand::at;
 use crate::error::Result;
 use crate::package::by_id;
+use crate::server::Site;
+
+/// Rows that are forgotten in one transaction.
+const FORGOTTEN_MAX: u64 = 1000;
 
 /// Who had the package, and who has it now.
 pub(crate) struct Change<'c> {
@@ -15,6 +22,48 @@ pub(crate) struct Change<'c> {
     pub(crate) to: &'c str,
     /// The epoch that ended.
     pub(crate) epoch_before: i64,
+}
+
+impl Site {
+    /// Forgets what this site demanded as a package's owner of distribution points that are none of its branch, once the
+    /// site above was told: the new owner has it, and nobody reports here any more how it goes on. Returns how many rows.
+    pub(crate) async fn forget_handed_over(&self) -> Result<usize> {
+        let mut tx = self.db().write().await?;
+        let topology = Topology::load(&mut tx, self).await?;
+        let Some(parent) = topology.code_of(&Neighbor::Parent) else { return Ok(0) };
+        let told = Query::select()
+            .column("acknowledged_revision")
+            .from("site_node")
+            .and_where(Expr::col("site_code").eq(parent))
+            .to_owned();
+        let told: i64 = tx.optional(&told).await?.map_or(Ok(0), |row| row.get("acknowledged_revision"))?;
+        let branch = topology.branch(topology.own());
+        let known = Query::select().column("site_code").from("site_node").to_owned();
+        let package = Expr::col(("p", "package_id")).equals(("d", "package_id"));
+        let select = Query::select()
+            .columns([("d", "package_id"), ("d", "dp_id")])
+            .from_as("distribution", "d")
+            .join_as(JoinType::InnerJoin, "package", "p", package)
+            .join_as(JoinType::InnerJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
+            .and_where(Expr::col(("x", "site_code")).is_not_in(branch.iter().map(String::as_str)))
+            .and_where(Expr::col(("p", "source_site")).is_not_in(branch.iter().map(String::as_str)))
+            .and_where(Expr::col(("p", "source_site")).in_subquery(known))
+            .and_where(Expr::col(("d", "revision")).lte(told))
+            .limit(FORGOTTEN_MAX)
+            .to_owned();
+        let rows = tx.all(&select).await?;
+        for row in &rows {
+            let (package_id, dp): (String, i64) = (row.get("package_id")?, row.get("dp_id")?);
+            let of_row = Query::delete()
+                .from_table("distribution")
+                .and_where(by_id(&package_id))
+                .and_where(at(DpId(dp)))
+                .to_owned();
+            tx.execute(&of_row).await?;
+        }
+        tx.commit().await?;
+        Ok(rows.len())
+    }
 }
 
 /// The former owners of a package, as its row has them, with one more.

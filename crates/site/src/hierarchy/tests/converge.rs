@@ -196,6 +196,9 @@ async fn run(tree: &Tree, seed: u64) {
         tree.site(code).run_due_snapshots().await.unwrap();
     }
     tree.settle_all().await;
+    for code in tree.codes() {
+        tree.site(code).forget_handed_over().await.unwrap();
+    }
     check_same(tree, seed).await;
 }
 
