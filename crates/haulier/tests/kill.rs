@@ -64,7 +64,7 @@ async fn nothing_is_lost_or_wrong_when_processes_are_killed_at_random() {
                 break;
             }
             let which = random.below(killed.len());
-            let site = if which % 2 == 0 { &mut hierarchy } else { &mut child };
+            let site = if which.is_multiple_of(2) { &mut hierarchy } else { &mut child };
             let server = if which < 2 { &mut site.site } else { &mut site.points[0] };
             server.kill().await;
             server.start().await;

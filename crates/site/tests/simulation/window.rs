@@ -23,7 +23,7 @@ impl Window {
     fn hours(self) -> Grid {
         let at = |hour: usize| match self {
             Self::Always(availability) => availability,
-            Self::EverySecondHour(availability) if hour % 2 == 0 => availability,
+            Self::EverySecondHour(availability) if hour.is_multiple_of(2) => availability,
             Self::EverySecondHour(_) => Availability::Closed,
         };
         let digits: String = (0..HOURS_OF_WEEK).map(|hour| at(hour).number().to_string()).collect();
