@@ -99,7 +99,7 @@ const DEBIAN_CLIENTS: [(&str, &str); 11] = [
     ("fusermount3", "fuse3"),
     ("faketime", "faketime"),
 ];
-/// What wsmanio runs on; Debian 12 has an older one, and the test then says that it was not run.
+/// What wsmanio runs on. Debian 12 has an older one; where pyenv has none either, the test says that it was not run.
 const WSMANIO_PYTHON: u32 = 12;
 
 impl Clients {
