@@ -4,86 +4,14 @@
 
 mod support;
 
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use clock::ManualClock;
-use content::{LocalStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, StoreError};
+use content::{ObjectKind, StoreError};
+use support::recording::Recording;
 use support::{code, noise, open_on, restore, set_modified, snapshot, tree, write};
-
-/// A store that keeps a record of its calls, and lets a test look in before each.
-struct Recording {
-    inner: LocalStore,
-    calls: Mutex<Vec<(&'static str, ObjectKind)>>,
-    before: Box<dyn Fn(usize, &'static str) -> Result<(), StoreError> + Send + Sync>,
-}
-
-impl std::fmt::Debug for Recording {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Recording")
-    }
-}
-
-impl Recording {
-    fn new(
-        root: &Path,
-        before: impl Fn(usize, &'static str) -> Result<(), StoreError> + Send + Sync + 'static,
-    ) -> Arc<Recording> {
-        let inner = LocalStore::open(root).unwrap();
-        Arc::new(Recording { inner, calls: Mutex::default(), before: Box::new(before) })
-    }
-
-    fn note(&self, call: &'static str, kind: ObjectKind) -> Result<(), StoreError> {
-        let count = {
-            let mut calls = self.calls.lock().unwrap();
-            calls.push((call, kind));
-            calls.len()
-        };
-        (self.before)(count, call)
-    }
-
-    fn take(&self) -> Vec<(&'static str, ObjectKind)> {
-        std::mem::take(&mut self.calls.lock().unwrap())
-    }
-}
-
-impl ObjectStore for Recording {
-    fn put_file(&self, key: ObjectKey, file: &Path) -> Result<(), StoreError> {
-        self.note("put", key.kind())?;
-        self.inner.put_file(key, file)
-    }
-
-    fn put_bytes(&self, key: ObjectKey, bytes: &[u8]) -> Result<(), StoreError> {
-        self.note("put", key.kind())?;
-        self.inner.put_bytes(key, bytes)
-    }
-
-    fn read(&self, key: ObjectKey, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
-        self.note("read", key.kind())?;
-        self.inner.read(key, range)
-    }
-
-    fn size(&self, key: ObjectKey) -> Result<Option<u64>, StoreError> {
-        self.note("size", key.kind())?;
-        self.inner.size(key)
-    }
-
-    fn list(&self, kind: ObjectKind, found: &mut dyn FnMut(ObjectInfo)) -> Result<(), StoreError> {
-        self.note("list", kind)?;
-        self.inner.list(kind, found)
-    }
-
-    fn delete(&self, key: ObjectKey) -> Result<(), StoreError> {
-        self.note("delete", key.kind())?;
-        self.inner.delete(key)
-    }
-
-    fn local_path(&self, key: ObjectKey) -> Option<PathBuf> {
-        self.inner.local_path(key)
-    }
-}
 
 fn clock() -> Arc<ManualClock> {
     ManualClock::new("2100-01-01T00:00:00Z".parse().unwrap())

@@ -6,14 +6,14 @@ mod support;
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clock::ManualClock;
-use content::{LocalStore, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, SnapshotError, StoreError};
+use content::{LocalStore, ObjectKind, SnapshotError};
+use support::recording::Recording;
 use support::{code, objects, open_on, restore, snapshot, tree, write};
 
 /// A mounted tmpfs; unmounted on drop.
@@ -36,47 +36,15 @@ impl Drop for SmallDisk {
 }
 
 /// A store elsewhere that fills the index's disk when a manifest comes: the next thing to be written is the index.
-#[derive(Debug)]
-struct Filling {
-    inner: LocalStore,
-    filler: PathBuf,
-    to_fill: AtomicU64,
-}
-
-impl ObjectStore for Filling {
-    fn put_file(&self, key: ObjectKey, file: &Path) -> Result<(), StoreError> {
-        self.inner.put_file(key, file)
-    }
-
-    fn put_bytes(&self, key: ObjectKey, bytes: &[u8]) -> Result<(), StoreError> {
-        self.inner.put_bytes(key, bytes)?;
-        if self.to_fill.swap(0, Ordering::Relaxed) > 0 {
-            let mut filler = File::create(&self.filler).unwrap();
+fn filling(root: &Path, filler: PathBuf, to_fill: Arc<AtomicU64>) -> Arc<Recording> {
+    let store = Recording::on(LocalStore::open(root).unwrap(), |_, _| Ok(()));
+    Arc::new(store.after_put(move |kind| {
+        if kind == ObjectKind::Manifest && to_fill.swap(0, Ordering::Relaxed) > 0 {
+            let mut filler = File::create(&filler).unwrap();
             let full = std::iter::repeat_with(|| filler.write_all(&[0; 4096])).find_map(Result::err).unwrap();
             assert_eq!(full.kind(), ErrorKind::StorageFull, "the fault fired");
         }
-        Ok(())
-    }
-
-    fn read(&self, key: ObjectKey, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
-        self.inner.read(key, range)
-    }
-
-    fn size(&self, key: ObjectKey) -> Result<Option<u64>, StoreError> {
-        self.inner.size(key)
-    }
-
-    fn list(&self, kind: ObjectKind, found: &mut dyn FnMut(ObjectInfo)) -> Result<(), StoreError> {
-        self.inner.list(kind, found)
-    }
-
-    fn delete(&self, key: ObjectKey) -> Result<(), StoreError> {
-        self.inner.delete(key)
-    }
-
-    fn local_path(&self, key: ObjectKey) -> Option<PathBuf> {
-        self.inner.local_path(key)
-    }
+    }))
 }
 
 #[test]
@@ -90,13 +58,10 @@ fn an_index_that_met_a_full_disk_works_again_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source");
     let filler = disk.0.path().join("filler");
-    let store = Arc::new(Filling {
-        inner: LocalStore::open(&folder.path().join("library")).unwrap(),
-        filler: filler.clone(),
-        to_fill: AtomicU64::new(0),
-    });
+    let to_fill = Arc::new(AtomicU64::new(0));
+    let store = filling(&folder.path().join("library"), filler.clone(), Arc::clone(&to_fill));
     let clock = ManualClock::new("2100-01-01T00:00:00Z".parse().unwrap());
-    let library = open_on(store.clone(), disk.0.path(), &clock);
+    let library = open_on(store, disk.0.path(), &clock);
     write(&source, &[("kept.sys", &code(1, 50_000))]);
     let first = snapshot(&library, &source, None).unwrap().manifest;
     let kept = tree(&source);
@@ -105,7 +70,7 @@ fn an_index_that_met_a_full_disk_works_again_when_there_is_room() {
         write(&source, &[(format!("f{i}.sys").as_str(), &code(i, 300))]);
     }
     let packs = objects(&folder.path().join("library/packs"));
-    store.to_fill.store(1, Ordering::Relaxed);
+    to_fill.store(1, Ordering::Relaxed);
     let error = snapshot(&library, &source, Some(first)).unwrap_err();
     assert!(matches!(error, SnapshotError::NoSpace), "{error:?}");
     assert_eq!(objects(&folder.path().join("library/packs")), packs, "what it took is given back");

@@ -1,15 +1,12 @@
 //! A replica that ends before its end: killed, without room, on a medium that fails.
 
-use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
-use content::{
-    LocalStore, ManifestId, ObjectInfo, ObjectKey, ObjectKind, ObjectStore, Replica, StoreError, VoidMonitor,
-};
+use content::{LocalStore, ManifestId, Replica, StoreError, VoidMonitor};
 
 use crate::scene::{Child, Moved, bytes, feed_all, feed_part, publish, root, route};
+use crate::support::recording::Recording;
 use crate::support::{Bench, code, noise, objects, restore, tree, write};
 
 /// A full pack and a bit.
@@ -71,53 +68,14 @@ fn a_kill_costs_the_unfinished_pack_and_a_sealed_pause_costs_nothing() {
 }
 
 /// Fails one put, counted down, as a full disk does.
-#[derive(Debug)]
-struct Full {
-    inner: LocalStore,
-    puts_left: Arc<AtomicI64>,
-    fired: Arc<AtomicUsize>,
-}
-
-impl Full {
-    fn check(&self) -> Result<(), StoreError> {
-        if self.puts_left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.fired.fetch_add(1, Ordering::Relaxed);
+fn full(inner: LocalStore, puts_left: Arc<AtomicI64>, fired: Arc<AtomicUsize>) -> Recording {
+    Recording::on(inner, move |_, call| {
+        if call == "put" && puts_left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            fired.fetch_add(1, Ordering::Relaxed);
             return Err(StoreError::NoSpace);
         }
         Ok(())
-    }
-}
-
-impl ObjectStore for Full {
-    fn put_file(&self, key: ObjectKey, file: &Path) -> Result<(), StoreError> {
-        self.check()?;
-        self.inner.put_file(key, file)
-    }
-
-    fn put_bytes(&self, key: ObjectKey, bytes: &[u8]) -> Result<(), StoreError> {
-        self.check()?;
-        self.inner.put_bytes(key, bytes)
-    }
-
-    fn read(&self, key: ObjectKey, range: Range<u64>) -> Result<Vec<u8>, StoreError> {
-        self.inner.read(key, range)
-    }
-
-    fn size(&self, key: ObjectKey) -> Result<Option<u64>, StoreError> {
-        self.inner.size(key)
-    }
-
-    fn list(&self, kind: ObjectKind, found: &mut dyn FnMut(ObjectInfo)) -> Result<(), StoreError> {
-        self.inner.list(kind, found)
-    }
-
-    fn delete(&self, key: ObjectKey) -> Result<(), StoreError> {
-        self.inner.delete(key)
-    }
-
-    fn local_path(&self, key: ObjectKey) -> Option<PathBuf> {
-        self.inner.local_path(key)
-    }
+    })
 }
 
 #[test]
@@ -133,7 +91,7 @@ fn without_room_the_same_replica_goes_on_when_there_is_room() {
     ] {
         let (puts_left, fired) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicUsize::new(0)));
         let (left, noted) = (puts_left.clone(), fired.clone());
-        let child = Child::on(|inner| Arc::new(Full { inner, puts_left: left, fired: noted }));
+        let child = Child::on(|inner| Arc::new(full(inner, left, noted)));
         if let Some(base) = base {
             child.replicate(&parent.library, base);
         }
