@@ -3,15 +3,13 @@
 
 use cim::Value;
 use http::HeaderMap;
-use http::header::{IF_MATCH, USER_AGENT};
+use http::header::IF_MATCH;
 use provider::{Context, Fault};
 
 /// Before the qualifier's name. Names that the provider does not know mean nothing, as in WMI.
 const PREFIX: &str = "sms-context-";
 /// The qualifier that holds a list; here its elements are separated by commas.
 const LIST: &str = "limittocollectionids";
-/// A program's own name in `User-Agent` is cut to this many characters; longer ones name the parts of a browser.
-const AGENT_CHARS_MAX: usize = 128;
 
 /// The context qualifiers of a request. Who names no program is known by its `User-Agent`.
 ///
@@ -30,12 +28,7 @@ pub(crate) fn context(headers: &HeaderMap) -> Result<Context, Fault> {
         };
         values.push((name.to_owned(), value));
     }
-    Ok(Context { agent: agent(headers), ..Context::from_values(values)? })
-}
-
-fn agent(headers: &HeaderMap) -> Option<String> {
-    let named = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok())?;
-    Some(named.chars().take(AGENT_CHARS_MAX).filter(|c| !c.is_control()).collect())
+    Ok(Context { agent: signin::agent(headers), ..Context::from_values(values)? })
 }
 
 /// The value of `If-Match`, where one was sent.
@@ -107,9 +100,8 @@ mod tests {
         ] {
             assert_eq!(context(&headers(lines)).unwrap(), expect, "{lines:?}");
         }
-        let long = "x".repeat(AGENT_CHARS_MAX + 1);
-        let cut = context(&headers(&[("User-Agent", &long)])).unwrap().agent.unwrap();
-        assert_eq!(cut.len(), AGENT_CHARS_MAX);
+        let named = context(&headers(&[("User-Agent", "a script")])).unwrap();
+        assert_eq!(named.agent.as_deref(), Some("a script"));
         for line in [("SMS-Context-LocaleID", "1033"), ("SMS-Context-InstanceCount", "many")] {
             assert_eq!(context(&headers(&[line])).unwrap_err().hresult(), 0x8004_1008, "{line:?}");
         }

@@ -24,7 +24,7 @@ pub use error::{SignInError, TicketError};
 #[cfg(feature = "kerberos")]
 pub use kerberos::Kerberos;
 use negotiation::Negotiation;
-pub use origin::is_cross_site;
+pub use origin::{agent, is_cross_site};
 pub use sealing::{SealError, Sealing};
 
 /// How a site's front ends find out who calls. Cheap to clone.

@@ -1,11 +1,22 @@
-//! Requests that a page of another site makes its reader's browser send. Browsers remember Basic credentials and add them
-//! by themselves, so a form on any page could act in its reader's name.
+//! Who sends a request, as far as its headers tell: a program by its name, or a page of another site. Browsers remember Basic
+//! credentials and add them by themselves, so a form on any page could act in its reader's name.
 
-use http::header::{HOST, ORIGIN};
+use http::HeaderMap;
+use http::header::{HOST, ORIGIN, USER_AGENT};
 use http::request::Parts;
 
 /// Where browsers say by themselves whose page sends a request; pages cannot write it.
 const FETCH_SITE: &str = "sec-fetch-site";
+
+/// A program's own name in `User-Agent` is cut to this many characters; longer ones name the parts of a browser.
+const AGENT_CHARS_MAX: usize = 128;
+
+/// What a client calls itself, for logs and audit messages: at most 128 characters, none of them a control.
+#[must_use]
+pub fn agent(headers: &HeaderMap) -> Option<String> {
+    let named = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok())?;
+    Some(named.chars().take(AGENT_CHARS_MAX).filter(|c| !c.is_control()).collect())
+}
 
 /// Whether a browser says that a page of another site sent the request. Scripts say nothing of the kind.
 #[must_use]
@@ -23,6 +34,18 @@ pub fn is_cross_site(parts: &Parts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_program_s_name_is_cut_and_has_no_control_characters() {
+        let named = |name: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            name.map(|name| headers.insert(USER_AGENT, name.parse().unwrap()));
+            agent(&headers)
+        };
+        assert_eq!(named(None), None);
+        assert_eq!(named(Some("a\tscript")).as_deref(), Some("ascript"));
+        assert_eq!(named(Some(&"x".repeat(AGENT_CHARS_MAX + 1))), Some("x".repeat(AGENT_CHARS_MAX)));
+    }
 
     #[test]
     fn pages_of_other_sites_are_told_from_own_ones_and_scripts() {

@@ -3,7 +3,6 @@
 
 use cim::Value;
 use http::HeaderMap;
-use http::header::USER_AGENT;
 use provider::{Context, Fault};
 
 use crate::envelope::{Headers, RequestOption};
@@ -15,8 +14,6 @@ const ELEMENT: &str = "wmiarray:";
 const MODIFIED: &str = "__MIInstanceModifiedPropertiesList";
 /// The qualifier that selects a language.
 const LOCALE: &str = "LocaleID";
-/// A program's own name in `User-Agent` is cut to this many characters.
-const AGENT_CHARS_MAX: usize = 128;
 
 /// The options that clients of Windows send and that mean nothing here, or are asked for by [`is_set`].
 const KNOWN: [&str; 11] = [
@@ -100,7 +97,7 @@ pub(crate) fn context(headers: &Headers, http: &HeaderMap) -> Result<Context, Ws
         }
     })?;
     let locale_id = context.locale_id.or_else(|| headers.locale.as_deref().and_then(language));
-    Ok(Context { agent: agent(http), locale_id, ..context })
+    Ok(Context { agent: signin::agent(http), locale_id, ..context })
 }
 
 /// The names of the properties that the client says it has changed; none where it says nothing of it.
@@ -143,14 +140,11 @@ fn language(tag: &str) -> Option<u32> {
     found.map(|(_, _, number)| *number)
 }
 
-fn agent(http: &HeaderMap) -> Option<String> {
-    let named = http.get(USER_AGENT).and_then(|agent| agent.to_str().ok())?;
-    Some(named.chars().take(AGENT_CHARS_MAX).filter(|c| !c.is_control()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use http::header::USER_AGENT;
 
     use super::*;
     use crate::resource::ResourceUri;
