@@ -90,6 +90,21 @@ fn instance(class: &str, properties: &[(&str, Value)]) -> Instance {
 }
 
 impl World {
+    async fn join_child(&self, site_code: &str) {
+        let admin = Actor::new("admin", Role::FullAdministrator);
+        let request = agent::join::JoinRequest {
+            token: self.site.create_site_token(&admin, site_code, None).await.unwrap().to_string(),
+            site_code: site_code.to_owned(),
+            site_name: "Branch".to_owned(),
+            site_type: 1,
+            server_name: "branch.example.test".to_owned(),
+            csr_pem: None,
+            signing_key: self.site.keys().await.unwrap().keys[0].key.clone(),
+            agent_version: "0".to_owned(),
+        };
+        self.site.join_child(&request, &|_, _| Err("none is asked for".to_owned())).await.unwrap();
+    }
+
     async fn count(&self, condition: &str) -> usize {
         let query = wql::parse(&format!("SELECT RecordID FROM SMS_StatMsg WHERE {condition}")).unwrap();
         self.provider.query(&caller(), query).await.unwrap().instances.len()
@@ -451,7 +466,11 @@ async fn access(world: &mut World) {
     world.call(SCOPE, None, "Unassign", &objects).await;
     world.delete(&scope).await;
     let point = ObjectPath::new("Haulier_DistributionPoint", [("NALPath".to_owned(), text(&nal("dp2")))]);
+    world.invoke(&point, "Revoke", &[]).await;
     world.delete(&point).await;
+    world.join_child("S09").await;
+    let child = ObjectPath::new("Haulier_Site", [("SiteCode".to_owned(), text("S09"))]);
+    world.invoke(&child, "Revoke", &[]).await;
 }
 
 async fn status(world: &mut World) {

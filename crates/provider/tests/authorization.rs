@@ -28,6 +28,7 @@ const EVERYBODY: &str = "AOUR";
 const MAY: &[(&str, &str, &str)] = &[
     ("Haulier_ContentLibrary", "Collect", "A"),
     ("Haulier_ContentLibrary", "Verify", "A"),
+    ("Haulier_DistributionPoint", "Revoke", "A"),
     ("Haulier_DistributionPoint", "delete", "A"),
     ("Haulier_DriverImport", "Cancel", "AU"),
     ("Haulier_DriverImport", "Start", "AU"),
@@ -39,6 +40,7 @@ const MAY: &[(&str, &str, &str)] = &[
     ("Haulier_SecurityScope", "Unassign", "A"),
     ("Haulier_SecurityScope", "create", "A"),
     ("Haulier_SecurityScope", "delete", "A"),
+    ("Haulier_Site", "Revoke", "A"),
     // One's own.
     ("Haulier_Token", "Create", EVERYBODY),
     ("Haulier_Token", "delete", EVERYBODY),

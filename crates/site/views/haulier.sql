@@ -114,6 +114,18 @@ SELECT
 FROM dp
 JOIN site_node s ON s.site_code = dp.site_code;
 
+CREATE VIEW "Haulier_Site" AS
+SELECT
+    n.joined_at AS "Joined",
+    n.last_seen_at AS "LastHeard",
+    COALESCE(n.parent_code, '') AS "ParentSiteCode",
+    n.server_name AS "ServerName",
+    n.signing_key AS "SigningKey",
+    n.site_code AS "SiteCode",
+    n.site_name AS "SiteName",
+    n.site_type AS "Type"
+FROM site_node n;
+
 CREATE VIEW "Haulier_ContentLibrary" AS
 SELECT
     CAST((SELECT COUNT(*) FROM package_version v WHERE v.retained = 1) AS BIGINT) AS "KeptVersions",

@@ -49,11 +49,11 @@ pub(crate) enum DpCommand {
         package: Option<String>,
     },
     /// End a distribution point's identity at once; what is assigned to it stays, and it enrols again with a new token.
-    #[command(after_help = "Example: haulier dp revoke --data ps1 dp1.example.test")]
+    #[command(after_help = "Example: haulier dp revoke dp1.example.test")]
     Revoke {
-        /// The site's data folder.
-        #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
-        data: PathBuf,
+        /// The site's data folder, to do it there without signing in.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
         /// Its name.
         name: String,
     },

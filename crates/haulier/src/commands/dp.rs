@@ -23,8 +23,16 @@ pub(crate) async fn run(command: &DpCommand, address: &SiteAddress, format: Form
     let remote = || Remote::new(address);
     match command {
         DpCommand::Token { data, name } => token(data, name, format).await,
-        DpCommand::Revoke { data, name } => {
+        DpCommand::Revoke { data: Some(data), name } => {
             open_site(data).await?.revoke_dp(&site::Actor::local(), name).await?;
+            output::done(format, &json!({ "Revoked": name }));
+            Ok(())
+        }
+        DpCommand::Revoke { data: None, name } => {
+            let remote = remote()?;
+            let dp = rows::distribution_point(&remote, name).await?;
+            let key = Key::one("Haulier_DistributionPoint", "NALPath", &rows::text(&dp, "NALPath"));
+            remote.invoke(&key, "Revoke", &json!({})).await?;
             output::done(format, &json!({ "Revoked": name }));
             Ok(())
         }

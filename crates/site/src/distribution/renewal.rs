@@ -5,6 +5,7 @@ use sea_query::{Expr, ExprTrait, Query};
 
 use super::DpId;
 use super::enrol::{AgentCredential, CsrSigner, check_csr, fingerprint};
+use super::nal::NalPath;
 use super::point::name_key;
 use crate::access::{Action, Actor};
 use crate::error::{Result, SiteError};
@@ -45,6 +46,30 @@ impl Site {
         tx.execute(&update).await?;
         tx.commit().await?;
         Ok(RenewReply { certificate_pem })
+    }
+
+    /// As [`Site::revoke_dp`], by its NAL path. Errors: also [`SiteError::Conflict`] for one of another site.
+    pub async fn revoke_dp_of(&self, actor: &Actor, nal: &NalPath) -> Result<()> {
+        actor.may(Action::ManageDps)?;
+        self.require_own_dp(nal)?;
+        self.revoke_dp(actor, nal.server()).await
+    }
+
+    /// As [`Site::remove_dp`], by its NAL path. Errors: also [`SiteError::Conflict`] for one of another site.
+    pub async fn remove_dp_of(&self, actor: &Actor, nal: &NalPath) -> Result<()> {
+        actor.may(Action::ManageDps)?;
+        self.require_own_dp(nal)?;
+        self.remove_dp(actor, nal.server()).await
+    }
+
+    /// Names are unique within a site only.
+    fn require_own_dp(&self, nal: &NalPath) -> Result<()> {
+        if nal.site_code().eq_ignore_ascii_case(&self.identity().site_code) {
+            return Ok(());
+        }
+        let (dp, code) = (nal.server(), nal.site_code());
+        let reason = format!("distribution point {dp} belongs to site {code}; ask there");
+        Err(SiteError::Conflict { reason })
     }
 
     /// Ends a distribution point's identity at once: its next request is refused. Its assignments stay, and go on when

@@ -7,6 +7,7 @@ mod driver_match;
 mod package_version;
 mod query;
 mod route;
+mod site;
 mod status_message;
 
 pub(crate) use route::route_target;
@@ -26,6 +27,7 @@ pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         "Haulier_PackageVersion" => Arc::new(package_version::PackageVersion),
         "Haulier_Query" => Arc::new(query::Query),
         "Haulier_Route" => Arc::new(route::Route),
+        "Haulier_Site" => Arc::new(site::Site),
         "Haulier_StatusMessage" => Arc::new(status_message::StatusMessage),
         "Haulier_DistributionState"
         | "Haulier_DriverDetail"

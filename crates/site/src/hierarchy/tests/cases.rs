@@ -195,6 +195,26 @@ hierarchies! {
         assert_eq!(tree.site("S01").distribution_points().await.unwrap().len(), 2, "it came back");
     }
 
+    async fn a_point_of_another_site_is_not_taken_for_an_own_one_of_its_name(tree: &Tree, BRANCHES) {
+        let (own, below) = (tree.point("PS1", "dp1").await, tree.point("S01", "dp1").await);
+        tree.settle().await;
+        let site = tree.site("PS1");
+        let nal: crate::NalPath = below.nal.parse().unwrap();
+        for error in [
+            site.remove_dp_of(&admin(), &nal).await.unwrap_err(),
+            site.revoke_dp_of(&admin(), &nal).await.unwrap_err(),
+        ] {
+            assert!(error.code() == "conflict" && error.to_string().contains("belongs to site S01"), "{error}");
+        }
+        assert_eq!(site.distribution_points().await.unwrap().len(), 2);
+        let known = || site.authenticate_agent(crate::AgentCredential::Secret(&own.secret));
+        assert_eq!(known().await.unwrap(), own.id);
+        site.revoke_dp_of(&admin(), &own.nal.parse().unwrap()).await.unwrap();
+        assert_eq!(code(known().await), "agent_unknown");
+        site.remove_dp_of(&admin(), &own.nal.parse().unwrap()).await.unwrap();
+        assert_eq!(site.distribution_points().await.unwrap().len(), 1);
+    }
+
     async fn faults_and_cancellations_are_told_upwards(tree: &Tree, BRANCHES) {
         let dp = tree.point("S01", "dp1").await;
         let package = tree.stage("PS1").package("dell").await;

@@ -16,6 +16,7 @@ pub(super) const VIEWS: &[View] = &[
     },
     View { name: "Haulier_Route", columns: HAULIER_ROUTE, key: &["Destination", "DestinationType"] },
     View { name: "Haulier_DistributionPoint", columns: HAULIER_DISTRIBUTION_POINT, key: &["NALPath"] },
+    View { name: "Haulier_Site", columns: HAULIER_SITE, key: &["SiteCode"] },
     View { name: "Haulier_ContentLibrary", columns: HAULIER_CONTENT_LIBRARY, key: &["SiteCode"] },
     View { name: "Haulier_StatusMessage", columns: HAULIER_STATUS_MESSAGE, key: &["RecordID"] },
     View { name: "Haulier_DriverDetail", columns: HAULIER_DRIVER_DETAIL, key: &["CI_ID"] },
@@ -107,6 +108,17 @@ const HAULIER_DISTRIBUTION_POINT: &[Column] = &[
     integer("PackagesCurrent"),
     text("ServerName"),
     text("SiteCode"),
+];
+
+const HAULIER_SITE: &[Column] = &[
+    time("Joined"),
+    time("LastHeard"),
+    text("ParentSiteCode"),
+    text("ServerName"),
+    text("SigningKey"),
+    text("SiteCode"),
+    text("SiteName"),
+    integer("Type"),
 ];
 
 const HAULIER_CONTENT_LIBRARY: &[Column] = &[integer("KeptVersions"), text("SiteCode")];
