@@ -2,6 +2,7 @@
 //! changes that other processes make.
 
 use std::fs::{File, TryLockError};
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -60,13 +61,7 @@ impl Site {
     }
 
     fn lock_data_folder(&self) -> Result<File> {
-        let path = self.options().data_dir.join(LOCK_FILE);
-        let file = File::create(&path).map_err(SiteError::io(&path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(file),
-            Err(TryLockError::WouldBlock) => Err(SiteError::AlreadyRunning),
-            Err(TryLockError::Error(error)) => Err(SiteError::io(path)(error)),
-        }
+        lock_folder(&self.options().data_dir)
     }
 
     async fn take_snapshots(&self, cancel: &CancellationToken) {
@@ -253,6 +248,17 @@ impl Site {
             .and_where(Expr::exists(let_go).not())
             .to_owned();
         self.db().all(&offered).await?.iter().map(|row| row.get("manifest_id")).collect()
+    }
+}
+
+/// Holds a data folder as the process does that runs its site. Errors: [`SiteError::AlreadyRunning`].
+pub(crate) fn lock_folder(folder: &Path) -> Result<File> {
+    let path = folder.join(LOCK_FILE);
+    let file = File::create(&path).map_err(SiteError::io(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(SiteError::AlreadyRunning),
+        Err(TryLockError::Error(error)) => Err(SiteError::io(path)(error)),
     }
 }
 

@@ -29,6 +29,7 @@ use crate::events::EventReaders;
 use crate::hierarchy::repair::Damaged;
 use crate::hierarchy::wants::Wants;
 use crate::hierarchy::{SiteType, node};
+use crate::housekeeping;
 use crate::matching::Matching;
 use crate::metrics::Metrics;
 use crate::package::source::UNPACKED_FOLDER;
@@ -142,6 +143,23 @@ struct Inner {
 }
 
 impl Site {
+    /// Gives the site in a data folder a new signing key, which it says: see `docs/operations.md`, "Trust". No process may
+    /// run the site meanwhile.
+    ///
+    /// Errors: [`SiteError::AlreadyRunning`], [`SiteError::NotInitialized`]; [`SiteError::SigningKeyMissing`] and
+    /// [`SiteError::SigningKeyWrong`] where the old key is needed to vouch for the new one, and not `lost`.
+    pub async fn rotate_signing_key(
+        options: &SiteOptions,
+        lost: bool,
+        clock: &SharedClock,
+    ) -> Result<String> {
+        let _lock = housekeeping::lock_folder(&options.data_dir)?;
+        let db = open_database(options).await?;
+        let rotated = signing::rotate(&db, &options.data_dir, lost, clock.now()).await;
+        db.close().await;
+        rotated
+    }
+
     /// Makes a new site with its first administrator `admin`.
     ///
     /// Errors: [`SiteError::AlreadyInitialized`] if the database holds a site, [`SiteError::InvalidOption`]

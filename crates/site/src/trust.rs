@@ -11,10 +11,11 @@ use agent::trust::{ENDORSEMENTS_MAX, Endorsement, KEYS_MAX, KeysReply, SiteKey, 
 use jiff::Timestamp;
 use sea_query::{Cond, Expr, ExprTrait, JoinType, OnConflict, Order, Query};
 
-use crate::db::{Row, Tx, counter};
+use crate::access::{Action, Actor};
+use crate::db::{Database, Row, Tx, counter};
 use crate::error::{Result, SiteError};
 use crate::hierarchy::Neighbor;
-use crate::hierarchy::node::by_code;
+use crate::hierarchy::node::{self, by_code};
 use crate::hierarchy::topology::Topology;
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -105,6 +106,32 @@ impl Site {
         let mut tx = self.db().write().await?;
         let message = Message::content_failed(package_id, name, version, code, reason);
         status::add(&mut tx, self.now(), message).await?;
+        tx.commit().await
+    }
+
+    /// Believes another site's key because an administrator says so: its old one was lost.
+    ///
+    /// Errors: [`SiteError::AccessDenied`], [`SiteError::SiteNotFound`] also for this site itself,
+    /// [`SiteError::InvalidField`].
+    pub async fn believe_key(&self, actor: &Actor, site_code: &str, key: &str) -> Result<()> {
+        actor.may(Action::ManageSites)?;
+        let site_code = site_code.to_ascii_uppercase();
+        if key.parse::<::trust::PublicKey>().is_err() {
+            return Err(SiteError::invalid("key", "an Ed25519 public key in hex is needed"));
+        }
+        let now = self.now();
+        let mut tx = self.db().write().await?;
+        let topology = Topology::load(&mut tx, self).await?;
+        if !topology.knows(&site_code) || site_code == topology.own() {
+            return Err(SiteError::SiteNotFound { site_code });
+        }
+        believe(&mut tx, &site_code, key, now).await?;
+        status::add(
+            &mut tx,
+            now,
+            Message::site_changed(actor, &site_code, "believed with a new signing key"),
+        )
+        .await?;
         tx.commit().await
     }
 
@@ -220,6 +247,7 @@ pub(crate) fn load_or_make(folder: &Path) -> Result<SigningKey> {
 /// Errors: [`SiteError::SigningKeyMissing`], [`SiteError::SigningKeyWrong`].
 pub(crate) async fn open(tx: &mut Tx, folder: &Path, site_code: &str, now: Timestamp) -> Result<SigningKey> {
     let ring = load_ring(tx).await?;
+    finish_rotation(folder, ring.key(site_code))?;
     let key = match (SigningKey::load(folder)?, ring.key(site_code)) {
         (None, Some(_)) => return Err(SiteError::SigningKeyMissing),
         (Some(key), Some(known)) if known != key.public().to_string() => {
@@ -234,6 +262,16 @@ pub(crate) async fn open(tx: &mut Tx, folder: &Path, site_code: &str, now: Times
     };
     sign(tx, &key, site_code, None).await?;
     Ok(key)
+}
+
+/// A new key that the database names already, whose file a crash left beside the old one's, takes its place.
+fn finish_rotation(folder: &Path, believed: Option<&str>) -> Result<()> {
+    let Some(believed) = believed else { return Ok(()) };
+    let is_believed = |key: Option<SigningKey>| key.is_some_and(|key| key.public().to_string() == believed);
+    if is_believed(SigningKey::load_next(folder)?) {
+        SigningKey::promote_next(folder)?;
+    }
+    Ok(())
 }
 
 /// Writes down the site's own public key.
@@ -254,6 +292,67 @@ async fn write_own(tx: &mut Tx, site_code: &str, key: &str, endorsements: &[Endo
         .and_where(by_code(site_code))
         .to_owned();
     tx.execute(&update).await?;
+    Ok(())
+}
+
+/// Takes a new key for the site, and signs anew what it answers for. Returns the new key.
+///
+/// With the old key at hand it vouches for the new one, and whoever believes the old one follows by itself. Without it
+/// (`lost`; also for one that was stolen), the administrators of the other sites say that they believe the new one.
+/// Errors: [`SiteError::SigningKeyMissing`], [`SiteError::SigningKeyWrong`] unless it is lost.
+pub(crate) async fn rotate(db: &Database, folder: &Path, lost: bool, now: Timestamp) -> Result<String> {
+    let mut tx = db.write().await?;
+    let own = node::own_code(&mut tx).await?;
+    let ring = load_ring(&mut tx).await?;
+    finish_rotation(folder, ring.key(&own))?;
+    let next = SigningKey::generate()?;
+    let key = next.public().to_string();
+    let mut endorsements = Vec::new();
+    if !lost {
+        let old = SigningKey::load(folder)?.ok_or(SiteError::SigningKeyMissing)?;
+        if ring.key(&own) != Some(old.public().to_string().as_str()) {
+            return Err(SiteError::SigningKeyWrong);
+        }
+        endorsements.push(KeyStatement { site_code: &own, key: &key }.endorse(&own, &old));
+    }
+    // The file is there before the database names it; an opening puts it in its place if this process dies between.
+    next.save_next(folder)?;
+    believe(&mut tx, &own, &key, now).await?;
+    write_own(&mut tx, &own, &key, &endorsements).await?;
+    sign_anew(&mut tx, &next, &own).await?;
+    let what =
+        if lost { "given a new signing key in place of a lost one" } else { "given a new signing key" };
+    status::add(&mut tx, now, Message::site_changed(&Actor::local(), &own, what)).await?;
+    tx.commit().await?;
+    SigningKey::promote_next(folder)?;
+    Ok(key)
+}
+
+/// Signs everything again that the site answers for, and tells it to neighbors and distribution points.
+async fn sign_anew(tx: &mut Tx, key: &SigningKey, own: &str) -> Result<()> {
+    let packages = || {
+        Query::select()
+            .column(("p", "package_id"))
+            .from_as("package", "p")
+            .cond_where(answers_for(own))
+            .to_owned()
+    };
+    let unsign = Query::update()
+        .table("package_version")
+        .value("signature", Option::<String>::None)
+        .and_where(Expr::col("package_id").in_subquery(packages()))
+        .to_owned();
+    tx.execute(&unsign).await?;
+    sign(tx, key, own, None).await?;
+    let revision = counter::next(tx, "revision").await?;
+    for table in ["package", "distribution"] {
+        let told = Query::update()
+            .table(table)
+            .value("revision", revision)
+            .and_where(Expr::col("package_id").in_subquery(packages()))
+            .to_owned();
+        tx.execute(&told).await?;
+    }
     Ok(())
 }
 

@@ -11,6 +11,8 @@ use crate::error::TrustError;
 
 /// The key's file in a site's data folder: PKCS#8.
 pub const KEY_FILE: &str = "signing-key.p8";
+/// The key that replaces it, until the site's database names it.
+const NEXT_FILE: &str = "signing-key.p8.next";
 /// Far more than such a key needs.
 const FILE_BYTES_MAX: u64 = 4096;
 const PUBLIC_BYTES: usize = 32;
@@ -57,11 +59,7 @@ impl SigningKey {
         let path = folder.join(KEY_FILE);
         let temporary = folder.join(format!("{KEY_FILE}.{}.new", std::process::id()));
         let write = || -> io::Result<()> {
-            let der = self.pair.to_pkcs8v1().map_err(|_| io::Error::other("the key has no PKCS#8 form"))?;
-            let _ = fs::remove_file(&temporary);
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-            file.write_all(der.as_ref())?;
-            file.sync_all()?;
+            self.write(&temporary)?;
             // A link, unlike a rename, fails if the name is taken.
             fs::hard_link(&temporary, &path)?;
             File::open(folder)?.sync_all()
@@ -71,9 +69,40 @@ impl SigningKey {
         result.map_err(|source| KeyFileError::File { action: "write", path, source })
     }
 
+    /// Writes the key beside the one of a data folder, durable before it returns; [`SigningKey::promote_next`] puts it
+    /// in its place.
+    pub fn save_next(&self, folder: &Path) -> Result<(), KeyFileError> {
+        let path = folder.join(NEXT_FILE);
+        let written = self.write(&path).and_then(|()| File::open(folder)?.sync_all());
+        written.map_err(|source| KeyFileError::File { action: "write", path, source })
+    }
+
+    /// The key that is to replace that of a data folder; `None` where there is none.
+    pub fn load_next(folder: &Path) -> Result<Option<Self>, KeyFileError> {
+        Self::load_file(folder.join(NEXT_FILE))
+    }
+
+    /// Puts the next key in the place of the present one.
+    pub fn promote_next(folder: &Path) -> Result<(), KeyFileError> {
+        let path = folder.join(KEY_FILE);
+        let renamed = fs::rename(folder.join(NEXT_FILE), &path).and_then(|()| File::open(folder)?.sync_all());
+        renamed.map_err(|source| KeyFileError::File { action: "write", path, source })
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        let der = self.pair.to_pkcs8v1().map_err(|_| io::Error::other("the key has no PKCS#8 form"))?;
+        let _ = fs::remove_file(path);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.write_all(der.as_ref())?;
+        file.sync_all()
+    }
+
     /// Reads the key of a data folder; `None` where it has none.
     pub fn load(folder: &Path) -> Result<Option<Self>, KeyFileError> {
-        let path = folder.join(KEY_FILE);
+        Self::load_file(folder.join(KEY_FILE))
+    }
+
+    fn load_file(path: PathBuf) -> Result<Option<Self>, KeyFileError> {
         let fail = |source| KeyFileError::File { action: "read", path: path.clone(), source };
         let metadata = match fs::metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),

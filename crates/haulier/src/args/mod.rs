@@ -25,7 +25,7 @@ pub(crate) use package::{
 };
 pub(crate) use route::{RouteArgs, RouteCommand, RouteSet};
 pub(crate) use schedule::{ScheduleCommand, ScheduleEncode, ScheduleNext};
-pub(crate) use site::{ListenerArgs, SiteCommand, SiteInit, SiteKind, SiteRun};
+pub(crate) use site::{ListenerArgs, SiteCommand, SiteInit, SiteKeyCommand, SiteKind, SiteRun};
 
 const EXIT_CODES: &str = "\
 Exit codes:

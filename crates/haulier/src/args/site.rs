@@ -31,14 +31,17 @@ pub(crate) enum SiteCommand {
         code: String,
     },
     /// End a child site's identity at once; it joins again with a new token.
-    #[command(after_help = "Example: haulier site revoke --data ps1 S01")]
+    #[command(after_help = "Example: haulier site revoke S01")]
     Revoke {
-        /// The data folder of its parent.
-        #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
-        data: PathBuf,
+        /// The data folder of its parent, to do it there without signing in.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
         /// The child's site code.
         code: String,
     },
+    /// Replace the site's signing key, or believe another site's new one.
+    #[command(subcommand)]
+    Key(SiteKeyCommand),
     /// Take a prestaged file of `haulier package export` into the content library of a child site, whether the site runs
     /// or not. The version is there as soon as a distribution point shall have it, without a transfer.
     #[command(after_help = "Example: haulier site import PS100001-3.hcp --data s01")]
@@ -150,4 +153,30 @@ pub(crate) struct ListenerArgs {
     /// Listen for CIM-XML over TLS too, usually at port 5989.
     #[arg(long, env = "HAULIER_CIMXML_TLS", value_name = "ADDRESS")]
     pub(crate) cimxml_tls: Option<SocketAddr>,
+}
+
+/// `haulier site key`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SiteKeyCommand {
+    /// Give a site that does not run a new signing key; prints it. The old one vouches for it, so that everybody follows.
+    #[command(after_help = "Example: haulier site key rotate --data ps1")]
+    Rotate {
+        /// The site's data folder.
+        #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+        data: PathBuf,
+        /// The old key was lost or stolen: nobody vouches for the new one, and other sites must be told to believe it.
+        #[arg(long)]
+        lost: bool,
+    },
+    /// Believe the new key of another site that lost its own.
+    #[command(after_help = "Example: haulier site key trust --data s01 PS1 KEY")]
+    Trust {
+        /// The data folder of the site that shall believe it.
+        #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
+        data: PathBuf,
+        /// The code of the site whose key it is.
+        code: String,
+        /// The key, as `haulier site key rotate` printed it there.
+        key: String,
+    },
 }

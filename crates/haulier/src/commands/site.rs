@@ -2,6 +2,7 @@
 
 mod hierarchy;
 pub(crate) mod kerberos;
+mod key;
 mod metrics;
 mod route;
 mod serve;
@@ -33,7 +34,8 @@ pub(crate) async fn run(command: &SiteCommand, address: &SiteAddress, format: Fo
         SiteCommand::Token { data, code } => hierarchy::token(data, code, format).await,
         SiteCommand::List => hierarchy::list(&Remote::new(address)?, format).await,
         SiteCommand::Show { code } => hierarchy::show(&Remote::new(address)?, code, format).await,
-        SiteCommand::Revoke { data, code } => hierarchy::revoke(data, code, format).await,
+        SiteCommand::Key(command) => key::run(command, format).await,
+        SiteCommand::Revoke { data, code } => hierarchy::revoke(data.as_deref(), code, address, format).await,
         SiteCommand::Init(args) => init(args, format).await,
         SiteCommand::Run(args) => serve::run(args).await,
         SiteCommand::Import { file, data } => super::prestage::import_at_site(file, data, format).await,

@@ -11,10 +11,10 @@ use serde_json::json;
 use site::{Actor, Site};
 
 use super::{load_ca, open_site, site_type};
-use crate::args::SiteInit;
+use crate::args::{SiteAddress, SiteInit};
 use crate::commands::rows;
 use crate::output::{self, Format, Table};
-use crate::remote::{Remote, literal};
+use crate::remote::{Key, Remote, literal};
 
 /// A token for a child site.
 pub(super) async fn token(data: &Path, code: &str, format: Format) -> Result<()> {
@@ -29,8 +29,19 @@ pub(super) async fn token(data: &Path, code: &str, format: Format) -> Result<()>
 }
 
 /// Ends a child site's identity.
-pub(super) async fn revoke(data: &Path, code: &str, format: Format) -> Result<()> {
-    open_site(data).await?.revoke_site(&Actor::local(), code).await?;
+pub(super) async fn revoke(
+    data: Option<&Path>,
+    code: &str,
+    address: &SiteAddress,
+    format: Format,
+) -> Result<()> {
+    match data {
+        Some(data) => open_site(data).await?.revoke_site(&Actor::local(), code).await?,
+        None => {
+            let key = Key::one("Haulier_Site", "SiteCode", &code.to_ascii_uppercase());
+            Remote::new(address)?.invoke(&key, "Revoke", &json!({})).await?;
+        }
+    }
     output::done(format, &json!({ "Revoked": code }));
     Ok(())
 }

@@ -3,7 +3,7 @@
 use agent::link::{FORMER_OWNERS_MAX, Field, FormerOwner, NamedField, PackageRecord, VersionRecord};
 use cim::schedule;
 use jiff::Timestamp;
-use sea_query::{Expr, OnConflict, Query};
+use sea_query::{Expr, ExprTrait, OnConflict, Query};
 
 use super::{Apply, Verdict, is_hex, is_package_id, is_site_code, past};
 use crate::db::Row;
@@ -205,6 +205,23 @@ impl Apply<'_> {
             .on_conflict(OnConflict::column("package_id").update_columns(columns).to_owned())
             .to_owned();
         self.tx.execute(&insert).await?;
+        self.follow_signature(&record.package_id, version).await
+    }
+
+    /// The version that is here may have been signed anew, by the site's next key: its distribution points are told.
+    async fn follow_signature(&mut self, package_id: &str, version: &VersionRecord) -> Result<()> {
+        let Some(signature) = version.signature.as_ref().map(rows::json) else { return Ok(()) };
+        let update = Query::update()
+            .table("package_version")
+            .value("signature", signature.as_str())
+            .and_where(by_id(package_id))
+            .and_where(Expr::col("version").eq(i64::from(version.version)))
+            .and_where(Expr::col("manifest_id").eq(version.manifest.as_str()))
+            .and_where(Expr::col("signature").ne(signature.as_str()))
+            .to_owned();
+        if self.tx.execute(&update).await? > 0 {
+            self.touched.extend(demand::tell_again(self.tx, package_id).await?);
+        }
         Ok(())
     }
 

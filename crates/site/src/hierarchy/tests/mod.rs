@@ -4,6 +4,7 @@ mod cases;
 mod converge;
 mod hostile;
 mod join;
+mod keys;
 mod release;
 mod repair;
 
