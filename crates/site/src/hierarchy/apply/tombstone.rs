@@ -6,7 +6,8 @@ use sea_query::{Expr, ExprTrait, Query};
 use super::{Apply, Verdict, is_package_id, is_site_code};
 use crate::distribution::facts::{self, Reporter};
 use crate::distribution::nal::NalPath;
-use crate::distribution::{demand, point};
+use crate::distribution::state::State;
+use crate::distribution::{DpId, demand, point};
 use crate::error::Result;
 use crate::hierarchy::topology::NextHop;
 use crate::hierarchy::{node, tombstone};
@@ -102,6 +103,18 @@ impl Apply<'_> {
         Ok(())
     }
 
+    async fn want_removed(&mut self, package_id: &str, dp: DpId) -> Result<()> {
+        let update = Query::update()
+            .table("distribution")
+            .value("absent", 1i64)
+            .value("state", i64::from(State::RemovalPending.number()))
+            .and_where(by_id(package_id))
+            .and_where(demand::at(dp))
+            .to_owned();
+        self.tx.execute(&update).await?;
+        Ok(())
+    }
+
     async fn distribution_gone(
         &mut self,
         package_id: &str,
@@ -123,11 +136,16 @@ impl Apply<'_> {
         };
         let speaker = self.topology.speaker(package_id, &row.source_site);
         let own_package = self.topology.next_hop(speaker) == Some(NextHop::Own);
-        if number > row.demand(own_package) {
+        let demand = row.demand(own_package);
+        if number > demand && !self.is_towards(speaker) {
             return Ok(Verdict::Refused("a removal that nobody asked for"));
         }
+        if number > demand {
+            // Who asked for it is on that side too, and it was done before anybody here heard of the demand.
+            self.want_removed(package_id, known.id).await?;
+        }
         // A row that is wanted again since is told that nothing is left; one that is not goes.
-        let is_present = number == row.demand(own_package) && row.absent;
+        let is_present = number > demand || number == demand && row.absent;
         tombstone::bury(self.tx, &self.code, gone.clone(), self.now).await?;
         let generation = if is_present { row.generation } else { row.generation - 1 };
         let fact = agent::Fact {

@@ -11,7 +11,9 @@ use crate::stage::{BackEnd, Point, admin, failed, installed, write};
 const STEPS: usize = 60;
 /// The seed of the test on both databases.
 const FIRST_SEED: u64 = 20_260;
-/// More seeds of each test run, on one of them; `cargo xtask soak` lives more.
+/// A seed that found a mistake once.
+const FOUND_SEED: u64 = 30_047;
+/// Seeds of each test run from that one on, on one of them; `cargo xtask soak` lives more.
 const SEEDS: u64 = 2;
 
 struct Run<'t> {
@@ -212,7 +214,7 @@ hierarchies! {
 #[tokio::test]
 async fn sites_come_to_the_same_truth_whatever_the_seed() {
     let setting = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let first = setting("HAULIER_CONVERGENCE_SEED").unwrap_or(FIRST_SEED + 1);
+    let first = setting("HAULIER_CONVERGENCE_SEED").unwrap_or(FOUND_SEED);
     for seed in first..first + setting("HAULIER_CONVERGENCE_SEEDS").unwrap_or(SEEDS) {
         println!("seed {seed}");
         let tree = Tree::plant(BackEnd::Sqlite, THREE_LEVELS).await;
