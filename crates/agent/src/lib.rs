@@ -80,7 +80,7 @@ pub struct RenewReply {
 ///
 /// Rows that changed after `after`, oldest first; `after=0` lists everything. With nothing to tell the site
 /// answers after `wait` seconds with no packages and the same revision, without `wait` at once.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DesiredReply {
     /// Ask again with this number.
     pub revision: i64,
@@ -88,6 +88,28 @@ pub struct DesiredReply {
     pub more: bool,
     /// The rows that changed.
     pub packages: Vec<DesiredPackage>,
+    /// Maintenance mode: transfer nothing and lend nothing; serve, verify and remove as always. Absent counts as false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub maintenance: bool,
+    /// Who may fetch through this distribution point, all of them, if they or the maintenance mode changed after `after`.
+    /// Absent: as told before, with `after=0` nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pullers: Option<Vec<Puller>>,
+    /// With `after=0`: packages that it may hold and of which there is nothing to tell yet. What is neither here nor
+    /// in any page of the list is wanted by nobody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub untold: Vec<String>,
+}
+
+/// A distribution point that may fetch content through another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Puller {
+    /// Its name, for logs.
+    pub name: String,
+    /// SHA-256 of its client certificate's DER, lower-case hex: who it is on TLS.
+    pub certificate: Option<String>,
+    /// SHA-256 of its ticket, lower-case hex: who it is on plain loopback. See [`PullSource::ticket`].
+    pub ticket_hash: Option<String>,
 }
 
 /// One package as one distribution point should hold it.
@@ -137,7 +159,7 @@ pub enum Goal {
 /// `GET /agent/v1/packages/{id}/versions/{version}/route`: where the version's bytes are now.
 ///
 /// The manifest names the content for ever; packs may be rewritten, so a route is asked for each pull.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Route {
     /// For example `PS100001`.
     pub package_id: String,
@@ -147,6 +169,36 @@ pub struct Route {
     pub manifest: String,
     /// The packs that together hold every chunk, and the patches towards this version.
     pub packs: Vec<PackRef>,
+    /// For a pull distribution point, whom to fetch the objects from. Absent counts as none: from the site.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<PullSource>,
+    /// Content may come from the sources only, never from the site. Absent counts as false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sources_only: bool,
+}
+
+/// `GET /agent/v1/sources`: whom a distribution point fetches content from; as in each [`Route`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    /// None: from the site.
+    pub sources: Vec<PullSource>,
+    /// Never from the site. Absent counts as false.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub sources_only: bool,
+}
+
+/// A distribution point that lends another what it fetched: `/content/v1` on its own listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullSource {
+    /// Its name. On TLS its certificate is good for a name that is made of this one (`docs/agent-protocol.md`).
+    pub name: String,
+    /// Where it listens, for example `https://dp2.example.test:8540`.
+    pub url: String,
+    /// The lowest is asked first, equals at random.
+    pub rank: u32,
+    /// What to show it as `Authorization: Bearer`; on plain loopback only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
 }
 
 /// One pack at `/content/v1/packs/{id}`.
@@ -221,6 +273,22 @@ pub enum Event {
         /// Files whose hash was checked in this pull.
         files_verified: u64,
     },
+    /// A verification begins: every file is hashed.
+    Verifying {
+        /// The version.
+        version: u32,
+    },
+    /// A verification found damage, which is repaired next: [`Event::Verified`] follows, or [`Event::Failed`].
+    Damaged {
+        /// The version.
+        version: u32,
+        /// Files whose hash was checked.
+        files_verified: u64,
+        /// Files with other bytes than they should have; the first of them by name.
+        damaged: Vec<String>,
+        /// Files that were gone; the first of them by name.
+        missing: Vec<String>,
+    },
     /// Every file was hashed again; nothing is wrong, or what was wrong is repaired.
     Verified {
         /// The version.
@@ -250,12 +318,22 @@ pub enum Event {
     },
     /// Nothing of the package is left.
     Removed,
+    /// The package was held though nobody wanted it here, and is gone now. Its generation is 0.
+    Collected {
+        /// Versions that were held whole.
+        versions: Vec<u32>,
+        /// Bytes of their files, each version counted.
+        bytes: u64,
+    },
     /// An object came with the wrong bytes and was refused; the agent fetches it again.
     Refused {
         /// The pack or manifest id, hex.
         object: String,
         /// What was wrong.
         reason: String,
+        /// The distribution point that it came from. Absent: from the site.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        source: Option<String>,
     },
 }
 

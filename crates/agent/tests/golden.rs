@@ -16,7 +16,7 @@ use agent::link::{
 use agent::trust::{Endorsement, KeysReply, SiteKey, VersionSignature};
 use agent::{
     CaReply, DesiredPackage, DesiredReply, EnrolReply, EnrolRequest, ErrorReply, Event, Fact, Facts, Fault,
-    Goal, PackRef, RenewReply, RenewRequest, Route,
+    Goal, PackRef, PullSource, Puller, RenewReply, RenewRequest, Route, Sources,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -156,11 +156,24 @@ fn desired() {
         ..package("PS100001", 3, 2, hold.clone())
     };
     let packages = vec![correlated, package("PS100002", 7, 1, Goal::Absent)];
-    check("desired_reply", &DesiredReply { revision: 41, more: false, packages });
+    check("desired_reply", &DesiredReply { revision: 41, packages, ..DesiredReply::default() });
     let cancelled = DesiredPackage { cancelled: true, ..package("PS100001", 4, 2, hold) };
     let packages = vec![cancelled];
-    check("desired_reply_cancelled", &DesiredReply { revision: 42, more: false, packages });
-    check("desired_reply_unchanged", &DesiredReply { revision: 41, more: false, packages: vec![] });
+    check("desired_reply_cancelled", &DesiredReply { revision: 42, packages, ..DesiredReply::default() });
+    check("desired_reply_unchanged", &DesiredReply { revision: 41, ..DesiredReply::default() });
+    let puller = Puller {
+        name: "dp3.example.test".to_owned(),
+        certificate: Some("c4".repeat(32)),
+        ticket_hash: Some("7a".repeat(32)),
+    };
+    let settings = DesiredReply {
+        revision: 43,
+        maintenance: true,
+        pullers: Some(vec![puller]),
+        untold: vec!["PS100003".to_owned()],
+        ..DesiredReply::default()
+    };
+    check("desired_reply_settings", &settings);
 }
 
 #[test]
@@ -170,7 +183,21 @@ fn route() {
         PackRef { id: PATCHES.to_owned(), index_offset: 910_311, index_bytes: 1_204 },
     ];
     let (package_id, manifest) = ("PS100001".to_owned(), MANIFEST.to_owned());
-    check("route", &Route { package_id, version: 2, manifest, packs });
+    let route = Route { package_id, version: 2, manifest, packs, ..Route::default() };
+    check("route", &route);
+    let source = |name: &str, rank, ticket: Option<String>| PullSource {
+        name: name.to_owned(),
+        url: format!("https://{name}:8540"),
+        rank,
+        ticket,
+    };
+    let sources = vec![source("dp1.example.test", 1, None), source("dp2.example.test", 2, None)];
+    check("route_of_puller", &Route { sources, sources_only: true, ..route });
+    let lender = PullSource {
+        url: "http://127.0.0.1:8541".to_owned(),
+        ..source("dp1.example.test", 1, Some("5e".repeat(32)))
+    };
+    check("sources", &Sources { sources: vec![lender], sources_only: false });
 }
 
 #[test]
@@ -201,7 +228,19 @@ fn facts() {
         ),
         fact(
             3,
-            Event::Refused { object: PACK.to_owned(), reason: "its bytes do not match its id".to_owned() },
+            Event::Refused {
+                object: PACK.to_owned(),
+                reason: "its bytes do not match its id".to_owned(),
+                source: None,
+            },
+        ),
+        fact(
+            3,
+            Event::Refused {
+                object: PACK.to_owned(),
+                reason: "its bytes do not match its id".to_owned(),
+                source: Some("dp2.example.test".to_owned()),
+            },
         ),
         fact(3, Event::Failed { fault, attempt: 1, next_attempt_at: "2026-11-22T16:06:00Z".to_owned() }),
         fact(
@@ -214,6 +253,16 @@ fn facts() {
                 files_verified: 3,
             },
         ),
+        fact(4, Event::Verifying { version: 2 }),
+        fact(
+            4,
+            Event::Damaged {
+                version: 2,
+                files_verified: 12,
+                damaged: vec!["a.inf".to_owned()],
+                missing: vec!["b.sys".to_owned()],
+            },
+        ),
         fact(4, Event::Verified { version: 2, files_verified: 12, files_repaired: vec!["a.inf".to_owned()] }),
         fact(5, Event::Removed),
         fact(
@@ -224,6 +273,7 @@ fn facts() {
                 until: Some("2026-11-22T19:00:00Z".to_owned()),
             },
         ),
+        fact(0, Event::Collected { versions: vec![1, 2], bytes: 8192 }),
     ];
     check("facts", &Facts { facts });
 }
@@ -441,5 +491,5 @@ fn the_document_shows_each_sample() {
         assert!(document.contains(sample.trim_end()), "docs/agent-protocol.md lacks {}", path.display());
         samples += 1;
     }
-    assert_eq!(samples, 21, "a sample without a test, or a test without a sample");
+    assert_eq!(samples, 24, "a sample without a test, or a test without a sample");
 }

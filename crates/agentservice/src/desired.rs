@@ -38,7 +38,7 @@ pub(crate) async fn desired(
     let shared = &service.0;
     let wait = Duration::from_secs(wait.min(WAIT_S_MAX));
     let reply = shared.site.desired(dp, after).await?;
-    if !reply.packages.is_empty() || wait.is_zero() {
+    if !reply.packages.is_empty() || reply.pullers.is_some() || wait.is_zero() {
         return Ok(Json(reply));
     }
     let waiting = shared.waits.begin(dp, &shared.stats)?;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
+use net::object::RangeError;
 use site::SiteError;
 
 /// How long a caller that met a limit should wait, in seconds.
@@ -36,10 +37,8 @@ pub(crate) enum ServiceError {
     ObjectNotFound(String),
     #[error("nobody waits for an answer to want {0} any more")]
     WantNotFound(u64),
-    #[error("the range {0:?} is not one range of bytes")]
-    BadRange(String),
-    #[error("the range lies beyond the object's {object_bytes} bytes")]
-    RangeBeyondEnd { object_bytes: u64 },
+    #[error(transparent)]
+    Range(#[from] RangeError),
     #[error("too many enrolments failed from this address; try again later")]
     TooManyAttempts { retry_after_s: u64 },
     #[error("this agent already has {0} requests waiting for changes")]
@@ -48,6 +47,8 @@ pub(crate) enum ServiceError {
     TooManyReports(usize),
     #[error("the window to this destination is closed for packages of priority {priority}")]
     WindowClosed { opens_at: Option<Timestamp>, retry_after_s: u64, priority: u8 },
+    #[error("this distribution point is in maintenance mode; nothing is sent to it until that ends")]
+    Maintenance,
     #[error("the server is busy; try again shortly")]
     Busy,
     #[error("there is no such call in this version of the agent API")]
@@ -76,12 +77,13 @@ impl ServiceError {
             Self::TooManyFacts { .. } => "too_many_facts",
             Self::ObjectNotFound(_) => "object_not_found",
             Self::WantNotFound(_) => "want_not_found",
-            Self::BadRange(_) => "bad_range",
-            Self::RangeBeyondEnd { .. } => "range_beyond_end",
+            Self::Range(RangeError::Bad(_)) => "bad_range",
+            Self::Range(RangeError::BeyondEnd { .. }) => "range_beyond_end",
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::TooManyWaits(_) => "too_many_waits",
             Self::TooManyReports(_) => "too_many_reports",
             Self::WindowClosed { .. } => agent::WINDOW_CLOSED,
+            Self::Maintenance => "maintenance",
             Self::Busy => "busy",
             Self::NoSuchRoute => "no_such_route",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -99,15 +101,15 @@ impl ServiceError {
             | Self::BadObjectId(_)
             | Self::BadRequest { .. }
             | Self::BodyIncomplete(_)
-            | Self::BadRange(_) => StatusCode::BAD_REQUEST,
+            | Self::Range(RangeError::Bad(_)) => StatusCode::BAD_REQUEST,
             Self::ObjectNotFound(_) | Self::WantNotFound(_) | Self::NoSuchRoute => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge(_) | Self::TooManyFacts { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::RangeBeyondEnd { .. } => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::Range(RangeError::BeyondEnd { .. }) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooManyAttempts { .. } | Self::TooManyWaits(_) | Self::TooManyReports(_) => {
                 StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Busy | Self::WindowClosed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy | Self::Maintenance | Self::WindowClosed { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Site(error) => site_status(error),
         }
@@ -171,7 +173,7 @@ impl IntoResponse for ServiceError {
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"haulier\""));
         }
-        if let Self::RangeBeyondEnd { object_bytes } = self {
+        if let Self::Range(RangeError::BeyondEnd { object_bytes }) = self {
             let range = format!("bytes */{object_bytes}");
             headers.insert(header::CONTENT_RANGE, range.parse().expect("digits are a valid header"));
         }

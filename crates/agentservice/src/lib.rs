@@ -15,7 +15,6 @@ mod link;
 mod objects;
 mod pace;
 mod path;
-mod range;
 mod renewal;
 mod request;
 mod route;
@@ -115,6 +114,7 @@ impl AgentService {
             .route("/site/wants/{id}", post(link::answer))
             .route("/desired", get(desired::desired))
             .route("/packages/{package}/versions/{version}/route", get(route::route))
+            .route("/sources", get(route::sources))
             .route("/facts", post(facts::facts));
         let content = Router::new()
             .route("/packs/{id}", get(objects::pack))

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, Method};
+use axum::response::Response;
 use content::{ObjectKey, ObjectKind, ObjectStore, StoreError};
 use futures_util::{StreamExt, stream};
+use net::object::{self, ObjectAnswer};
 use site::Destination;
 use tokio::sync::Semaphore;
 
@@ -22,13 +23,11 @@ use crate::auth::Member;
 use crate::error::ServiceError;
 use crate::pace;
 use crate::path::shown;
-use crate::range::{self, Part};
 
 /// Bytes of one read: large enough that the disk and the thread switch do not show, small enough for memory.
 const PIECE_BYTES: u64 = 256 * 1024;
 /// Pieces of one answer that are read at once.
 const PIECES_AHEAD: usize = 2;
-const CACHE_FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 type ObjectPath = Result<Path<String>, PathRejection>;
 
@@ -70,45 +69,14 @@ async fn serve(
         key,
     };
     let object_bytes = reader.size().await?.ok_or_else(|| ServiceError::ObjectNotFound(key.to_string()))?;
-    let etag = format!("\"{}\"", key.id());
-    if headers.get(header::IF_NONE_MATCH).is_some_and(|tags| matches_tag(tags.as_bytes(), &etag)) {
-        return Ok((StatusCode::NOT_MODIFIED, fixed(&etag)).into_response());
+    let ObjectAnswer { mut response, body } = object::answer(method, headers, &key.id(), object_bytes)?;
+    if body.is_empty() {
+        return Ok(response);
     }
-    if method == Method::HEAD {
-        let length = [(header::CONTENT_LENGTH, object_bytes.to_string())];
-        return Ok((StatusCode::OK, fixed(&etag), length).into_response());
-    }
-    let (status, range) = match range::part(headers, &etag, object_bytes)? {
-        Part::Whole => (StatusCode::OK, 0..object_bytes),
-        Part::Range(range) => (StatusCode::PARTIAL_CONTENT, range),
-    };
     let admitted = pace::admit(service, to, headers).await?;
-    let mut response = (status, fixed(&etag)).into_response();
-    let answer = response.headers_mut();
-    answer.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
-    if status == StatusCode::PARTIAL_CONTENT {
-        let text = format!("bytes {}-{}/{object_bytes}", range.start, range.end - 1);
-        answer.insert(header::CONTENT_RANGE, text.parse().expect("digits are a valid header"));
-    }
     service.0.stats.content_responses.inc();
-    *response.body_mut() = admitted.body(service, reader.stream(range))?;
+    *response.body_mut() = admitted.body(service, reader.stream(body))?;
     Ok(response)
-}
-
-/// What every answer about an object says.
-fn fixed(etag: &str) -> [(header::HeaderName, String); 4] {
-    [
-        (header::ETAG, etag.to_owned()),
-        (header::CACHE_CONTROL, CACHE_FOR_EVER.to_owned()),
-        (header::ACCEPT_RANGES, "bytes".to_owned()),
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-    ]
-}
-
-/// Whether a list of tags names this one; weak tags count here, as HTTP says of `If-None-Match`.
-fn matches_tag(tags: &[u8], etag: &str) -> bool {
-    let Ok(tags) = std::str::from_utf8(tags) else { return false };
-    tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
 }
 
 /// Reads one object on blocking threads, in its turn among all answers.
@@ -182,21 +150,5 @@ mod tests {
             let expect: Vec<_> = seams.windows(2).map(|seam| seam[0]..seam[1]).collect();
             assert_eq!(pieces(range.clone()).collect::<Vec<_>>(), expect, "{range:?}");
         }
-    }
-
-    #[test]
-    fn tags_are_compared_as_http_says() {
-        for (tags, expect) in [
-            ("\"a\"", true),
-            ("W/\"a\"", true),
-            ("\"b\", \"a\"", true),
-            ("*", true),
-            ("\"b\"", false),
-            ("a", false),
-            ("", false),
-        ] {
-            assert_eq!(matches_tag(tags.as_bytes(), "\"a\""), expect, "{tags}");
-        }
-        assert!(!matches_tag(b"\xff", "\"a\""));
     }
 }

@@ -1,6 +1,7 @@
 //! What all parts of a running distribution point share.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,23 +12,36 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::DpError;
 use crate::fault::JobError;
 use crate::import::Imports;
 use crate::metrics::Metrics;
+use crate::orphans::Orphans;
+use crate::relay::{Cache, Relay};
+use crate::serve::Budget;
 use crate::site::Site;
 use crate::state::State;
+use crate::upstream::Upstream;
 
 /// Ranges under way at once in the whole program. Each holds up to 8 MiB in memory.
 const RANGES_MAX: usize = 6;
 /// Ranges decoded at once. Each holds a chunk, its bases and their join: up to 40 MiB.
 const FEEDS_MAX: usize = 2;
 
+/// The folder in the data folder that holds what is kept for lending.
+const RELAY_FOLDER: &str = "relay";
+
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) holder: Holder,
     pub(crate) state: Arc<State>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) site: Site,
+    pub(crate) site: Arc<Site>,
+    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) relay: Arc<Relay>,
+    pub(crate) orphans: Orphans,
+    /// The memory that answers to downloads share; a verification sees there whether anybody downloads.
+    pub(crate) serving: Budget,
     pub(crate) clock: SharedClock,
     pub(crate) ranges: Semaphore,
     pub(crate) feeds: Semaphore,
@@ -35,27 +49,78 @@ pub(crate) struct Context {
     pub(crate) imports: Imports,
     /// Packages that lost a damaged file and must be pulled again.
     repairs: Mutex<BTreeSet<String>>,
+    maintenance: AtomicBool,
+    /// Demands that wait for the end of maintenance mode: packages and generations.
+    withheld: Mutex<BTreeMap<String, i64>>,
+}
+
+/// What a context is made of.
+pub(crate) struct Parts<'p> {
+    pub(crate) data_dir: &'p Path,
+    pub(crate) name: &'p str,
+    pub(crate) holder: Holder,
+    pub(crate) state: State,
+    pub(crate) site: Site,
+    pub(crate) relay_cache_bytes: u64,
+    pub(crate) clock: SharedClock,
 }
 
 impl Context {
-    pub(crate) fn new(
-        holder: Holder,
-        state: State,
-        metrics: Arc<Metrics>,
-        site: Site,
-        clock: SharedClock,
-    ) -> Self {
-        Self {
+    /// Blocking: what is kept for lending is emptied.
+    pub(crate) fn new(parts: Parts<'_>) -> Result<Self, DpError> {
+        let Parts { data_dir, name, holder, state, site, relay_cache_bytes, clock } = parts;
+        let (site, metrics) = (Arc::new(site), Arc::new(Metrics::new()));
+        let upstream = Upstream::new(Arc::clone(&site), Arc::clone(&metrics), Arc::clone(&clock));
+        let upstream = Arc::new(upstream);
+        let cache = Cache::create(&data_dir.join(RELAY_FOLDER), relay_cache_bytes);
+        let cache = cache.map_err(DpError::file("emptying the folder of what is kept for lending"))?;
+        let relay = Relay::new(name, Arc::clone(&upstream), cache, holder.clone());
+        Ok(Self {
             holder,
             state: Arc::new(state),
             metrics,
             site,
+            upstream,
+            relay: Arc::new(relay),
+            orphans: Orphans::load(data_dir),
+            serving: Budget::default(),
             clock,
             ranges: Semaphore::new(RANGES_MAX),
             feeds: Semaphore::new(FEEDS_MAX),
             imports: Imports::default(),
             repairs: Mutex::default(),
+            maintenance: AtomicBool::new(false),
+            withheld: Mutex::default(),
+        })
+    }
+
+    /// Whether nothing is to be transferred.
+    pub(crate) fn is_in_maintenance(&self) -> bool {
+        self.maintenance.load(Ordering::Relaxed)
+    }
+
+    /// The site says whether maintenance mode is on. What waited for its end goes on.
+    pub(crate) fn set_maintenance(&self, on: bool) {
+        if self.maintenance.swap(on, Ordering::Relaxed) == on {
+            return;
         }
+        tracing::info!(on, "Maintenance mode");
+        self.relay.close(on);
+        self.metrics.maintenance.set(i64::from(on));
+        self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.state.work.notify_one();
+    }
+
+    /// A demand turned out to need a transfer.
+    pub(crate) fn withhold(&self, package: &str, generation: i64) {
+        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        withheld.insert(package.to_owned(), generation);
+    }
+
+    /// Whether a demand waits for the end of maintenance mode.
+    pub(crate) fn is_withheld(&self, package: &str, generation: i64) -> bool {
+        let withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        withheld.get(package) == Some(&generation)
     }
 
     /// Changes the agent's memory; its file is written on a blocking thread.
@@ -92,13 +157,22 @@ impl Context {
 #[cfg(test)]
 impl Context {
     /// A distribution point in a new folder, enrolled at a plain site.
-    pub(crate) fn for_test(folder: &std::path::Path, site_url: &str, clock: SharedClock) -> Arc<Self> {
+    pub(crate) fn for_test(folder: &Path, site_url: &str, clock: SharedClock) -> Arc<Self> {
         let holder = Holder::open(folder, Arc::clone(&clock)).unwrap();
         let state = State::open(&folder.join("state.redb"));
         let identity = membership::Identity::plain(site_url, "dp1.example.test", "s");
         let member = membership::Membership::new(folder.to_owned(), identity, Arc::clone(&clock)).unwrap();
         let site = Site::new(member);
-        Arc::new(Self::new(holder, state, Arc::new(Metrics::new()), site, clock))
+        let parts = Parts {
+            data_dir: folder,
+            name: "dp1.example.test",
+            holder,
+            state,
+            site,
+            relay_cache_bytes: 1 << 20,
+            clock,
+        };
+        Arc::new(Self::new(parts).unwrap())
     }
 }
 

@@ -40,6 +40,11 @@ pub(crate) enum JobError {
     SiteRefused(NetError),
     #[error("the site's answer cannot be used: {0}")]
     BadAnswer(String),
+    #[error("no source that this distribution point may pull from gave it: {0}")]
+    NoSource(String),
+    /// Waits for the end of maintenance mode; nothing to report.
+    #[error("this distribution point is in maintenance mode")]
+    Maintenance,
     #[error("the transfer made no progress in {0} rounds; the next attempt goes on from here")]
     NoProgress(usize),
     #[error("the work was interrupted: {0}")]
@@ -71,6 +76,8 @@ impl JobError {
             Self::PackGone(_) => "pack_gone",
             Self::SiteRefused(_) => "site_refused",
             Self::BadAnswer(_) => "bad_answer",
+            Self::NoSource(_) => "no_source",
+            Self::Maintenance => "maintenance",
             Self::NoProgress(_) => "no_progress",
             Self::Interrupted(_) => "interrupted",
             Self::Paused { .. } => "paused",
@@ -96,6 +103,9 @@ impl From<NetError> for JobError {
                 until: refusal.until,
                 wait: refusal.retry_after.unwrap_or(PAUSE_WAIT_MAX).min(PAUSE_WAIT_MAX),
             };
+        }
+        if error.refusal().is_some_and(|refusal| refusal.code == "maintenance") {
+            return Self::Maintenance;
         }
         match error.refusal().map(|refusal| refusal.status) {
             Some(401 | 403) => Self::Unauthorized(error),

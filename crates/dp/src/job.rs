@@ -10,6 +10,7 @@ use content::holder::VerifyReport;
 
 use crate::context::{Context, Stop, blocking};
 use crate::fault::{JobError, SITE_UNREACHABLE};
+use crate::pace::Pace;
 use crate::state::Row;
 use membership::backoff::{JOB_WAIT_MAX, SITE_WAIT_MAX, jittered};
 
@@ -59,6 +60,11 @@ pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Sto
             let retry_at = context.clock.monotonic() + wait;
             context.remember(move |state| state.pause(&package, generation, retry_at, fact)).await;
             context.metrics.job("paused");
+        }
+        Err(JobError::Maintenance) => {
+            tracing::info!(%package, "A transfer waits for the end of maintenance mode");
+            context.withhold(&package, generation);
+            context.metrics.job("withheld");
         }
         Err(error) => failed(&context, &row, &error).await,
     }
@@ -129,10 +135,10 @@ async fn hold(
             files_verified: 0,
         }]);
     }
-    if verify {
-        tell_started(context, row, wanted).await;
-    }
     let report = if verify { check(context, wanted, stop).await? } else { VerifyReport::default() };
+    if report.files_damaged > 0 {
+        tell_damage(context, wanted, &report).await;
+    }
     let (mut files_verified, mut files_repaired) = (report.files_verified, Vec::new());
     if repair || report.files_damaged > 0 {
         let pulled = bring_in(context, row, wanted, stop).await?;
@@ -141,6 +147,20 @@ async fn hold(
     }
     activate(context, wanted).await?;
     Ok(vec![Event::Verified { version: wanted.version, files_verified, files_repaired }])
+}
+
+/// What a verification found, before it is repaired: that may take long, or not be possible.
+async fn tell_damage(context: &Context, wanted: &Wanted, report: &VerifyReport) {
+    let is_missing = |name: &&String| report.missing.contains(name);
+    let damaged = report.damaged.iter().filter(|name| !is_missing(name)).cloned().collect();
+    let event = Event::Damaged {
+        version: wanted.version,
+        files_verified: report.files_verified,
+        damaged: named(damaged),
+        missing: named(report.missing.clone()),
+    };
+    let fact = context.fact(&wanted.package, wanted.generation, event);
+    context.remember(move |state| state.push(fact)).await;
 }
 
 /// The first of the names, as many as fit into a fact.
@@ -163,22 +183,20 @@ async fn bring_in(
     wanted: &Wanted,
     stop: &Stop,
 ) -> Result<Pulled, JobError> {
-    tell_started(context, row, wanted).await;
+    if context.is_in_maintenance() {
+        return Err(JobError::Maintenance);
+    }
+    let started = Event::Started { version: wanted.version, attempt: row.attempts.saturating_add(1) };
+    let fact = context.fact(&wanted.package, wanted.generation, started);
+    context.remember(move |state| state.push(fact)).await;
     let pulled = pull(context, wanted, stop).await?;
     activate(context, wanted).await?;
-    context.metrics.received(pulled.received_bytes);
+    context.upstream.trust_again();
     tracing::info!(
         call = wanted.call, package = %wanted.package, version = wanted.version, files = pulled.installed.files,
         bytes = pulled.installed.bytes, received = pulled.received_bytes, "Installed"
     );
     Ok(pulled)
-}
-
-/// Work begins; said again within an attempt it means nothing new.
-async fn tell_started(context: &Context, row: &Row, wanted: &Wanted) {
-    let started = Event::Started { version: wanted.version, attempt: row.attempts.saturating_add(1) };
-    let fact = context.fact(&wanted.package, wanted.generation, started);
-    context.remember(move |state| state.push(fact)).await;
 }
 
 fn installed(wanted: &Wanted, pulled: &Pulled) -> Event {
@@ -202,10 +220,20 @@ async fn activate(context: &Context, wanted: &Wanted) -> Result<(), JobError> {
     .await
 }
 
+/// Hashes all files of a version, at a pace that leaves the disk to others.
 async fn check(context: &Context, wanted: &Wanted, stop: &Stop) -> Result<VerifyReport, JobError> {
+    let begins =
+        context.fact(&wanted.package, wanted.generation, Event::Verifying { version: wanted.version });
+    context.remember(move |state| state.push(begins)).await;
     let (holder, want): (_, Wanted) = (context.holder.clone(), wanted.clone());
     let flag: Arc<AtomicBool> = Arc::clone(&stop.flag);
-    blocking(move || holder.verify(&want.package, want.version, &flag)).await
+    let (clock, serving) = (Arc::clone(&context.clock), context.serving.clone());
+    let runtime = tokio::runtime::Handle::current();
+    blocking(move || {
+        let pace = Pace::new(clock, serving, runtime);
+        holder.verify_at_pace(&want.package, want.version, &flag, &|bytes| pace.wait(bytes))
+    })
+    .await
 }
 
 #[cfg(test)]

@@ -25,18 +25,21 @@ mod fault;
 mod import;
 mod job;
 mod metrics;
+mod orphans;
+mod pace;
 mod reconcile;
+mod relay;
 mod report;
 mod schedule;
 mod serve;
 mod site;
 mod state;
+mod upstream;
 
 pub use error::DpError;
 pub use import::{ImportError, import_stopped};
 
-use context::{Context, blocking};
-use metrics::Metrics;
+use context::{Context, Parts, blocking};
 use site::Site;
 use state::State;
 
@@ -63,7 +66,12 @@ pub struct DpOptions {
     pub listen: SocketAddr,
     /// The address that clients use, where it is not the bound one: behind a name or a proxy.
     pub content_url: Option<String>,
+    /// Bytes kept for lending to other distribution points, [`RELAY_CACHE_BYTES`] unless told otherwise.
+    pub relay_cache_bytes: u64,
 }
+
+/// What is kept for lending: the changed parts of several large packages.
+pub const RELAY_CACHE_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 
 /// A distribution point that is enrolled and bound, ready to run.
 #[derive(Debug)]
@@ -81,13 +89,13 @@ impl Dp {
     /// Binds the listener, opens the data folder and enrols if needed. The site must be reachable for an
     /// enrolment only.
     pub async fn start(options: DpOptions, clock: SharedClock) -> Result<Self, DpError> {
-        let DpOptions { data_dir, site_url, token, name, listen, content_url } = options;
+        let DpOptions { data_dir, site_url, token, name, listen, content_url, relay_cache_bytes } = options;
         let listening = ListenerOptions {
             addr: listen,
             tls: None,
             limits: Limits { streams: STREAMS, ..Limits::default() },
         };
-        let listener = Listener::bind(listening, Arc::clone(&clock)).await?;
+        let mut listener = Listener::bind(listening, Arc::clone(&clock)).await?;
         let inbox = Inbox::of(&data_dir);
         let Opened { holder, state, is_whole, saved } = open(data_dir.clone(), Arc::clone(&clock)).await?;
         let content_url = content_url.unwrap_or_else(|| listener.url());
@@ -113,8 +121,16 @@ impl Dp {
             (Some(saved), None) => moved(saved, site_url, &data_dir)?,
             (None, None) => return Err(DpError::NotEnrolled),
         };
-        let membership = Membership::new(data_dir, identity.clone(), Arc::clone(&clock))?;
-        let context = Context::new(holder, state, Arc::new(Metrics::new()), Site::new(membership), clock);
+        let membership = Membership::new(data_dir.clone(), identity.clone(), Arc::clone(&clock))?;
+        if let Some(tls) = membership.server_tls()? {
+            listener = listener.with_tls(tls.or_plain());
+        }
+        let (site, name) = (Site::new(membership), identity.name.clone());
+        let making = tokio::task::spawn_blocking(move || {
+            let (data_dir, name) = (data_dir.as_path(), name.as_str());
+            Context::new(Parts { data_dir, name, holder, state, site, relay_cache_bytes, clock })
+        });
+        let context = making.await.map_err(|e| DpError::Interrupted(e.to_string()))??;
         let first_sweep = if is_whole { Duration::ZERO } else { COLLECT_INTERVAL };
         Ok(Self { context: Arc::new(context), listener, identity, inbox, first_sweep })
     }
@@ -144,8 +160,9 @@ impl Dp {
         let content = serve::Content {
             holder: context.holder.clone(),
             metrics: Arc::clone(&context.metrics),
-            budget: serve::Budget::default(),
+            budget: context.serving.clone(),
             damaged: Arc::clone(&damaged),
+            relay: Arc::clone(&context.relay),
         };
         tokio::join!(
             listener.serve(serve::router(content), stop.clone()),
@@ -269,6 +286,7 @@ async fn sweep(context: Arc<Context>, first: Duration, stop: CancellationToken) 
 async fn gauge(context: Arc<Context>, stop: CancellationToken) {
     loop {
         context.metrics.packages.set(i64::try_from(context.state.rows_count()).unwrap_or(i64::MAX));
+        context.metrics.cached_bytes.set(i64::try_from(context.relay.cached_bytes()).unwrap_or(i64::MAX));
         if let Ok(free) = context.holder.free_bytes() {
             context.metrics.free_bytes.set(i64::try_from(free).unwrap_or(i64::MAX));
         }

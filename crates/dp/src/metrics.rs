@@ -21,6 +21,11 @@ struct Outcome {
     outcome: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct From {
+    origin: &'static str,
+}
+
 /// The counters of one distribution point, in a registry of their own.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -28,7 +33,10 @@ pub(crate) struct Metrics {
     requests: Family<Status, Counter>,
     served_bytes: Counter,
     jobs: Family<Outcome, Counter>,
-    received_bytes: Counter,
+    received_bytes: Family<From, Counter>,
+    lent_bytes: Counter,
+    pub(crate) cached_bytes: Gauge<i64, AtomicI64>,
+    pub(crate) maintenance: Gauge<i64, AtomicI64>,
     pub(crate) packages: Gauge<i64, AtomicI64>,
     pub(crate) facts_waiting: Gauge<i64, AtomicI64>,
     pub(crate) site_connected: Gauge<i64, AtomicI64>,
@@ -42,7 +50,10 @@ impl Metrics {
             requests: Family::default(),
             served_bytes: Counter::default(),
             jobs: Family::default(),
-            received_bytes: Counter::default(),
+            received_bytes: Family::default(),
+            lent_bytes: Counter::default(),
+            cached_bytes: Gauge::default(),
+            maintenance: Gauge::default(),
             packages: Gauge::default(),
             facts_waiting: Gauge::default(),
             site_connected: Gauge::default(),
@@ -59,9 +70,16 @@ impl Metrics {
         r.register("jobs", "Jobs on packages that ended, by outcome", self.jobs.clone());
         r.register(
             "received_bytes",
-            "Body bytes received from the site for content",
+            "Bytes of content received, by where they came from: site or source",
             self.received_bytes.clone(),
         );
+        r.register(
+            "lent_bytes",
+            "Bytes of objects lent to other distribution points",
+            self.lent_bytes.clone(),
+        );
+        r.register("cached_bytes", "Bytes kept for lending", self.cached_bytes.clone());
+        r.register("maintenance", "Whether maintenance mode is on", self.maintenance.clone());
         r.register("packages", "Packages that the site wants here", self.packages.clone());
         r.register("facts_waiting", "Facts that the site does not know yet", self.facts_waiting.clone());
         r.register(
@@ -88,8 +106,13 @@ impl Metrics {
         self.jobs.get_or_create(&Outcome { outcome: outcome.to_owned() }).inc();
     }
 
-    pub(crate) fn received(&self, bytes: u64) {
-        self.received_bytes.inc_by(bytes);
+    pub(crate) fn received_from(&self, is_source: bool, bytes: u64) {
+        let origin = if is_source { "source" } else { "site" };
+        self.received_bytes.get_or_create(&From { origin }).inc_by(bytes);
+    }
+
+    pub(crate) fn lent(&self, bytes: u64) {
+        self.lent_bytes.inc_by(bytes);
     }
 
     /// The text that `/metrics` serves.

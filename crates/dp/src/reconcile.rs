@@ -1,14 +1,17 @@
 //! Listening to the site: what it wants now, and everything from time to time, so that a lost message
 //! costs time and never correctness.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent::DesiredReply;
 use net::NetError;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
 use crate::fault::SITE_UNREACHABLE;
+use crate::orphans;
 use membership::backoff::{SITE_WAIT_MAX, jittered};
 
 /// How often the whole list is asked for.
@@ -20,6 +23,7 @@ const HASTE: Duration = Duration::from_secs(1);
 /// Keeps the desired state current until `stop`.
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let (mut failures, mut full_at) = (0, None);
+    let mut listing = Listing::default();
     // 0 lists everything: at the start, and whenever the interval is over.
     let mut after = 0;
     loop {
@@ -33,7 +37,8 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
             Ok(reply) => {
                 connected(&context, &mut failures);
                 let (now, at) = (context.clock.monotonic(), context.clock.now());
-                if after == 0 {
+                let is_first = after == 0;
+                if is_first {
                     full_at = Some(now);
                 }
                 let is_full_due = full_at.is_none_or(|at| now.saturating_sub(at) >= FULL_INTERVAL);
@@ -43,6 +48,8 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
                 let went_back = reply.revision < after;
                 after = if (is_full_due || went_back) && !reply.more { 0 } else { reply.revision };
                 let is_hasty = reply.packages.is_empty() && now.saturating_sub(asked_at) < HASTE;
+                let is_last = !reply.more;
+                listing.take(&context, is_first, &reply);
                 context
                     .remember(move |state| {
                         if is_news {
@@ -51,6 +58,9 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
                         state.apply(&reply, at);
                     })
                     .await;
+                if let Some(wanted) = listing.complete(is_last) {
+                    orphans::reconcile(&context, wanted).await;
+                }
                 if is_hasty { HASTE } else { Duration::ZERO }
             }
             Err(error) => {
@@ -64,6 +74,34 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
             () = stop.cancelled() => return,
             () = context.clock.sleep(wait) => {}
         }
+    }
+}
+
+/// A full list on its way in, page by page.
+#[derive(Debug, Default)]
+struct Listing(Option<BTreeSet<String>>);
+
+impl Listing {
+    /// Takes a reply: what concerns the distribution point itself at once, packages as part of a list.
+    fn take(&mut self, context: &Context, is_first: bool, reply: &DesiredReply) {
+        context.set_maintenance(reply.maintenance);
+        if let Some(pullers) = &reply.pullers {
+            context.relay.lend_to(pullers.clone());
+        } else if is_first {
+            context.relay.lend_to(Vec::new());
+        }
+        if is_first {
+            self.0 = Some(BTreeSet::new());
+        }
+        if let Some(wanted) = &mut self.0 {
+            wanted.extend(reply.packages.iter().map(|package| package.package_id.clone()));
+            wanted.extend(reply.untold.iter().cloned());
+        }
+    }
+
+    /// The list, once its last page is in.
+    fn complete(&mut self, is_last: bool) -> Option<BTreeSet<String>> {
+        if is_last { self.0.take() } else { None }
     }
 }
 

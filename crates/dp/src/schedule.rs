@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent::Goal;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -21,8 +22,15 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(30);
 pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
     let mut jobs: JoinSet<String> = JoinSet::new();
     let mut running: HashMap<String, Running> = HashMap::new();
+    let mut was_in_maintenance = false;
     loop {
         let (now, rows, repairs) = (context.clock.monotonic(), context.state.rows(), context.repairs());
+        let in_maintenance = context.is_in_maintenance();
+        if in_maintenance && !was_in_maintenance {
+            // Those that transfer nothing begin again at once.
+            running.values().for_each(|job| job.stop.stop());
+        }
+        was_in_maintenance = in_maintenance;
         supersede(&rows, &running);
         let importing = context.imports.packages();
         for package in &importing {
@@ -31,14 +39,14 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
                 None => context.imports.let_in(package),
             }
         }
-        let free = JOBS_MAX.saturating_sub(running.len());
-        let mut due =
+        let due =
             due(&rows, &repairs, now, |package| running.contains_key(package) || importing.contains(package));
-        let waiting = due.split_off(free.min(due.len()));
-        outrank(&waiting, &running);
-        for (row, repair) in due {
+        let due = admitted(&context, due, &running, in_maintenance);
+        let (start, waiting) = due.split_at(due.len().min(JOBS_MAX.saturating_sub(running.len())));
+        outrank(waiting, &running);
+        for Due { row, repair, verifies } in start.iter().cloned() {
             let (package, job_stop) = (row.desired.package_id.clone(), Stop::default());
-            running.insert(package.clone(), Running::new(&row, job_stop.clone()));
+            running.insert(package.clone(), Running::new(&row, verifies, job_stop.clone()));
             if repair {
                 context.start_repair(&package);
             }
@@ -55,10 +63,57 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
             () = context.clock.sleep(next_look(&rows, now)) => {}
         }
     }
-    for job in running.values() {
-        job.stop.stop();
-    }
+    running.values().for_each(|job| job.stop.stop());
     while jobs.join_next().await.is_some() {}
+}
+
+/// A job that is to begin.
+#[derive(Debug, Clone)]
+struct Due {
+    row: Row,
+    repair: bool,
+    verifies: bool,
+}
+
+/// Leaves out what has to wait for another reason than for a place: transfers during maintenance, and all verifications
+/// but one at a time.
+fn admitted(
+    context: &Context,
+    due: Vec<(Row, bool)>,
+    running: &HashMap<String, Running>,
+    in_maintenance: bool,
+) -> Vec<Due> {
+    let mut verifying = running.values().any(|job| job.verifies);
+    let mut admitted = Vec::new();
+    for (row, repair) in due {
+        let verifies = is_verification(context, &row);
+        let waits =
+            (verifies && verifying) || (in_maintenance && !may_run_in_maintenance(context, &row, verifies));
+        if !waits {
+            verifying |= verifies;
+            admitted.push(Due { row, repair, verifies });
+        }
+    }
+    admitted
+}
+
+fn is_verification(context: &Context, row: &Row) -> bool {
+    match row.desired.goal {
+        Goal::Hold { version, verify: true, .. } if !row.settled => {
+            let held = context.holder.version(&row.desired.package_id, version);
+            held.is_ok_and(|held| held.is_some())
+        }
+        _ => false,
+    }
+}
+
+/// Removals and verifications, but none that was found to need a transfer.
+fn may_run_in_maintenance(context: &Context, row: &Row, verifies: bool) -> bool {
+    let desired = &row.desired;
+    match desired.goal {
+        Goal::Absent => true,
+        Goal::Hold { .. } => verifies && !context.is_withheld(&desired.package_id, desired.generation),
+    }
 }
 
 /// Runs a job as a task of its own, so that a panic frees the slot and counts as a failure. Gives the package.
@@ -81,31 +136,34 @@ struct Running {
     generation: i64,
     priority: u8,
     since_ms: i64,
+    /// Whether it hashes what is held. One does so at a time, so that it takes no place from what brings something.
+    verifies: bool,
     stop: Stop,
 }
 
 impl Running {
-    fn new(row: &Row, stop: Stop) -> Self {
+    fn new(row: &Row, verifies: bool, stop: Stop) -> Self {
         let (generation, priority) = (row.desired.generation, row.desired.priority);
-        Self { generation, priority, since_ms: row.since_ms, stop }
+        Self { generation, priority, since_ms: row.since_ms, verifies, stop }
     }
 }
 
-/// Stops jobs whose demand was replaced. What they fetched stays useful.
+/// Stops jobs whose demand was replaced, or is no more. What they fetched stays useful.
 fn supersede(rows: &[Row], running: &HashMap<String, Running>) {
-    for row in rows {
-        match running.get(&row.desired.package_id) {
-            Some(job) if job.generation != row.desired.generation => job.stop.stop(),
-            _ => {}
+    let wanted: HashMap<&str, i64> =
+        rows.iter().map(|row| (row.desired.package_id.as_str(), row.desired.generation)).collect();
+    for (package, job) in running {
+        if wanted.get(package.as_str()) != Some(&job.generation) {
+            job.stop.stop();
         }
     }
 }
 
 /// Lets one job give way for each that waits and is more urgent, the least urgent first. On a slow route the others would
 /// keep it waiting for hours.
-fn outrank(waiting: &[(Row, bool)], running: &HashMap<String, Running>) {
+fn outrank(waiting: &[Due], running: &HashMap<String, Running>) {
     let told = running.values().filter(|job| job.stop.is_told()).count();
-    for (row, _) in waiting.iter().skip(told) {
+    for Due { row, .. } in waiting.iter().skip(told) {
         let weaker =
             running.values().filter(|job| !job.stop.is_told() && job.priority > row.desired.priority);
         match weaker.max_by_key(|job| (job.priority, job.since_ms)) {
@@ -144,7 +202,7 @@ fn next_look(rows: &[Row], now: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use agent::{DesiredPackage, Goal};
+    use agent::DesiredPackage;
 
     fn row(package: &str, priority: u8, since_ms: i64, settled: bool, next_s: Option<u64>) -> Row {
         Row {
@@ -163,6 +221,10 @@ mod tests {
             paused: false,
             fault: None,
         }
+    }
+
+    fn due_row(row: Row) -> Due {
+        Due { row, repair: false, verifies: false }
     }
 
     fn cancelled(package: &str, priority: u8) -> Row {
@@ -206,9 +268,10 @@ mod tests {
             (&[], &[("A", 3, 1)], &[]),
         ] {
             let waiting: Vec<_> =
-                waiting.iter().map(|priority| (row("W", *priority, 9, false, None), false)).collect();
+                waiting.iter().map(|priority| due_row(row("W", *priority, 9, false, None))).collect();
             let job = |(package, priority, since): &(&str, u8, i64)| {
-                let running = Running::new(&row(package, *priority, *since, false, None), Stop::default());
+                let running =
+                    Running::new(&row(package, *priority, *since, false, None), false, Stop::default());
                 ((*package).to_owned(), running)
             };
             let running: HashMap<String, Running> = jobs.iter().map(job).collect();
@@ -231,7 +294,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let context = Context::for_test(folder.path(), "http://127.0.0.1:9", clock::SystemClock::shared());
         let wanted = row("PS100001", 2, 0, false, None).desired;
-        let reply = agent::DesiredReply { revision: 1, more: false, packages: vec![wanted] };
+        let reply = agent::DesiredReply { revision: 1, packages: vec![wanted], ..Default::default() };
         context.state.apply(&reply, context.clock.now());
         let row = context.state.rows().remove(0);
         let started_at = context.clock.monotonic();

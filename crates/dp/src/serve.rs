@@ -1,6 +1,7 @@
 //! The content listener: what clients download, and what monitoring reads.
 //!
-//! `/SMS_DP_SMSPKG$/<PackageID>[.<version>]/<path>`, `/metrics`, `/healthz`, nothing else and no listing.
+//! `/SMS_DP_SMSPKG$/<PackageID>[.<version>]/<path>`, `/metrics`, `/healthz`, and `/content/v1` for other distribution
+//! points; nothing else and no listing.
 
 use std::fs::File;
 use std::io;
@@ -15,6 +16,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use tokio::task::spawn_blocking;
 
 use crate::metrics::Metrics;
+use crate::relay::{self, Relay};
 
 mod answer;
 mod body;
@@ -37,6 +39,8 @@ pub(crate) struct Content {
     pub(crate) budget: Budget,
     /// Called when a file turned out damaged.
     pub(crate) damaged: Arc<tokio::sync::Notify>,
+    /// What other distribution points may fetch.
+    pub(crate) relay: Arc<Relay>,
 }
 
 /// The routes of a distribution point.
@@ -45,8 +49,11 @@ pub(crate) fn router(content: Content) -> Router {
 }
 
 async fn handle(State(content): State<Content>, request: Request) -> Response {
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let response = if method != Method::GET && method != Method::HEAD {
+    let (request, _) = request.into_parts();
+    let (method, uri) = (&request.method, &request.uri);
+    let response = if relay::is_object(uri.path()) {
+        relay::answer(&content.relay, &content.metrics, &request).await
+    } else if *method != Method::GET && *method != Method::HEAD {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are served here\n");
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         response
@@ -55,7 +62,7 @@ async fn handle(State(content): State<Content>, request: Request) -> Response {
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/metrics" => metrics(&content),
             path => match target::parse(path, uri.query()) {
-                Some(target) => serve(&content, &method, request.headers(), target).await,
+                Some(target) => serve(&content, method, &request.headers, target).await,
                 None => not_found(),
             },
         }

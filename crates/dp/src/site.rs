@@ -1,8 +1,9 @@
 //! The agent's side of the agent API: one method for each request.
 
-use agent::{CONTENT_ROOT, DesiredReply, Facts, PACKAGE_HEADER, ROOT, Route, WAIT_S_MAX};
+use agent::{CONTENT_ROOT, DesiredReply, Facts, PACKAGE_HEADER, ROOT, Route, Sources, WAIT_S_MAX};
 use membership::Membership;
-use net::{Client, NetError};
+use net::ca::relay_host;
+use net::{Client, Endpoint, NetError};
 
 /// The site as this agent sees it.
 #[derive(Debug, Clone)]
@@ -30,6 +31,26 @@ impl Site {
     /// Where a version's bytes are now.
     pub(crate) async fn route(&self, package: &str, version: u32) -> Result<Route, NetError> {
         self.0.control().get_json(&format!("{ROOT}/packages/{package}/versions/{version}/route")).await
+    }
+
+    /// Whom this agent fetches content from.
+    pub(crate) async fn sources(&self) -> Result<Sources, NetError> {
+        self.0.control().get_json(&format!("{ROOT}/sources")).await
+    }
+
+    /// Another distribution point of the site, as this agent.
+    pub(crate) fn connect_to(
+        &self,
+        endpoint: Endpoint,
+        name: &str,
+        ticket: Option<String>,
+    ) -> Result<Client, NetError> {
+        self.0.connect_to(endpoint, &relay_host(name), ticket)
+    }
+
+    /// A connection of its own, for what is fetched for whomever.
+    pub(crate) fn connect_for_others(&self) -> Result<Client, NetError> {
+        self.0.connect()
     }
 
     /// A connection of its own, with a counter of its own, for the content of a package.

@@ -4,7 +4,7 @@
 //! Memory leads and the file follows, so that a full disk stops nothing: what could not be written is
 //! written when it can. Losing the file costs a full reconcile and facts said twice, both harmless.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -138,6 +138,20 @@ impl State {
         if is_changed {
             self.work.notify_one();
         }
+    }
+
+    /// Forgets what a full list of the site does not name.
+    pub(crate) fn keep_only(&self, wanted: &BTreeSet<String>) {
+        self.change(|inner| {
+            let gone: Vec<String> =
+                inner.rows.keys().filter(|package| !wanted.contains(*package)).cloned().collect();
+            for package in &gone {
+                tracing::info!(package, "The site does not know this demand any more");
+                inner.rows.remove(package);
+            }
+            (!gone.is_empty()).then(|| inner.written(&gone, &[], Vec::new()))
+        });
+        self.work.notify_one();
     }
 
     /// Takes back that demands are met where `is_met` says that they are not. Gives whether all are.
@@ -448,7 +462,7 @@ mod tests {
             correlation: None,
             goal: goal.clone(),
         };
-        DesiredReply { revision, more: false, packages: rows.iter().map(package).collect() }
+        DesiredReply { revision, packages: rows.iter().map(package).collect(), ..DesiredReply::default() }
     }
 
     fn hold(version: u32) -> Goal {

@@ -148,6 +148,8 @@ pub(crate) struct DpConfig {
     pub(crate) listen: Option<SocketAddr>,
     /// The address that clients reach it by, when it differs from `listen`.
     pub(crate) content_url: Option<String>,
+    /// Bytes kept for lending to other distribution points; default 8 GiB.
+    pub(crate) relay_cache_bytes: Option<u64>,
 }
 
 /// Reads `DATA/haulier.toml`.

@@ -7,7 +7,7 @@ use agent::ROOT;
 use agent::trust::{KeysReply, VersionSignature};
 use clock::SharedClock;
 use jiff::Timestamp;
-use net::{Client, ClientOptions, NetError};
+use net::{Client, ClientOptions, Endpoint, NetError, ServerTls};
 use trust::{KeyRing, Learned, TrustError};
 
 use crate::error::MembershipError;
@@ -55,6 +55,38 @@ impl Membership {
     pub fn connect(&self) -> Result<Client, NetError> {
         let options = self.lock().options.clone();
         Client::new(options)
+    }
+
+    /// A connection to another member of the site, whose certificate must be good for `certified_name`. `bearer` is shown
+    /// where the endpoint speaks plain HTTP, never the member's own secret.
+    pub fn connect_to(
+        &self,
+        endpoint: Endpoint,
+        certified_name: &str,
+        bearer: Option<String>,
+    ) -> Result<Client, NetError> {
+        let mut options = self.lock().options.clone();
+        options.certified_name = Some(certified_name.to_owned());
+        options.bearer = bearer.filter(|_| !endpoint.is_secure());
+        options.endpoint = endpoint;
+        Client::new(options)
+    }
+
+    /// TLS for a listener of the member's own, which shows its certificate of the day; none without a certificate.
+    pub fn server_tls(&self) -> Result<Option<ServerTls>, NetError> {
+        let Some(authority) = self.lock().options.authority_pem.clone() else { return Ok(None) };
+        let shown = |member: &Self| member.lock().options.identity.clone();
+        if shown(self).is_none() {
+            return Ok(None);
+        }
+        let member = self.clone();
+        ServerTls::of_agent(&authority, move || shown(&member), SharedClock::clone(&self.0.clock)).map(Some)
+    }
+
+    /// PEM of the certificate of the day; a connection that was made with another is to be made anew.
+    #[must_use]
+    pub fn certificate_pem(&self) -> Option<String> {
+        self.lock().identity.certificate_pem.clone()
     }
 
     /// Who this is.

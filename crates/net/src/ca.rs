@@ -12,7 +12,7 @@ use clock::SharedClock;
 use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -29,6 +29,8 @@ use validity::CA_LIFE;
 
 /// The longest name in a certificate: a DNS name's limit.
 const COMMON_NAME_BYTES_MAX: usize = 253;
+/// Digits of the hash that stands for a name which no DNS name can hold.
+const RELAY_DIGEST_CHARS: usize = 40;
 /// The most names in one server certificate.
 const SERVER_NAMES_MAX: usize = 100;
 
@@ -115,8 +117,9 @@ impl SiteCa {
         )
     }
 
-    /// Signs a client certificate for the key in `csr_pem`. Only the key is taken from the request: name,
-    /// lifetime and use are this authority's. The site's records decide whether the certificate is welcome.
+    /// Signs a certificate for the key in `csr_pem`: a client's, and a server's for [`relay_host`] of the name. Only the
+    /// key is taken from the request: name, lifetime and use are this authority's. The site's records decide whether the
+    /// certificate is welcome.
     pub fn sign_agent(&self, csr_pem: &str, common_name: &str) -> Result<String, NetError> {
         if !is_common_name(common_name) {
             return Err(NetError::Certificate(format!("{common_name:?} cannot be the name of an agent")));
@@ -127,6 +130,11 @@ impl SiteCa {
         params.distinguished_name = name(common_name);
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        // For what it lends to other agents. The name belongs to no machine.
+        if let Ok(name) = relay_host(common_name).try_into() {
+            params.subject_alt_names = vec![SanType::DnsName(name)];
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        }
         let signed = params.signed_by(&request.public_key, &self.issuer()?).map_err(cannot_make)?;
         Ok(signed.pem())
     }
@@ -163,6 +171,22 @@ impl std::fmt::Debug for AgentKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("AgentKey").finish_non_exhaustive()
     }
+}
+
+/// The name that an agent's certificate is good for as a server's, for lending content to other agents. It is no name of
+/// a machine (`.invalid`, RFC 6761), so that no agent can pass for its site or for another server.
+#[must_use]
+pub fn relay_host(common_name: &str) -> String {
+    const SUFFIX: &str = ".relay.invalid";
+    let name = common_name.to_ascii_lowercase();
+    if is_server_name(&name)
+        && name.parse::<IpAddr>().is_err()
+        && name.len() + SUFFIX.len() <= COMMON_NAME_BYTES_MAX
+    {
+        return format!("{name}{SUFFIX}");
+    }
+    let digest = fingerprint(name.as_bytes());
+    format!("{}{SUFFIX}", &digest[..RELAY_DIGEST_CHARS])
 }
 
 /// SHA-256 of a certificate's DER, lower-case hex.

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{NetError, Refusal};
 
+mod alias;
 mod authority;
 mod endpoint;
 mod range;
@@ -42,6 +43,8 @@ pub struct ClientOptions {
     pub authority_pem: Option<String>,
     /// The client certificate, where the agent has one.
     pub identity: Option<Identity>,
+    /// The name that the server's certificate is to be good for, where that is not the endpoint's host; for TLS.
+    pub certified_name: Option<String>,
     /// A secret sent as `Authorization: Bearer`; over plain HTTP to loopback only.
     pub bearer: Option<String>,
     /// Time to connect, TLS included.
@@ -69,6 +72,7 @@ impl ClientOptions {
             endpoint,
             authority_pem: None,
             identity: None,
+            certified_name: None,
             bearer: None,
             connect_timeout: Duration::from_secs(10),
             read_timeout: Duration::from_secs(90),
@@ -122,9 +126,14 @@ impl Client {
             builder = builder.identity(identity);
         }
         let bearer = bearer.as_deref().map(bearer_header).transpose()?;
+        let ClientOptions { mut endpoint, certified_name, .. } = options;
+        if let Some(name) = certified_name.filter(|_| endpoint.is_secure()) {
+            builder = builder.dns_resolver(Arc::new(alias::Alias::of(&endpoint)));
+            endpoint = endpoint.with_host(&name)?;
+        }
         let http = builder.build().map_err(|e| NetError::Tls(chain(&e)))?;
         let said = header::HeaderMap::new();
-        Ok(Self { http, endpoint: options.endpoint, bearer, said, received_bytes: Arc::default() })
+        Ok(Self { http, endpoint, bearer, said, received_bytes: Arc::default() })
     }
 
     /// The same client, which says one thing more in each request. Errors: [`NetError::Answer`] for what no header may carry.

@@ -9,7 +9,9 @@ pub mod client;
 mod counters;
 mod error;
 mod listener;
+pub mod object;
 pub mod pace;
+mod way;
 
 pub use client::{Client, ClientOptions, Endpoint, Identity};
 pub use counters::Counter;
@@ -18,3 +20,4 @@ pub use listener::{
     BodyFault, Connection, Drained, Limits, Listener, ListenerOptions, ListenerStats, Peer, PeerCertificate,
     ServerTls, Shutdown, bodies_are_full, discard, limit_body, read_body,
 };
+pub use way::{HOPS_MAX, Way};

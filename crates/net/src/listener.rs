@@ -87,10 +87,17 @@ impl Listener {
         self.addr
     }
 
-    /// `http://` or `https://` and the bound address.
+    /// The same listener with TLS, for who learns its own certificate only after it is bound.
+    #[must_use]
+    pub fn with_tls(self, tls: ServerTls) -> Self {
+        Self { tls: Some(tls), ..self }
+    }
+
+    /// `http://` or `https://` and the bound address; `http://` where both are taken.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        let only_tls = self.tls.as_ref().is_some_and(|tls| !tls.takes_plain());
+        let scheme = if only_tls { "https" } else { "http" };
         format!("{scheme}://{}", self.addr)
     }
 

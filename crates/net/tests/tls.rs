@@ -235,10 +235,11 @@ fn a_request_decides_nothing_but_the_key() {
     let (_, signed) = X509Certificate::from_der(&der.contents).unwrap();
     let names: Vec<_> = signed.subject().iter_common_name().map(|cn| cn.as_str().unwrap()).collect();
     assert_eq!(names, ["dp1.example.test"]);
-    assert!(signed.subject_alternative_name().unwrap().is_none());
+    let names = &signed.subject_alternative_name().unwrap().unwrap().value.general_names;
+    assert_eq!(format!("{names:?}"), "[DNSName(\"dp1.example.test.relay.invalid\")]", "a name of no machine");
     assert!(!signed.is_ca());
     let usage = signed.extended_key_usage().unwrap().unwrap().value;
-    assert!(usage.client_auth && !usage.server_auth);
+    assert!(usage.client_auth && usage.server_auth && !usage.any);
 }
 
 #[test]
@@ -256,5 +257,50 @@ fn what_cannot_be_signed_is_refused() {
     for names in [vec![], vec!["*.example.test"], vec!["a b"], vec![""], vec!["-a"], vec!["x"; 101]] {
         let names: Vec<_> = names.into_iter().map(str::to_owned).collect();
         assert_eq!(ca.issue_server(&names).unwrap_err().code(), "certificate_failed", "{names:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_serves_by_its_certificate_under_a_name_of_no_machine_and_plain_beside() {
+    let (dir, other_dir, clock) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), manual_clock());
+    let (ca, other) = (site(&clock, dir.path()), site(&clock, other_dir.path()));
+    let tls = {
+        let identity = agent(&ca);
+        let current = move || Some(identity.clone());
+        net::ServerTls::of_agent(ca.certificate_pem(), current, Arc::clone(&clock) as _).unwrap()
+    };
+    let who = |Extension(peer): Extension<Peer>| async move {
+        Json(json!({ "secure": peer.secure, "cn": peer.certificate.map(|shown| shown.subject_cn) }))
+    };
+    let router = Router::new().route("/", get(who));
+    let rig = Rig::start_with(Arc::clone(&clock), Some(tls.or_plain()), router, |_| ()).await;
+    assert!(rig.url.starts_with("http://"), "clients without TLS are the rule: {}", rig.url);
+    let secure_url = rig.url.replace("http://", "https://");
+    let asked = async |authority: &SiteCa, name: Option<&str>, identity: Option<Identity>| {
+        let mut options = ClientOptions::new(secure_url.parse().unwrap());
+        options.authority_pem = Some(authority.certificate_pem().to_owned());
+        options.certified_name = name.map(str::to_owned);
+        options.identity = identity;
+        Client::new(options).unwrap().get_json::<Value>("/").await
+    };
+    let relay = net::ca::relay_host("dp1");
+    assert_eq!(relay, "dp1.relay.invalid");
+    assert_eq!(
+        asked(&ca, Some(&relay), Some(agent(&ca))).await.unwrap(),
+        json!({ "secure": true, "cn": "dp1" })
+    );
+    assert_eq!(asked(&ca, Some(&relay), None).await.unwrap(), json!({ "secure": true, "cn": null }));
+    // It passes neither for the address that it listens at, nor for another agent, nor for one of another site.
+    assert!(matches!(asked(&ca, None, None).await, Err(NetError::Untrusted { .. })));
+    let another = net::ca::relay_host("dp2");
+    assert!(matches!(asked(&ca, Some(&another), None).await, Err(NetError::Untrusted { .. })));
+    assert!(matches!(asked(&other, Some(&relay), None).await, Err(NetError::Untrusted { .. })));
+    assert!(asked(&ca, Some(&relay), Some(agent(&other))).await.is_err());
+    let plain = Client::new(ClientOptions::new(rig.url.parse().unwrap())).unwrap();
+    assert_eq!(plain.get_json::<Value>("/").await.unwrap(), json!({ "secure": false, "cn": null }));
+    for odd in ["Haulier agent", "127.0.0.1", &"a".repeat(250)] {
+        let name = net::ca::relay_host(odd);
+        assert!(name.len() < 64 && name.ends_with(".relay.invalid"), "{name}");
     }
 }

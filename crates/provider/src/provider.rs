@@ -239,7 +239,10 @@ impl Provider {
     async fn run_put(&self, caller: &Caller, instance: Instance) -> Result<ObjectPath, Fault> {
         let caller = self.resolve(caller)?;
         let caller = caller.as_ref();
-        let class = self.writable(&instance.class, Write::Create)?;
+        // What cannot be made can be put where it is there.
+        let class = self
+            .writable(&instance.class, Write::Create)
+            .or_else(|fault| self.writable(&instance.class, Write::Update).map_err(|_| fault))?;
         // A key that the site gives has a default, which a new instance shows until it is stored.
         let given = |key: &&Property| {
             let value = instance.get(&key.name).and_then(|value| key.kind.fit(value.clone()).ok());

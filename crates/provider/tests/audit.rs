@@ -31,6 +31,8 @@ const REFUSED: &[&str] = &[
     "Haulier_Token create",
     "Haulier_SecurityScope modify",
     "Haulier_Token modify",
+    "SMS_SCI_SysResUse create",
+    "SMS_SCI_SysResUse delete",
 ];
 
 struct World {
@@ -465,12 +467,30 @@ async fn access(world: &mut World) {
     world.call(SCOPE, None, "Assign", &default).await;
     world.call(SCOPE, None, "Unassign", &objects).await;
     world.delete(&scope).await;
+    points(world).await;
     let point = ObjectPath::new("Haulier_DistributionPoint", [("NALPath".to_owned(), text(&nal("dp2")))]);
     world.invoke(&point, "Revoke", &[]).await;
     world.delete(&point).await;
     world.join_child("S09").await;
     let child = ObjectPath::new("Haulier_Site", [("SiteCode".to_owned(), text("S09"))]);
     world.invoke(&child, "Revoke", &[]).await;
+}
+
+async fn points(world: &mut World) {
+    let mode = [("NALPath", text(&nal("dp1"))), ("Mode", Value::Integer(1))];
+    world.call("SMS_DistributionPointInfo", None, "SetDPMaintenanceMode", &mode).await;
+    let keys = [
+        ("FileType", Value::Integer(2)),
+        ("ItemName", text(&format!("{},SMS Distribution Point", nal("dp1")))),
+        ("ItemType", text("System Resource Usage")),
+        ("SiteCode", text("PS1")),
+    ];
+    let role = ObjectPath::new("SMS_SCI_SysResUse", keys.map(|(name, value)| (name.to_owned(), value)));
+    let mut enabled = Instance::new("SMS_EmbeddedProperty");
+    enabled.set("PropertyName", "DPMonEnabled");
+    enabled.set("Value", 1);
+    let props = Value::Array(vec![Value::Instance(Box::new(enabled))]);
+    world.modify(&role, &[("Props", props)]).await;
 }
 
 async fn status(world: &mut World) {

@@ -59,6 +59,8 @@ const MAY: &[(&str, &str, &str)] = &[
     ("SMS_DistributionPoint", "create", "AO"),
     ("SMS_DistributionPoint", "delete", "AO"),
     ("SMS_DistributionPoint", "modify", "AO"),
+    ("SMS_DistributionPointInfo", "SetDPMaintenanceMode", "A"),
+    ("SMS_SCI_SysResUse", "modify", "A"),
     ("SMS_DistributionPointGroup", "AddDistributionPoints", "A"),
     ("SMS_DistributionPointGroup", "AddPackages", "AO"),
     ("SMS_DistributionPointGroup", "ReDistributePackage", "AO"),

@@ -118,7 +118,7 @@ async fn methods_move_packages_and_members() {
 }
 
 #[tokio::test]
-async fn what_a_role_of_site_control_says_is_put_together_and_not_written() {
+async fn what_a_role_of_site_control_says_is_put_together() {
     let world = world().await;
     let text = "SELECT * FROM SMS_SCI_SysResUse WHERE RoleName = 'SMS Distribution Point'";
     let roles = world.rows(text).await;
@@ -154,9 +154,72 @@ async fn what_a_role_of_site_control_says_is_put_together_and_not_written() {
     assert_eq!(whole.get("Props"), roles[0].get("Props"));
     let mut change = Instance::new("SMS_SCI_SysResUse");
     change.set("SslState", 1);
-    assert_eq!(hresult(world.provider.modify(&local(), &path, change).await), 0x8004_100C);
+    assert_eq!(hresult(world.provider.modify(&local(), &path, change).await), 0x8004_1023);
     assert_eq!(hresult(world.provider.delete(&local(), &path).await), 0x8004_100C);
     let answer =
         world.provider.invoke(&local(), "SMS_SiteControlFile", None, "GetSessionHandle", Vec::new()).await;
     assert_eq!(hresult(answer), 0x8004_1055);
+}
+
+/// A script's way: read the role, alter its embedded properties, put all of them back.
+#[tokio::test]
+async fn a_put_of_a_role_makes_a_pull_distribution_point_and_no_loop() {
+    let world = world().await;
+    let class = world.provider.schema().class("SMS_SCI_SysResUse").unwrap();
+    let text = "SELECT * FROM SMS_SCI_SysResUse WHERE RoleName = 'SMS Distribution Point'";
+    let roles = world.rows(text).await;
+    let paths: Vec<_> = roles.iter().map(|role| world.provider.path(class, role)).collect();
+    let put = async |at: usize, source: usize| {
+        let mut role = world.provider.get(&local(), &paths[at]).await.unwrap();
+        let Some(Value::Array(mut props)) = role.get("Props").cloned() else { panic!("{role:?}") };
+        for prop in &mut props {
+            let Value::Instance(prop) = prop else { panic!("{prop:?}") };
+            if prop.get("PropertyName") == Some(&Value::text("IsPullDP")) {
+                prop.set("Value", 1);
+            }
+        }
+        let list = |name: &str, value: Value| {
+            let mut list = Instance::new("SMS_EmbeddedPropertyList");
+            list.set("PropertyListName", name);
+            list.set("Values", Value::Array(vec![value]));
+            Value::Instance(Box::new(list))
+        };
+        let source = roles[source].get("NALPath").cloned().unwrap();
+        let lists = vec![list("SourceDistributionPoints", source), list("SourceDPRanks", Value::text("1"))];
+        role.set("Props", Value::Array(props));
+        role.set("PropLists", Value::Array(lists));
+        world.provider.put(&local(), role).await
+    };
+    put(0, 1).await.unwrap();
+    let refused = put(1, 0).await;
+    assert!(format!("{refused:?}").contains("fetches from this distribution point itself"), "{refused:?}");
+    let pulling =
+        world.rows("SELECT ServerName, IsPullDP FROM SMS_DistributionPointInfo WHERE IsPullDP = 1").await;
+    assert_eq!(pulling.len(), 1);
+    let name = pulling[0].get("ServerName").cloned().unwrap();
+    let own =
+        world.rows("SELECT ServerName, PullSources FROM Haulier_DistributionPoint WHERE IsPullDP = 1").await;
+    assert_eq!(own[0].get("ServerName"), Some(&name));
+    assert_eq!(own[0].get("PullSources"), Some(&Value::text("dp2=1")));
+
+    let nal = roles[1].get("NALPath").cloned().unwrap();
+    let given = vec![("SourceDPNALPath".to_owned(), nal.clone())];
+    let class = "SMS_DistributionPointInfo";
+    let invoke = async |method, given| world.provider.invoke(&local(), class, None, method, given).await;
+    let chained = invoke("GetChainedPullDPs", given).await.unwrap();
+    let expect = Value::Array(vec![roles[0].get("NALPath").cloned().unwrap()]);
+    assert_eq!(chained.out, [("ChainedDPs".to_owned(), expect)]);
+
+    let mode = |mode: i64| vec![("NALPath".to_owned(), nal.clone()), ("Mode".to_owned(), Value::from(mode))];
+    for (given, expect) in [(1, true), (0, false)] {
+        assert_eq!(
+            invoke("SetDPMaintenanceMode", mode(given)).await.unwrap().return_value,
+            Value::Integer(0)
+        );
+        let shown = world
+            .rows("SELECT IsInMaintenance FROM Haulier_DistributionPoint WHERE ServerName = 'dp2'")
+            .await;
+        assert_eq!(shown[0].get("IsInMaintenance"), Some(&Value::Boolean(expect)));
+    }
+    assert_eq!(hresult(invoke("SetDPMaintenanceMode", mode(2)).await), 0x8004_103C);
 }

@@ -74,7 +74,13 @@ impl Site {
                 .from("distribution")
                 .and_where(Expr::col("revision").gt(seen))
                 .to_owned();
-            let rows = self.db().all(&changed).await?;
+            let settings = Query::select()
+                .expr_as(Expr::col("id"), "dp_id")
+                .from("dp")
+                .and_where(Expr::col("settings_revision").gt(seen))
+                .to_owned();
+            let mut rows = self.db().all(&changed).await?;
+            rows.extend(self.db().all(&settings).await?);
             let dps = rows.iter().map(|row| row.get("dp_id").map(DpId)).collect::<Result<Vec<_>>>()?;
             self.changes().notify(&dps);
         }

@@ -55,7 +55,8 @@ impl Site {
             self.keep_signs_of_life(&cancel),
             self.mend_suspects(&cancel),
             Box::pin(self.follow_inbox(&cancel)),
-            Box::pin(self.follow_schedules(&cancel))
+            Box::pin(self.follow_schedules(&cancel)),
+            Box::pin(self.follow_validations(&cancel))
         );
         Ok(())
     }

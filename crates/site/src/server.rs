@@ -135,6 +135,7 @@ struct Inner {
     matching: Matching,
     unpacking: Unpacking,
     import_wake: Notify,
+    validation_wake: Notify,
     /// Counts cancelled imports.
     import_cancels: watch::Sender<u64>,
     /// Names this data folder's server in leases, when several serve one site.
@@ -237,6 +238,7 @@ impl Site {
             matching: Matching::default(),
             unpacking: Unpacking::default(),
             import_wake: Notify::new(),
+            validation_wake: Notify::new(),
             import_cancels: watch::Sender::new(0),
             server_id: server_id(&options.data_dir)?,
             signing_key,
@@ -385,6 +387,10 @@ impl Site {
 
     pub(crate) fn import_wake(&self) -> &Notify {
         &self.inner.import_wake
+    }
+
+    pub(crate) fn validation_wake(&self) -> &Notify {
+        &self.inner.validation_wake
     }
 
     pub(crate) fn import_cancels(&self) -> &watch::Sender<u64> {

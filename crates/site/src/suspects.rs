@@ -40,7 +40,8 @@ impl Suspects {
     /// Takes down what these facts refuse.
     pub(crate) fn note(&self, facts: &[Fact], now: Duration) {
         let refused = facts.iter().filter_map(|fact| match &fact.event {
-            Event::Refused { object, .. } => Some(object),
+            // What came from elsewhere says nothing of the site's own content.
+            Event::Refused { object, source: None, .. } => Some(object),
             _ => None,
         });
         let mut known = self.lock();
@@ -168,7 +169,11 @@ mod tests {
             package_id: "PS100001".to_owned(),
             generation: 1,
             at: String::new(),
-            event: Event::Refused { object: object.to_owned(), reason: "its hash is another".to_owned() },
+            event: Event::Refused {
+                object: object.to_owned(),
+                reason: "its hash is another".to_owned(),
+                source: None,
+            },
         };
         let (one, two) = (refused(&"1".repeat(64)), refused(&"2".repeat(64)));
         let suspects = Suspects::default();

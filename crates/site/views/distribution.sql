@@ -43,9 +43,9 @@ SELECT
     CAST((SELECT COUNT(*) FROM dp_group_member m WHERE m.dp_id = dp.id) AS BIGINT) AS "GroupCount",
     CAST(CASE WHEN EXISTS (SELECT 1 FROM dp_group_member m WHERE m.dp_id = dp.id) THEN 1 ELSE 0 END AS BIGINT)
         AS "HasRelationship",
-    CAST(0 AS BIGINT) AS "HealthCheckEnabled",
+    dp.validation_enabled AS "HealthCheckEnabled",
     CAST(4 AS BIGINT) AS "HealthCheckPriority",
-    CAST('' AS TEXT) AS "HealthCheckSchedule",
+    dp.validation_schedule AS "HealthCheckSchedule",
     CAST(dp.id AS BIGINT) AS "ID",
     dp.identity_guid AS "IdentityGUID",
     CAST(0 AS BIGINT) AS "InternetFacing",
@@ -53,7 +53,7 @@ SELECT
     CAST(0 AS BIGINT) AS "IsMulticast",
     CAST(0 AS BIGINT) AS "IsPeerDP",
     CAST(0 AS BIGINT) AS "IsProtected",
-    CAST(0 AS BIGINT) AS "IsPullDP",
+    dp.is_pull AS "IsPullDP",
     CAST(0 AS BIGINT) AS "IsPXE",
     dp.nal_path AS "NALPath",
     '\\' || dp.name || '\' AS "Name",
@@ -183,6 +183,8 @@ WHERE d.absent = 0;
 -- Of each row one thing is counted: failed; installed; demanded, but nothing said of it since; under way.
 CREATE VIEW "SMS_DPStatusInfo" AS
 SELECT
+    s.validation_enabled AS "IsDPMonEnabled",
+    s.is_pull AS "IsPullDP",
     s.last_report AS "LastStatusTime",
     CAST(s.rows_all AS BIGINT) AS "MessageCount",
     CAST(CASE WHEN s.errors > 0 THEN 3 WHEN s.rows_all > s.installed THEN 2 ELSE 1 END AS BIGINT) AS "MessageState",
@@ -195,7 +197,7 @@ SELECT
     s.agent_version AS "Version"
 FROM (
     SELECT
-        dp.name, dp.nal_path, dp.agent_version,
+        dp.name, dp.nal_path, dp.agent_version, dp.validation_enabled, dp.is_pull,
         MAX(d.reported_at) AS last_report,
         COUNT(d.state) AS rows_all,
         COUNT(CASE WHEN d.state IN (2, 3, 5, 6) THEN 1 END) AS errors,
@@ -205,11 +207,12 @@ FROM (
         END) AS unknown
     FROM dp
     LEFT JOIN distribution d ON d.dp_id = dp.id
-    GROUP BY dp.id, dp.name, dp.nal_path, dp.agent_version
+    GROUP BY dp.id, dp.name, dp.nal_path, dp.agent_version, dp.validation_enabled, dp.is_pull
 ) s;
 
 -- The roles of the site's servers, under the item names of the original. Props is a list of name|number|text, from which
--- the provider makes the embedded properties; what a distribution point of this site never is or does is 0.
+-- the provider makes the embedded properties; what a distribution point of this site never is or does is 0. PropLists is a
+-- list of name|value|value and so on.
 CREATE VIEW "SMS_SCI_SysResUse" AS
 SELECT
     CAST(2 AS BIGINT) AS "FileType",
@@ -218,6 +221,7 @@ SELECT
     r.nal_path AS "NALPath",
     CAST('Windows NT Server' AS TEXT) AS "NALType",
     '\\' || r.server_name AS "NetworkOSPath",
+    r.prop_lists AS "PropLists",
     r.props AS "Props",
     r.role_name AS "RoleName",
     r.site_code AS "SiteCode",
@@ -233,15 +237,19 @@ FROM (
 IdentityGUID|0|' || identity_guid || '
 Version|0|' || REPLACE(agent_version, '
 ', ' ') || '
-DPMonEnabled|0|
+AllowFallback|' || CAST(pull_fallback AS TEXT) || '|
+DPMonEnabled|' || CAST(validation_enabled AS TEXT) || '|
 DPMonPriority|4|
-DPMonSchedule|0|00011700001F2000
+DPMonSchedule|0|' || validation_schedule || '
 IsActive|0|
 IsMulticast|0|
-IsPullDP|0|
+IsPullDP|' || CAST(is_pull AS TEXT) || '|
 IsPXE|0|
 TransferRate|' || CAST(COALESCE(r.rate_kbit_per_s, 0) AS TEXT) || '|
-UdaSetting|0|' AS props
+UdaSetting|0|' AS props,
+        (SELECT 'SourceDistributionPoints|' || string_agg(x.nal_path, '|' ORDER BY p.rank, x.name_key) || '
+SourceDPRanks|' || string_agg(CAST(p.rank AS TEXT), '|' ORDER BY p.rank, x.name_key)
+            FROM dp_source p JOIN dp x ON x.id = p.source_id WHERE p.dp_id = dp.id) AS prop_lists
     FROM dp
     LEFT JOIN route r ON r.dp_id = dp.id
     UNION ALL
@@ -252,7 +260,8 @@ UdaSetting|0|' AS props
         site.server_name,
         site.site_code,
         2,
-        'Server Remote Name|0|' || site.server_name
+        'Server Remote Name|0|' || site.server_name,
+        NULL
     FROM site_node site
     CROSS JOIN (SELECT 'SMS Site Server' AS role_name UNION ALL SELECT 'SMS Provider') roles
 ) r;

@@ -54,6 +54,7 @@ SELECT
     d.files_total AS "FilesTotal",
     d.files_verified AS "FilesVerified",
     d.installed_version AS "InstalledVersion",
+    CAST(CASE WHEN dp.maintenance_since IS NULL THEN 0 ELSE 1 END AS BIGINT) AS "IsInMaintenance",
     d.last_copied_at AS "LastCopied",
     dp.last_seen_at AS "LastHeard",
     d.reported_at AS "LastReport",
@@ -105,12 +106,23 @@ SELECT
     dp.agent_version AS "AgentVersion",
     dp.content_url AS "ContentUrl",
     dp.enrolled_at AS "Enrolled",
+    CAST(CASE WHEN dp.maintenance_since IS NULL THEN 0 ELSE 1 END AS BIGINT) AS "IsInMaintenance",
+    dp.is_pull AS "IsPullDP",
     dp.last_seen_at AS "LastHeard",
+    dp.validation_last_at AS "LastValidation",
+    dp.maintenance_since AS "MaintenanceSince",
     dp.nal_path AS "NALPath",
+    dp.validation_next_at AS "NextValidation",
     CAST((SELECT COUNT(*) FROM distribution d WHERE d.dp_id = dp.id) AS BIGINT) AS "Packages",
     CAST((SELECT COUNT(*) FROM distribution d WHERE d.dp_id = dp.id AND d.state = 0) AS BIGINT) AS "PackagesCurrent",
+    dp.pull_fallback AS "PullFallback",
+    (SELECT string_agg(x.name || '=' || CAST(p.rank AS TEXT), ' ' ORDER BY p.rank, x.name_key)
+        FROM dp_source p JOIN dp x ON x.id = p.source_id WHERE p.dp_id = dp.id) AS "PullSources",
     dp.name AS "ServerName",
-    s.site_code AS "SiteCode"
+    s.site_code AS "SiteCode",
+    dp.validation_enabled AS "ValidationEnabled",
+    dp.validation_schedule AS "ValidationSchedule",
+    dp.validation_since AS "ValidationSince"
 FROM dp
 JOIN site_node s ON s.site_code = dp.site_code;
 

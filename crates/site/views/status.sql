@@ -51,6 +51,7 @@ SELECT
         WHEN d.state IN (1, 7) AND (d.bytes_received > 0 OR d.bytes_done > 0) THEN 8204
         WHEN d.state IN (1, 7) THEN 2342
         WHEN d.fault_code IN ('site_unreachable', 'unauthorized') THEN 2391
+        WHEN d.fault_code = 'no_source' THEN 8212
         WHEN d.fault_code = 'refused' THEN 2382
         WHEN d.fault_code = 'incomplete' THEN 2385
         WHEN d.verify = 1 THEN 2383

@@ -16,7 +16,7 @@ use crate::{ChunkId, FileHash, FileHasher};
 /// The longest package ID; the original's have eight characters.
 const PACKAGE_ID_CHARS_MAX: usize = 16;
 /// One read while hashing a file.
-const HASH_READ_BYTES: usize = 256 * 1024;
+pub(super) const HASH_READ_BYTES: usize = 256 * 1024;
 
 /// The data folder.
 #[derive(Debug)]

@@ -159,7 +159,27 @@ impl Holder {
         version: u32,
         stop: &AtomicBool,
     ) -> Result<VerifyReport, HolderError> {
-        verify::verify(&self.shared, &package_key(package)?, version, stop)
+        self.verify_at_pace(package, version, stop, &|_| {})
+    }
+
+    /// [`Self::verify`] for whoever wants to read slowly: `pace` is told of each read, in bytes at most, and the read waits
+    /// until it returns.
+    pub fn verify_at_pace(
+        &self,
+        package: &str,
+        version: u32,
+        stop: &AtomicBool,
+        pace: &dyn Fn(usize),
+    ) -> Result<VerifyReport, HolderError> {
+        verify::verify(&self.shared, &package_key(package)?, version, stop, pace)
+    }
+
+    /// Every package of which anything is here, also of a pull that was not finished.
+    pub fn packages(&self) -> Result<BTreeSet<String>, HolderError> {
+        let mut packages: BTreeSet<String> =
+            self.shared.index.all_versions()?.into_iter().map(|(package, ..)| package).collect();
+        packages.extend(pull::staged_packages(&self.shared.layout.staging())?);
+        Ok(packages)
     }
 
     /// Drops one file that turned out damaged while it was served; its packages become suspects.

@@ -462,6 +462,17 @@ pub(super) fn staging_folders(staging: &Path, package: &str) -> Result<Vec<(Path
     Ok(folders)
 }
 
+/// The packages of pulls that were not finished.
+pub(super) fn staged_packages(staging: &Path) -> Result<Vec<String>, HolderError> {
+    let entries = fs::read_dir(staging).map_err(HolderError::io("listing the staging folder"))?;
+    let mut packages = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(HolderError::io("listing the staging folder"))?;
+        packages.extend(entry.file_name().to_str().and_then(parse_version_name).map(|(package, _)| package));
+    }
+    Ok(packages)
+}
+
 /// The manifest of a pull that was not finished, if its stream was whole.
 pub(super) fn staged_manifest(folder: &Path) -> Option<Manifest> {
     let root = fs::read(folder.join("root")).ok()?;

@@ -1,103 +1,161 @@
-//! Ranges of immutable objects, over several connections, going on in mid-range after a break.
+//! Ranges and small objects for one pull: from the sources in their order, through what is lent to others where
+//! anybody is lent to, going on in mid-range after a break.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use net::{Client, NetError};
+use content::{ManifestId, ObjectKey, PackId};
+use net::{Client, Way};
 
 use crate::context::{Context, Stop};
 use crate::fault::JobError;
-use membership::backoff::{SITE_WAIT_MAX, jittered};
-
-/// Connections of one pull.
-const CONNECTIONS: usize = 2;
-/// Breaks in a row without a byte in between, after which a range fails.
-const BREAKS_MAX: u32 = 4;
+use crate::relay::without;
+use crate::site::{manifest_path, pack_path};
+use crate::upstream::{Origin, Transfer};
 
 /// Fetches for one pull and counts its bytes.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     context: Arc<Context>,
-    connections: Vec<Client>,
+    lanes: Vec<Client>,
     next: AtomicUsize,
     stop: Stop,
+    received_bytes: AtomicU64,
+    /// Sources that sent wrong bytes; they are asked for nothing more in this pull.
+    blamed: Mutex<BTreeSet<String>>,
+}
+
+/// Bytes as they came, unproven.
+#[derive(Debug, Default)]
+pub(crate) struct Fetched {
+    pub(crate) bytes: Vec<u8>,
+    /// The sources that sent them; none: the site alone.
+    pub(crate) sources: BTreeSet<Arc<str>>,
 }
 
 impl Fetcher {
     /// The site is told that it is for `package`: its priority counts there.
     pub(crate) fn new(context: Arc<Context>, package: &str, stop: Stop) -> Result<Self, JobError> {
-        let connect = |_| context.site.connect(package);
-        let connections = (0..CONNECTIONS).map(connect).collect::<Result<_, _>>()?;
-        Ok(Self { context, connections, next: AtomicUsize::new(0), stop })
+        let lanes = context.upstream.lanes(package)?;
+        let (next, received_bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Ok(Self { context, lanes, next, stop, received_bytes, blamed: Mutex::default() })
     }
 
-    /// Body bytes received so far, all connections together.
+    /// Content bytes received so far, from wherever they came.
     pub(crate) fn received_bytes(&self) -> u64 {
-        self.connections.iter().map(Client::received_bytes).sum()
+        self.received_bytes.load(Ordering::Relaxed)
     }
 
-    /// A small object, whole.
-    pub(crate) async fn object(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, JobError> {
-        self.stop.or(async { Ok(self.connection().get_object(path, bytes_max).await?) }).await
+    /// A manifest's root object, whole.
+    pub(crate) async fn root(&self, id: ManifestId, bytes_max: usize) -> Result<Fetched, JobError> {
+        self.stop.or(self.root_from_anywhere(id, bytes_max)).await
     }
 
-    /// Adds exactly the bytes of a range, unproven. However it ends, what came stays in `bytes`.
+    /// Adds exactly the bytes of a range of a pack, unproven. However it ends, what came stays in `fetched`.
     pub(crate) async fn range(
         &self,
-        path: &str,
+        pack: PackId,
         range: Range<u64>,
-        bytes: &mut Vec<u8>,
+        fetched: &mut Fetched,
     ) -> Result<(), JobError> {
-        self.stop.or(self.range_with_breaks(path, range, bytes)).await
+        let ended = self.stop.or(async {
+            let ranges = &self.context.ranges;
+            let _permit = ranges.acquire().await.map_err(|e| JobError::Interrupted(e.to_string()))?;
+            self.range_from_anywhere(pack, range, fetched).await
+        });
+        let ended = ended.await;
+        self.count(fetched);
+        ended
     }
 
-    async fn range_with_breaks(
+    /// What came was wrong: whoever sent it is asked for nothing more in this pull, and the object is asked for past all
+    /// caches. Gives the name of a source that had part in it.
+    pub(crate) fn blame(
         &self,
-        path: &str,
+        fetched: &BTreeSet<Arc<str>>,
+        key: ObjectKey,
         range: Range<u64>,
-        bytes: &mut Vec<u8>,
-    ) -> Result<(), JobError> {
-        let permit = self.context.ranges.acquire().await.map_err(|e| JobError::Interrupted(e.to_string()))?;
-        let len = usize::try_from(range.end - range.start).expect("a range fits in memory");
-        bytes.reserve_exact(len);
-        let mut breaks = 0;
-        loop {
-            let before = bytes.len();
-            match self.read_on(path, &range, bytes).await {
-                Ok(()) => break,
-                Err(error) => {
-                    breaks = if bytes.len() > before { 1 } else { breaks + 1 };
-                    let error = JobError::from(error);
-                    let worth_it = matches!(error, JobError::Unreachable(_) | JobError::BadAnswer(_));
-                    if breaks >= BREAKS_MAX || !worth_it {
-                        return Err(error);
-                    }
-                    tracing::debug!(%error, path, at = bytes.len(), "A range broke off; going on");
-                    self.context.clock.sleep(jittered(breaks, SITE_WAIT_MAX)).await;
-                }
+    ) -> Option<String> {
+        self.context.relay.forget(key, range);
+        self.context.upstream.distrust(&key.id());
+        let mut blamed = self.blamed.lock().unwrap_or_else(PoisonError::into_inner);
+        for source in fetched {
+            self.context.upstream.pass_over(source);
+            blamed.insert(source.to_string());
+        }
+        fetched.first().map(ToString::to_string)
+    }
+
+    async fn root_from_anywhere(&self, id: ManifestId, bytes_max: usize) -> Result<Fetched, JobError> {
+        let path = manifest_path(&id.to_string());
+        let way = self.way(&path);
+        if self.may_share(&way) {
+            let lent = self.context.relay.root(ObjectKey::Manifest(id), bytes_max, &Way::default()).await;
+            if let Ok(root) = lent {
+                let fetched =
+                    Fetched { bytes: root.bytes.into(), sources: root.source.into_iter().collect() };
+                self.count(&fetched);
+                return Ok(fetched);
             }
         }
-        drop(permit);
+        let upstream = &self.context.upstream;
+        let (bytes, source) = upstream.object(self.lane(), self.order(), &path, bytes_max, &way).await?;
+        let fetched = Fetched { bytes, sources: source.into_iter().collect() };
+        self.count(&fetched);
+        Ok(fetched)
+    }
+
+    async fn range_from_anywhere(
+        &self,
+        pack: PackId,
+        range: Range<u64>,
+        fetched: &mut Fetched,
+    ) -> Result<(), JobError> {
+        let path = pack_path(&pack.to_string());
+        let way = self.way(&path);
+        let mut at = range.start;
+        if self.may_share(&way) {
+            // Whatever ends this early, the way around it is tried next, and tells why if it ends too.
+            let (relay, key) = (&self.context.relay, ObjectKey::Pack(pack));
+            while at < range.end
+                && let Ok(piece) = relay.piece(key, &(at..range.end), &Way::default()).await
+            {
+                at += piece.bytes.len() as u64;
+                fetched.bytes.extend_from_slice(&piece.bytes);
+                fetched.sources.extend(piece.source);
+            }
+        }
+        let upstream = &self.context.upstream;
+        let mut transfer = Transfer::begin(upstream, self.lane(), self.order(), &path, at..range.end, way);
+        while let Some(chunk) = transfer.next().await? {
+            fetched.bytes.extend_from_slice(&chunk.bytes);
+            fetched.sources.extend(chunk.source);
+        }
         Ok(())
     }
 
-    /// Reads from where `bytes` ends to the end of the range. What came before a break stays.
-    async fn read_on(&self, path: &str, range: &Range<u64>, bytes: &mut Vec<u8>) -> Result<(), NetError> {
-        let start = range.start + bytes.len() as u64;
-        if start == range.end {
-            return Ok(());
-        }
-        let mut stream = self.connection().get_range(path, start..range.end).await?;
-        while let Some(chunk) = stream.next().await? {
-            bytes.extend_from_slice(&chunk);
-        }
-        Ok(())
+    fn count(&self, fetched: &Fetched) {
+        self.received_bytes.fetch_add(fetched.bytes.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Whether what is fetched is worth keeping for others, and what was kept may be used.
+    fn may_share(&self, way: &Way) -> bool {
+        !way.fresh && self.context.relay.is_lending()
+    }
+
+    fn way(&self, path: &str) -> Way {
+        Way { passed: Vec::new(), fresh: self.context.upstream.is_distrusted(path) }
+    }
+
+    fn order(&self) -> Vec<Origin> {
+        without(self.context.upstream.order(), &self.blamed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Each request takes the next connection.
-    fn connection(&self) -> &Client {
+    fn lane(&self) -> &Client {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
-        &self.connections[n % self.connections.len()]
+        &self.lanes[n % self.lanes.len()]
     }
 }

@@ -1,21 +1,20 @@
 //! Bringing one version in: what the holder asks for is fetched, fed, and asked for again until nothing is
 //! missing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use agent::{Event, PackRef, Route};
+use agent::{Event, PackRef, Route, Sources};
 use content::format::{PACK_INDEX_BYTES_MAX, ROOT_BYTES_MAX};
 use content::holder::{FetchRange, HolderError, Installed, Plan, Pull};
-use content::{ManifestId, PackId};
+use content::{ManifestId, ObjectKey, PackId};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::fetch::Fetcher;
+use super::fetch::{Fetched, Fetcher};
 use crate::context::{Context, Stop, blocking};
 use crate::fault::JobError;
-use crate::site::{manifest_path, pack_path};
 
 /// Requests of one pull under way at once.
 const REQUESTS_MAX: usize = 4;
@@ -52,9 +51,11 @@ pub(crate) struct Pulled {
 
 /// Brings the version in and makes it durable; it is not served yet.
 pub(crate) async fn pull(context: &Arc<Context>, wanted: &Wanted, stop: &Stop) -> Result<Pulled, JobError> {
+    // Before all else: it says whom to fetch from.
+    let route = route(context, wanted, stop).await?;
     let fetcher = Fetcher::new(Arc::clone(context), &wanted.package, stop.clone())?;
     let run = begin(context, wanted, stop, fetcher).await?;
-    run.find_packs().await?;
+    run.find_packs(route).await?;
     run.bring_in(Part::Manifest).await?;
     run.bring_in(Part::Content).await?;
     let pull = Arc::clone(&run.pull);
@@ -90,9 +91,9 @@ async fn begin<'a>(
     let staged = blocking(move || holder.staged_root(&want.package, want.version, want.manifest)).await?;
     let mut refusals = 0;
     loop {
-        let root = match &staged {
-            Some(root) => root.clone(),
-            None => fetch_root(&fetcher, wanted).await?,
+        let (root, sources) = match &staged {
+            Some(root) => (root.clone(), BTreeSet::new()),
+            None => fetch_root(&fetcher, wanted).await.map(|fetched| (fetched.bytes, fetched.sources))?,
         };
         let (holder, want, flag) = (context.holder.clone(), wanted.clone(), Arc::clone(&stop.flag));
         let begun =
@@ -104,50 +105,55 @@ async fn begin<'a>(
             }
             Err(JobError::Holder(HolderError::Refused { object, reason })) if refusals + 1 < REFUSALS_MAX => {
                 refusals += 1;
-                refused(context, wanted, object, reason).await;
+                let key = ObjectKey::Manifest(wanted.manifest);
+                let source = fetcher.blame(&sources, key, 0..ROOT_BYTES_MAX);
+                refused(context, wanted, Event::Refused { object, reason, source }).await;
             }
             Err(error) => return Err(error),
         }
     }
 }
 
-async fn fetch_root(fetcher: &Fetcher, wanted: &Wanted) -> Result<Vec<u8>, JobError> {
-    let id = wanted.manifest.to_string();
+/// Where the version's bytes are now, and whom to fetch them from.
+async fn route(context: &Context, wanted: &Wanted, stop: &Stop) -> Result<Route, JobError> {
+    let Wanted { package, version, manifest, .. } = wanted;
+    let asked = async { Ok(context.site.route(package, *version).await?) };
+    let route = stop.or(asked).await.map_err(|e| gone(e, JobError::ManifestGone(manifest.to_string())))?;
+    if route.manifest != manifest.to_string() {
+        return Err(JobError::ManifestGone(manifest.to_string()));
+    }
+    let (sources, sources_only) = (route.sources.clone(), route.sources_only);
+    context.upstream.told(Sources { sources, sources_only });
+    if route.packs.len() > ROUTE_PACKS_MAX {
+        return Err(JobError::BadAnswer(format!("a route of {} packs", route.packs.len())));
+    }
+    Ok(route)
+}
+
+async fn fetch_root(fetcher: &Fetcher, wanted: &Wanted) -> Result<Fetched, JobError> {
     let bytes_max = usize::try_from(ROOT_BYTES_MAX).expect("a root fits in memory");
-    fetcher
-        .object(&manifest_path(&id), bytes_max)
-        .await
-        .map_err(|error| gone(error, JobError::ManifestGone(id)))
+    let gone_id = wanted.manifest.to_string();
+    let fetched = fetcher.root(wanted.manifest, bytes_max).await;
+    fetched.map_err(|error| gone(error, JobError::ManifestGone(gone_id)))
 }
 
 impl Run<'_> {
     async fn route(&self) -> Result<Route, JobError> {
-        let Wanted { package, version, manifest, .. } = self.wanted;
-        let asked = async { Ok(self.context.site.route(package, *version).await?) };
-        let route =
-            self.stop.or(asked).await.map_err(|e| gone(e, JobError::ManifestGone(manifest.to_string())))?;
-        if route.manifest != manifest.to_string() {
-            return Err(JobError::ManifestGone(manifest.to_string()));
-        }
-        if route.packs.len() > ROUTE_PACKS_MAX {
-            return Err(JobError::BadAnswer(format!("a route of {} packs", route.packs.len())));
-        }
-        Ok(route)
+        route(self.context, self.wanted, self.stop).await
     }
 
-    /// Asks where the version's bytes are. A pack that goes between the route and its index was rewritten by
+    /// Learns what the packs of a route hold. A pack that goes between the route and its index was rewritten by
     /// the site just then, so the route is asked for anew.
-    async fn find_packs(&self) -> Result<(), JobError> {
+    async fn find_packs(&self, mut route: Route) -> Result<(), JobError> {
         for _ in 1..ROUTES_MAX {
-            let route = self.route().await?;
             match self.indexes(&route).await {
                 Err(JobError::PackGone(pack)) => {
                     tracing::info!(pack, "A pack went after its route was asked for; asking again");
+                    route = self.route().await?;
                 }
                 other => return other,
             }
         }
-        let route = self.route().await?;
         self.indexes(&route).await
     }
 
@@ -173,13 +179,15 @@ impl Run<'_> {
         let range = pack.index_offset
             ..end.ok_or_else(|| JobError::BadAnswer("an index beyond all files".to_owned()))?;
         for refusals in 1.. {
-            let mut bytes = Vec::new();
-            let fetched = self.fetcher.range(&pack_path(&pack.id), range.clone(), &mut bytes).await;
-            fetched.map_err(|e| gone(e, JobError::PackGone(pack.id.clone())))?;
+            let mut fetched = Fetched::default();
+            let ended = self.fetcher.range(id, range.clone(), &mut fetched).await;
+            ended.map_err(|e| gone(e, JobError::PackGone(pack.id.clone())))?;
+            let Fetched { bytes, sources } = fetched;
             let pull = Arc::clone(&self.pull);
             match blocking(move || pull.add_pack_index(&id, &bytes)).await {
                 Err(JobError::Holder(HolderError::Refused { object, reason })) if refusals < REFUSALS_MAX => {
-                    refused(self.context, self.wanted, object, reason).await;
+                    let source = self.fetcher.blame(&sources, ObjectKey::Pack(id), range.clone());
+                    refused(self.context, self.wanted, Event::Refused { object, reason, source }).await;
                 }
                 other => return other,
             }
@@ -199,7 +207,7 @@ impl Run<'_> {
             );
             match self.follow(plan).await {
                 // The site may have rewritten its packs since the route was asked for.
-                Err(JobError::PackGone(_)) => self.find_packs().await?,
+                Err(JobError::PackGone(_)) => self.find_packs(self.route().await?).await?,
                 other => other?,
             }
         }
@@ -243,25 +251,29 @@ impl Run<'_> {
         if halted.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let (pack, mut bytes) = (range.pack.to_string(), Vec::new());
-        let span = range.offset..range.offset + range.len;
-        match self.fetcher.range(&pack_path(&pack), span, &mut bytes).await {
-            Ok(()) => self.feed(range, bytes).await,
+        let (pack, span) = (range.pack, range.offset..range.offset + range.len);
+        let mut fetched = Fetched::default();
+        match self.fetcher.range(pack, span, &mut fetched).await {
+            Ok(()) => self.feed(range, fetched).await,
             Err(halt @ (JobError::Paused { .. } | JobError::Stopped)) => {
-                self.feed(range.up_to(bytes.len() as u64), bytes).await?;
+                self.feed(range.up_to(fetched.bytes.len() as u64), fetched).await?;
                 Err(halt)
             }
-            Err(error) => Err(gone(error, JobError::PackGone(pack))),
+            Err(error) => Err(gone(error, JobError::PackGone(pack.to_string()))),
         }
     }
 
-    async fn feed(&self, range: FetchRange, bytes: Vec<u8>) -> Result<(), JobError> {
+    async fn feed(&self, range: FetchRange, fetched: Fetched) -> Result<(), JobError> {
+        let Fetched { bytes, sources } = fetched;
+        let (pack, span) = (range.pack, range.offset..range.offset + range.len);
         let permit = self.context.feeds.acquire().await.map_err(|e| JobError::Interrupted(e.to_string()))?;
         let pull = Arc::clone(&self.pull);
         let fed = blocking(move || pull.feed(&range, &bytes)).await?;
         drop(permit);
         for refusal in fed.refused {
-            refused(self.context, self.wanted, refusal.object, refusal.reason).await;
+            let source = self.fetcher.blame(&sources, ObjectKey::Pack(pack), span.clone());
+            let (object, reason) = (refusal.object, refusal.reason);
+            refused(self.context, self.wanted, Event::Refused { object, reason, source }).await;
         }
         Ok(())
     }
@@ -290,9 +302,8 @@ impl Run<'_> {
     }
 }
 
-async fn refused(context: &Context, wanted: &Wanted, object: String, reason: String) {
-    tracing::warn!(call = wanted.call, package = %wanted.package, object, reason, "Refused wrong bytes; fetching again");
-    let event = Event::Refused { object, reason };
+async fn refused(context: &Context, wanted: &Wanted, event: Event) {
+    tracing::warn!(call = wanted.call, package = %wanted.package, ?event, "Refused wrong bytes; fetching again");
     let fact = context.fact(&wanted.package, wanted.generation, event);
     context.remember(move |state| state.push(fact)).await;
 }

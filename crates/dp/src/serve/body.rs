@@ -45,6 +45,11 @@ impl Budget {
         Self { free: Arc::new(Semaphore::new(permits)), total_bytes }
     }
 
+    /// Whether bytes of any body are under way.
+    pub(crate) fn is_in_use(&self) -> bool {
+        u32::try_from(self.free.available_permits()).is_ok_and(|free| free < self.total_bytes)
+    }
+
     /// Whether at least half is free: then pieces are large and read ahead.
     fn is_ample(&self) -> bool {
         u32::try_from(self.free.available_permits()).is_ok_and(|free| free >= self.total_bytes / 2)

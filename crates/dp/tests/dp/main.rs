@@ -6,6 +6,7 @@
 mod enrol;
 mod faults;
 mod follow;
+mod pull;
 mod serve;
 mod site;
 mod trusting;

@@ -10,13 +10,13 @@ use agent::token::EnrolToken;
 use agent::trust::{KeysReply, SiteKey, VersionSignature};
 use agent::{
     CaReply, DesiredPackage, DesiredReply, EnrolReply, EnrolRequest, ErrorReply, Event, Fact, Facts, Goal,
-    PackRef, RenewReply, RenewRequest, Route,
+    PackRef, PullSource, Puller, RenewReply, RenewRequest, Route, Sources,
 };
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path as UrlPath, Query, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::{Extension, Json};
 use clock::{SharedClock, SystemClock};
 use content::{
     Library, LibraryOptions, ManifestId, MemoryStore, ObjectKey, ObjectKind, ObjectStore, SnapshotRequest,
@@ -25,7 +25,7 @@ use content::{
 use dp::{Dp, DpOptions};
 use http::{HeaderMap, StatusCode, header};
 use net::ca::SiteCa;
-use net::{Limits, Listener, ListenerOptions};
+use net::{Limits, Listener, ListenerOptions, Peer};
 use tempfile::TempDir;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
@@ -59,6 +59,15 @@ pub(crate) struct Faults {
     pub(crate) content_bytes: AtomicU64,
 }
 
+/// Who fetches from whom, by name.
+#[derive(Debug, Default)]
+struct Links {
+    /// When they changed.
+    revision: i64,
+    sources: BTreeMap<String, Sources>,
+    pullers: BTreeMap<String, Vec<Puller>>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Script {
     library: Library,
@@ -77,6 +86,12 @@ pub(crate) struct Script {
     key: SigningKey,
     /// The keys that the site tells of, its own first.
     pub(crate) keys: Mutex<Vec<SiteKey>>,
+    links: Mutex<Links>,
+    pub(crate) maintenance: AtomicBool,
+    /// Who alone is told of packages; none: everybody.
+    only: Mutex<Vec<String>>,
+    /// SHA-256 of the certificate of each that enrolled, by name.
+    certificates: Mutex<BTreeMap<String, String>>,
 }
 
 pub(crate) struct Site {
@@ -118,6 +133,10 @@ impl Site {
             open: watch::Sender::new(true),
             tokens_used: Mutex::default(),
             ca,
+            links: Mutex::default(),
+            maintenance: AtomicBool::new(false),
+            only: Mutex::default(),
+            certificates: Mutex::default(),
         });
         let addr = "127.0.0.1:0".parse().unwrap();
         let listening = ListenerOptions { addr, tls, limits: Limits::default() };
@@ -166,6 +185,19 @@ impl Site {
 
     pub(crate) fn demand(&self, goal: Goal) -> i64 {
         self.tell(goal, false)
+    }
+
+    /// Demands a version of these distribution points only.
+    pub(crate) fn hold_at(&self, version: u32, names: &[&str]) -> i64 {
+        *self.script.only.lock().unwrap() = names.iter().map(|name| (*name).to_owned()).collect();
+        self.hold(version, false)
+    }
+
+    /// Waits until the facts that came so far are as wanted.
+    pub(crate) async fn facts_where(&self, what: &str, wanted: impl Fn(&Vec<Fact>) -> bool) {
+        let mut facts = self.script.facts.subscribe();
+        let found = tokio::time::timeout(PATIENCE, facts.wait_for(wanted)).await.is_ok();
+        assert!(found, "{what} never came; the site knows {:?}", self.facts());
     }
 
     fn tell(&self, goal: Goal, cancelled: bool) -> i64 {
@@ -236,18 +268,72 @@ impl Site {
     }
 
     pub(crate) fn token(&self) -> EnrolToken {
+        self.token_of("dp1.example.test")
+    }
+
+    fn token_of(&self, name: &str) -> EnrolToken {
         let fingerprint = self.script.ca.as_ref().map(SiteCa::fingerprint);
-        EnrolToken::new(&"5e".repeat(32), fingerprint.as_deref()).unwrap()
+        let secret = content::FileHash::of(name.as_bytes()).to_string();
+        EnrolToken::new(&secret, fingerprint.as_deref()).unwrap()
+    }
+
+    /// Lets one distribution point fetch from others, as the site would tell both ends.
+    pub(crate) fn pull(&self, name: &str, sources: &[(&str, &str, u32)], sources_only: bool) {
+        let secure = self.script.ca.is_some();
+        let ticket = format!("ticket of {name}");
+        let puller = Puller {
+            name: name.to_owned(),
+            certificate: self.script.certificates.lock().unwrap().get(name).cloned(),
+            ticket_hash: (!secure).then(|| content::FileHash::of(ticket.as_bytes()).to_string()),
+        };
+        let source = |(source, url, rank): &(&str, &str, u32)| PullSource {
+            name: (*source).to_owned(),
+            url: if secure { url.replace("http://", "https://") } else { (*url).to_owned() },
+            rank: *rank,
+            ticket: (!secure).then(|| ticket.clone()),
+        };
+        let mut links = self.script.links.lock().unwrap();
+        let told = Sources { sources: sources.iter().map(source).collect(), sources_only };
+        links.sources.insert(name.to_owned(), told);
+        for (source, ..) in sources {
+            links.pullers.entry((*source).to_owned()).or_default().push(puller.clone());
+        }
+        drop(links);
+        self.settings_changed();
+    }
+
+    /// Begins or ends maintenance mode of all distribution points.
+    pub(crate) fn maintain(&self, on: bool) {
+        self.script.maintenance.store(on, Ordering::SeqCst);
+        self.settings_changed();
+    }
+
+    /// Waits until every distribution point that asks has heard of the latest settings.
+    pub(crate) async fn settled(&self) {
+        let revision = self.script.links.lock().unwrap().revision;
+        self.told(revision).await;
+    }
+
+    fn settings_changed(&self) {
+        let mut demand = self.script.demand.lock().unwrap();
+        demand.0 += 1;
+        self.script.links.lock().unwrap().revision = demand.0;
+        self.script.demanded.notify_waiters();
     }
 
     pub(crate) fn options(&self, dir: &Path) -> DpOptions {
+        self.options_of("dp1.example.test", dir)
+    }
+
+    pub(crate) fn options_of(&self, name: &str, dir: &Path) -> DpOptions {
         DpOptions {
             data_dir: dir.to_owned(),
             site_url: Some(self.url.clone()),
-            token: Some(self.token()),
-            name: "dp1.example.test".to_owned(),
+            token: Some(self.token_of(name)),
+            name: name.to_owned(),
             listen: "127.0.0.1:0".parse().unwrap(),
             content_url: None,
+            relay_cache_bytes: dp::RELAY_CACHE_BYTES,
         }
     }
 
@@ -326,6 +412,7 @@ fn router(script: Arc<Script>) -> axum::Router {
         .route("/agent/v1/renew", post(renew))
         .route("/agent/v1/keys", get(keys))
         .route("/agent/v1/desired", get(desired))
+        .route("/agent/v1/sources", get(sources))
         .route("/agent/v1/facts", post(facts))
         .route("/agent/v1/packages/{package}/versions/{version}/route", get(route))
         .route("/content/v1/{kind}/{id}", get(content))
@@ -343,13 +430,14 @@ async fn enrol(State(script): State<Arc<Script>>, Json(request): Json<EnrolReque
     }
     used.push(request.token);
     let sign = |csr: &String| script.ca.as_ref().unwrap().sign_agent(csr, &request.name).unwrap();
-    Json(EnrolReply {
-        site_code: SITE.to_owned(),
-        secret: "0123".to_owned(),
-        certificate_pem: request.csr_pem.as_ref().map(sign),
-        signing_key: Some(script.key.public().to_string()),
-    })
-    .into_response()
+    let certificate_pem = request.csr_pem.as_ref().map(sign);
+    if let Some(pem) = &certificate_pem {
+        let fingerprint = net::ca::fingerprint_of_pem(pem).unwrap();
+        script.certificates.lock().unwrap().insert(request.name.clone(), fingerprint);
+    }
+    let signing_key = Some(script.key.public().to_string());
+    let reply = EnrolReply { site_code: SITE.to_owned(), secret: request.name, certificate_pem, signing_key };
+    Json(reply).into_response()
 }
 
 async fn renew(State(script): State<Arc<Script>>, Json(request): Json<RenewRequest>) -> Response {
@@ -367,7 +455,29 @@ struct Asked {
     after: i64,
 }
 
-async fn desired(State(script): State<Arc<Script>>, Query(asked): Query<Asked>) -> Response {
+/// Who calls: the secret is the name, as is the certificate's.
+fn caller(headers: &HeaderMap, peer: &Peer) -> String {
+    let secret = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let secret = secret.and_then(|text| text.strip_prefix("Bearer ")).unwrap_or_default();
+    peer.certificate.as_ref().map_or(secret.to_owned(), |certificate| certificate.subject_cn.clone())
+}
+
+async fn sources(
+    State(script): State<Arc<Script>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Json<Sources> {
+    let links = script.links.lock().unwrap();
+    Json(links.sources.get(&caller(&headers, &peer)).cloned().unwrap_or_default())
+}
+
+async fn desired(
+    State(script): State<Arc<Script>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+    Query(asked): Query<Asked>,
+) -> Response {
+    let name = caller(&headers, &peer);
     script.asked.send_replace(asked.after);
     loop {
         let demanded = script.demanded.notified();
@@ -378,11 +488,25 @@ async fn desired(State(script): State<Arc<Script>>, Query(asked): Query<Asked>) 
         }
         let reply = {
             let demand = script.demand.lock().unwrap();
-            let packages =
-                demand.1.values().filter(|package| package.generation > asked.after).cloned().collect();
-            DesiredReply { revision: demand.0, more: false, packages }
+            let only = script.only.lock().unwrap().clone();
+            let is_for_it = only.is_empty() || only.contains(&name);
+            let packages = demand
+                .1
+                .values()
+                .filter(|package| is_for_it && package.generation > asked.after)
+                .cloned()
+                .collect();
+            let links = script.links.lock().unwrap();
+            let is_new = links.revision > asked.after;
+            DesiredReply {
+                revision: demand.0,
+                packages,
+                maintenance: script.maintenance.load(Ordering::SeqCst),
+                pullers: is_new.then(|| links.pullers.get(&name).cloned().unwrap_or_default()),
+                ..DesiredReply::default()
+            }
         };
-        if !reply.packages.is_empty() {
+        if !reply.packages.is_empty() || reply.pullers.is_some() {
             return Json(reply).into_response();
         }
         demanded.await;
@@ -405,6 +529,8 @@ async fn facts(State(script): State<Arc<Script>>, Json(facts): Json<Facts>) -> R
 
 async fn route(
     State(script): State<Arc<Script>>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
     UrlPath((package, version)): UrlPath<(String, u32)>,
 ) -> Response {
     let Some(id) = script.versions.lock().unwrap().get(&version).copied() else {
@@ -420,7 +546,11 @@ async fn route(
         script.faults.fired.fetch_add(1, Ordering::SeqCst);
         packs.push(PackRef { id: "ab".repeat(32), index_offset: 0, index_bytes: 100 });
     }
-    Json(Route { package_id: package, version, manifest: id.to_string(), packs }).into_response()
+    let told =
+        script.links.lock().unwrap().sources.get(&caller(&headers, &peer)).cloned().unwrap_or_default();
+    let Sources { sources, sources_only } = told;
+    Json(Route { package_id: package, version, manifest: id.to_string(), packs, sources, sources_only })
+        .into_response()
 }
 
 async fn content(

@@ -57,12 +57,66 @@ pub(crate) enum DpCommand {
         /// Its name.
         name: String,
     },
+    /// Begin or end maintenance mode: nothing is sent to the distribution point and nobody is sent there; what changes
+    /// meanwhile comes when it ends.
+    #[command(after_help = "Example: haulier dp maintenance dp1.example.test on")]
+    Maintenance {
+        /// The distribution point.
+        name: String,
+        /// `on` or `off`.
+        mode: Switch,
+    },
+    /// Let a distribution point fetch content from others instead of its site.
+    #[command(after_help = "Example: haulier dp pull dp3.example.test --source dp1.example.test=1 \
+                            --source dp2.example.test=2")]
+    Pull {
+        /// The distribution point.
+        name: String,
+        /// From whom, and the rank from 1 to 99: the lowest is asked first, equals at random. May be repeated.
+        #[arg(long = "source", value_name = "NAME=RANK", value_parser = ranked, required_unless_present = "off")]
+        sources: Vec<(String, u32)>,
+        /// Never fetch content from the site, even if no source has it.
+        #[arg(long, conflicts_with = "off")]
+        no_fallback: bool,
+        /// Fetch from the site again.
+        #[arg(long, conflicts_with = "sources")]
+        off: bool,
+    },
+    /// Set when all packages of a distribution point are validated: hashed again, and repaired where that is needed.
+    #[command(after_help = "Example: haulier dp validation dp1.example.test --schedule 00011700001F2000")]
+    Validation {
+        /// The distribution point.
+        name: String,
+        /// Interval strings; see `haulier schedule`. 00011700001F2000 is every Saturday at midnight.
+        #[arg(long, value_name = "TOKEN", required_unless_present = "off")]
+        schedule: Option<String>,
+        /// Validate only when asked to.
+        #[arg(long, conflicts_with = "schedule")]
+        off: bool,
+    },
     /// Forget a distribution point that will not come back.
     #[command(after_help = "Example: haulier dp remove dp3.example.test")]
     Remove {
         /// Its name.
         name: String,
     },
+}
+
+/// A mode that is on or off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Switch {
+    /// It begins.
+    On,
+    /// It ends.
+    Off,
+}
+
+/// `dp2.example.test=1`.
+fn ranked(text: &str) -> Result<(String, u32), String> {
+    let (name, rank) =
+        text.rsplit_once('=').ok_or("a name and a rank are needed, as in dp2.example.test=1")?;
+    let rank = rank.parse().map_err(|_| format!("{rank:?} is no rank from 1 to 99"))?;
+    Ok((name.to_owned(), rank))
 }
 
 /// `haulier dp run`.

@@ -14,7 +14,7 @@ mod schedule;
 mod site;
 
 pub(crate) use access::{RoleCommand, ScopeCommand, ScopeMove, TokenCommand, TokenCreate, UserCommand};
-pub(crate) use dp::{DpCommand, DpRun};
+pub(crate) use dp::{DpCommand, DpRun, Switch};
 pub(crate) use driver::{
     DriverCommand, DriverImport, DriverList, DriverMatch, Duplicates, ImportOptions, PacksCommand,
     PacksImport, PacksList,

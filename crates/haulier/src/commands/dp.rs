@@ -4,12 +4,12 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 use clock::SystemClock;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::rows;
 use super::site::{load_ca, open_site};
-use crate::args::{DpCommand, DpRun, SiteAddress};
+use crate::args::{DpCommand, DpRun, SiteAddress, Switch};
 use crate::config::{self, DpConfig};
 use crate::output::{self, Format, Table};
 use crate::process::shutdown_on_signal;
@@ -41,6 +41,21 @@ pub(crate) async fn run(command: &DpCommand, address: &SiteAddress, format: Form
         DpCommand::List => list(&remote()?, format).await,
         DpCommand::Show { name } => show(&remote()?, name, format).await,
         DpCommand::Validate { name, package } => validate(&remote()?, name, package.as_deref(), format).await,
+        DpCommand::Maintenance { name, mode } => maintenance(&remote()?, name, *mode, format).await,
+        DpCommand::Pull { name, sources, no_fallback, off } => {
+            let remote = remote()?;
+            let change = if *off { pull_off() } else { pull_from(&remote, sources, !no_fallback).await? };
+            change_role(&remote, name, &change).await?;
+            output::done(format, &json!({ "DistributionPoint": name, "Pull": !off }));
+            Ok(())
+        }
+        DpCommand::Validation { name, schedule, off } => {
+            let mut props = vec![property("DPMonEnabled", u32::from(!off), "")];
+            props.extend(schedule.as_ref().map(|token| property("DPMonSchedule", 0, token)));
+            change_role(&remote()?, name, &json!({ "Props": props })).await?;
+            output::done(format, &json!({ "DistributionPoint": name, "ValidatedBySchedule": !off }));
+            Ok(())
+        }
         DpCommand::Remove { name } => {
             let remote = remote()?;
             let dp = rows::distribution_point(&remote, name).await?;
@@ -70,13 +85,14 @@ async fn list(remote: &Remote, format: Format) -> Result<()> {
         return Ok(());
     }
     let mut table =
-        Table::new(&["DISTRIBUTION POINT", "SITE", ">PACKAGES", ">CURRENT", "LAST HEARD", "ADDRESS"]);
+        Table::new(&["DISTRIBUTION POINT", "SITE", ">PACKAGES", ">CURRENT", "MODE", "LAST HEARD", "ADDRESS"]);
     for point in &points {
         table.row([
             rows::text(point, "ServerName"),
             rows::text(point, "SiteCode"),
             rows::text(point, "Packages"),
             rows::text(point, "PackagesCurrent"),
+            mode(point).to_owned(),
             rows::text(point, "LastHeard"),
             rows::text(point, "ContentUrl"),
         ]);
@@ -84,6 +100,24 @@ async fn list(remote: &Remote, format: Format) -> Result<()> {
     table.print();
     Ok(())
 }
+
+/// What is shown of one distribution point.
+const SHOWN: [&str; 14] = [
+    "ServerName",
+    "SiteCode",
+    "NALPath",
+    "ContentUrl",
+    "AgentVersion",
+    "LastHeard",
+    "IsInMaintenance",
+    "IsPullDP",
+    "PullSources",
+    "PullFallback",
+    "ValidationEnabled",
+    "ValidationSchedule",
+    "NextValidation",
+    "LastValidation",
+];
 
 async fn show(remote: &Remote, name: &str, format: Format) -> Result<()> {
     let dp = rows::distribution_point(remote, name).await?;
@@ -96,13 +130,22 @@ async fn show(remote: &Remote, name: &str, format: Format) -> Result<()> {
         return Ok(());
     }
     for point in &points {
-        for property in ["ServerName", "SiteCode", "NALPath", "ContentUrl", "AgentVersion", "LastHeard"] {
-            output::line(format_args!("{property:<13} {}", rows::text(point, property)));
+        for property in SHOWN {
+            output::line(format_args!("{property:<18} {}", rows::text(point, property)));
         }
     }
     output::line("");
     super::status::print(&states);
     Ok(())
+}
+
+/// What an administrator must know of a distribution point before wondering about its packages.
+fn mode(point: &Value) -> &'static str {
+    match (point["IsInMaintenance"].as_bool(), point["IsPullDP"].as_bool()) {
+        (Some(true), _) => "maintenance",
+        (_, Some(true)) => "pull",
+        _ => "",
+    }
 }
 
 /// States in which a package can be validated: installed, or being validated already.
@@ -116,7 +159,7 @@ async fn validate(remote: &Remote, name: &str, package: Option<&str>, format: Fo
         None => {
             let filter = format!("NALPath eq {}", literal(&nal_path));
             let states = remote.list("Haulier_DistributionState", &[("$filter", &filter)]).await?;
-            let ready = |state: &&serde_json::Value| VALIDATED_STATES.contains(&rows::number(state, "State"));
+            let ready = |state: &&Value| VALIDATED_STATES.contains(&rows::number(state, "State"));
             states.iter().filter(ready).map(|state| rows::text(state, "PackageID")).collect()
         }
     };
@@ -125,6 +168,51 @@ async fn validate(remote: &Remote, name: &str, package: Option<&str>, format: Fo
         remote.invoke_static("SMS_DistributionPoint", "VerifyPackage", &parameters).await?;
     }
     output::done(format, &json!({ "Validating": packages }));
+    Ok(())
+}
+
+async fn maintenance(remote: &Remote, name: &str, mode: Switch, format: Format) -> Result<()> {
+    let dp = rows::distribution_point(remote, name).await?;
+    let on = mode == Switch::On;
+    let parameters = json!({ "NALPath": rows::text(&dp, "NALPath"), "Mode": u32::from(on) });
+    remote.invoke_static("SMS_DistributionPointInfo", "SetDPMaintenanceMode", &parameters).await?;
+    output::done(format, &json!({ "DistributionPoint": name, "Maintenance": on }));
+    Ok(())
+}
+
+fn property(name: &str, number: u32, text: &str) -> Value {
+    json!({ "PropertyName": name, "Value": number, "Value1": text, "Value2": "" })
+}
+
+fn pull_off() -> Value {
+    json!({ "Props": [property("IsPullDP", 0, "")] })
+}
+
+/// The properties of a role that pulls from these.
+async fn pull_from(remote: &Remote, sources: &[(String, u32)], fallback: bool) -> Result<Value> {
+    let (mut paths, mut ranks) = (Vec::new(), Vec::new());
+    for (source, rank) in sources {
+        paths.push(rows::text(&rows::distribution_point(remote, source).await?, "NALPath"));
+        ranks.push(rank.to_string());
+    }
+    let list = |name: &str, values: Vec<String>| json!({ "PropertyListName": name, "Values": values });
+    Ok(json!({
+        "Props": [property("IsPullDP", 1, ""), property("AllowFallback", u32::from(fallback), "")],
+        "PropLists": [list("SourceDistributionPoints", paths), list("SourceDPRanks", ranks)],
+    }))
+}
+
+/// Changes the role of a distribution point in site control, as scripts of the original do.
+async fn change_role(remote: &Remote, name: &str, change: &Value) -> Result<()> {
+    let dp = rows::distribution_point(remote, name).await?;
+    let item = format!("{},SMS Distribution Point", rows::text(&dp, "NALPath"));
+    let keys = [
+        ("FileType", "2".to_owned()),
+        ("ItemName", literal(&item)),
+        ("ItemType", literal("System Resource Usage")),
+        ("SiteCode", literal(&rows::text(&dp, "SiteCode"))),
+    ];
+    remote.change(&Key::of("SMS_SCI_SysResUse", &keys), change).await?;
     Ok(())
 }
 
@@ -143,6 +231,7 @@ async fn serve(args: &DpRun, site: &SiteAddress) -> Result<()> {
         name: args.name.clone().unwrap_or_default(),
         listen: args.listen.or(config.listen).unwrap_or_else(default_listen),
         content_url: config.content_url,
+        relay_cache_bytes: config.relay_cache_bytes.unwrap_or(dp::RELAY_CACHE_BYTES),
     };
     let dp = dp::Dp::start(options, SystemClock::shared()).await?;
     // Whoever reads the next line may send SIGTERM at once.

@@ -105,6 +105,8 @@ fn describe(state: &Value) -> String {
     if !rows::text(state, "PausedReason").is_empty() {
         let until = rows::text(state, "PausedUntil");
         name = format!("{name}, paused until {}", if until.is_empty() { "the window opens" } else { &until });
+    } else if state["IsInMaintenance"].as_bool() == Some(true) && !is_settled(state) {
+        name.push_str(" after maintenance");
     }
     let (done, total) = (rows::number(state, "BytesDone"), rows::number(state, "BytesTotal"));
     if is_settled(state) || done == 0 || done >= total {

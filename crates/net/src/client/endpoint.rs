@@ -32,6 +32,13 @@ impl Endpoint {
         self.0.host_str().expect("checked when parsed").trim_matches(['[', ']'])
     }
 
+    /// The same scheme and port at another host.
+    pub(crate) fn with_host(&self, host: &str) -> Result<Self, NetError> {
+        let mut url = self.0.clone();
+        url.set_host(Some(host)).map_err(|_| NetError::Endpoint(host.to_owned()))?;
+        Ok(Self(url))
+    }
+
     /// The URL of `path_and_query`, which begins with `/` and is percent-encoded where needed.
     pub fn url(&self, path_and_query: &str) -> Result<Url, NetError> {
         let bad = || NetError::Endpoint(format!("{self}{path_and_query}"));

@@ -9,7 +9,7 @@ use http::StatusCode;
 use reqwest::{Method, Response, header};
 
 use super::{Client, Endpoint, failure};
-use crate::NetError;
+use crate::{NetError, Way};
 
 /// The bytes of one range, in order.
 #[derive(Debug)]
@@ -24,6 +24,16 @@ pub struct RangeStream {
 impl Client {
     /// `GET path` for the bytes `range`, which is not empty. The answer must be exactly that range.
     pub async fn get_range(&self, path: &str, range: Range<u64>) -> Result<RangeStream, NetError> {
+        self.get_range_by(path, range, &Way::default()).await
+    }
+
+    /// [`Self::get_range`] on behalf of others, or past caches.
+    pub async fn get_range_by(
+        &self,
+        path: &str,
+        range: Range<u64>,
+        way: &Way,
+    ) -> Result<RangeStream, NetError> {
         let Range { start, end } = range;
         if end <= start {
             let reason = format!("the range {start}..{end} is empty");
@@ -31,6 +41,7 @@ impl Client {
         }
         let request =
             self.request(Method::GET, path)?.header(header::RANGE, format!("bytes={start}-{}", end - 1));
+        let request = request.headers(way.headers());
         let response = self.send(request).await?;
         let object_bytes = check(&response, start, end)
             .map_err(|reason| NetError::Answer { url: response.url().to_string(), reason })?;
@@ -45,7 +56,12 @@ impl Client {
 
     /// `GET path` whole, for objects of at most `bytes_max` bytes.
     pub async fn get_object(&self, path: &str, bytes_max: usize) -> Result<Vec<u8>, NetError> {
-        let response = self.send(self.request(Method::GET, path)?).await?;
+        self.get_object_by(path, bytes_max, &Way::default()).await
+    }
+
+    /// [`Self::get_object`] on behalf of others, or past caches.
+    pub async fn get_object_by(&self, path: &str, bytes_max: usize, way: &Way) -> Result<Vec<u8>, NetError> {
+        let response = self.send(self.request(Method::GET, path)?.headers(way.headers())).await?;
         self.read(response, bytes_max).await
     }
 }

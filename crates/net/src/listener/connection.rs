@@ -23,6 +23,8 @@ use super::socket::Socket;
 use super::timer::ClockTimer;
 use super::{Connection, Limits, ListenerStats, Peer, PeerCertificate, ServerTls, Shutdown};
 
+/// The first byte of a TLS record that begins a handshake (RFC 8446, 5.1); no HTTP request begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
 /// How long an idle connection gets to say goodbye.
 const GOODBYE_TIME: Duration = Duration::from_secs(2);
 
@@ -44,9 +46,16 @@ impl Shared {
         if let Err(e) = stream.set_nodelay(true) {
             tracing::debug!(peer = %addr, error = %e, "Cannot switch off Nagle's algorithm");
         }
+        let tls = match self.tls.clone() {
+            Some(tls) if tls.takes_plain() => match self.speaks_tls(&stream, addr).await {
+                Some(speaks_tls) => speaks_tls.then_some(tls),
+                None => return,
+            },
+            tls => tls,
+        };
         let activity = Activity::new(SharedClock::clone(&self.clock));
         let socket = Socket::new(stream, Arc::clone(&self.stats), Arc::clone(&activity));
-        match self.tls.clone() {
+        match tls {
             None => {
                 let peer = Peer { addr, secure: false, certificate: None, server_certificate: None };
                 self.http(socket, peer, activity, admitted.bodies()).await;
@@ -61,6 +70,23 @@ impl Shared {
             }
         }
         drop(admitted);
+    }
+
+    /// Whether the client begins with a TLS handshake; `None` if it says nothing in time.
+    async fn speaks_tls(&self, stream: &TcpStream, addr: SocketAddr) -> Option<bool> {
+        let mut first = [0];
+        tokio::select! {
+            peeked = stream.peek(&mut first) => match peeked {
+                Ok(1) => Some(first == [TLS_HANDSHAKE]),
+                _ => None,
+            },
+            () = self.clock.sleep(self.limits.header_time) => {
+                self.stats.headers_timed_out.inc();
+                tracing::debug!(peer = %addr, "The connection said nothing");
+                None
+            }
+            () = self.shutdown.requested() => None,
+        }
     }
 
     async fn handshake(

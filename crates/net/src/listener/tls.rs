@@ -1,22 +1,25 @@
 //! What a listener needs to speak TLS; made by the site's authority.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use clock::SharedClock;
 use rustls::ServerConfig;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
 use tokio_rustls::TlsAcceptor;
 
-use crate::NetError;
+use crate::{Identity, NetError};
 
 /// TLS for a listener: its certificates, and the authority whose client certificates it accepts.
 #[derive(Clone)]
 pub struct ServerTls {
     config: Arc<ServerConfig>,
+    /// Whether plain HTTP is taken at the same address.
+    or_plain: bool,
 }
 
 impl ServerTls {
@@ -40,7 +43,31 @@ impl ServerTls {
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(certificates);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config) })
+        Ok(Self { config: Arc::new(config), or_plain: false })
+    }
+
+    /// TLS for an agent's own listener: its certificate serves there as well, and clients are agents of the same
+    /// authority (`authority_pem`) or show no certificate. `current` gives the certificate of the moment.
+    pub fn of_agent(
+        authority_pem: &str,
+        current: impl Fn() -> Option<Identity> + Send + Sync + 'static,
+        clock: SharedClock,
+    ) -> Result<Self, NetError> {
+        let authority = CertificateDer::from_pem_slice(authority_pem.as_bytes())
+            .map_err(|e| NetError::Tls(e.to_string()))?;
+        let followed = Followed { current: Box::new(current), made: Mutex::default() };
+        Self::new(authority, Arc::new(followed), clock)
+    }
+
+    /// The same, for a listener that takes plain HTTP at the same address too. Which one a client speaks shows in its
+    /// first byte.
+    #[must_use]
+    pub fn or_plain(self) -> Self {
+        Self { or_plain: true, ..self }
+    }
+
+    pub(crate) fn takes_plain(&self) -> bool {
+        self.or_plain
     }
 
     /// For one handshake: what accepts it, and what it will have shown.
@@ -80,6 +107,57 @@ impl fmt::Debug for ServerTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ServerTls").finish_non_exhaustive()
     }
+}
+
+/// An agent's certificate, which somebody else renews.
+struct Followed {
+    current: Box<dyn Fn() -> Option<Identity> + Send + Sync>,
+    /// What was made of the certificate that was current last, with its PEM.
+    made: Mutex<Option<(String, Arc<CertifiedKey>)>>,
+}
+
+impl Followed {
+    fn certified(&self) -> Option<Arc<CertifiedKey>> {
+        let identity = (self.current)()?;
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((pem, certified)) = made.as_ref()
+            && *pem == identity.certificate_pem
+        {
+            return Some(Arc::clone(certified));
+        }
+        match certified_key(&identity) {
+            Ok(certified) => {
+                *made = Some((identity.certificate_pem, Arc::clone(&certified)));
+                Some(certified)
+            }
+            Err(error) => {
+                tracing::error!(%error, "The agent's certificate cannot be shown");
+                None
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Followed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Followed").finish_non_exhaustive()
+    }
+}
+
+impl ResolvesServerCert for Followed {
+    fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.certified()
+    }
+}
+
+fn certified_key(identity: &Identity) -> Result<Arc<CertifiedKey>, NetError> {
+    let unusable = |error: pem::Error| NetError::Tls(error.to_string());
+    let certificate =
+        CertificateDer::from_pem_slice(identity.certificate_pem.as_bytes()).map_err(unusable)?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes()).map_err(unusable)?;
+    let key = rustls::crypto::aws_lc_rs::sign::any_supported_type(&key)
+        .map_err(|e| NetError::Tls(e.to_string()))?;
+    Ok(Arc::new(CertifiedKey::new(vec![certificate], key)))
 }
 
 #[derive(Debug)]

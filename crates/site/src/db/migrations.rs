@@ -26,6 +26,7 @@ const NTLM: &str = include_str!("../../migrations/shared/0011_ntlm.sql");
 const SCHEDULES: &str = include_str!("../../migrations/shared/0012_schedules.sql");
 const HIERARCHY: &str = include_str!("../../migrations/shared/0013_hierarchy.sql");
 const ROUTES: &str = include_str!("../../migrations/shared/0014_routes.sql");
+const POINTS: &str = include_str!("../../migrations/shared/0015_points.sql");
 const TRUST: &str = include_str!("../../migrations/shared/0017_trust.sql");
 const SITE_REPAIRS: &str = include_str!("../../migrations/shared/0018_site_repairs.sql");
 const STATUS: &str = include_str!("../../migrations/shared/0016_status.sql");
@@ -76,6 +77,7 @@ const STEPS: [Step; 17] = [
     Step { version: 12, name: "schedules", sqlite: SCHEDULES, postgres: SCHEDULES },
     Step { version: 13, name: "hierarchy", sqlite: HIERARCHY, postgres: HIERARCHY },
     Step { version: 14, name: "routes", sqlite: ROUTES, postgres: ROUTES },
+    Step { version: 15, name: "points", sqlite: POINTS, postgres: POINTS },
     Step { version: 16, name: "live status", sqlite: STATUS, postgres: STATUS },
     Step { version: 17, name: "trust", sqlite: TRUST, postgres: TRUST },
     Step { version: 18, name: "site repairs", sqlite: SITE_REPAIRS, postgres: SITE_REPAIRS },

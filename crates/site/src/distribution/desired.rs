@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use agent::{DESIRED_MAX, DesiredPackage, DesiredReply, Goal, PackRef, Route};
+use agent::{DESIRED_MAX, DesiredPackage, DesiredReply, Goal, PackRef, Route, Sources};
 use sea_query::{Cond, Expr, ExprTrait, JoinType, Order, Query, SelectStatement};
 
 use super::DpId;
+use super::settings::Told;
 use crate::db::Row;
 use crate::error::{Result, SiteError};
 use crate::package::by_id;
@@ -22,6 +23,8 @@ impl Site {
     /// A package whose first version is not published yet is not told; it follows when it is.
     pub async fn desired(&self, dp: DpId, after: i64) -> Result<DesiredReply> {
         let after = self.known_revision(after).await?;
+        // Before the rows: revisions become visible in their order, so no row of an earlier one is missed.
+        let told = self.settings_told(dp).await?;
         let limit = DESIRED_MAX as u64 + 1;
         let mut rows = self.db().all(select(dp, after).limit(limit)).await?;
         let more = rows.len() > DESIRED_MAX;
@@ -30,8 +33,32 @@ impl Site {
             Some(last) => last.get("revision")?,
             None => after,
         };
-        let packages = rows.iter().map(read).collect::<Result<_>>()?;
-        Ok(DesiredReply { revision, more, packages })
+        Ok(DesiredReply {
+            revision: if more { revision } else { Ord::max(revision, told.revision) },
+            more,
+            packages: rows.iter().map(read).collect::<Result<_>>()?,
+            maintenance: told.maintenance,
+            pullers: if told.revision > after { Some(self.pullers(dp).await?) } else { None },
+            untold: if after == 0 { self.untold(dp).await? } else { Vec::new() },
+        })
+    }
+
+    async fn settings_told(&self, dp: DpId) -> Result<Told> {
+        let select =
+            Query::select().columns(Told::COLUMNS).from("dp").and_where(Expr::col("id").eq(dp.0)).to_owned();
+        Told::read(&self.db().optional(&select).await?.ok_or(SiteError::AgentUnknown)?)
+    }
+
+    /// Packages that the distribution point may hold, though the site knows no bytes of the version that it should hold.
+    async fn untold(&self, dp: DpId) -> Result<Vec<String>> {
+        let mut select = joined();
+        select
+            .column(("d", "package_id"))
+            .and_where(Expr::col(("d", "dp_id")).eq(dp.0))
+            .and_where(Expr::col(("d", "absent")).eq(0i64))
+            .and_where(can_be_fetched().not())
+            .order_by(("d", "package_id"), Order::Asc);
+        self.db().all(&select).await?.iter().map(|row| row.get("package_id")).collect()
     }
 
     /// Waits until something changed after a revision, at most `wait`. Returns whether it did.
@@ -57,17 +84,12 @@ impl Site {
     }
 
     async fn has_changes(&self, dp: DpId, after: i64) -> Result<bool> {
-        let alive = Query::select()
-            .column("id")
-            .from("dp")
-            .and_where(Expr::col("id").eq(dp.0))
-            .and_where(Expr::col("secret_hash").is_not_null())
-            .to_owned();
-        if self.db().optional(&alive).await?.is_none() {
+        let told = self.settings_told(dp).await?;
+        if !told.is_known {
             return Err(SiteError::AgentUnknown);
         }
         let after = self.known_revision(after).await?;
-        Ok(self.db().optional(select(dp, after).limit(1)).await?.is_some())
+        Ok(told.revision > after || self.db().optional(select(dp, after).limit(1)).await?.is_some())
     }
 
     async fn known_revision(&self, after: i64) -> Result<i64> {
@@ -78,7 +100,13 @@ impl Site {
     /// As [`Site::route`], for a distribution point that shall hold the package.
     ///
     /// Errors: also [`SiteError::PackageNotAssigned`].
-    pub async fn route_for_dp(&self, dp: DpId, package_id: &str, version: u32) -> Result<Route> {
+    pub async fn route_for_dp(
+        &self,
+        dp: DpId,
+        package_id: &str,
+        version: u32,
+        secure: bool,
+    ) -> Result<Route> {
         let assigned = Query::select()
             .column("package_id")
             .from("distribution")
@@ -86,10 +114,12 @@ impl Site {
             .and_where(super::demand::at(dp))
             .and_where(Expr::col("absent").eq(0i64))
             .to_owned();
-        match self.db().optional(&assigned).await? {
-            Some(_) => self.route(package_id, version).await,
-            None => Err(SiteError::PackageNotAssigned { package_id: package_id.to_owned() }),
+        if self.db().optional(&assigned).await?.is_none() {
+            return Err(SiteError::PackageNotAssigned { package_id: package_id.to_owned() });
         }
+        let route = self.route(package_id, version).await?;
+        let Sources { sources, sources_only } = self.pull_sources(dp, secure).await?;
+        Ok(Route { sources, sources_only, ..route })
     }
 
     /// Where the bytes of a version are now.
@@ -111,20 +141,15 @@ impl Site {
             .into_iter()
             .map(|(id, index_offset, index_bytes)| PackRef { id, index_offset, index_bytes })
             .collect();
-        Ok(Route { package_id: package_id.to_owned(), version, manifest, packs })
+        Ok(Route { package_id: package_id.to_owned(), version, manifest, packs, ..Route::default() })
     }
 }
 
 fn select(dp: DpId, after: i64) -> SelectStatement {
-    let version = Expr::col(("v", "package_id"))
-        .equals(("d", "package_id"))
-        .and(Expr::col(("v", "version")).equals(("d", "desired_version")));
-    // A version that was let go of cannot be fetched until it is here again.
-    let is_here = Expr::col(("v", "retained")).eq(1i64).or(Expr::col(("d", "cancelled")).eq(1i64));
     let tellable = Cond::any()
         .add(Expr::col(("d", "absent")).eq(1i64))
-        .add(Expr::col(("v", "manifest_id")).is_not_null().and(is_here));
-    Query::select()
+        .add(can_be_fetched());
+    joined()
         .columns([
             ("d", "package_id"),
             ("d", "generation"),
@@ -138,6 +163,26 @@ fn select(dp: DpId, after: i64) -> SelectStatement {
             ("v", "manifest_id"),
             ("v", "signature"),
         ])
+        .and_where(Expr::col(("d", "dp_id")).eq(dp.0))
+        .and_where(Expr::col(("d", "revision")).gt(after))
+        .cond_where(tellable)
+        .order_by(("d", "revision"), Order::Asc)
+        .to_owned()
+}
+
+/// Whether the version that is wanted is published and here: one that was let go of cannot be fetched until it is here
+/// again.
+fn can_be_fetched() -> Expr {
+    let is_here = Expr::col(("v", "retained")).eq(1i64).or(Expr::col(("d", "cancelled")).eq(1i64));
+    Expr::col(("v", "manifest_id")).is_not_null().and(is_here)
+}
+
+/// Distributions with their packages and, where it is published, the version that is wanted.
+fn joined() -> SelectStatement {
+    let version = Expr::col(("v", "package_id"))
+        .equals(("d", "package_id"))
+        .and(Expr::col(("v", "version")).equals(("d", "desired_version")));
+    Query::select()
         .from_as("distribution", "d")
         .join_as(
             JoinType::InnerJoin,
@@ -146,10 +191,6 @@ fn select(dp: DpId, after: i64) -> SelectStatement {
             Expr::col(("p", "package_id")).equals(("d", "package_id")),
         )
         .join_as(JoinType::LeftJoin, "package_version", "v", version)
-        .and_where(Expr::col(("d", "dp_id")).eq(dp.0))
-        .and_where(Expr::col(("d", "revision")).gt(after))
-        .cond_where(tellable)
-        .order_by(("d", "revision"), Order::Asc)
         .to_owned()
 }
 

@@ -13,7 +13,7 @@ use sea_query::{Cond, Expr, ExprTrait, JoinType, Query};
 
 use super::nal::NalPath;
 use super::point::name_key;
-use super::{DpId, demand};
+use super::{DpId, demand, pull};
 use crate::access::{Action, Actor, random_secret, secret_hash};
 use crate::db::{Tx, counter};
 use crate::error::{Result, SiteError};
@@ -124,9 +124,11 @@ impl Site {
             .to_owned();
         tx.execute(&update).await?;
         demand::demand_again_after_enrolment(&mut tx, dp, now).await?;
+        let mut told = pull::retell_sources(&mut tx, dp).await?;
+        told.push(dp);
         status::add(&mut tx, now, Message::dp_enrolled(&name, &request.content_url)).await?;
         tx.commit().await?;
-        self.changes().notify(&[dp]);
+        self.changes().notify(&told);
         let signing_key = Some(self.signing_key().public().to_string());
         Ok(EnrolReply { site_code: self.identity().site_code.clone(), secret, certificate_pem, signing_key })
     }

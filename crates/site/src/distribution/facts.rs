@@ -46,6 +46,10 @@ impl Site {
         for fact in facts {
             // An agent's clock may be wrong; a fact does not lie in the future.
             let at = fact.at.parse::<Timestamp>().map_or(now, |at| at.min(now));
+            if let Reported::Collected { versions, bytes } = &fact.event {
+                let message = Message::orphan_collected(&fact.package_id, &name, versions.len(), *bytes);
+                status::add(&mut tx, at, message).await?;
+            }
             let Some(row) = Assignment::read(&mut tx, &fact.package_id, dp).await? else { continue };
             let reopened = self.is_open_again(dp, fact).await?;
             let revision = match revision {
@@ -73,6 +77,10 @@ impl Site {
         tx.commit().await?;
         self.changes().notify(told_again.then_some(dp).as_slice());
         self.suspects().note(facts, self.clock().monotonic());
+        if facts.iter().any(|fact| matches!(fact.event, Reported::Verified { .. } | Reported::Failed { .. }))
+        {
+            self.validation_wake().notify_one();
+        }
         self.release(&gone).await;
         Ok(())
     }
@@ -138,6 +146,7 @@ struct Assignment {
     fault_at: Option<Timestamp>,
     paused_reason: Option<String>,
     paused_until: Option<Timestamp>,
+    reported_at: Option<Timestamp>,
 }
 
 impl Assignment {
@@ -162,6 +171,7 @@ impl Assignment {
                 "fault_at",
                 "paused_reason",
                 "paused_until",
+                "reported_at",
             ])
             .columns(rate::COLUMNS)
             .from("distribution")
@@ -193,6 +203,7 @@ impl Assignment {
             fault_at: row.time_or_null("fault_at")?,
             paused_reason: row.get("paused_reason")?,
             paused_until: row.time_or_null("paused_until")?,
+            reported_at: row.time_or_null("reported_at")?,
         })
     }
 }
@@ -220,8 +231,12 @@ struct Record<'r> {
 impl Record<'_> {
     /// Applies the fact. Returns manifests to release, when a deleted package lost its last place.
     async fn apply(&mut self) -> Result<Vec<String>> {
-        if let Reported::Refused { object, reason } = &self.fact.event {
-            self.say(|id, dp| Message::refused(id, dp, object, reason)).await?;
+        if let Reported::Refused { object, reason, source } = &self.fact.event {
+            let reason = match source {
+                Some(source) => format!("{reason}; it came from distribution point {source}"),
+                None => reason.clone(),
+            };
+            self.say(|id, dp| Message::refused(id, dp, object, &reason)).await?;
             return Ok(Vec::new());
         }
         if self.fact.generation != self.row.generation && !self.outran_its_cancel() {
@@ -232,6 +247,10 @@ impl Record<'_> {
             Reported::Started { version, attempt } => self.started(*version, *attempt).await?,
             Reported::Progress { .. } => self.progress().await?,
             Reported::Installed { .. } => self.installed().await?,
+            Reported::Verifying { .. } => self.verifying().await?,
+            Reported::Damaged { version, damaged, missing, .. } => {
+                self.damaged(*version, damaged, missing).await?;
+            }
             Reported::Verified { version, files_verified, files_repaired } => {
                 self.verified(*version, *files_verified, files_repaired).await?;
             }
@@ -240,7 +259,7 @@ impl Record<'_> {
             }
             Reported::Paused { reason, until, .. } => self.paused(reason, until.as_deref()).await?,
             Reported::Removed => return self.removed().await,
-            Reported::Refused { .. } => {}
+            Reported::Refused { .. } | Reported::Collected { .. } => {}
         }
         Ok(Vec::new())
     }
@@ -287,10 +306,7 @@ impl Record<'_> {
         if attempt > 1 || self.row.attempts > 0 || self.row.absent {
             return Ok(());
         }
-        match self.row.state {
-            State::ContentMonitoring => self.say(Message::verification_started).await,
-            _ => self.say(|id, dp| Message::distribution_started(id, dp, version)).await,
-        }
+        self.say(|id, dp| Message::distribution_started(id, dp, version)).await
     }
 
     async fn progress(&mut self) -> Result<()> {
@@ -404,6 +420,40 @@ impl Record<'_> {
         // A redistribution demands a verification, and is shown as an update while it goes on.
         if self.row.verify && self.row.state == State::ContentUpdating {
             self.say(|id, dp| Message::refreshed(id, dp, version)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a step of a verification came before: it is the last that was reported, or the verification has ended.
+    fn is_told_already(&self) -> bool {
+        self.row.reported_at == Some(self.at) || self.row.state == State::Installed
+    }
+
+    async fn verifying(&mut self) -> Result<()> {
+        if self.is_told_already() {
+            return Ok(());
+        }
+        let Some(state) = self.step(Event::Working) else { return Ok(()) };
+        let mut update = self.update();
+        update.value("state", state);
+        self.store(&mut update).await?;
+        self.say(Message::verification_started).await
+    }
+
+    /// What is damaged is not repaired yet; the state follows from how that ends.
+    async fn damaged(&mut self, version: u32, damaged: &[String], missing: &[String]) -> Result<()> {
+        if self.is_told_already() {
+            return Ok(());
+        }
+        let mut update = self.update();
+        self.store(&mut update).await?;
+        if !damaged.is_empty() {
+            let names = name_files(damaged);
+            self.say(|id, dp| Message::files_damaged(id, dp, version, &names)).await?;
+        }
+        if !missing.is_empty() {
+            let names = name_files(missing);
+            self.say(|id, dp| Message::files_missing(id, dp, version, &names)).await?;
         }
         Ok(())
     }

@@ -84,13 +84,15 @@ impl Site {
         let missing = || SiteError::DpNotFound { name: name.to_owned() };
         let row = tx.optional(&select).await?.ok_or_else(missing)?;
         let (dp, name) = (DpId(row.get("id")?), row.get::<String>("name")?);
+        let mut told = super::pull::retell_sources(&mut tx, dp).await?;
+        told.push(dp);
         let gone = drop_rows(&mut tx, dp, now).await?;
         let stamp = counter::next(&mut tx, "revision").await?;
         let dead = Gone::Dp { dp: DpName { site_code: row.get("site_code")?, name: name.clone() }, stamp };
         tombstone::bury(&mut tx, "", dead, now).await?;
         status::add(&mut tx, now, Message::dp_server_changed(actor, &name, "removed")).await?;
         tx.commit().await?;
-        self.changes().notify(&[dp]);
+        self.changes().notify(&told);
         self.release(&gone).await;
         Ok(())
     }

@@ -3,10 +3,10 @@
 use agent::{RenewReply, RenewRequest};
 use sea_query::{Expr, ExprTrait, Query};
 
-use super::DpId;
 use super::enrol::{AgentCredential, CsrSigner, check_csr, fingerprint};
 use super::nal::NalPath;
 use super::point::name_key;
+use super::{DpId, pull};
 use crate::access::{Action, Actor};
 use crate::error::{Result, SiteError};
 use crate::server::Site;
@@ -44,7 +44,9 @@ impl Site {
             .and_where(Expr::col("id").eq(row.get::<i64>("id")?))
             .to_owned();
         tx.execute(&update).await?;
+        let told = pull::retell_sources(&mut tx, DpId(row.get("id")?)).await?;
         tx.commit().await?;
+        self.changes().notify(&told);
         Ok(RenewReply { certificate_pem })
     }
 
@@ -95,9 +97,11 @@ impl Site {
         // A token that nobody used yet would let it in again.
         let unused = Expr::col("used_at").is_null().and(super::demand::at(dp));
         tx.execute(Query::delete().from_table("enrol_token").and_where(unused)).await?;
+        let mut told = pull::retell_sources(&mut tx, dp).await?;
+        told.push(dp);
         status::add(&mut tx, now, Message::dp_server_changed(actor, &name, "revoked")).await?;
         tx.commit().await?;
-        self.changes().notify(&[dp]);
+        self.changes().notify(&told);
         Ok(())
     }
 }

@@ -184,6 +184,7 @@ fn select_points(packages: &[(&String, &u32)]) -> SelectStatement {
         .and_where(Expr::col(("d", "absent")).eq(0i64))
         .and_where(Expr::col(("d", "installed_version")).gt(0i64))
         .and_where(Expr::col(("x", "content_url")).ne(""))
+        .and_where(Expr::col(("x", "maintenance_since")).is_null())
         .to_owned();
     Query::select()
         .columns(["package_id", "content_url"])

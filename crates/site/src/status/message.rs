@@ -434,8 +434,28 @@ impl Message {
         Self::new(39045, &[id, dp, until, reason]).of_package(id).detail().at_dp(dp)
     }
 
+    /// A verification found files whose bytes are others.
+    pub(crate) fn files_damaged(id: &str, dp: &str, version: u32, files: &str) -> Self {
+        Self::found(2382, id, dp, version, files)
+    }
+
+    /// A verification found that files are not there.
+    pub(crate) fn files_missing(id: &str, dp: &str, version: u32, files: &str) -> Self {
+        Self::found(2385, id, dp, version, files)
+    }
+
+    fn found(number: u32, id: &str, dp: &str, version: u32, files: &str) -> Self {
+        let next = format!("version {version}; they are repaired now");
+        Self::new(number, &[id, dp, files, &next]).of_package(id).at_dp(dp).seen_at(dp)
+    }
+
     pub(crate) fn repaired(id: &str, dp: &str, files: &str) -> Self {
-        Self::new(2382, &[id, dp, files, "it is repaired"]).of_package(id).at_dp(dp).seen_at(dp)
+        Self::new(39090, &[id, dp, files]).of_package(id).at_dp(dp).seen_at(dp)
+    }
+
+    pub(crate) fn orphan_collected(id: &str, dp: &str, versions: usize, bytes: u64) -> Self {
+        let inserts = [id, dp, &versions.to_string(), &bytes.to_string()];
+        Self::new(39091, &inserts).of_package(id).at_dp(dp).seen_at(dp)
     }
 
     pub(crate) fn refused(id: &str, dp: &str, object: &str, reason: &str) -> Self {
@@ -464,6 +484,7 @@ pub(crate) fn failure_id(is_removal: bool, fault_code: &str, verifies: bool, hol
         _ if is_removal => 39057,
         "site_unreachable" | "unauthorized" => 2391,
         "refused" => 2382,
+        "no_source" => 8212,
         "incomplete" => 2385,
         _ if verifies => 2383,
         _ if holds_some => 8203,

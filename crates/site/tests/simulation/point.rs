@@ -340,7 +340,7 @@ impl Point {
                 reason: "x".repeat(5000),
                 until: Some("x".to_owned()),
             },
-            _ => Event::Refused { object: "0".repeat(64), reason: "it is not true".to_owned() },
+            _ => Event::Refused { object: "0".repeat(64), reason: "it is not true".to_owned(), source: None },
         };
         let generation = row.generation + [0, 0, 0, -1, 1][random.below(5)];
         self.say(&row.package_id, generation, clock, event);

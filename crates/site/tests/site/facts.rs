@@ -38,6 +38,10 @@ fn progress(bytes_done: u64) -> Event {
     }
 }
 
+fn verifying(version: u32) -> Event {
+    Event::Verifying { version }
+}
+
 fn verified(repaired: &[&str]) -> Event {
     let files_repaired = repaired.iter().map(|&file| file.to_owned()).collect();
     Event::Verified { version: 1, files_verified: 3, files_repaired }
@@ -94,8 +98,8 @@ on_both! {
         step(stage, &package, &point, installed(1), State::Installed, &[8200, 2330]).await;
         stage.clock.advance(Duration::from_secs(60));
         stage.site.validate(&admin(), &package.package_id, &point.nal).await.unwrap();
-        step(stage, &package, &point, started(1), State::ContentMonitoring, &[2380]).await;
-        step(stage, &package, &point, verified(&["x.sys"]), State::Installed, &[2382, 2384]).await;
+        step(stage, &package, &point, verifying(1), State::ContentMonitoring, &[2380]).await;
+        step(stage, &package, &point, verified(&["x.sys"]), State::Installed, &[39090, 2384]).await;
         let status = stage.status(&package, &point).await.unwrap();
         assert_eq!((status.last_verified_at, status.files_verified), (Some(time("2026-01-01T00:01:00Z")), 3));
         // A later full list does not ask for the same verification again.
@@ -170,7 +174,7 @@ on_both! {
         assert_eq!((fault.at, status.next_attempt_at), (time("2026-01-01T00:00:00Z"), None));
         let many = vec![fact; FACTS_MAX + 1];
         assert_eq!(code(stage.site.record_facts(point.id, &many).await), "invalid_field");
-        let refused = Event::Refused { object: "ab".to_owned(), reason: "its hash is another".to_owned() };
+        let refused = Event::Refused { object: "ab".to_owned(), reason: "its hash is another".to_owned(), source: None };
         step(stage, &package, &point, refused, State::InstallRetrying, &[2383]).await;
     }
 
@@ -197,6 +201,6 @@ on_both! {
         stage.assign(&package, &[&point]).await;
         step(stage, &package, &point, installed(1), State::Installed, &[8200, 2330]).await;
         step(stage, &package, &point, started(1), State::ContentUpdating, &[2342]).await;
-        step(stage, &package, &point, verified(&["x.sys"]), State::Installed, &[2382, 2384]).await;
+        step(stage, &package, &point, verified(&["x.sys"]), State::Installed, &[39090, 2384]).await;
     }
 }

@@ -27,6 +27,7 @@ mod inf;
 mod locks;
 mod ntlm;
 mod packages;
+mod points;
 mod prestaged;
 mod query;
 mod query_many;

@@ -3,7 +3,9 @@
 mod address;
 mod distribution_point;
 mod group;
+mod point_info;
 mod role;
+mod role_change;
 
 use std::sync::Arc;
 
@@ -17,8 +19,8 @@ pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
         "SMS_DistributionPointGroup" => Arc::new(group::Group),
         "SMS_SCI_Address" => Arc::new(address::Address),
         "SMS_SCI_SysResUse" => Arc::new(role::Role),
-        "SMS_DistributionPointInfo"
-        | "SMS_DPContentInfo"
+        "SMS_DistributionPointInfo" => Arc::new(point_info::PointInfo),
+        "SMS_DPContentInfo"
         | "SMS_DPGroupMembers"
         | "SMS_DPGroupPackages"
         | "SMS_DPStatusInfo"

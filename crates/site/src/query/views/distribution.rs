@@ -157,6 +157,8 @@ const DP_CONTENT_INFO: &[Column] = &[
 ];
 
 const DP_STATUS_INFO: &[Column] = &[
+    boolean("IsDPMonEnabled"),
+    boolean("IsPullDP"),
     time("LastStatusTime"),
     integer("MessageCount"),
     integer("MessageState"),
@@ -176,6 +178,7 @@ const SCI_SYS_RES_USE: &[Column] = &[
     text("NALPath"),
     text("NALType"),
     text("NetworkOSPath"),
+    text_list("PropLists"),
     text_list("Props"),
     text("RoleName"),
     text("SiteCode"),

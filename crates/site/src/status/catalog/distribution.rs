@@ -103,12 +103,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "The verification of package %1 on distribution point %2 is queued.",
         "Nothing. It begins when the distribution point hears of it and has a free place.",
     ),
-    warning(
+    error(
         2382,
         DP_MONITOR,
-        "package, distribution point, files or fault, what became of it",
+        "package, distribution point, files or fault, what is next",
         "Distribution point %2 found damage in package %1: %3 (%4)",
-        "As a warning: it was repaired. If it comes again, the disk of the distribution point is failing. As an error: see 2328.",
+        "Wait for 39090, which says that it is repaired. If it comes again, the disk of the distribution point is failing.",
     ),
     warning(
         2383,
@@ -127,9 +127,9 @@ pub(super) const ENTRIES: &[Entry] = &[
     error(
         2385,
         DP_MONITOR,
-        "package, distribution point, fault, what is next",
+        "package, distribution point, files or fault, what is next",
         "Content of package %1 is missing for distribution point %2: %3 (%4)",
-        "The site offers less than the version needs: run `haulier content verify`, then refresh the package.",
+        "Found by a verification: wait for 39090. Else the site offers less than the version needs: run `haulier content verify`, then refresh the package.",
     ),
     error(
         2391,
@@ -165,5 +165,12 @@ pub(super) const ENTRIES: &[Entry] = &[
         "name, package, version, site",
         "Version %3 of package %1 (%2) has come from site %4 and is stored at this site.",
         "Nothing: this site's distribution points get it now.",
+    ),
+    information(
+        8212,
+        TRANSFER_MANAGER,
+        "package, pull distribution point, fault, what is next",
+        "No source has package %1 for the pull distribution point %2: %3 (%4)",
+        "Nothing, if a source gets it soon. Else target a source with the package, or let the distribution point fall back to the site: `haulier dp pull`.",
     ),
 ];

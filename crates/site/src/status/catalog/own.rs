@@ -1,7 +1,8 @@
 //! Messages that the original has no identifier for.
 
 use super::{
-    AGENT_SERVICE, DISTRIBUTION_MANAGER, DRIVER_CATALOG, Entry, RAISED, SIGN_IN, error, information, warning,
+    AGENT_SERVICE, DISTRIBUTION_MANAGER, DP_MONITOR, DRIVER_CATALOG, Entry, RAISED, SIGN_IN, error,
+    information, warning,
 };
 
 pub(super) const ENTRIES: &[Entry] = &[
@@ -116,6 +117,20 @@ pub(super) const ENTRIES: &[Entry] = &[
         "site, package, version, files, what became of it",
         "Site %1 found damage in its copy of package %2, version %3: %4 (%5)",
         "Nothing, once it is repaired. If it comes again, the disk of that site server is failing.",
+    ),
+    warning(
+        39090,
+        DP_MONITOR,
+        "package, distribution point, files",
+        "Distribution point %2 repaired package %1: %3",
+        "Nothing now. If it comes again, the disk of the distribution point is failing.",
+    ),
+    information(
+        39091,
+        DP_MONITOR,
+        "package, distribution point, versions, bytes",
+        "Distribution point %2 held package %1, which nobody wants there, and removed it: %3 versions, %4 bytes.",
+        "Nothing.",
     ),
     information(39997, RAISED, "text", "%1", "A script wrote it; ask its author."),
     warning(39998, RAISED, "text", "%1", "A script wrote it; ask its author."),

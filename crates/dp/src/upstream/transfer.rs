@@ -1,0 +1,180 @@
+//! One range on its way in: from one origin after the other, going on where the one before broke off.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use net::client::RangeStream;
+use net::{Client, NetError, Way};
+
+use super::{Origin, Upstream};
+use crate::fault::JobError;
+use membership::backoff::{SITE_WAIT_MAX, jittered};
+
+/// Breaks of the site in a row without a byte in between, after which a range fails.
+const BREAKS_MAX: u32 = 4;
+
+/// Bytes as they came.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) bytes: Bytes,
+    /// The source that sent them; none: the site.
+    pub(crate) source: Option<Arc<str>>,
+    /// The size of the whole object, as this origin says.
+    pub(crate) object_bytes: u64,
+}
+
+/// A range that is being fetched.
+pub(crate) struct Transfer<'a> {
+    upstream: &'a Upstream,
+    site: &'a Client,
+    path: &'a str,
+    /// What is still to come.
+    rest: Range<u64>,
+    way: Way,
+    order: VecDeque<Origin>,
+    open: Option<(Origin, RangeStream)>,
+    breaks: u32,
+    /// What each source said that had nothing.
+    said: Vec<String>,
+}
+
+impl<'a> Transfer<'a> {
+    /// Begins to fetch `range` of the object at `path`, from the origins in `order`.
+    pub(crate) fn begin(
+        upstream: &'a Upstream,
+        site: &'a Client,
+        order: Vec<Origin>,
+        path: &'a str,
+        range: Range<u64>,
+        way: Way,
+    ) -> Self {
+        Self {
+            upstream,
+            site,
+            path,
+            rest: range,
+            way,
+            order: order.into(),
+            open: None,
+            breaks: 0,
+            said: Vec::new(),
+        }
+    }
+
+    /// The next bytes; none when the range is complete. What came stays, whatever becomes of the rest.
+    pub(crate) async fn next(&mut self) -> Result<Option<Chunk>, JobError> {
+        while !self.rest.is_empty() {
+            if self.order.is_empty() {
+                return Err(JobError::NoSource(
+                    "no distribution point that may be asked is known".to_owned(),
+                ));
+            }
+            match self.step().await {
+                Ok(Some(chunk)) => {
+                    self.rest.start += chunk.bytes.len() as u64;
+                    self.breaks = 0;
+                    let bytes = chunk.bytes.len() as u64;
+                    self.upstream.metrics.received_from(chunk.source.is_some(), bytes);
+                    return Ok(Some(chunk));
+                }
+                // The answer ended; whether the range did is for the loop to see.
+                Ok(None) => self.open = None,
+                Err(error) => {
+                    self.open = None;
+                    self.go_on_after(error).await?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn step(&mut self) -> Result<Option<Chunk>, NetError> {
+        if self.open.is_none() {
+            let Some(origin) = self.order.front().cloned() else { return Ok(None) };
+            let stream = match &origin {
+                Origin::Site => self.site.get_range_by(self.path, self.rest.clone(), &self.way).await?,
+                Origin::Source(source) => {
+                    let client = self.upstream.client(source)?;
+                    client.get_range_by(self.path, self.rest.clone(), &self.way).await?
+                }
+            };
+            self.open = Some((origin, stream));
+        }
+        let Some((origin, stream)) = &mut self.open else { return Ok(None) };
+        let object_bytes = stream.object_bytes();
+        let bytes = stream.next().await?;
+        Ok(bytes.map(|bytes| Chunk { bytes, source: origin.source(), object_bytes }))
+    }
+
+    /// Decides what comes after a failure of the first origin: itself again, the next, or the end.
+    async fn go_on_after(&mut self, error: NetError) -> Result<(), JobError> {
+        match self.order.front() {
+            Some(Origin::Source(source)) => {
+                // Who has not got it may have the next thing.
+                if error.refusal().is_none_or(|refusal| refusal.status != 404) {
+                    self.upstream.pass_over(&source.name);
+                }
+                tracing::info!(source = source.name, %error, path = self.path, "A source gave nothing; going on");
+                self.said.push(format!("{}: {error}", source.name));
+                self.order.pop_front();
+                match self.order.is_empty() {
+                    true => Err(JobError::NoSource(self.said.join("; "))),
+                    false => Ok(()),
+                }
+            }
+            Some(Origin::Site) => {
+                self.breaks += 1;
+                let error = JobError::from(error);
+                let worth_it = matches!(error, JobError::Unreachable(_) | JobError::BadAnswer(_));
+                if self.breaks >= BREAKS_MAX || !worth_it {
+                    return Err(error);
+                }
+                tracing::debug!(%error, path = self.path, at = self.rest.start, "A range broke off; going on");
+                self.upstream.clock.sleep(jittered(self.breaks, SITE_WAIT_MAX)).await;
+                Ok(())
+            }
+            None => Err(JobError::NoSource(self.said.join("; "))),
+        }
+    }
+}
+
+impl Upstream {
+    /// A small object, whole, with the source that it came from.
+    pub(crate) async fn object(
+        &self,
+        site: &Client,
+        order: Vec<Origin>,
+        path: &str,
+        bytes_max: usize,
+        way: &Way,
+    ) -> Result<(Vec<u8>, Option<Arc<str>>), JobError> {
+        let mut said = Vec::new();
+        for origin in order {
+            let Origin::Source(source) = &origin else {
+                let bytes = site.get_object_by(path, bytes_max, way).await?;
+                self.metrics.received_from(false, bytes.len() as u64);
+                return Ok((bytes, None));
+            };
+            let asked = match self.client(source) {
+                Ok(client) => client.get_object_by(path, bytes_max, way).await,
+                Err(error) => Err(error),
+            };
+            match asked {
+                Ok(bytes) => {
+                    self.metrics.received_from(true, bytes.len() as u64);
+                    return Ok((bytes, origin.source()));
+                }
+                Err(error) => {
+                    if error.refusal().is_none_or(|refusal| refusal.status != 404) {
+                        self.pass_over(&source.name);
+                    }
+                    tracing::info!(source = source.name, %error, path, "A source gave nothing; going on");
+                    said.push(format!("{}: {error}", source.name));
+                }
+            }
+        }
+        Err(JobError::NoSource(said.join("; ")))
+    }
+}
