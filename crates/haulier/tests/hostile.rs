@@ -210,8 +210,11 @@ async fn what_nobody_can_bear_is_refused(scene: &Scene) {
     let Scene { attacker, shared, .. } = scene;
     let many = vec![fact(shared, 1, Event::Removed); FACTS_MAX + 1];
     assert_eq!(attacker.report(&Facts { facts: many }).await.code(413), "too_many_facts");
-    let huge =
-        fact(shared, 1, Event::Refused { object: "0".repeat(64), reason: "x".repeat(2 * 1024 * 1024) });
+    let huge = fact(
+        shared,
+        1,
+        Event::Refused { object: "0".repeat(64), reason: "x".repeat(2 * 1024 * 1024), source: None },
+    );
     assert_eq!(attacker.report(&Facts { facts: vec![huge] }).await.code(413), "body_too_large");
     for garbage in [&b"{"[..], b"[]", b"\xff\xfe\x00", b"null", &[b'['; 100_000]] {
         assert_eq!(attacker.post("/agent/v1/facts", garbage).await.code(400), "bad_request");

@@ -146,9 +146,7 @@ impl Site {
 }
 
 fn select(dp: DpId, after: i64) -> SelectStatement {
-    let tellable = Cond::any()
-        .add(Expr::col(("d", "absent")).eq(1i64))
-        .add(can_be_fetched());
+    let tellable = Cond::any().add(Expr::col(("d", "absent")).eq(1i64)).add(can_be_fetched());
     joined()
         .columns([
             ("d", "package_id"),
