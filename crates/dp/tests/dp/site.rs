@@ -10,7 +10,7 @@ use agent::token::EnrolToken;
 use agent::trust::{KeysReply, SiteKey, VersionSignature};
 use agent::{
     CaReply, DesiredPackage, DesiredReply, EnrolReply, EnrolRequest, ErrorReply, Event, Fact, Facts, Goal,
-    PackRef, PullSource, Puller, RenewReply, RenewRequest, Route, Sources,
+    PackRef, RenewReply, RenewRequest, Route, Sources,
 };
 use axum::body::{Body, Bytes};
 use axum::extract::{Path as UrlPath, Query, State};
@@ -31,6 +31,10 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use trust::{KeyStatement, SigningKey, VersionStatement};
+
+use self::links::Links;
+
+mod links;
 
 pub(crate) const PACKAGE: &str = "PS100001";
 pub(crate) const SITE: &str = "PS1";
@@ -57,15 +61,6 @@ pub(crate) struct Faults {
     pub(crate) renewals: watch::Sender<usize>,
     /// Body bytes of content that were sent.
     pub(crate) content_bytes: AtomicU64,
-}
-
-/// Who fetches from whom, by name.
-#[derive(Debug, Default)]
-struct Links {
-    /// When they changed.
-    revision: i64,
-    sources: BTreeMap<String, Sources>,
-    pullers: BTreeMap<String, Vec<Puller>>,
 }
 
 #[derive(Debug)]
@@ -275,50 +270,6 @@ impl Site {
         let fingerprint = self.script.ca.as_ref().map(SiteCa::fingerprint);
         let secret = content::FileHash::of(name.as_bytes()).to_string();
         EnrolToken::new(&secret, fingerprint.as_deref()).unwrap()
-    }
-
-    /// Lets one distribution point fetch from others, as the site would tell both ends.
-    pub(crate) fn pull(&self, name: &str, sources: &[(&str, &str, u32)], sources_only: bool) {
-        let secure = self.script.ca.is_some();
-        let ticket = format!("ticket of {name}");
-        let puller = Puller {
-            name: name.to_owned(),
-            certificate: self.script.certificates.lock().unwrap().get(name).cloned(),
-            ticket_hash: (!secure).then(|| content::FileHash::of(ticket.as_bytes()).to_string()),
-        };
-        let source = |(source, url, rank): &(&str, &str, u32)| PullSource {
-            name: (*source).to_owned(),
-            url: if secure { url.replace("http://", "https://") } else { (*url).to_owned() },
-            rank: *rank,
-            ticket: (!secure).then(|| ticket.clone()),
-        };
-        let mut links = self.script.links.lock().unwrap();
-        let told = Sources { sources: sources.iter().map(source).collect(), sources_only };
-        links.sources.insert(name.to_owned(), told);
-        for (source, ..) in sources {
-            links.pullers.entry((*source).to_owned()).or_default().push(puller.clone());
-        }
-        drop(links);
-        self.settings_changed();
-    }
-
-    /// Begins or ends maintenance mode of all distribution points.
-    pub(crate) fn maintain(&self, on: bool) {
-        self.script.maintenance.store(on, Ordering::SeqCst);
-        self.settings_changed();
-    }
-
-    /// Waits until every distribution point that asks has heard of the latest settings.
-    pub(crate) async fn settled(&self) {
-        let revision = self.script.links.lock().unwrap().revision;
-        self.told(revision).await;
-    }
-
-    fn settings_changed(&self) {
-        let mut demand = self.script.demand.lock().unwrap();
-        demand.0 += 1;
-        self.script.links.lock().unwrap().revision = demand.0;
-        self.script.demanded.notify_waiters();
     }
 
     pub(crate) fn options(&self, dir: &Path) -> DpOptions {

@@ -31,7 +31,7 @@ const TRUST: &str = include_str!("../../migrations/shared/0017_trust.sql");
 const SITE_REPAIRS: &str = include_str!("../../migrations/shared/0018_site_repairs.sql");
 const STATUS: &str = include_str!("../../migrations/shared/0016_status.sql");
 
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 18] = [
     Step {
         version: 1,
         name: "base",
