@@ -103,8 +103,9 @@ mod tests {
     use super::*;
 
     /// Columns that look like keys and tie a row to nothing that scopes protect: distribution points, categories,
-    /// contents (which are as visible as the driver or package beside them), folders, users, and the row's own key.
-    const OPEN: [&str; 32] = [
+    /// contents (which are as visible as the driver or package beside them), folders, users, a site (whose signing key is the public
+    /// one), and the row's own key.
+    const OPEN: [&str; 33] = [
         "AttributeID",
         "CIType_ID",
         "CI_SecuredTypeID",
@@ -135,6 +136,7 @@ mod tests {
         "ScopeID",
         "SecureObjectID",
         "SecuredTypeID",
+        "SigningKey",
         "ThreadID",
         "TokenID",
     ];
