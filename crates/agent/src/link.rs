@@ -312,6 +312,9 @@ pub struct RequestRecord {
     pub user: String,
     /// When, RFC 3339 in UTC.
     pub at: String,
+    /// The id of the call, by which its consequences are found at the owner too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<String>,
     /// What is asked for.
     pub call: Call,
 }

@@ -419,6 +419,7 @@ fn calls_that_travel_and_what_is_gone() {
         package_id: own("PS100001"),
         user: own("anna"),
         at: own("2026-11-22T16:05:00Z"),
+        correlation: Some(own("4bf92f3577b34da6a3ce929d0e0e4736")),
         call: Call::Redistribute { points: vec![dp()] },
     };
     let refused =
@@ -430,7 +431,7 @@ fn calls_that_travel_and_what_is_gone() {
         at: own("2026-11-22T16:05:01Z"),
         refused: Some(refused),
     };
-    let refresh = RequestRecord { call: Call::Refresh, ..request.clone() };
+    let refresh = RequestRecord { call: Call::Refresh, correlation: None, ..request.clone() };
     let gone = |gone| Record::Tombstone(TombstoneRecord { gone, at: own("2026-11-22T16:07:00Z") });
     let package_id = own("PS100001");
     let records = vec![

@@ -29,9 +29,10 @@ const ROUTES: &str = include_str!("../../migrations/shared/0014_routes.sql");
 const POINTS: &str = include_str!("../../migrations/shared/0015_points.sql");
 const TRUST: &str = include_str!("../../migrations/shared/0017_trust.sql");
 const SITE_REPAIRS: &str = include_str!("../../migrations/shared/0018_site_repairs.sql");
+const REQUEST_CALLS: &str = include_str!("../../migrations/shared/0019_request_calls.sql");
 const STATUS: &str = include_str!("../../migrations/shared/0016_status.sql");
 
-const STEPS: [Step; 18] = [
+const STEPS: [Step; 19] = [
     Step {
         version: 1,
         name: "base",
@@ -81,6 +82,7 @@ const STEPS: [Step; 18] = [
     Step { version: 16, name: "live status", sqlite: STATUS, postgres: STATUS },
     Step { version: 17, name: "trust", sqlite: TRUST, postgres: TRUST },
     Step { version: 18, name: "site repairs", sqlite: SITE_REPAIRS, postgres: SITE_REPAIRS },
+    Step { version: 19, name: "request calls", sqlite: REQUEST_CALLS, postgres: REQUEST_CALLS },
 ];
 
 pub(super) fn sqlite() -> Migrator {

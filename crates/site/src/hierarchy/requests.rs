@@ -8,7 +8,7 @@ use sea_query::{Expr, ExprTrait, Func, Query};
 
 use super::rows::{self, json};
 use super::topology::{NextHop, Topology};
-use crate::access::{Actor, Role};
+use crate::access::{self, Actor, Role};
 use crate::db::{Tx, counter};
 use crate::distribution::DpId;
 use crate::distribution::demand::Demand;
@@ -79,6 +79,7 @@ impl Site {
             package_id: package_id.to_owned(),
             user: actor.name.clone(),
             at: now.to_string(),
+            correlation: actor.call.clone(),
             call,
         };
         insert(tx, &record, text, now).await
@@ -143,7 +144,10 @@ impl Site {
 
     async fn carry_out(&self, tx: &mut Tx, request: &RequestRecord) -> Result<Vec<DpId>> {
         // The caller's role was checked where the call was made; here nobody is more than an operator.
-        let actor = Actor::new(format!("{} ({})", request.user, request.origin), Role::Operator);
+        let actor = Actor {
+            call: request.correlation.clone(),
+            ..Actor::new(format!("{} ({})", request.user, request.origin), Role::Operator)
+        };
         let package = package::require(tx, &request.package_id).await?;
         let demand = match &request.call {
             Call::Refresh => {
@@ -222,7 +226,16 @@ pub(crate) async fn insert(tx: &mut Tx, record: &RequestRecord, call: String, at
     let revision = counter::next(tx, "revision").await?;
     let insert = Query::insert()
         .into_table("site_request")
-        .columns(["request_id", "origin", "package_id", "user_name", "requested_at", "call", "revision"])
+        .columns([
+            "request_id",
+            "origin",
+            "package_id",
+            "user_name",
+            "requested_at",
+            "call",
+            "call_id",
+            "revision",
+        ])
         .values_panic([
             record.id.as_str().into(),
             record.origin.as_str().into(),
@@ -230,6 +243,7 @@ pub(crate) async fn insert(tx: &mut Tx, record: &RequestRecord, call: String, at
             record.user.as_str().into(),
             at.as_microsecond().into(),
             call.into(),
+            record.correlation.as_deref().filter(|id| access::call::is_fit(id)).into(),
             revision.into(),
         ])
         .to_owned();

@@ -383,6 +383,7 @@ pub(super) fn select_requests() -> SelectStatement {
         "user_name",
         "requested_at",
         "call",
+        "call_id",
         "done_at",
         "refused_code",
         "refused_message",
@@ -405,6 +406,7 @@ pub(super) fn request(row: &Row) -> Result<(RequestRecord, Option<OutcomeRecord>
         package_id: row.get("package_id")?,
         user: row.get("user_name")?,
         at: row.time("requested_at")?.to_string(),
+        correlation: row.get("call_id")?,
         call: from_json(&row.get::<String>("call")?, "site_request.call")?,
     };
     let Some(done_at) = row.time_or_null("done_at")? else { return Ok((request, None)) };

@@ -6,6 +6,7 @@ use agent::{Event, Goal};
 
 use super::{BRANCHES, THREE_LEVELS, Tree, hierarchies};
 use crate::Neighbor;
+use crate::access::Actor;
 use crate::distribution::state::State;
 use crate::stage::{admin, code, failed, installed, with_source, write};
 
@@ -50,6 +51,15 @@ hierarchies! {
         assert_eq!(sites, [["CAS", "", "4"], ["PS1", "CAS", "2"], ["PS2", "CAS", "2"], ["S01", "PS1", "1"]]);
         let points = tree.sql("PS2", "SELECT \"SiteCode\", \"ServerName\" FROM \"SMS_DistributionPointInfo\"").await;
         assert_eq!(points, [["S01", "dp1"]]);
+        // Called two levels below the owner; the bytes pass the site between, which needs them for its child only.
+        write(&tree.stage("CAS").source("dell", &[]).join("new.inf"), "new");
+        tree.site("S01").refresh_package(&admin(), id).await.unwrap();
+        tree.settle().await;
+        assert_eq!(tree.site("CAS").run_due_snapshots().await.unwrap(), 1);
+        tree.settle_all().await;
+        assert_eq!(tree.install("S01", &dp, id).await, 2);
+        tree.settle().await;
+        assert_eq!(tree.sql("CAS", STATES).await, [["0", "2"]]);
     }
 
     async fn a_child_that_was_away_for_ten_refreshes_needs_one_version(tree: &Tree, BRANCHES) {
@@ -92,13 +102,16 @@ hierarchies! {
         assert_eq!(tree.sql("PS2", STATES).await, [["0", "1"]], "a report reaches the owner in a sister branch");
         write(&tree.stage("PS2").source("dell", &[]).join("new.inf"), "new");
         for _ in 0..3 {
-            tree.site("S01").refresh_package(&admin(), id).await.unwrap();
+            let caller = Actor { call: Some("job-17".to_owned()), ..admin() };
+            tree.site("S01").refresh_package(&caller, id).await.unwrap();
         }
         let open = "SELECT origin, user_name FROM site_request WHERE done_at IS NULL";
         assert_eq!(tree.sql("S01", open).await.len(), 1, "the same call waits once");
         tree.settle().await;
         tree.site("PS2").run_due_snapshots().await.unwrap();
         tree.settle_all().await;
+        let told = tree.told("S01", &dp, id).await.unwrap();
+        assert_eq!(told.correlation.as_deref(), Some("job-17"), "by the owner and back, in another branch");
         assert_eq!(tree.install("S01", &dp, id).await, 2);
         // What the owner refuses is said where the call was made.
         tree.site("S01").remove_from_distribution_point(&admin(), id, &dp.nal).await.unwrap();

@@ -96,6 +96,7 @@ hierarchies! {
             package_id: id.clone(),
             user: "admin".to_owned(),
             at: AT.to_owned(),
+            correlation: None,
             call: Call::Refresh,
         };
         say(top, vec![
@@ -148,9 +149,12 @@ hierarchies! {
             package_id: package_id.to_owned(),
             user: "x".repeat(200),
             at: "2099-01-01T00:00:00Z".to_owned(),
+            correlation: Some("no id\n".to_owned()),
             call: Call::Assign { points: vec![dp("S09", "dp1")] },
         });
         say(tree.site("PS1"), vec![request("a", &package.package_id), request("b", "PS1EEEEE"), request("a", "PS1EEEEE")]).await;
+        let odd_ids = tree.sql("PS1", "SELECT call_id FROM site_request WHERE call_id IS NOT NULL").await;
+        assert!(odd_ids.is_empty(), "what is not fit for a log line is not taken over");
         let codes = tree.sql("PS1", "SELECT request_id, refused_code FROM site_request ORDER BY 1").await;
         assert_eq!(codes, [["a", "dp_not_found"], ["b", "package_not_found"]]);
     }
