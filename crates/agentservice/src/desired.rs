@@ -13,19 +13,11 @@ use crate::AgentService;
 use crate::at_once::{AtOnce, Place};
 use crate::auth::Agent;
 use crate::error::ServiceError;
+use crate::request::{Asked, bad_query};
 use crate::stats::AgentServiceStats;
 
 /// Waiting requests of one agent: the one that it waits on, and one whose connection it lost unnoticed.
 const WAITS_PER_AGENT_MAX: usize = 2;
-
-/// `after`: the revision that the agent has, 0 for none. `wait`: how many seconds it is willing to wait.
-#[derive(Debug, serde::Deserialize)]
-pub(crate) struct Asked {
-    #[serde(default)]
-    after: i64,
-    #[serde(default)]
-    wait: u64,
-}
 
 pub(crate) async fn desired(
     State(service): State<AgentService>,
@@ -33,8 +25,7 @@ pub(crate) async fn desired(
     Extension(shutdown): Extension<Shutdown>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<DesiredReply>, ServiceError> {
-    let Query(Asked { after, wait }) =
-        asked.map_err(|e| ServiceError::BadRequest { what: "the query", reason: e.body_text() })?;
+    let Query(Asked { after, wait }) = asked.map_err(bad_query)?;
     let shared = &service.0;
     let wait = Duration::from_secs(wait.min(WAIT_S_MAX));
     let reply = shared.site.desired(dp, after).await?;

@@ -16,19 +16,10 @@ use crate::AgentService;
 use crate::auth::Child;
 use crate::error::ServiceError;
 use crate::path::shown;
-use crate::request;
+use crate::request::{self, Asked, bad_query};
 
 /// The longest code of a refused want.
 const CODE_CHARS_MAX: usize = 64;
-
-/// `after`: the revision that the child has, 0 for none. `wait`: how many seconds it is willing to wait.
-#[derive(Debug, serde::Deserialize)]
-pub(crate) struct Asked {
-    #[serde(default)]
-    after: i64,
-    #[serde(default)]
-    wait: u64,
-}
 
 /// `GET records`: what changed here, as soon as there is something.
 pub(crate) async fn hear(
@@ -37,7 +28,7 @@ pub(crate) async fn hear(
     Extension(shutdown): Extension<Shutdown>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<RecordsReply>, ServiceError> {
-    let Query(Asked { after, wait }) = asked.map_err(|error| bad_query(&error))?;
+    let Query(Asked { after, wait }) = asked.map_err(bad_query)?;
     let (shared, wait) = (&service.0, Duration::from_secs(wait.min(WAIT_S_MAX)));
     let waiting = shared.site_waits.begin(child.clone(), &shared.stats)?;
     let reply = tokio::select! {
@@ -69,7 +60,7 @@ pub(crate) async fn wants(
     Extension(shutdown): Extension<Shutdown>,
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<WantsReply>, ServiceError> {
-    let Query(Asked { wait, .. }) = asked.map_err(|error| bad_query(&error))?;
+    let Query(Asked { wait, .. }) = asked.map_err(bad_query)?;
     let (shared, wait) = (&service.0, Duration::from_secs(wait.min(WAIT_S_MAX)));
     let waiting = shared.want_waits.begin(child.clone(), &shared.stats)?;
     let wants = tokio::select! {
@@ -96,7 +87,7 @@ pub(crate) async fn answer(
 ) -> Result<StatusCode, ServiceError> {
     let Path(id) =
         id.map_err(|e| ServiceError::BadRequest { what: "the want's id", reason: e.body_text() })?;
-    let Query(Answer { refused }) = answer.map_err(|error| bad_query(&error))?;
+    let Query(Answer { refused }) = answer.map_err(bad_query)?;
     let (shared, child) = (&service.0, code(&child));
     let bytes_max = shared.site.want_bytes_max(child, id).ok_or(ServiceError::WantNotFound(id))?;
     let answer = match refused {
@@ -118,10 +109,6 @@ pub(crate) async fn answer(
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(ServiceError::WantNotFound(id)),
     }
-}
-
-fn bad_query(rejection: &QueryRejection) -> ServiceError {
-    ServiceError::BadRequest { what: "the query", reason: rejection.body_text() }
 }
 
 fn code(child: &Neighbor) -> &str {

@@ -1,12 +1,28 @@
 //! Bodies and queries, parsed; every way to fail is an answer in the protocol's own form.
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::http::StatusCode;
 use serde::de::DeserializeOwned;
 
 use crate::BODY_BYTES_MAX;
 use crate::error::ServiceError;
+
+/// What a request that may wait asks. `after`: the revision that the caller has, 0 for none. `wait`: how many seconds it is
+/// willing to wait.
+#[derive(Debug, serde::Deserialize)]
+pub(crate) struct Asked {
+    #[serde(default)]
+    pub(crate) after: i64,
+    #[serde(default)]
+    pub(crate) wait: u64,
+}
+
+/// A query that is not what the call takes.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
+pub(crate) fn bad_query(rejection: QueryRejection) -> ServiceError {
+    ServiceError::BadRequest { what: "the query", reason: rejection.body_text() }
+}
 
 /// A JSON body. Fields that this version does not know are passed over: a newer agent may send them.
 pub(crate) fn json<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, ServiceError> {

@@ -18,9 +18,13 @@ pub fn taken(request_id: Option<&str>, traceparent: Option<&str>) -> Option<Stri
 }
 
 fn fit(id: &str) -> Option<String> {
+    is_fit(id).then(|| id.to_owned())
+}
+
+/// Whether an id is short and plain enough for a log line.
+pub(crate) fn is_fit(id: &str) -> bool {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':');
-    let fits = (1..=TAKEN_CHARS_MAX).contains(&id.len()) && id.bytes().all(plain);
-    fits.then(|| id.to_owned())
+    (1..=TAKEN_CHARS_MAX).contains(&id.len()) && id.bytes().all(plain)
 }
 
 /// The trace-id of W3C's `traceparent`: `version-traceid-parentid-flags`, all in lower-case hex.

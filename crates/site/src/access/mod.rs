@@ -5,6 +5,7 @@ pub mod call;
 pub(crate) mod closed;
 mod connection;
 pub(crate) mod credentials;
+pub(crate) mod one_time;
 pub(crate) mod password;
 pub(crate) mod role;
 pub(crate) mod scope;

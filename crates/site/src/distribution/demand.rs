@@ -393,7 +393,23 @@ pub(crate) async fn add(
     Ok(())
 }
 
-async fn insert(
+/// What a new row of `distribution` says; everything else begins as the table has it.
+pub(crate) const NEW_ROW: [&str; 11] = [
+    "package_id",
+    "dp_id",
+    "absent",
+    "desired_version",
+    "verify",
+    "generation",
+    "revision",
+    "report_revision",
+    "demanded_at",
+    "changed_at",
+    "state",
+];
+
+/// New assignments. Nothing of them is told before their revision is.
+pub(crate) async fn insert(
     tx: &mut Tx,
     package_id: &str,
     dps: &[DpId],
@@ -405,19 +421,7 @@ async fn insert(
         return Ok(());
     }
     let mut insert = Query::insert();
-    insert.into_table("distribution").columns([
-        "package_id",
-        "dp_id",
-        "absent",
-        "desired_version",
-        "verify",
-        "generation",
-        "revision",
-        "report_revision",
-        "demanded_at",
-        "changed_at",
-        "state",
-    ]);
+    insert.into_table("distribution").columns(NEW_ROW);
     for dp in dps {
         insert.values_panic([
             package_id.into(),

@@ -14,7 +14,7 @@ use sea_query::{Cond, Expr, ExprTrait, JoinType, Query};
 use super::nal::NalPath;
 use super::point::name_key;
 use super::{DpId, demand, pull};
-use crate::access::{Action, Actor, random_secret, secret_hash};
+use crate::access::{Action, Actor, one_time, random_secret, secret_hash};
 use crate::db::{Tx, counter};
 use crate::error::{Result, SiteError};
 use crate::hierarchy::tombstone;
@@ -206,18 +206,7 @@ async fn spend_token(tx: &mut Tx, token: &EnrolToken, name: &str, now: Timestamp
     if row.get::<String>("name_key")? != name_key(name) {
         return Err(SiteError::EnrolTokenUnknown);
     }
-    if row.time_or_null("used_at")?.is_some() {
-        return Err(SiteError::EnrolTokenUsed);
-    }
-    if row.time("expires_at")? <= now {
-        return Err(SiteError::EnrolTokenExpired);
-    }
-    let update = Query::update()
-        .table("enrol_token")
-        .value("used_at", now.as_microsecond())
-        .and_where(Expr::col("secret_hash").eq(hash))
-        .to_owned();
-    tx.execute(&update).await?;
+    one_time::spend(tx, "enrol_token", &hash, &row, now).await?;
     Ok((DpId(row.get("dp_id")?), row.get("name")?))
 }
 

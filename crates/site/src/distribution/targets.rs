@@ -9,7 +9,7 @@ use sea_query::{Expr, ExprTrait, JoinType, Query, SelectStatement, UpdateStateme
 
 use super::DpId;
 use super::cause::{self, Cause};
-use super::demand::{demand_values, is_removal};
+use super::demand::{NEW_ROW, demand_values, is_removal};
 use super::state::{Event, Next, State, transition};
 use crate::db::{Tx, counter};
 use crate::error::Result;
@@ -46,19 +46,7 @@ pub(crate) async fn assign(
     let mut insert = Query::insert();
     insert
         .into_table("distribution")
-        .columns([
-            "package_id",
-            "dp_id",
-            "absent",
-            "desired_version",
-            "verify",
-            "generation",
-            "revision",
-            "report_revision",
-            "demanded_at",
-            "changed_at",
-            "state",
-        ])
+        .columns(NEW_ROW)
         .select_from(missing(package_id, version, targets, revision, now))
         .expect("the select has one expression for each column")
         .returning_col("dp_id");

@@ -9,7 +9,7 @@ use sea_query::{Expr, ExprTrait, Query};
 
 use super::node::{self, SiteType, by_code};
 use super::topology::Neighbor;
-use crate::access::{Action, Actor, random_secret, secret_hash};
+use crate::access::{Action, Actor, one_time, random_secret, secret_hash};
 use crate::db::Tx;
 use crate::distribution::enrol::{AgentCredential, CsrSigner, ENROL_TOKEN_LIFE, check_csr, fingerprint};
 use crate::error::{Result, SiteError};
@@ -324,18 +324,7 @@ async fn spend_token(tx: &mut Tx, token: &SiteToken, site_code: &str, now: Times
     if row.get::<String>("site_code")? != site_code {
         return Err(SiteError::EnrolTokenUnknown);
     }
-    if row.time_or_null("used_at")?.is_some() {
-        return Err(SiteError::EnrolTokenUsed);
-    }
-    if row.time("expires_at")? <= now {
-        return Err(SiteError::EnrolTokenExpired);
-    }
-    let update = Query::update()
-        .table("site_token")
-        .value("used_at", now.as_microsecond())
-        .and_where(Expr::col("secret_hash").eq(hash))
-        .to_owned();
-    tx.execute(&update).await?;
+    one_time::spend(tx, "site_token", &hash, &row, now).await?;
     SiteType::from_number(row.unsigned("site_type")?)
         .ok_or_else(|| SiteError::corrupt("site_token.site_type"))
 }

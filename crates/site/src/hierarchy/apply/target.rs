@@ -4,8 +4,9 @@ use agent::link::{Gone, TargetRecord};
 use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
 use super::{Apply, Verdict, past};
+use crate::access::call;
 use crate::db::counter;
-use crate::distribution::demand::{CANCELLED, at};
+use crate::distribution::demand::{self, CANCELLED, at};
 use crate::distribution::state::{Event, Next, State, transition};
 use crate::distribution::{DpId, point};
 use crate::error::Result;
@@ -15,7 +16,6 @@ use crate::hierarchy::topology::NextHop;
 use crate::package::by_id;
 
 const REASON_CHARS_MAX: usize = 1024;
-const CALL_CHARS_MAX: usize = 64;
 /// A package has at most so many versions.
 const VERSION_MAX: u32 = i32::MAX as u32;
 
@@ -96,36 +96,7 @@ impl Apply<'_> {
 
     async fn insert_target(&mut self, record: &TargetRecord, dp: DpId) -> Result<()> {
         let revision = self.next_revision().await?;
-        let insert = Query::insert()
-            .into_table("distribution")
-            .columns([
-                "package_id",
-                "dp_id",
-                "absent",
-                "desired_version",
-                "verify",
-                "generation",
-                "revision",
-                "report_revision",
-                "demanded_at",
-                "changed_at",
-                "state",
-            ])
-            .values_panic([
-                record.package_id.as_str().into(),
-                dp.0.into(),
-                0i64.into(),
-                0i64.into(),
-                0i64.into(),
-                revision.into(),
-                revision.into(),
-                revision.into(),
-                self.now.as_microsecond().into(),
-                self.now.as_microsecond().into(),
-                i64::from(State::InstallPending.number()).into(),
-            ])
-            .to_owned();
-        self.tx.execute(&insert).await?;
+        demand::insert(self.tx, &record.package_id, &[dp], 0, revision, self.now).await?;
         let state = match (record.absent, record.cancelled.is_some()) {
             (true, _) => State::RemovalPending,
             (false, true) => State::InstallFailed,
@@ -168,7 +139,7 @@ impl Apply<'_> {
         let reason = record.cancelled.as_ref().filter(|_| is_cancelled);
         let reason =
             reason.map(|text| text.chars().filter(|c| *c != '\0').take(REASON_CHARS_MAX).collect::<String>());
-        let call = record.correlation.as_deref().filter(|call| is_call(call));
+        let call = record.correlation.as_deref().filter(|id| call::is_fit(id));
         let mut update = Query::update();
         update
             .table("distribution")
@@ -211,12 +182,6 @@ impl Apply<'_> {
         self.tx.execute(update.and_where(by_id(&record.package_id)).and_where(at(dp))).await?;
         Ok(())
     }
-}
-
-/// Whether a text may be the id of a call: it goes into logs as it is.
-fn is_call(text: &str) -> bool {
-    (1..=CALL_CHARS_MAX).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:".contains(&b))
 }
 
 fn is_same_goal(row: &Assigned, record: &TargetRecord) -> bool {

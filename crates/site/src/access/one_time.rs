@@ -1,0 +1,33 @@
+//! Tokens that let one machine in, once: those of distribution points and those of child sites.
+
+use jiff::Timestamp;
+use sea_query::{Expr, ExprTrait, Query};
+
+use crate::db::{Row, Tx};
+use crate::error::{Result, SiteError};
+
+/// Marks a token as used, if it may be used. `row` has its `used_at` and `expires_at`; that it belongs to who shows it, the
+/// caller has checked: what is wrong with a token is told only to who names its owner.
+///
+/// Errors: [`SiteError::EnrolTokenUsed`], [`SiteError::EnrolTokenExpired`].
+pub(crate) async fn spend(
+    tx: &mut Tx,
+    table: &'static str,
+    secret_hash: &str,
+    row: &Row,
+    now: Timestamp,
+) -> Result<()> {
+    if row.time_or_null("used_at")?.is_some() {
+        return Err(SiteError::EnrolTokenUsed);
+    }
+    if row.time("expires_at")? <= now {
+        return Err(SiteError::EnrolTokenExpired);
+    }
+    let update = Query::update()
+        .table(table)
+        .value("used_at", now.as_microsecond())
+        .and_where(Expr::col("secret_hash").eq(secret_hash))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
