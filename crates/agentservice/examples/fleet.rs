@@ -134,9 +134,9 @@ async fn measure(data: &Path, address: SocketAddr, pid: &str, refresh: &[&str]) 
             return Err("the refresh failed".into());
         }
         let [first, last] = [first, last].map(|at| at.saturating_sub(begun).as_secs_f64());
-        println!("refresh {first:.3} {last:.3} {:.2}", processor_s(pid)? - processor_before);
+        let (spent, memory) = (processor_s(pid)? - processor_before, memory_bytes(pid)?);
+        println!("refresh {first:.3} {last:.3} {spent:.2} {memory}");
     }
-    println!("memory_bytes_after {}", memory_bytes(pid)?);
     Ok(())
 }
 

@@ -28,21 +28,28 @@ pub(crate) async fn desired(
     let Query(Asked { after, wait }) = asked.map_err(bad_query)?;
     let shared = &service.0;
     let wait = Duration::from_secs(wait.min(WAIT_S_MAX));
-    let reply = shared.site.desired(dp, after).await?;
-    if !reply.packages.is_empty() || reply.pullers.is_some() || wait.is_zero() {
-        return Ok(Json(reply));
+    let told = async || Ok(Json(shared.site.desired(dp, after).await?));
+    if wait.is_zero() {
+        return told().await;
     }
-    let waiting = shared.waits.begin(dp, &shared.stats)?;
-    let changed = tokio::select! {
-        changed = shared.site.wait_for_change(dp, after, wait) => changed?,
-        // Answered early, so that the server's stop need not cut it.
-        () = shutdown.requested() => false,
+    let waiting = match shared.waits.begin(dp, &shared.stats) {
+        Ok(waiting) => waiting,
+        // Whoever may not wait hears news all the same.
+        Err(refused) => {
+            return told().await.and_then(|reply| if is_news(&reply) { Ok(reply) } else { Err(refused) });
+        }
     };
-    waiting.done();
-    match changed {
-        true => Ok(Json(shared.site.desired(dp, after).await?)),
-        false => Ok(Json(reply)),
+    tokio::select! {
+        changed = shared.site.wait_for_change(dp, after, wait) => drop(changed?),
+        // Answered early, so that the server's stop need not cut it.
+        () = shutdown.requested() => {}
     }
+    waiting.done();
+    told().await
+}
+
+fn is_news(reply: &DesiredReply) -> bool {
+    !reply.packages.is_empty() || reply.pullers.is_some()
 }
 
 /// How many requests wait, for each agent or child site that has any.

@@ -18,8 +18,8 @@ use crate::access::credentials::Credentials;
 use crate::access::{Role, password, role, user};
 use crate::change::Changes;
 use crate::db::{Database, Tx};
-use crate::distribution::desired::WAITERS_MAX;
 use crate::distribution::seen::Seen;
+use crate::distribution::turns::Turns;
 use crate::driver::folder::{EXAMINATIONS_MAX, EXAMINATIONS_WAITING_MAX};
 use crate::driver::import::PackFetcher;
 use crate::driver::import::place::{Unpacking, unpacked_share};
@@ -111,7 +111,7 @@ struct Inner {
     changes: Changes,
     routes: Routes,
     snapshot_wake: Notify,
-    waiters: Semaphore,
+    turns: Turns,
     credentials: Credentials,
     seen: Seen,
     sources: Sources,
@@ -217,7 +217,7 @@ impl Site {
             changes: Changes::default(),
             routes: Routes::default(),
             snapshot_wake: Notify::new(),
-            waiters: Semaphore::new(WAITERS_MAX),
+            turns: Turns::default(),
             credentials,
             seen: Seen::default(),
             sources: Sources::default(),
@@ -323,8 +323,8 @@ impl Site {
         &self.inner.snapshot_wake
     }
 
-    pub(crate) fn waiters(&self) -> &Semaphore {
-        &self.inner.waiters
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.inner.turns
     }
 
     pub(crate) fn seen(&self) -> &Seen {

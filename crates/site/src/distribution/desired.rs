@@ -13,18 +13,15 @@ use crate::package::by_id;
 use crate::server::Site;
 use crate::trust;
 
-/// Agents that wait at once; each costs a task and a connection of the front end.
-pub(crate) const WAITERS_MAX: usize = 16_384;
-
 impl Site {
     /// The rows that changed after a revision, oldest first, at most [`DESIRED_MAX`].
     ///
     /// A revision that this site never gave (its database was restored) counts as 0: everything is told.
     /// A package whose first version is not published yet is not told; it follows when it is.
     pub async fn desired(&self, dp: DpId, after: i64) -> Result<DesiredReply> {
-        let after = self.known_revision(after).await?;
+        let _turn = self.turns().read().await;
         // Before the rows: revisions become visible in their order, so no row of an earlier one is missed.
-        let told = self.settings_told(dp).await?;
+        let (told, after) = self.settings_told(dp, after).await?;
         let limit = DESIRED_MAX as u64 + 1;
         let mut rows = self.db().all(select(dp, after).limit(limit)).await?;
         let more = rows.len() > DESIRED_MAX;
@@ -43,10 +40,19 @@ impl Site {
         })
     }
 
-    async fn settings_told(&self, dp: DpId) -> Result<Told> {
-        let select =
-            Query::select().columns(Told::COLUMNS).from("dp").and_where(Expr::col("id").eq(dp.0)).to_owned();
-        Told::read(&self.db().optional(&select).await?.ok_or(SiteError::AgentUnknown)?)
+    /// The settings that the agent is told, and the revision after which it asks: 0 for one that this site never gave.
+    async fn settings_told(&self, dp: DpId, after: i64) -> Result<(Told, i64)> {
+        let newest = Expr::col(("counter", "name")).eq("revision");
+        let select = Query::select()
+            .columns(Told::COLUMNS.map(|column| ("dp", column)))
+            .column(("counter", "value"))
+            .from("dp")
+            .join(JoinType::InnerJoin, "counter", newest)
+            .and_where(Expr::col(("dp", "id")).eq(dp.0))
+            .to_owned();
+        let row = self.db().optional(&select).await?.ok_or(SiteError::AgentUnknown)?;
+        let is_known = (0..=row.get("value")?).contains(&after);
+        Ok((Told::read(&row)?, if is_known { after } else { 0 }))
     }
 
     /// Packages that the distribution point may hold, though the site knows no bytes of the version that it should hold.
@@ -66,8 +72,7 @@ impl Site {
     /// Errors: [`SiteError::Busy`] when too many agents wait, [`SiteError::AgentUnknown`] when the
     /// distribution point is removed or its identity revoked meanwhile.
     pub async fn wait_for_change(&self, dp: DpId, after: i64, wait: Duration) -> Result<bool> {
-        let _waiter =
-            self.waiters().try_acquire().map_err(|_| SiteError::Busy { what: "too many agents wait" })?;
+        let _waiter = self.turns().wait()?;
         let wait = wait.min(Duration::from_secs(agent::WAIT_S_MAX));
         // The order matters: who subscribes after looking misses what comes between.
         let mut changed = self.changes().subscribe(dp);
@@ -84,17 +89,12 @@ impl Site {
     }
 
     async fn has_changes(&self, dp: DpId, after: i64) -> Result<bool> {
-        let told = self.settings_told(dp).await?;
+        let _turn = self.turns().read().await;
+        let (told, after) = self.settings_told(dp, after).await?;
         if !told.is_known {
             return Err(SiteError::AgentUnknown);
         }
-        let after = self.known_revision(after).await?;
         Ok(told.revision > after || self.db().optional(select(dp, after).limit(1)).await?.is_some())
-    }
-
-    async fn known_revision(&self, after: i64) -> Result<i64> {
-        let newest = self.newest_revision().await?;
-        Ok(if (0..=newest).contains(&after) { after } else { 0 })
     }
 
     /// As [`Site::route`], for a distribution point that shall hold the package.

@@ -138,6 +138,7 @@ impl Site {
     /// Errors: [`SiteError::AgentUnknown`] also for one that was removed.
     pub async fn authenticate_agent(&self, credential: AgentCredential<'_>) -> Result<DpId> {
         let select = Query::select().column("id").from("dp").cond_where(credential.matches()).to_owned();
+        let _turn = self.turns().read().await;
         let row = self.db().optional(&select).await?.ok_or(SiteError::AgentUnknown)?;
         let dp = DpId(row.get("id")?);
         self.seen().note(dp, self.now());

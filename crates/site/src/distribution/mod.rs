@@ -18,6 +18,7 @@ pub(crate) mod settings;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod targets;
+pub(crate) mod turns;
 pub(crate) mod validation;
 
 /// Names a distribution point inside the site.

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 
-use crate::distribution::desired::WAITERS_MAX;
 use crate::distribution::point::SILENT_AFTER;
 use crate::error::Result;
 use crate::package::visible;
@@ -32,7 +31,7 @@ impl Site {
         let faulty = || Expr::col("source_fault_code").is_not_null();
         let waiting = self.count("package", pending().and(visible())).await?;
         let imports = self.count("driver_import", Expr::col("state").eq(0i64)).await?;
-        let waiters = WAITERS_MAX - self.waiters().available_permits();
+        let waiters = self.turns().waiting();
         Ok(Gauges {
             distributions: self.distributions().await?,
             faults: self.faults().await?,
