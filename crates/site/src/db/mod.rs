@@ -31,7 +31,8 @@ use crate::error::Result;
 pub(crate) const SQLITE_READERS_MAX: u32 = 8;
 /// Readers at once on PostgreSQL.
 const POSTGRES_READERS_MAX: u32 = 15;
-/// How long a caller waits for a connection, and SQLite for another process's write.
+/// How long a caller waits for a connection, and SQLite for another process's write. Waiting is not worth a line in the log:
+/// many do when thousands report, and nobody can do anything about it.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// What PostgreSQL ends by itself, so that a process that froze or was cut off does not hold up the site: waiting
 /// for a lock, a transaction that does nothing, a statement without end.
@@ -77,6 +78,7 @@ impl Database {
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
             .acquire_timeout(BUSY_TIMEOUT)
+            .acquire_slow_threshold(BUSY_TIMEOUT)
             .connect_with(options.clone())
             .await?;
         migrations::sqlite().run(&writer).await?;
@@ -84,6 +86,7 @@ impl Database {
         let reader = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS_MAX)
             .acquire_timeout(BUSY_TIMEOUT)
+            .acquire_slow_threshold(BUSY_TIMEOUT)
             .connect_with(options.pragma("query_only", "ON"))
             .await?;
         Ok(Self::Sqlite { writer, reader })
@@ -94,8 +97,12 @@ impl Database {
         let options: PgConnectOptions = url.parse()?;
         // A site's own durability must not hang on a server's lax default.
         let options = options.options([("synchronous_commit", "on")]).options(POSTGRES_LIMITS);
-        let pool =
-            |connections| PgPoolOptions::new().max_connections(connections).acquire_timeout(BUSY_TIMEOUT);
+        let pool = |connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(BUSY_TIMEOUT)
+                .acquire_slow_threshold(BUSY_TIMEOUT)
+        };
         // Writers take turns here first: those that wait for the lock must not take the readers' connections.
         let writer = pool(1).connect_with(options.clone()).await?;
         migrations::postgres().run(&writer).await?;
