@@ -161,7 +161,9 @@ impl Server {
 
     /// Starts it and waits for the line that says where it listens.
     pub(crate) fn start(command: &mut Command) -> Result<Server> {
-        command.env("HAULIER_LOG", "warn").stdout(Stdio::piped());
+        command
+            .env("HAULIER_LOG", std::env::var("HAULIER_LOG").as_deref().unwrap_or("warn"))
+            .stdout(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("cannot run {command:?}"))?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("the output is piped")?).read_line(&mut line)?;
