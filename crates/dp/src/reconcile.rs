@@ -47,7 +47,8 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
                 // A site that was restored from a backup counts from an earlier number.
                 let went_back = reply.revision < after;
                 after = if (is_full_due || went_back) && !reply.more { 0 } else { reply.revision };
-                let is_hasty = reply.packages.is_empty() && now.saturating_sub(asked_at) < HASTE;
+                let is_empty = reply.packages.is_empty() && reply.pullers.is_none();
+                let is_hasty = is_empty && now.saturating_sub(asked_at) < HASTE;
                 let is_last = !reply.more;
                 listing.take(&context, is_first, &reply);
                 context

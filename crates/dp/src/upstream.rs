@@ -21,6 +21,8 @@ pub(crate) use transfer::Transfer;
 
 /// How long a source is passed over that did not answer or sent wrong bytes, as long as there is another way.
 const PASSED_OVER_FOR: Duration = Duration::from_secs(60);
+/// The same for one that does not know yet who may fetch there: the site tells both ends, and one of them hears it first.
+const NOT_KNOWN_FOR: Duration = Duration::from_secs(2);
 /// How old the list of sources may be when somebody else's request needs one; a pull asks for it each time.
 const SOURCES_AGE_MAX: Duration = Duration::from_secs(600);
 /// Connections to the site of one pull, and of all that is fetched in the name of others.
@@ -163,8 +165,23 @@ impl Upstream {
 
     /// A source is passed over for a while.
     pub(crate) fn pass_over(&self, source: &str) {
-        let until = self.clock.monotonic() + PASSED_OVER_FOR;
+        self.pass_over_for(source, PASSED_OVER_FOR);
+    }
+
+    fn pass_over_for(&self, source: &str, time: Duration) {
+        let until = self.clock.monotonic() + time;
         self.lock().passed_over.insert(source.to_owned(), until);
+    }
+
+    /// A source gave nothing of what it was asked for; why says when it is asked again.
+    fn gave_nothing(&self, source: &PullSource, path: &str, error: &NetError) {
+        tracing::info!(source = source.name, %error, path, "A source gave nothing; going on");
+        match error.refusal().map(|refusal| refusal.status) {
+            // Who has not got it may have the next thing.
+            Some(404) => {}
+            Some(401) => self.pass_over_for(&source.name, NOT_KNOWN_FOR),
+            _ => self.pass_over(&source.name),
+        }
     }
 
     /// An object came wrong from somewhere.
@@ -254,5 +271,32 @@ mod tests {
         assert_eq!(names(&upstream.order())[3..], ["a"], "where there is no site it is tried at last");
         clock.advance(PASSED_OVER_FOR);
         assert_eq!(names(&upstream.order())[0], "a");
+    }
+
+    #[tokio::test]
+    async fn what_a_source_said_decides_how_long_it_is_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = clock::ManualClock::new(jiff::Timestamp::UNIX_EPOCH);
+        let context = Context::for_test(folder.path(), "http://127.0.0.1:9", clock.clone());
+        let upstream = &context.upstream;
+        let only = source("a", 1);
+        upstream.told(Sources { sources: vec![only.clone()], sources_only: false });
+        for (status, time) in [(404, Duration::ZERO), (401, NOT_KNOWN_FOR), (503, PASSED_OVER_FOR)] {
+            upstream.gave_nothing(&only, "/content/v1/packs/0", &refused(status));
+            let is_asked = || names(&upstream.order())[0] == "a";
+            if time > Duration::ZERO {
+                assert!(!is_asked(), "{status}");
+                clock.advance(time - Duration::from_millis(1));
+                assert!(!is_asked(), "{status}");
+                clock.advance(Duration::from_millis(1));
+            }
+            assert!(is_asked(), "{status}");
+        }
+    }
+
+    fn refused(status: u16) -> NetError {
+        let (code, message) = (format!("http_{status}"), String::new());
+        let refusal = net::Refusal { status, code, message, until: None, retry_after: None };
+        NetError::Refused { url: "http://127.0.0.1:1".to_owned(), refusal }
     }
 }

@@ -112,11 +112,7 @@ impl<'a> Transfer<'a> {
     async fn go_on_after(&mut self, error: NetError) -> Result<(), JobError> {
         match self.order.front() {
             Some(Origin::Source(source)) => {
-                // Who has not got it may have the next thing.
-                if error.refusal().is_none_or(|refusal| refusal.status != 404) {
-                    self.upstream.pass_over(&source.name);
-                }
-                tracing::info!(source = source.name, %error, path = self.path, "A source gave nothing; going on");
+                self.upstream.gave_nothing(source, self.path, &error);
                 self.said.push(format!("{}: {error}", source.name));
                 self.order.pop_front();
                 match self.order.is_empty() {
@@ -167,10 +163,7 @@ impl Upstream {
                     return Ok((bytes, origin.source()));
                 }
                 Err(error) => {
-                    if error.refusal().is_none_or(|refusal| refusal.status != 404) {
-                        self.pass_over(&source.name);
-                    }
-                    tracing::info!(source = source.name, %error, path, "A source gave nothing; going on");
+                    self.gave_nothing(source, path, &error);
                     said.push(format!("{}: {error}", source.name));
                 }
             }
