@@ -59,11 +59,18 @@ impl Admitted {
         service: &AgentService,
         bytes: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     ) -> Result<Body, ServiceError> {
+        let is_site = matches!(self.to, Destination::Site(_));
         let link = service.0.pacer.link(self.to).ok_or(ServiceError::Busy)?;
         let priority = self.gate.priority;
         let stats = Arc::clone(&service.0.stats);
         let paced = paced(bytes, link, priority, self.gate);
-        Ok(Body::from_stream(paced.inspect_ok(move |piece| stats.content_bytes.add(piece.len() as u64))))
+        Ok(Body::from_stream(paced.inspect_ok(move |piece| {
+            let bytes = piece.len() as u64;
+            stats.content_bytes.add(bytes);
+            if is_site {
+                stats.child_site_content_bytes.add(bytes);
+            }
+        })))
     }
 }
 

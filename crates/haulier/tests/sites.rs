@@ -76,6 +76,10 @@ async fn refreshes_reach_distribution_points_of_other_sites() {
     knows_package(&parent, &own).await;
     parent.text(&["package", "refresh", &own]).await;
     reaches(&parent, &above, &own, 2, "from below again").await;
+    for (site, to) in [(&parent, "child_site"), (&parent, "distribution_point"), (&child, "parent_site")] {
+        let sent = site.counter(&format!("haulier_site_sent_bytes_total{{to=\"{to}\"}}")).await;
+        assert!(sent > 0, "content went to a {to}, and is counted");
+    }
 
     away(&parent, &mut child, &package, &source).await;
     interrupted(&parent, &mut child, &package, &source).await;

@@ -6,6 +6,7 @@
 mod enrol;
 mod faults;
 mod follow;
+mod orphans;
 mod pull;
 mod serve;
 mod site;

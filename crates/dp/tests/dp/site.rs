@@ -188,6 +188,19 @@ impl Site {
         self.hold(version, false)
     }
 
+    /// Knows of no package any more, and says nothing of those that it knew.
+    pub(crate) fn forget(&self) -> i64 {
+        let mut demand = self.script.demand.lock().unwrap();
+        demand.0 += 1;
+        demand.1.clear();
+        demand.0
+    }
+
+    /// What is asked from now on counts for [`Self::told`].
+    pub(crate) fn asked_nothing_yet(&self) {
+        self.script.asked.send_replace(0);
+    }
+
     /// Waits until the facts that came so far are as wanted.
     pub(crate) async fn facts_where(&self, what: &str, wanted: impl Fn(&Vec<Fact>) -> bool) {
         let mut facts = self.script.facts.subscribe();
@@ -457,7 +470,8 @@ async fn desired(
                 ..DesiredReply::default()
             }
         };
-        if !reply.packages.is_empty() || reply.pullers.is_some() {
+        let is_full_list = asked.after == 0 && reply.revision > 0;
+        if !reply.packages.is_empty() || reply.pullers.is_some() || is_full_list {
             return Json(reply).into_response();
         }
         demanded.await;
