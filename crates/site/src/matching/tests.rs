@@ -174,7 +174,11 @@ on_both! {
             urls: vec![format!("http://dp1:8540/SMS_DP_SMSPKG$/{id}")],
         };
         let there = vec![ContentPlace { package_id: id.clone(), sub_folder: folder }];
-        assert_eq!(places().await, (there, BTreeMap::from([(id, offered)])));
+        assert_eq!(places().await, (there, BTreeMap::from([(id.clone(), offered)])));
+        for (is_on, urls) in [(true, 0), (false, 1)] {
+            stage.site.set_maintenance(&admin(), &point.nal, is_on).await.unwrap();
+            assert_eq!(places().await.1[&id].urls.len(), urls, "nobody is sent to one in maintenance mode");
+        }
         // Taken out: gone with the next version, not before.
         stage.site.remove_driver_content(&admin(), &package.package_id, &[one.content_id], false).await.unwrap();
         assert_eq!(places().await, nowhere);
