@@ -38,7 +38,7 @@ impl Site {
             return Err(SiteError::invalid("facts", format!("at most {FACTS_MAX} facts are taken at once")));
         }
         let now = self.now();
-        let _turn = self.turns().report().await;
+        let turn = self.turns().report().await;
         let mut tx = self.db().write().await?;
         let select = Query::select().column("name").from("dp").and_where(Expr::col("id").eq(dp.0)).to_owned();
         let name: String = tx.optional(&select).await?.ok_or(SiteError::AgentUnknown)?.get("name")?;
@@ -77,6 +77,7 @@ impl Site {
             told_again |= record.told_again;
         }
         tx.commit().await?;
+        drop(turn);
         self.changes().notify(told_again.then_some(dp).as_slice());
         self.suspects().note(facts, self.clock().monotonic());
         if facts.iter().any(|fact| matches!(fact.event, Reported::Verified { .. } | Reported::Failed { .. }))
