@@ -1,5 +1,5 @@
-//! Prestaged files: a version that comes by hand. It is taken into the store and nothing more; it is served when the
-//! site wants it, which the job of the package finds met then, without a transfer.
+//! Prestaged files: a version that comes by hand. It is taken into the store, if its source site signed it, and nothing
+//! more; it is served when the site wants it, which the job of the package finds met then, without a transfer.
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
@@ -7,14 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use agent::trust::VersionSignature;
 use clock::SharedClock;
 use content::holder::{Holder, HolderError};
 use content::prestage::{Answer, Imported, Inbox, Label, PrestageError, Prestaged};
 use content::{Counter, Monitor};
-use membership::Identity;
+use membership::{Identity, Membership};
 use tokio::sync::Notify;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
+use trust::{KeyRing, TrustError};
 
 use crate::context::Context;
 use crate::error::DpError;
@@ -37,6 +39,23 @@ pub enum ImportError {
     /// The file cannot be used.
     #[error(transparent)]
     Prestaged(#[from] PrestageError),
+    /// The version is not one that its source site signed.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+}
+
+impl ImportError {
+    /// A stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            ImportError::Running => "already_running",
+            ImportError::NoDataFolder(_) => "no_data_folder",
+            ImportError::Dp(error) => error.code(),
+            ImportError::Prestaged(error) => error.code(),
+            ImportError::Trust(error) => error.code(),
+        }
+    }
 }
 
 /// Takes a prestaged file into the store of a distribution point that does not run. Blocks.
@@ -47,16 +66,40 @@ pub fn import_stopped(
     clock: SharedClock,
     monitor: &dyn Monitor,
 ) -> Result<(Label, Imported), ImportError> {
-    if Identity::load(data_dir).map_err(boxed)?.is_none() {
-        return Err(ImportError::NoDataFolder(data_dir.to_owned()));
-    }
+    let identity = Identity::load(data_dir).map_err(boxed)?;
+    let identity = identity.ok_or_else(|| ImportError::NoDataFolder(data_dir.to_owned()))?;
     let holder = match Holder::open(data_dir, clock) {
         Err(HolderError::InUse) => return Err(ImportError::Running),
         other => other.map_err(boxed)?,
     };
     let mut file = open(file, monitor)?;
+    check_with(identity.keys(), file.label())?;
     let imported = holder.import(&mut file, monitor)?;
     Ok((file.label().clone(), imported))
+}
+
+/// Refuses what is known to be false. A key that is not known yet is asked for before the version is served.
+fn check_with(keys: &KeyRing, label: &Label) -> Result<(), TrustError> {
+    let signature = signature(label);
+    match keys.check(&label.package_id, label.version, &label.manifest.to_string(), signature.as_ref()) {
+        Err(TrustError::UnknownKey { .. }) => Ok(()),
+        decided => decided,
+    }
+}
+
+/// As [`check_with`], but a key that is not known is asked for now if the site answers.
+async fn check_at_site(membership: &Membership, label: &Label) -> Result<(), TrustError> {
+    let (signature, manifest) = (signature(label), label.manifest.to_string());
+    let checked = membership.check_version(&label.package_id, label.version, &manifest, signature.as_ref());
+    checked.await.unwrap_or_else(|error| {
+        tracing::debug!(%error, "Cannot ask for the key of a prestaged file now");
+        Ok(())
+    })
+}
+
+/// The site's signature, as the label's text has it; none if that is not one.
+fn signature(label: &Label) -> Option<VersionSignature> {
+    serde_json::from_str(&label.signature).ok()
 }
 
 fn boxed(error: impl Into<DpError>) -> Box<DpError> {
@@ -92,10 +135,10 @@ async fn take_in(context: &Arc<Context>, inbox: &Inbox, path: PathBuf, stop: &Ca
             context.state.retry_now(&label.package_id);
             Answer::of(&label, &imported)
         }
-        Err(PrestageError::Cancelled) => return,
+        Err(ImportError::Prestaged(PrestageError::Cancelled)) => return,
         Err(error) => {
             tracing::warn!(%error, code = error.code(), "Refused a prestaged file");
-            Answer::from(&error)
+            Answer { code: error.code().to_owned(), text: error.to_string() }
         }
     };
     if let Err(error) = blocking(inbox, move |inbox| inbox.answer(&path, &answer)).await {
@@ -107,19 +150,20 @@ async fn import(
     context: &Arc<Context>,
     path: &Path,
     stop: &CancellationToken,
-) -> Result<(Label, Imported), PrestageError> {
+) -> Result<(Label, Imported), ImportError> {
     let (path, monitor) = (path.to_owned(), Until(stop.clone()));
     let mut file = interrupted(spawn_blocking(move || open(&path, &monitor)).await)?;
+    check_at_site(context.site.membership(), file.label()).await?;
     let importing = context.imports.begin(&file.label().package_id);
     context.state.work.notify_one();
     tokio::select! {
         biased;
-        () = stop.cancelled() => return Err(PrestageError::Cancelled),
+        () = stop.cancelled() => return Err(PrestageError::Cancelled.into()),
         () = importing.alone() => {}
     }
     let (holder, monitor) = (context.holder.clone(), Until(stop.clone()));
     let work = move || holder.import(&mut file, &monitor).map(|imported| (file.label().clone(), imported));
-    interrupted(spawn_blocking(work).await)
+    Ok(interrupted(spawn_blocking(work).await)?)
 }
 
 fn open(path: &Path, monitor: &dyn Monitor) -> Result<Prestaged<File>, PrestageError> {

@@ -84,6 +84,7 @@ async fn a_distribution_point_without_a_way_to_content_gets_it_by_hand_and_serve
     let again = hierarchy.haulier(&export).await;
     assert!(!again.status.success(), "a file that is there is not overwritten");
     refuses_what_is_damaged(&hierarchy, first, dp_data).await;
+    refuses_claims(&hierarchy, first, dp_data, &CLAIMS).await;
     let imported = hierarchy.json(&["dp", "import", first, "--data", dp_data]).await;
     assert_eq!(imported["Result"], "taken_in", "{imported}");
     let states = hierarchy.wait_for_version(&id, 1).await;
@@ -100,6 +101,7 @@ async fn a_distribution_point_without_a_way_to_content_gets_it_by_hand_and_serve
     let published = || async { hierarchy.json(&["query", &wql]).await[0]["StoredPkgVersion"] == 2 };
     wait_until("version 2 is published", published).await;
     assert!(hierarchy.points[0].terminate().await);
+    refuses_claims(&hierarchy, first, dp_data, &CLAIMS[..2]).await;
     let second = folder.join("second.hcp");
     let second = second.to_str().unwrap();
     hierarchy
@@ -131,6 +133,37 @@ async fn refuses_what_is_damaged(hierarchy: &Hierarchy, good: &str, dp_data: &st
     assert!(refused.status.code() == Some(1) && text.contains("altered or damaged"), "{text}");
     let left = std::fs::read_dir(Path::new(dp_data).join("import")).unwrap().count();
     assert_eq!(left, 0, "the answer was taken, and all that was handed over with it");
+}
+
+/// What a label claims instead of what the site signed, and what is said of it.
+const CLAIMS: [(&str, &str, &str); 3] = [
+    ("\"epoch\":1", "\"epoch\":2", "is not what site PS1 signed"),
+    ("\"key\":", "\"kez\":", "came without a signature"),
+    // The last, because a distribution point that cannot ask whose key it is asks before it serves.
+    ("\"source_site\":\"PS1\"", "\"source_site\":\"XX1\"", "signed by site XX1"),
+];
+
+/// Files that are whole by what they prove themselves.
+async fn refuses_claims(hierarchy: &Hierarchy, good: &str, dp_data: &str, claims: &[(&str, &str, &str)]) {
+    let good = std::fs::read(good).unwrap();
+    for (signed, claimed, said) in claims {
+        let bad = hierarchy.folder.path().join("claimed.hcp");
+        std::fs::write(&bad, relabelled(&good, signed, claimed)).unwrap();
+        let refused = hierarchy.haulier(&["dp", "import", bad.to_str().unwrap(), "--data", dp_data]).await;
+        let text = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && text.contains(said), "{claimed}: {text}");
+    }
+}
+
+/// The file with another text of the same length in its label, and the hash at its end made anew.
+fn relabelled(good: &[u8], from: &str, to: &str) -> Vec<u8> {
+    assert_eq!(from.len(), to.len());
+    let at = good.windows(from.len()).position(|window| window == from.as_bytes()).expect("the label has it");
+    let mut bytes = good[..good.len() - blake3::OUT_LEN].to_vec();
+    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    let hash = blake3::hash(&bytes);
+    bytes.extend_from_slice(hash.as_bytes());
+    bytes
 }
 
 /// The site has the version, so nothing is done; whether it runs makes no difference.

@@ -108,6 +108,12 @@ impl Identity {
         net::ca::ends_at(pem).ok().filter(|end| *end <= clock.now())
     }
 
+    /// The keys of sites that were believed so far.
+    #[must_use]
+    pub fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
     /// Whether `token` is a new one, given to make another identity. The token that made this one is not; where an
     /// earlier program did not keep which that was, any counts once the certificate ended.
     #[must_use]

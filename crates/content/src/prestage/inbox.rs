@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 
-use super::{EXTENSION, Imported, Label, PrestageError};
+use super::{EXTENSION, Imported, Label};
 
 /// The folder within a data folder.
 const FOLDER: &str = "import";
@@ -53,12 +53,6 @@ impl Answer {
     #[must_use]
     pub fn is_good(&self) -> bool {
         matches!(self.code.as_str(), "taken_in" | "already_held")
-    }
-}
-
-impl From<&PrestageError> for Answer {
-    fn from(error: &PrestageError) -> Answer {
-        Answer { code: error.code().to_owned(), text: error.to_string() }
     }
 }
 

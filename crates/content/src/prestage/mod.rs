@@ -40,7 +40,7 @@ pub struct Label {
     pub source_site: String,
     /// How often the package changed its owner before.
     pub ownership_epoch: u64,
-    /// The source site's signature over the rest, at most 8 KiB of text; empty if it was not signed.
+    /// The source site's `VersionSignature` (`docs/agent-protocol.md`) as JSON, at most 8 KiB; empty if it was not signed.
     pub signature: String,
 }
 
