@@ -289,6 +289,9 @@ pub struct ReportRecord {
     pub fault: Option<Fault>,
     /// When it failed.
     pub fault_at: Option<String>,
+    /// What it waits for, where that is a closed window; absent while it waits for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
     /// When a version was last installed.
     pub last_copied_at: Option<String>,
     /// When everything was last verified.
@@ -297,6 +300,15 @@ pub struct ReportRecord {
     pub reported_at: Option<String>,
     /// When the row last changed.
     pub changed_at: String,
+}
+
+/// Content waits for a window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Why, for people.
+    pub reason: String,
+    /// When it opens, RFC 3339 in UTC; absent where nothing is known to open.
+    pub until: Option<String>,
 }
 
 /// A call that was made at a site that does not own the package; it travels to who does.
@@ -418,8 +430,8 @@ pub enum Gone {
 /// `GET /agent/v1/site/wants?wait=SECONDS`: what the parent wants to read of the child's content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WantsReply {
-    /// Open wants, oldest first, at most [`WANTS_MAX`]. The child answers each by `POST /agent/v1/site/wants/ID`: with the
-    /// bytes, or with `?refused=CODE` and no body.
+    /// Open wants, the urgent first, at most [`WANTS_MAX`]. The child answers each by `POST /agent/v1/site/wants/ID`: with the
+    /// bytes, or with `?refused=CODE` and no body; `&until=TIME` says from when on it is worth asking again.
     pub wants: Vec<Want>,
 }
 
@@ -428,6 +440,9 @@ pub struct WantsReply {
 pub struct Want {
     /// Names it; never used again.
     pub id: u64,
+    /// The package that it is for: its priority at the child counts on the child's route to this site.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package_id: Option<String>,
     /// What is wanted.
     pub kind: WantKind,
 }

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use agent::join::{JoinReply, JoinRequest};
 use agent::link::{
-    Call, DpName, DpRecord, Field, FormerOwner, Gone, NamedField, OutcomeRecord, PackageRecord, Record,
-    RecordsPosted, RecordsReply, RepairRecord, ReportRecord, RequestRecord, SiteRecord, TargetRecord,
+    Call, DpName, DpRecord, Field, FormerOwner, Gone, NamedField, OutcomeRecord, PackageRecord, Pause,
+    Record, RecordsPosted, RecordsReply, RepairRecord, ReportRecord, RequestRecord, SiteRecord, TargetRecord,
     TombstoneRecord, VersionRecord, Want, WantKind, WantsReply,
 };
 use agent::trust::{Endorsement, KeysReply, SiteKey, VersionSignature};
@@ -394,6 +394,10 @@ fn target_and_report() -> [Record; 2] {
         files_verified: 12,
         fault: Some(Fault { code: own("disk_full"), message: own("the disk is full"), file: None }),
         fault_at: Some(own("2026-11-22T16:05:00Z")),
+        paused: Some(Pause {
+            reason: own("the window to this destination is closed for packages of priority 3"),
+            until: Some(own("2026-11-22T19:00:00Z")),
+        }),
         last_copied_at: Some(own("2026-11-21T10:00:00Z")),
         last_verified_at: None,
         reported_at: Some(own("2026-11-22T16:05:00Z")),
@@ -453,7 +457,8 @@ fn wants() {
         WantKind::Root { manifest: MANIFEST.to_owned() },
         WantKind::Range { pack: PACK.to_owned(), from: 0, bytes: 65_536 },
     ];
-    let wants = (1..).zip(kinds).map(|(id, kind)| Want { id, kind }).collect();
+    let package_id = || Some(own("S0100001"));
+    let wants = (1..).zip(kinds).map(|(id, kind)| Want { id, package_id: package_id(), kind }).collect();
     check("site_wants", &WantsReply { wants });
 }
 

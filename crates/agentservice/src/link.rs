@@ -9,8 +9,10 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
+use futures_util::StreamExt;
+use jiff::Timestamp;
 use net::Shutdown;
-use site::Neighbor;
+use site::{Neighbor, Site, WantRefusal};
 
 use crate::AgentService;
 use crate::auth::Child;
@@ -71,13 +73,14 @@ pub(crate) async fn wants(
     Ok(Json(WantsReply { wants }))
 }
 
-/// `refused`: why the child has no bytes to answer with.
+/// `refused`: why the child has no bytes to answer with; `until`: from when on it is worth asking again.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Answer {
     refused: Option<String>,
+    until: Option<Timestamp>,
 }
 
-/// `POST wants/ID`: the bytes, no more than were asked for.
+/// `POST wants/ID`: the bytes, no more than were asked for. Of a body that breaks off, what came is taken.
 pub(crate) async fn answer(
     State(service): State<AgentService>,
     Child(child): Child,
@@ -87,28 +90,52 @@ pub(crate) async fn answer(
 ) -> Result<StatusCode, ServiceError> {
     let Path(id) =
         id.map_err(|e| ServiceError::BadRequest { what: "the want's id", reason: e.body_text() })?;
-    let Query(Answer { refused }) = answer.map_err(bad_query)?;
-    let (shared, child) = (&service.0, code(&child));
-    let bytes_max = shared.site.want_bytes_max(child, id).ok_or(ServiceError::WantNotFound(id))?;
+    let Query(Answer { refused, until }) = answer.map_err(bad_query)?;
+    let (site, child) = (&service.0.site, code(&child));
+    let bytes_max = site.want_bytes_max(child, id).ok_or(ServiceError::WantNotFound(id))?;
     let answer = match refused {
         Some(code) if code.chars().count() > CODE_CHARS_MAX => {
             return Err(ServiceError::BadRequest { what: "refused", reason: shown(&code) });
         }
-        Some(code) => Err(code),
+        Some(code) => Err(WantRefusal { code, until }),
         None => {
-            let bytes_max = usize::try_from(bytes_max).expect("a want is a few MiB");
-            let body = axum::body::to_bytes(body, bytes_max).await;
-            let refused = |error: axum::Error| match net::bodies_are_full(&error) {
-                true => ServiceError::Busy,
-                false => ServiceError::BodyTooLarge(bytes_max),
-            };
-            Ok(body.map_err(refused)?.to_vec())
+            let mut came = Vec::new();
+            if let Err(error) = take(site, child, body, bytes_max, &mut came).await {
+                site.answer_want_in_part(child, id, came);
+                return Err(error);
+            }
+            Ok(came)
         }
     };
-    match shared.site.answer_want(child, id, answer) {
+    match site.answer_want(child, id, answer) {
         true => Ok(StatusCode::NO_CONTENT),
         false => Err(ServiceError::WantNotFound(id)),
     }
+}
+
+/// Adds a body of at most `bytes_max` bytes. However it ends, what came stays in `came`.
+async fn take(
+    site: &Site,
+    child: &str,
+    body: Body,
+    bytes_max: u64,
+    came: &mut Vec<u8>,
+) -> Result<(), ServiceError> {
+    let bytes_max = usize::try_from(bytes_max).expect("a want is a few MiB");
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece.map_err(|error| match net::bodies_are_full(&error) {
+            true => ServiceError::Busy,
+            false => ServiceError::BodyIncomplete(error.to_string()),
+        })?;
+        site.want_progress(child);
+        if came.len() + piece.len() > bytes_max {
+            came.clear();
+            return Err(ServiceError::BodyTooLarge(bytes_max));
+        }
+        came.extend_from_slice(&piece);
+    }
+    Ok(())
 }
 
 fn code(child: &Neighbor) -> &str {

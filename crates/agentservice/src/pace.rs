@@ -8,8 +8,8 @@ use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
 use futures_util::{Stream, TryStreamExt};
 use jiff::Timestamp;
-use net::pace::{Gate, Terms, paced};
-use site::{Destination, PRIORITY_LOWEST, Passage, Site};
+use net::pace::{Following, Terms, paced};
+use site::{Destination, PRIORITY_LOWEST, Passage};
 use tokio::sync::watch;
 
 use crate::AgentService;
@@ -18,12 +18,12 @@ use crate::path::{PackageId, shown};
 
 /// When to ask again where no window is known to open.
 const NEVER_OPEN_RETRY_S: u64 = 3600;
-const BITS_PER_BYTE: u64 = 8;
 
 /// A request that may be answered with content now.
 pub(crate) struct Admitted {
-    gate: RouteGate,
     to: Destination,
+    priority: u8,
+    changed: watch::Receiver<()>,
 }
 
 /// Lets a request for content pass, or tells when to come again.
@@ -45,10 +45,7 @@ pub(crate) async fn admit(
     };
     match site.passage(&to, priority) {
         Passage::Closed { opens_at } => Err(closed(opens_at, site.clock().now(), priority)),
-        Passage::Open { .. } => {
-            let gate = RouteGate { site: site.clone(), to: to.clone(), priority, changed };
-            Ok(Admitted { gate, to })
-        }
+        Passage::Open { .. } => Ok(Admitted { to, priority, changed }),
     }
 }
 
@@ -59,11 +56,15 @@ impl Admitted {
         service: &AgentService,
         bytes: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
     ) -> Result<Body, ServiceError> {
-        let is_site = matches!(self.to, Destination::Site(_));
-        let link = service.0.pacer.link(self.to).ok_or(ServiceError::Busy)?;
-        let priority = self.gate.priority;
-        let stats = Arc::clone(&service.0.stats);
-        let paced = paced(bytes, link, priority, self.gate);
+        let Self { to, priority, changed } = self;
+        let is_site = matches!(to, Destination::Site(_));
+        let link = service.0.pacer.link(to.clone()).ok_or(ServiceError::Busy)?;
+        let (stats, site) = (Arc::clone(&service.0.stats), service.0.site.clone());
+        let terms = move || {
+            let terms = site.passage(&to, priority).terms(site.clock().now());
+            terms.map(|(bytes_per_s, holds_for)| Terms { bytes_per_s, holds_for })
+        };
+        let paced = paced(bytes, link, priority, Following::new(changed, terms));
         Ok(Body::from_stream(paced.inspect_ok(move |piece| {
             let bytes = piece.len() as u64;
             stats.content_bytes.add(bytes);
@@ -85,33 +86,4 @@ fn closed(opens_at: Option<Timestamp>, now: Timestamp, priority: u8) -> ServiceE
     // Rounded up: who comes earlier comes in vain.
     let retry_after_s = wait.map_or(NEVER_OPEN_RETRY_S, |wait| wait.as_secs() + 1);
     ServiceError::WindowClosed { opens_at, retry_after_s, priority }
-}
-
-/// What the route says to one body under way.
-struct RouteGate {
-    site: Site,
-    to: Destination,
-    priority: u8,
-    changed: watch::Receiver<()>,
-}
-
-impl Gate for RouteGate {
-    fn terms(&mut self) -> Option<Terms> {
-        self.changed.mark_unchanged();
-        match self.site.passage(&self.to, self.priority) {
-            Passage::Open { rate_bits_per_s, until } => Some(Terms {
-                bytes_per_s: rate_bits_per_s.map(|bits| (bits / BITS_PER_BYTE).max(1)),
-                holds_for: Duration::try_from(until.duration_since(self.site.clock().now()))
-                    .unwrap_or_default(),
-            }),
-            Passage::Closed { .. } => None,
-        }
-    }
-
-    async fn changed(&mut self) {
-        if self.changed.changed().await.is_err() {
-            // The site is gone; nothing changes any more.
-            std::future::pending::<()>().await;
-        }
-    }
 }

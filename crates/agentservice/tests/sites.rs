@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
 
 use agent::join::{JoinReply, JoinRequest};
-use agent::link::{DpName, DpRecord, Record, RecordsPosted, RecordsReply, WantKind, WantsReply};
+use agent::link::{
+    DpName, DpRecord, Record, RecordsPosted, RecordsReply, WANT_BYTES_MAX, WantKind, WantsReply,
+};
 use net::{Client, NetError};
 use site::Actor;
 
@@ -112,8 +114,12 @@ async fn wants_are_answered_by_the_child_that_they_are_for() {
     let rig = Rig::start(Transport::Plain).await;
     let child = join(&rig).await;
     let range = || WantKind::Range { pack: "ab".repeat(32), from: 0, bytes: 4 };
+    let refusal = |code: &str, until: Option<&str>| {
+        let until = until.map(|until| until.parse().unwrap());
+        Err(site::WantRefusal { code: code.to_owned(), until })
+    };
     let ask = async |post: &str, bytes: &[u8]| {
-        let wanted = rig.site.want("S01", range());
+        let wanted = rig.site.want("S01", "S0100001", 2, range());
         let answers = async {
             let reply: WantsReply = child.get_json("/agent/v1/site/wants?wait=60").await.unwrap();
             assert_eq!((reply.wants.len(), &reply.wants[0].kind), (1, &range()));
@@ -128,8 +134,66 @@ async fn wants_are_answered_by_the_child_that_they_are_for() {
         answer.unwrap()
     };
     assert_eq!(ask("", b"abcd").await, Ok(b"abcd".to_vec()));
-    assert_eq!(ask("?refused=object_not_found", b"").await, Err("object_not_found".to_owned()));
+    assert_eq!(ask("?refused=object_not_found", b"").await, refusal("object_not_found", None));
+    let closed = ask("?refused=window_closed&until=2026-03-02T18:00:00Z", b"").await;
+    assert_eq!(closed, refusal("window_closed", Some("2026-03-02T18:00:00Z")));
     let odd = child.post_bytes("/agent/v1/site/wants/x", Vec::new()).await;
     assert_eq!(refused(odd), (400, "bad_request".to_owned()));
+    rig.stopped().await;
+}
+
+#[tokio::test]
+async fn what_came_of_an_answer_that_broke_off_is_taken() {
+    let rig = Rig::start(Transport::Plain).await;
+    let child = join(&rig).await;
+    let range = WantKind::Range { pack: "ab".repeat(32), from: 0, bytes: WANT_BYTES_MAX };
+    let wanted = rig.site.want("S01", "S0100001", 2, range);
+    let answers = async {
+        let reply: WantsReply = child.get_json("/agent/v1/site/wants?wait=60").await.unwrap();
+        let path = format!("/agent/v1/site/wants/{}", reply.wants[0].id);
+        // Half of it is more than can be under way unread, so some of it was read before the line is cut.
+        let piece = vec![7; 64 * 1024];
+        let pieces = WANT_BYTES_MAX / 2 / piece.len() as u64;
+        let pieces = (0..pieces).map(move |_| Ok(piece.clone().into()));
+        let cut = std::iter::once_with(|| Err(std::io::Error::other("the line is cut")));
+        child.post_stream(&path, futures_util::stream::iter(pieces.chain(cut))).await.unwrap_err();
+    };
+    let (answer, ()) = not_hanging(async { tokio::join!(wanted, answers) }).await;
+    let came = answer.unwrap().unwrap();
+    assert!(!came.is_empty() && came.len() < WANT_BYTES_MAX as usize, "{} bytes", came.len());
+    assert!(came.iter().all(|byte| *byte == 7));
+    rig.stopped().await;
+}
+
+#[tokio::test]
+async fn a_route_to_a_child_site_lets_pass_by_the_priority_of_what_is_meant_for_it() {
+    let rig = Rig::start(Transport::Plain).await;
+    let (dp, child) = (rig.enrol(DP).await, join(&rig).await);
+    let package_id = rig.package(DP).await;
+    dp.until_version(0, 1).await;
+    tell(&child, 0, vec![point_below()]).await.unwrap();
+    let points = rig.site.distribution_points().await.unwrap();
+    let below = points.into_iter().find(|point| point.site_code == "S01").unwrap();
+    let manifest = dp.route(&package_id, 1).await.manifest;
+    let path = format!("/content/v1/manifests/{manifest}");
+    let own = child.clone().saying(agent::PACKAGE_HEADER, &package_id).unwrap();
+    let read = async |client: &Client| client.get_object(&path, 1 << 20).await;
+    let prioritize = async |priority| {
+        let change = site::PackageChange { priority: Some(priority), ..site::PackageChange::default() };
+        rig.site.update_package(&rig.admin, &package_id, change).await.unwrap();
+    };
+    let hours = "3".repeat(168).parse().unwrap();
+    let high_only = site::RouteSettings { hours, ..site::RouteSettings::default() };
+    let target = site::RouteTarget::Site("S01".to_owned());
+    rig.site.set_route(&rig.admin, &target, &high_only).await.unwrap();
+    let closed = (503, agent::WINDOW_CLOSED.to_owned());
+    prioritize(1).await;
+    assert_eq!(refused(read(&own).await), closed, "it is not meant for this site yet");
+    let dps = [("S01".to_owned(), below.nal_path)];
+    rig.site.add_distribution_points(&rig.admin, &package_id, &dps).await.unwrap();
+    assert!(!read(&own).await.unwrap().is_empty(), "high passes");
+    assert_eq!(refused(read(&child).await), closed, "what names no package is low");
+    prioritize(2).await;
+    assert_eq!(refused(read(&own).await), closed, "medium waits");
     rig.stopped().await;
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::Stream;
 use reqwest::{Method, RequestBuilder, Response, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -182,6 +184,16 @@ impl Client {
     /// `POST path` with these bytes, an answer without a body.
     pub async fn post_bytes(&self, path: &str, bytes: Vec<u8>) -> Result<(), NetError> {
         self.send(self.request(Method::POST, path)?.body(bytes)).await.map(drop)
+    }
+
+    /// `POST path` with a body of so many bytes as they come, an answer without a body. A stream that breaks off breaks the
+    /// request off.
+    pub async fn post_stream(
+        &self,
+        path: &str,
+        bytes: impl Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+    ) -> Result<(), NetError> {
+        self.send(self.request(Method::POST, path)?.body(reqwest::Body::wrap_stream(bytes))).await.map(drop)
     }
 
     fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, NetError> {

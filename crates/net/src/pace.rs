@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use clock::SharedClock;
+use tokio::sync::watch;
 
 pub use body::{Closed, paced};
 pub use link::Link;
@@ -39,6 +40,33 @@ pub trait Gate: Send + 'static {
 
     /// Ends when the terms may have changed before their time. May be dropped and called again.
     fn changed(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// A gate that asks a function, and asks it anew when a channel says so.
+pub struct Following<F> {
+    terms: F,
+    changed: watch::Receiver<()>,
+}
+
+impl<F: FnMut() -> Option<Terms> + Send + 'static> Following<F> {
+    /// The gate of these terms. `changed` was subscribed before anything was decided by them.
+    pub fn new(changed: watch::Receiver<()>, terms: F) -> Self {
+        Self { terms, changed }
+    }
+}
+
+impl<F: FnMut() -> Option<Terms> + Send + 'static> Gate for Following<F> {
+    fn terms(&mut self) -> Option<Terms> {
+        self.changed.mark_unchanged();
+        (self.terms)()
+    }
+
+    async fn changed(&mut self) {
+        if self.changed.changed().await.is_err() {
+            // Who could change it is gone.
+            std::future::pending::<()>().await;
+        }
+    }
 }
 
 /// The links of a server, by destination.

@@ -1,59 +1,156 @@
 //! The parent cannot open a connection to its child, so it lists what it wants to read of the child's content, and the
 //! child posts it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use agent::WAIT_S_MAX;
 use agent::link::{SITE_ROOT, WANT_BYTES_MAX, Want, WantKind, WantsReply};
+use agent::{WAIT_S_MAX, WINDOW_CLOSED};
+use bytes::Bytes;
 use content::format::ROOT_BYTES_MAX;
 use content::{ObjectKey, ObjectKind};
-use futures_util::{StreamExt, stream};
+use futures_util::{TryStreamExt, stream};
+use jiff::Timestamp;
 use membership::Membership;
-use site::{Site, SiteError};
+use net::pace::{Following, Terms, paced};
+use net::{Client, NetError};
+use site::{Destination, PRIORITY_LOWEST, Passage, Site, SiteError};
+use tokio::task::JoinSet;
 
-use crate::{LinkError, SiteLink, Step};
+use crate::{HASTE, LinkError, SiteLink, Step};
 
 /// Wants answered at once. Each holds up to [`WANT_BYTES_MAX`].
 const ANSWERS_MAX: usize = 4;
 
-/// Answers everything that the parent wants now; it keeps the request open while it wants nothing.
+/// Answers what the parent wants, the urgent first, until it wants nothing; it keeps the request open meanwhile.
 pub(crate) async fn answer(link: &SiteLink, parent: &Membership) -> Result<Step, LinkError> {
     let asked_at = link.clock.monotonic();
-    let reply: WantsReply =
-        parent.control().get_json(&format!("{SITE_ROOT}/wants?wait={WAIT_S_MAX}")).await?;
-    let wants = reply.wants.len();
-    let answers = reply.wants.into_iter().map(|want| answer_one(link, parent, want));
-    let mut answered = stream::iter(answers).buffer_unordered(ANSWERS_MAX);
-    while let Some(result) = answered.next().await {
-        result?;
+    let mut answers: JoinSet<(u64, Result<(), NetError>)> = JoinSet::new();
+    let mut under_way = HashSet::new();
+    let mut lane: Option<Client> = None;
+    let mut step = Step::Idle;
+    let mut failed = None;
+    loop {
+        if failed.is_none() {
+            let wait_s = if answers.is_empty() { WAIT_S_MAX } else { 0 };
+            let path = format!("{SITE_ROOT}/wants?wait={wait_s}");
+            match parent.control().get_json::<WantsReply>(&path).await {
+                Ok(reply) => {
+                    let fresh = reply.wants.into_iter().filter(|want| !under_way.contains(&want.id));
+                    for want in fresh.take(ANSWERS_MAX - answers.len()).collect::<Vec<_>>() {
+                        // Content has a connection of its own: rows do not queue behind it.
+                        let lane = match &lane {
+                            Some(lane) => lane.clone(),
+                            None => lane.insert(parent.connect()?).clone(),
+                        };
+                        step = Step::Again;
+                        under_way.insert(want.id);
+                        answers.spawn(answer_one(link.clone(), parent.clone(), lane, want));
+                    }
+                }
+                Err(error) => failed = Some(error),
+            }
+        }
+        tokio::select! {
+            answered = answers.join_next() => match answered {
+                Some(Ok((id, result))) => {
+                    under_way.remove(&id);
+                    // The others end by themselves: what they bring is taken.
+                    failed = failed.or(result.err());
+                }
+                Some(Err(error)) => tracing::error!(%error, "An answer to the parent broke down"),
+                None => break,
+            },
+            () = link.clock.sleep(HASTE), if failed.is_none() && answers.len() < ANSWERS_MAX => {}
+        }
     }
-    let is_hasty = link.clock.monotonic().saturating_sub(asked_at) < crate::HASTE;
-    Ok(if wants == 0 && is_hasty { Step::Idle } else { Step::Again })
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    let is_hasty = link.clock.monotonic().saturating_sub(asked_at) < HASTE;
+    Ok(if is_hasty { step } else { Step::Again })
 }
 
-async fn answer_one(link: &SiteLink, parent: &Membership, want: Want) -> Result<(), LinkError> {
-    let path = format!("{SITE_ROOT}/wants/{}", want.id);
-    let posted = match read(&link.site, &want.kind).await {
-        Ok(bytes) => {
-            let count = bytes.len() as u64;
-            let posted = parent.control().post_bytes(&path, bytes).await;
-            if posted.is_ok() {
-                link.stats.wants_answered.inc();
-                link.stats.sent_bytes.add(count);
-            }
-            posted
-        }
-        Err(code) => {
+async fn answer_one(
+    link: SiteLink,
+    parent: Membership,
+    lane: Client,
+    want: Want,
+) -> (u64, Result<(), NetError>) {
+    let id = want.id;
+    let path = format!("{SITE_ROOT}/wants/{id}");
+    let posted = match give(&link, &parent, &lane, &path, want).await {
+        Ok(posted) => posted,
+        Err(Refused { code, until }) => {
             link.stats.wants_refused.inc();
-            tracing::warn!(want = want.id, code, "Cannot give the parent what it wants");
-            parent.control().post_bytes(&format!("{path}?refused={code}"), Vec::new()).await
+            match code {
+                WINDOW_CLOSED => tracing::debug!(want = id, "The window to the parent is closed"),
+                _ => tracing::warn!(want = id, code, "Cannot give the parent what it wants"),
+            }
+            let until = until.map(|until| format!("&until={until}")).unwrap_or_default();
+            parent.control().post_bytes(&format!("{path}?refused={code}{until}"), Vec::new()).await
         }
     };
     match posted {
         // Nobody waits for it any more.
-        Err(error) if error.refusal().is_some_and(|refusal| refusal.status == 404) => Ok(()),
-        other => Ok(other?),
+        Err(error) if error.refusal().is_some_and(|refusal| refusal.status == 404) => (id, Ok(())),
+        other => (id, other),
     }
+}
+
+/// Why a want is not answered with bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Refused {
+    code: &'static str,
+    /// From when on it is worth asking again.
+    until: Option<Timestamp>,
+}
+
+impl From<&'static str> for Refused {
+    fn from(code: &'static str) -> Self {
+        Self { code, until: None }
+    }
+}
+
+/// Sends what is wanted; content by the route to the parent, where one is set here.
+async fn give(
+    link: &SiteLink,
+    parent: &Membership,
+    lane: &Client,
+    path: &str,
+    want: Want,
+) -> Result<Result<(), NetError>, Refused> {
+    let site = link.site.clone();
+    if let WantKind::Route { .. } = want.kind {
+        let bytes = read(&site, &want.kind).await?;
+        return Ok(parent.control().post_bytes(path, bytes).await);
+    }
+    let changed = site.route_changes();
+    let to = Destination::Site(parent.identity().site_code);
+    let priority = match site.route_to(&to) {
+        None => PRIORITY_LOWEST,
+        Some(_) => {
+            let priority = site.priority_towards(&to, want.package_id.as_deref()).await;
+            priority.map_err(|error| error.code())?
+        }
+    };
+    if let Passage::Closed { opens_at } = site.passage(&to, priority) {
+        return Err(Refused { code: WINDOW_CLOSED, until: opens_at });
+    }
+    let bytes = Bytes::from(read(&site, &want.kind).await?);
+    let terms = move || {
+        let terms = site.passage(&to, priority).terms(site.clock().now());
+        terms.map(|(bytes_per_s, holds_for)| Terms { bytes_per_s, holds_for })
+    };
+    let up = link.up.link(()).ok_or("busy")?;
+    let body = paced(stream::iter([Ok(bytes)]), up, priority, Following::new(changed, terms));
+    let stats = link.stats();
+    let counted = body.inspect_ok(move |piece| stats.sent_bytes.add(piece.len() as u64));
+    let posted = lane.post_stream(path, counted).await;
+    if posted.is_ok() {
+        link.stats.wants_answered.inc();
+    }
+    Ok(posted)
 }
 
 /// The bytes of a want, or the code of why not.

@@ -2,12 +2,16 @@
 //! nothing is missing.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use agent::{PackRef, Route};
+use clock::SharedClock;
 use content::format::PACK_INDEX_BYTES_MAX;
 use content::{FetchRange, Library, ManifestId, PackId, Plan, Replica, Replicated};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use membership::backoff::{SITE_WAIT_MAX, jittered};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
@@ -25,8 +29,8 @@ const PLANS_MAX: usize = 64;
 const ROUTES_MAX: usize = 3;
 /// Times that an index may come wrong before the attempt fails.
 const REFUSALS_MAX: usize = 3;
-/// Times that one request is tried before the attempt fails and waits.
-const TRIES_MAX: usize = 3;
+/// Breaks of the neighbor in a row without a byte in between, after which a range fails and the attempt waits.
+const BREAKS_MAX: u32 = 3;
 
 /// Why an attempt to bring a version in ended without it.
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +47,7 @@ pub enum PullError {
     /// Blocking work did not come back.
     #[error("the work was interrupted: {0}")]
     Interrupted(String),
-    /// The site stops; nothing to report.
+    /// A stop, a newer version, or one that is more urgent; nothing to report.
     #[error("stopped")]
     Stopped,
 }
@@ -69,6 +73,8 @@ pub(crate) struct Wanted {
     pub(crate) package_id: String,
     pub(crate) version: u32,
     pub(crate) manifest: ManifestId,
+    /// The call behind it, for the log.
+    pub(crate) call: Option<String>,
 }
 
 /// What all pulls of a site share.
@@ -76,6 +82,17 @@ pub(crate) struct Wanted {
 pub(crate) struct Limits {
     pub(crate) feeds: Semaphore,
     pub(crate) stats: Arc<SiteLinkStats>,
+    pub(crate) clock: SharedClock,
+}
+
+/// The root of the version's manifest. Who gives it gives content now.
+pub(crate) async fn root(
+    source: &dyn Source,
+    wanted: &Wanted,
+    stop: &CancellationToken,
+) -> Result<Vec<u8>, PullError> {
+    let manifest = wanted.manifest.to_string();
+    or_stop(stop, async { Ok(source.root(&manifest).await?) }).await
 }
 
 /// Brings the version in; it is part of the library then, and retained once more. What came of a version that did not
@@ -84,18 +101,17 @@ pub(crate) async fn fetch(
     library: &Arc<Library>,
     source: Arc<dyn Source>,
     wanted: &Wanted,
+    root: Vec<u8>,
     limits: &Limits,
     stop: &CancellationToken,
 ) -> Result<Replicated, PullError> {
-    let manifest = wanted.manifest.to_string();
-    let root = or_stop(stop, async { Ok(source.root(&manifest).await?) }).await?;
     let (library, id) = (Arc::clone(library), wanted.manifest);
     let replica = Arc::new(blocking(move || library.begin_replica(id, &root)).await?);
-    let run = Run { source, wanted, limits, replica: Arc::clone(&replica) };
-    match or_stop(stop, run.bring_in()).await {
+    let run = Run { source, wanted, limits, stop, replica: Arc::clone(&replica) };
+    match run.bring_in().await {
         Ok(()) => blocking(move || replica.finish()).await,
         Err(error) => {
-            // The range under way ends first; then what came is sealed, for the next attempt to find.
+            // What came is sealed, for the next attempt to find.
             let sealed = blocking(move || replica.seal()).await;
             if let Err(error) = sealed {
                 tracing::warn!(%error, "What came of an unfinished version could not be kept");
@@ -109,6 +125,7 @@ struct Run<'a> {
     source: Arc<dyn Source>,
     wanted: &'a Wanted,
     limits: &'a Limits,
+    stop: &'a CancellationToken,
     replica: Arc<Replica>,
 }
 
@@ -140,8 +157,9 @@ impl Run<'_> {
     }
 
     async fn take_route(&self) -> Result<(), PullError> {
-        let Wanted { package_id, version, manifest } = self.wanted;
-        let route: Route = self.source.route(package_id, *version).await?;
+        let Wanted { package_id, version, manifest, .. } = self.wanted;
+        let asked = async { Ok(self.source.route(package_id, *version).await?) };
+        let route: Route = or_stop(self.stop, asked).await?;
         if route.manifest != manifest.to_string() {
             return Err(SourceError::Gone(format!("manifest {manifest}")).into());
         }
@@ -168,7 +186,8 @@ impl Run<'_> {
         let end = pack.index_offset.checked_add(pack.index_bytes);
         let range = pack.index_offset..end.ok_or_else(|| bad("a pack's index is beyond all files"))?;
         for refusals in 1.. {
-            let bytes = self.range(&pack.id, range.clone()).await?;
+            let mut bytes = Vec::new();
+            self.range(&pack.id, range.clone(), &mut bytes).await?;
             let replica = Arc::clone(&self.replica);
             match blocking(move || replica.add_pack_index(&id, &bytes)).await {
                 Err(PullError::Content(content::Error::Refused { object, reason }))
@@ -193,9 +212,9 @@ impl Run<'_> {
             if plan.is_empty() {
                 return Ok(());
             }
-            let Wanted { package_id, version, .. } = self.wanted;
+            let Wanted { package_id, version, call, .. } = self.wanted;
             let (ranges, bytes) = (plan.ranges(), plan.bytes());
-            tracing::info!(package = %package_id, version, ?part, ranges, bytes, "Fetching");
+            tracing::info!(call, package = %package_id, version, ?part, ranges, bytes, "Fetching");
             match self.follow(plan).await {
                 // The neighbor may have rewritten its packs since the route was asked for.
                 Err(PullError::Source(SourceError::Gone(_))) => self.find_packs().await?,
@@ -205,18 +224,40 @@ impl Run<'_> {
         Err(PullError::NoProgress(PLANS_MAX))
     }
 
-    /// Fetches and feeds a plan, a round after the other.
+    /// Fetches and feeds a plan, a round after the other. When a range fails no other is begun; those under way end by
+    /// themselves, and have brought something too.
     async fn follow(&self, plan: Plan) -> Result<(), PullError> {
         for round in plan.rounds {
-            let fetches = round.into_iter().map(|range| self.feed(range));
+            let halted = AtomicBool::new(false);
+            let fetches = round.into_iter().map(|range| self.bring(range, &halted));
             let mut fed = stream::iter(fetches).buffer_unordered(REQUESTS_MAX);
-            while fed.try_next().await?.is_some() {}
+            let mut halt = None;
+            while let Some(ended) = fed.next().await {
+                if let Err(error) = ended {
+                    halted.store(true, Ordering::Relaxed);
+                    halt.get_or_insert(error);
+                }
+            }
+            halt.map_or(Ok(()), Err)?;
         }
         Ok(())
     }
 
-    async fn feed(&self, range: FetchRange) -> Result<(), PullError> {
-        let bytes = self.range(&range.pack.to_string(), range.offset..range.offset + range.len).await?;
+    /// Fetches and feeds a range; of one that broke off, the entries that came whole.
+    async fn bring(&self, range: FetchRange, halted: &AtomicBool) -> Result<(), PullError> {
+        if halted.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (pack, mut bytes) = (range.pack.to_string(), Vec::new());
+        let ended = self.range(&pack, range.offset..range.offset + range.len, &mut bytes).await;
+        let came = range.up_to(bytes.len() as u64);
+        if came.chunks().next().is_some() {
+            self.feed(came, bytes).await?;
+        }
+        ended
+    }
+
+    async fn feed(&self, range: FetchRange, bytes: Vec<u8>) -> Result<(), PullError> {
         let permit = self.limits.feeds.acquire().await.map_err(|e| PullError::Interrupted(e.to_string()))?;
         let replica = Arc::clone(&self.replica);
         let fed = blocking(move || replica.feed(&range, &bytes)).await?;
@@ -227,29 +268,37 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// The bytes of a range; a break is tried again at once, a few times.
-    async fn range(&self, pack: &str, range: std::ops::Range<u64>) -> Result<Vec<u8>, PullError> {
-        for _ in 1..TRIES_MAX {
-            match self.source.range(pack, range.clone()).await {
-                Err(error @ (SourceError::Unreachable(_) | SourceError::BadAnswer(_))) => {
-                    tracing::debug!(%error, pack, "A range broke off; asking again");
-                }
-                other => return self.counted(other),
+    /// Adds the bytes of a range; after a break it goes on where that was. However it ends, what came stays in `came`.
+    async fn range(&self, pack: &str, range: Range<u64>, came: &mut Vec<u8>) -> Result<(), PullError> {
+        let mut breaks = 0;
+        loop {
+            let before = came.len();
+            let rest = range.start + before as u64..range.end;
+            if rest.is_empty() {
+                return Ok(());
             }
+            let asked = or_stop(self.stop, async { Ok(self.source.range(pack, rest, came).await?) }).await;
+            let Err(error) = asked else { return Ok(()) };
+            breaks = if came.len() > before { 1 } else { breaks + 1 };
+            let passing =
+                matches!(error, PullError::Source(SourceError::Unreachable(_) | SourceError::BadAnswer(_)));
+            if !passing || breaks >= BREAKS_MAX {
+                return Err(error);
+            }
+            tracing::debug!(%error, pack, at = range.start + came.len() as u64, "A range broke off; going on");
+            let wait = self.limits.clock.sleep(jittered(breaks, SITE_WAIT_MAX));
+            or_stop(self.stop, async {
+                wait.await;
+                Ok(())
+            })
+            .await?;
         }
-        self.counted(self.source.range(pack, range).await)
-    }
-
-    fn counted(&self, came: Result<Vec<u8>, SourceError>) -> Result<Vec<u8>, PullError> {
-        let bytes = came?;
-        self.limits.stats.received_bytes.add(bytes.len() as u64);
-        Ok(bytes)
     }
 
     fn refused(&self, object: &str, reason: &str) {
         self.limits.stats.objects_refused.inc();
-        let package = &self.wanted.package_id;
-        tracing::warn!(%package, object, reason, "Refused wrong bytes; fetching again");
+        let Wanted { package_id, call, .. } = self.wanted;
+        tracing::warn!(call, package = %package_id, object, reason, "Refused wrong bytes; fetching again");
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod answer;
 mod fetch;
+mod pull;
 mod puller;
 mod rows;
 mod source;
@@ -22,7 +23,9 @@ use std::time::Duration;
 use clock::SharedClock;
 use membership::Membership;
 use membership::backoff::{SITE_WAIT_MAX, jittered};
+use net::pace::Pacer;
 use site::Site;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use source::Sources;
@@ -38,6 +41,10 @@ pub struct SiteLink {
     parent: Option<Membership>,
     clock: SharedClock,
     stats: Arc<SiteLinkStats>,
+    /// Rung when the parent changed the route to this site.
+    route_changed: Arc<Notify>,
+    /// What goes up to the parent, together.
+    up: Arc<Pacer<()>>,
 }
 
 impl SiteLink {
@@ -45,7 +52,8 @@ impl SiteLink {
     #[must_use]
     pub fn new(site: Site, parent: Option<Membership>) -> Self {
         let clock = SharedClock::clone(site.clock());
-        Self { site, parent, clock, stats: Arc::default() }
+        let up = Arc::new(Pacer::new(SharedClock::clone(&clock)));
+        Self { site, parent, clock, stats: Arc::default(), route_changed: Arc::default(), up }
     }
 
     /// What the links have done since they were made.
@@ -56,7 +64,7 @@ impl SiteLink {
 
     /// Carries rows and content until `stop`; then what is under way ends in order.
     pub async fn run(self, stop: CancellationToken) {
-        let sources = Sources::new(self.site.clone(), self.parent.clone());
+        let sources = Sources::new(self.site.clone(), self.parent.clone(), self.stats());
         let puller = puller::run(self.clone(), sources, stop.clone());
         let Some(parent) = self.parent.clone() else { return puller.await };
         tokio::join!(

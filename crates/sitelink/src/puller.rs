@@ -1,81 +1,96 @@
-//! Which version is brought in when: a few at a time, by priority, each with waits of its own after a failure.
+//! Which version is brought in when: a few at a time, the urgent first, each with waits of its own after a failure. One that
+//! is less urgent than one that waits gives its place up, and goes on later from where it was.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use content::ManifestId;
-use membership::backoff::{JOB_WAIT_MAX, jittered};
-use site::{Need, Site};
+use jiff::Timestamp;
+use membership::backoff::jittered;
+use site::{Need, Neighbor};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::SiteLink;
-use crate::fetch::{FEEDS_MAX, Limits, PullError, Wanted, fetch};
-use crate::source::{SourceError, Sources};
+use crate::fetch::{FEEDS_MAX, Limits};
+use crate::pull::{Ended, pull};
+use crate::source::Sources;
 
-/// Pulls at once. More would share the same link and the same disk.
-const PULLS_MAX: usize = 3;
+/// Pulls from one neighbor at once. More would share the same link.
+const PULLS_OF_NEIGHBOR_MAX: usize = 3;
+/// Pulls at once, so that neighbors that are slow or silent leave places for the others. Each holds some tens of MiB.
+const PULLS_MAX: usize = 12;
 /// How long after news the needs are looked at: one look is enough for all that comes together.
 const NEWS_SETTLE: Duration = Duration::from_millis(50);
 /// The needs are looked at so often even without news: a lost one costs time, never correctness.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
-/// When the needs are looked at again after a look or a pull that broke down.
+/// When the needs are looked at again after a look that broke down.
 const BROKEN_WAIT: Duration = Duration::from_secs(1);
-/// The longest wait for a neighbor that has not got the version itself yet: it is on its way there.
-const ON_ITS_WAY_WAIT_MAX: Duration = Duration::from_secs(10);
+/// The longest wait for a window, however far off it is: that the route changed may have been missed, and clocks may be set.
+const PAUSE_WAIT_MAX: Duration = Duration::from_secs(300);
+/// The same for the window of a child, which does not say that its route changed.
+const PAUSE_OF_CHILD_WAIT_MAX: Duration = Duration::from_secs(60);
 
 /// Failures in a row after which also what may pass by itself is told.
 const PASSING_MAX: u32 = 5;
 
-/// What is remembered of a version that failed.
+/// A pull under way.
+#[derive(Debug)]
+struct Running {
+    version: u32,
+    priority: u8,
+    from: Neighbor,
+    stop: CancellationToken,
+}
+
+/// What is remembered of a version that is to be tried again.
 #[derive(Debug, Default)]
-struct Failed {
+struct Waiting {
     version: u32,
     failures: u32,
     /// On the monotonic clock.
     next_at: Duration,
     /// The code of the last failure that was told.
     told: Option<&'static str>,
+    paused: Option<Pause>,
 }
 
-/// How a pull ended.
-enum Ended {
-    Arrived,
-    Stopped,
-    Failed {
-        code: &'static str,
-        text: String,
-        /// It may pass by itself: the neighbor is away, or has not got the version itself yet.
-        passing: bool,
-        /// The longest wait before the next attempt.
-        wait_max: Duration,
-    },
+/// It waits for the neighbor's window.
+#[derive(Debug)]
+struct Pause {
+    priority: u8,
+    until: Option<Timestamp>,
 }
 
 /// Brings in what is needed until `stop`.
 pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToken) {
-    let limits = Arc::new(Limits { feeds: Semaphore::new(FEEDS_MAX), stats: link.stats() });
-    let mut running: HashMap<String, (u32, CancellationToken)> = HashMap::new();
+    let limits = Limits {
+        feeds: Semaphore::new(FEEDS_MAX),
+        stats: link.stats(),
+        clock: clock::SharedClock::clone(&link.clock),
+    };
+    let limits = Arc::new(limits);
+    let mut running: HashMap<String, Running> = HashMap::new();
     let mut pulls: JoinSet<(Need, Ended)> = JoinSet::new();
-    let mut failed: HashMap<String, Failed> = HashMap::new();
+    let mut waiting: HashMap<String, Waiting> = HashMap::new();
     // The order matters: who subscribes after looking misses what comes between.
     let mut news = link.site.news();
     while !stop.is_cancelled() {
         news.mark_unchanged();
         let wait = match link.site.content_needs().await {
             Ok(needs) => {
-                supersede(&needs, &running);
-                failed.retain(|package, _| needs.iter().any(|need| need.package_id == *package));
+                supersede(&needs, &mut running);
+                waiting.retain(|package, _| needs.iter().any(|need| need.package_id == *package));
                 let now = link.clock.monotonic();
-                let due = needs.into_iter().filter(|need| is_due(need, &running, &failed, now));
-                for need in due.take(PULLS_MAX.saturating_sub(running.len())).collect::<Vec<_>>() {
+                let due: Vec<Need> =
+                    needs.into_iter().filter(|need| is_due(need, &running, &waiting, now)).collect();
+                for need in take_places(due, &running) {
                     let own_stop = stop.child_token();
-                    running.insert(need.package_id.clone(), (need.version, own_stop.clone()));
+                    running.insert(need.package_id.clone(), Running::new(&need, own_stop.clone()));
                     pulls.spawn(pull(link.clone(), sources.clone(), Arc::clone(&limits), need, own_stop));
                 }
-                until_next(&running, &failed, now)
+                until_next(&running, &waiting, now)
             }
             Err(error) => {
                 tracing::error!(%error, "Cannot see which content is needed");
@@ -85,172 +100,237 @@ pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToke
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            Some(ended) = pulls.join_next(), if !pulls.is_empty() => match ended {
-                Ok((need, ended)) => {
-                    running.remove(&need.package_id);
-                    settle(&link, need, ended, &mut failed).await;
-                }
-                Err(error) => {
-                    // Which one it was is not known; the others are looked at again too, at the pace of failures.
-                    tracing::error!(%error, "A pull broke down");
-                    link.clock.sleep(BROKEN_WAIT).await;
-                    running.retain(|_, (_, token)| !token.is_cancelled());
-                }
-            },
+            Some(ended) = pulls.join_next(), if !pulls.is_empty() => {
+                let (need, ended) = ended.expect("the outer task does nothing that can fail");
+                running.remove(&need.package_id);
+                settle(&link, need, ended, &mut waiting).await;
+            }
             Ok(()) = news.changed() => link.clock.sleep(NEWS_SETTLE).await,
+            () = link.route_changed.notified() => resume(&mut waiting),
             () = link.clock.sleep(wait) => {}
         }
     }
     while pulls.join_next().await.is_some() {}
 }
 
+impl Running {
+    fn new(need: &Need, stop: CancellationToken) -> Self {
+        Self { version: need.version, priority: need.priority, from: need.from.clone(), stop }
+    }
+}
+
 /// Stops pulls of versions that are no longer needed. What they fetched stays useful.
-fn supersede(needs: &[Need], running: &HashMap<String, (u32, CancellationToken)>) {
-    for (package, (version, stop)) in running {
-        if !needs.iter().any(|need| need.package_id == *package && need.version == *version) {
-            stop.cancel();
+fn supersede(needs: &[Need], running: &mut HashMap<String, Running>) {
+    for (package, pull) in running {
+        match needs.iter().find(|need| need.package_id == *package && need.version == pull.version) {
+            Some(need) => pull.priority = need.priority,
+            None => pull.stop.cancel(),
         }
     }
 }
 
 fn is_due(
     need: &Need,
-    running: &HashMap<String, (u32, CancellationToken)>,
-    failed: &HashMap<String, Failed>,
+    running: &HashMap<String, Running>,
+    waiting: &HashMap<String, Waiting>,
     now: Duration,
 ) -> bool {
-    !running.contains_key(&need.package_id)
-        && failed
-            .get(&need.package_id)
-            .is_none_or(|failed| failed.version != need.version || failed.next_at <= now)
+    let may_try = |waiting: &Waiting| {
+        let is_more_urgent = waiting.paused.as_ref().is_some_and(|pause| need.priority < pause.priority);
+        waiting.version != need.version || waiting.next_at <= now || is_more_urgent
+    };
+    !running.contains_key(&need.package_id) && waiting.get(&need.package_id).is_none_or(may_try)
+}
+
+/// Those that can begin now, of what is due, the urgent first. For each that finds no place, one that is less urgent and in
+/// its way gives way: on a slow link it would keep it waiting for hours.
+fn take_places(due: Vec<Need>, running: &HashMap<String, Running>) -> Vec<Need> {
+    let mut starting: Vec<Need> = Vec::new();
+    let mut leaving: Vec<&Running> = running.values().filter(|pull| pull.stop.is_cancelled()).collect();
+    for need in due {
+        let from_same = running.values().filter(|pull| pull.from == need.from).count()
+            + starting.iter().filter(|other| other.from == need.from).count();
+        let is_neighbor_full = from_same >= PULLS_OF_NEIGHBOR_MAX;
+        if !is_neighbor_full && running.len() + starting.len() < PULLS_MAX {
+            starting.push(need);
+            continue;
+        }
+        let is_in_its_way = |pull: &Running| !is_neighbor_full || pull.from == need.from;
+        // A place that becomes free anyway is for the first that waits for it.
+        if let Some(place) = leaving.iter().position(|pull| is_in_its_way(pull)) {
+            leaving.swap_remove(place);
+            continue;
+        }
+        let weaker = running
+            .iter()
+            .filter(|(_, pull)| !pull.stop.is_cancelled() && pull.priority > need.priority)
+            .filter(|(_, pull)| is_in_its_way(pull));
+        if let Some((_, pull)) = weaker.max_by_key(|(package, pull)| (pull.priority, package.as_str())) {
+            pull.stop.cancel();
+        }
+    }
+    starting
+}
+
+/// The parent changed this site's route: what waits for a window asks again.
+fn resume(waiting: &mut HashMap<String, Waiting>) {
+    for waiting in waiting.values_mut().filter(|waiting| waiting.paused.is_some()) {
+        waiting.next_at = Duration::ZERO;
+    }
 }
 
 /// How long nothing is due of itself. Versions for which there is no place now are looked at when a pull ends.
 fn until_next(
-    running: &HashMap<String, (u32, CancellationToken)>,
-    failed: &HashMap<String, Failed>,
+    running: &HashMap<String, Running>,
+    waiting: &HashMap<String, Waiting>,
     now: Duration,
 ) -> Duration {
-    let waiting = failed.iter().filter(|(package, _)| !running.contains_key(*package));
-    let next_at = waiting.map(|(_, failed)| failed.next_at).filter(|next_at| *next_at > now).min();
+    let idle = waiting.iter().filter(|(package, _)| !running.contains_key(*package));
+    let next_at = idle.map(|(_, waiting)| waiting.next_at).filter(|next_at| *next_at > now).min();
     next_at.map_or(LOOK_INTERVAL, |next_at| Ord::min(next_at.saturating_sub(now), LOOK_INTERVAL))
 }
 
-async fn settle(link: &SiteLink, need: Need, ended: Ended, failed: &mut HashMap<String, Failed>) {
-    let (code, text, passing, wait_max) = match ended {
-        Ended::Stopped => return,
+async fn settle(link: &SiteLink, need: Need, ended: Ended, waiting: &mut HashMap<String, Waiting>) {
+    let entry = waiting.entry(need.package_id.clone()).or_default();
+    if entry.version != need.version {
+        *entry = Waiting { version: need.version, ..Waiting::default() };
+    }
+    match ended {
+        // It is due at once where it is needed still.
+        Ended::Stopped => entry.next_at = Duration::ZERO,
         Ended::Arrived => {
             link.stats.versions_arrived.inc();
-            failed.remove(&need.package_id);
-            return;
+            waiting.remove(&need.package_id);
         }
-        Ended::Failed { code, text, passing, wait_max } => (code, text, passing, wait_max),
-    };
-    link.stats.pulls_failed.inc();
-    let entry = failed.entry(need.package_id.clone()).or_default();
-    if entry.version != need.version {
-        *entry = Failed { version: need.version, ..Failed::default() };
-    }
-    entry.failures += 1;
-    let wait = jittered(entry.failures, wait_max);
-    entry.next_at = link.clock.monotonic() + wait;
-    let (package, version, failures) = (&need.package_id, need.version, entry.failures);
-    tracing::warn!(%package, version, code, failures, wait_s = wait.as_secs(), "A version did not come: {text}");
-    if entry.told != Some(code) && (!passing || failures >= PASSING_MAX) {
-        entry.told = Some(code);
-        if let Err(error) = link.site.content_failed((package, &need.name), version, code, &text).await {
-            tracing::error!(%error, "Cannot write that a version did not come");
-        }
-    }
-}
-
-async fn pull(
-    link: SiteLink,
-    sources: Sources,
-    limits: Arc<Limits>,
-    need: Need,
-    stop: CancellationToken,
-) -> (Need, Ended) {
-    let ended = match try_pull(&link, &sources, &limits, &need, &stop).await {
-        Ok(()) => Ended::Arrived,
-        Err(Failure::Pull(PullError::Stopped | PullError::Content(content::Error::Cancelled))) => {
-            Ended::Stopped
-        }
-        Err(failure) => {
-            if matches!(failure, Failure::Untrusted(_)) {
-                link.stats.versions_refused.inc();
+        Ended::Paused { reason, until, wait } => pause(link, &need, entry, (reason, until, wait)).await,
+        Ended::Failed { code, text, passing, wait_max } => {
+            link.stats.pulls_failed.inc();
+            entry.failures += 1;
+            entry.paused = None;
+            let wait = jittered(entry.failures, wait_max);
+            entry.next_at = link.clock.monotonic() + wait;
+            let (call, package, version, failures) =
+                (&need.call, &need.package_id, need.version, entry.failures);
+            tracing::warn!(
+                call, %package, version, code, failures, wait_s = wait.as_secs(),
+                "A version did not come: {text}"
+            );
+            if entry.told != Some(code) && (!passing || failures >= PASSING_MAX) {
+                entry.told = Some(code);
+                let told = link.site.content_failed((package, &need.name), version, code, &text).await;
+                if let Err(error) = told {
+                    tracing::error!(%error, "Cannot write that a version did not come");
+                }
             }
-            let passing = matches!(failure, Failure::Pull(PullError::Source(_)));
-            let wait_max = match &failure {
-                Failure::Pull(PullError::Source(SourceError::Gone(_))) => ON_ITS_WAY_WAIT_MAX,
-                _ => JOB_WAIT_MAX,
-            };
-            Ended::Failed { code: failure.code(), text: failure.to_string(), passing, wait_max }
         }
-    };
-    (need, ended)
+    }
 }
 
-async fn try_pull(
+/// The neighbor sends nothing now: no failure, and said once for each time until which it waits.
+async fn pause(
     link: &SiteLink,
-    sources: &Sources,
-    limits: &Limits,
     need: &Need,
-    stop: &CancellationToken,
-) -> Result<(), Failure> {
-    let Need { package_id, version, manifest, signature, .. } = need;
-    link.site.check_version(package_id, *version, manifest, signature.as_ref()).await??;
-    let id: ManifestId = manifest.parse().map_err(|_| Failure::BadManifest)?;
-    let source = sources.of(&need.from).map_err(PullError::from)?;
-    let library = link.site.library().await?;
-    let wanted = Wanted { package_id: package_id.clone(), version: *version, manifest: id };
-    let replicated = fetch(&library, source, &wanted, limits, stop).await?;
-    let outdated = link.site.version_arrived(need, replicated.stored_new_bytes).await?;
-    match outdated {
-        Some(outdated) => {
-            tracing::info!(package = %package_id, version, bytes = replicated.bytes, "A version arrived");
-            release(&link.site, outdated).await;
-        }
-        // Something newer is wanted; what came is its base.
-        None => release(&link.site, vec![manifest.clone()]).await,
+    entry: &mut Waiting,
+    (reason, until, wait): (String, Option<Timestamp>, Duration),
+) {
+    let is_told = entry.paused.as_ref().is_some_and(|pause| pause.until == until);
+    entry.paused = Some(Pause { priority: need.priority, until });
+    (entry.failures, entry.told) = (0, None);
+    let wait_max = match need.from {
+        Neighbor::Parent => PAUSE_WAIT_MAX,
+        Neighbor::Child(_) => PAUSE_OF_CHILD_WAIT_MAX,
+    };
+    entry.next_at = link.clock.monotonic() + wait.min(wait_max);
+    if is_told {
+        return;
     }
-    Ok(())
-}
-
-/// Lets go of manifests. One that stays is let go when the library is next recounted.
-async fn release(site: &Site, manifests: Vec<String>) {
-    let Ok(library) = site.library().await else { return };
-    let released = tokio::task::spawn_blocking(move || {
-        for id in manifests.iter().filter_map(|id| id.parse::<ManifestId>().ok()) {
-            library.release(id)?;
-        }
-        Ok::<(), content::Error>(())
-    });
-    if let Ok(Err(error)) = released.await {
-        tracing::warn!(%error, "Content is kept until the next start");
+    link.stats.pulls_paused.inc();
+    let (call, package, version) = (&need.call, &need.package_id, need.version);
+    let shown = until.map(|until| until.to_string());
+    tracing::info!(call, %package, version, until = shown, "Paused: {reason}");
+    if let Err(error) = link.site.content_paused(need, until, &reason).await {
+        tracing::error!(%error, "Cannot write that a version waits for a window");
     }
 }
 
-/// Why a version did not become this site's.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error(transparent)]
-    Untrusted(#[from] trust::TrustError),
-    #[error("the version's manifest has no id")]
-    BadManifest,
-    #[error(transparent)]
-    Pull(#[from] PullError),
-    #[error(transparent)]
-    Site(#[from] site::SiteError),
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pull::tests::need;
 
-impl Failure {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Untrusted(error) => error.code(),
-            Self::BadManifest => "bad_manifest",
-            Self::Site(error) => error.code(),
-            Self::Pull(error) => error.code(),
+    #[test]
+    fn the_urgent_go_first_and_the_least_urgent_of_the_same_link_give_way() {
+        let (parent, child) = (Neighbor::Parent, Neighbor::Child("S01".to_owned()));
+        let full = [("A", 3, &parent), ("B", 3, &parent), ("C", 2, &parent)];
+        // What is due, what runs, what begins, and what gives way.
+        for (due, runs, begins, gives_way) in [
+            (&[("W", 3, &parent)][..], &full[..2], &["W"][..], &[][..]),
+            (&[("W", 3, &parent)], &full, &[], &[]),
+            (&[("W", 2, &parent)], &full, &[], &["B"]),
+            (&[("W", 1, &parent), ("X", 1, &parent), ("Y", 2, &parent)], &full, &[], &["A", "B"]),
+            (&[("W", 1, &parent), ("X", 1, &parent), ("Y", 1, &parent)], &full, &[], &["A", "B", "C"]),
+            (&[("W", 3, &child)], &full, &["W"], &[]),
+            (&[("W", 1, &parent), ("X", 1, &child)], &full, &["X"], &["B"]),
+        ] {
+            let running: HashMap<String, Running> = runs
+                .iter()
+                .map(|(package, priority, from)| {
+                    let need = need(package, *priority, from);
+                    (need.package_id.clone(), Running::new(&need, CancellationToken::new()))
+                })
+                .collect();
+            // Looking again before they are gone changes nothing.
+            for _ in 0..2 {
+                let due = due.iter().map(|(package, priority, from)| need(package, *priority, from));
+                let started = take_places(due.collect(), &running);
+                let started: Vec<_> = started.iter().map(|need| need.package_id.as_str()).collect();
+                assert_eq!(started, begins, "{runs:?}");
+                let mut told: Vec<_> = running.iter().filter(|(_, pull)| pull.stop.is_cancelled()).collect();
+                told.sort_unstable_by_key(|(package, _)| *package);
+                let told: Vec<_> = told.into_iter().map(|(package, _)| package.as_str()).collect();
+                assert_eq!(told, gives_way, "{runs:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_neighbor_never_takes_the_places_of_another() {
+        let child = |number: usize| Neighbor::Child(format!("S{number:02}"));
+        let due = (0..6).flat_map(|number| {
+            (0..5).map(move |package| need(&format!("{number}{package}"), 3, &child(number)))
+        });
+        let started = take_places(due.collect(), &HashMap::new());
+        assert_eq!(started.len(), PULLS_MAX);
+        for number in 0..PULLS_MAX / PULLS_OF_NEIGHBOR_MAX {
+            let of = started.iter().filter(|need| need.from == child(number)).count();
+            assert_eq!(of, PULLS_OF_NEIGHBOR_MAX, "{number}");
+        }
+    }
+
+    #[test]
+    fn what_waits_for_a_window_asks_again_when_it_is_more_urgent_or_the_route_changed() {
+        let minute = Duration::from_secs(60);
+        let paused = || Waiting {
+            version: 1,
+            next_at: minute,
+            paused: Some(Pause { priority: 2, until: None }),
+            ..Waiting::default()
+        };
+        let failed = || Waiting { paused: None, ..paused() };
+        for (entry, priority, resumed, expect) in [
+            (paused(), 2, false, false),
+            (paused(), 1, false, true),
+            (paused(), 2, true, true),
+            (failed(), 1, false, false),
+            (failed(), 1, true, false),
+        ] {
+            let text = format!("{entry:?} {priority} {resumed}");
+            let mut waiting = HashMap::from([("P".to_owned(), entry)]);
+            if resumed {
+                resume(&mut waiting);
+            }
+            let need = need("P", priority, &Neighbor::Parent);
+            assert_eq!(is_due(&need, &HashMap::new(), &waiting, Duration::from_secs(1)), expect, "{text}");
         }
     }
 }

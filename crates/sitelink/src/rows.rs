@@ -20,7 +20,12 @@ pub(crate) async fn hear(link: &SiteLink, parent: &Membership) -> Result<Step, L
         link.site.apply_records(&Neighbor::Parent, &reply).await?;
         link.stats.records_heard.add(reply.records.len() as u64);
     }
-    let is_hasty = link.clock.monotonic().saturating_sub(asked_at) < crate::HASTE;
+    let took = link.clock.monotonic().saturating_sub(asked_at);
+    if reply.records.is_empty() && !reply.more && took < Duration::from_secs(WAIT_S_MAX) {
+        // It says nothing, and before its time: the route to this site changed. A parent that stops does so too.
+        link.route_changed.notify_one();
+    }
+    let is_hasty = took < crate::HASTE;
     Ok(if is_new || !is_hasty { Step::Again } else { Step::Idle })
 }
 

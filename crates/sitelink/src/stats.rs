@@ -20,6 +20,8 @@ net::counters! {
     versions_arrived,
     /// Attempts to bring in a version that failed and are tried again.
     pulls_failed,
+    /// Times that a version began to wait for the window of a neighbor's route.
+    pulls_paused,
     /// Versions that were refused because their signature does not hold.
     versions_refused,
     /// Bytes of content received from neighbors.

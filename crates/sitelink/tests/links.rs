@@ -19,7 +19,10 @@ use http_body_util::BodyExt;
 use membership::{Joining, Membership};
 use net::ca::SiteCa;
 use net::{Limits, Listener, ListenerOptions};
-use site::{Actor, DpId, NewPackage, Site, SiteOptions, SiteType, StatusFilter};
+use site::{
+    Actor, DistributionPoint, DpId, NewPackage, PackageChange, RateLimit, RouteSettings, RouteTarget, Site,
+    SiteOptions, SiteType, StatusFilter,
+};
 use sitelink::{SiteLink, SiteLinkStats};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -50,6 +53,21 @@ async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) 
     }
 }
 
+/// A distribution point of a site.
+async fn enrol(site: &Site, name: &str) -> DistributionPoint {
+    let token = site.create_dp_token(&Actor::local(), name, None).await.unwrap();
+    let request = EnrolRequest {
+        token: token.to_string(),
+        name: name.to_owned(),
+        content_url: format!("http://{name}:8540"),
+        csr_pem: None,
+        agent_version: "0".to_owned(),
+    };
+    site.enrol(&request, &|_, _| Err("no certificate is asked for".to_owned())).await.unwrap();
+    let points = site.distribution_points().await.unwrap();
+    points.into_iter().find(|point| point.name == name).unwrap()
+}
+
 struct Parent {
     site: Site,
     url: String,
@@ -61,8 +79,12 @@ struct Parent {
 
 impl Parent {
     async fn start() -> Self {
+        Self::start_as(SiteType::Primary).await
+    }
+
+    async fn start_as(site_type: SiteType) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = open(folder.path(), "PS1", SiteType::Primary).await;
+        let site = open(folder.path(), "PS1", site_type).await;
         let ca = SiteCa::create(&folder.path().join("ca"), "PS1", SystemClock::shared()).unwrap();
         let addr = "127.0.0.1:0".parse().unwrap();
         let options = ListenerOptions { addr, tls: None, limits: Limits::default() };
@@ -146,6 +168,7 @@ async fn forged(count: Arc<AtomicUsize>, request: Request, next: Next) -> Respon
 
 struct Child {
     site: Site,
+    site_type: SiteType,
     dp: DpId,
     nal: String,
     stats: Arc<SiteLinkStats>,
@@ -156,20 +179,16 @@ struct Child {
 
 impl Child {
     async fn below(parent: &Parent) -> Self {
+        Self::below_as(parent, SiteType::Secondary).await
+    }
+
+    async fn below_as(parent: &Parent, site_type: SiteType) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let site = open(folder.path(), "S01", SiteType::Secondary).await;
-        let token = site.create_dp_token(&Actor::local(), "dp1", None).await.unwrap();
-        let request = EnrolRequest {
-            token: token.to_string(),
-            name: "dp1".to_owned(),
-            content_url: "http://dp1:8540".to_owned(),
-            csr_pem: None,
-            agent_version: "0".to_owned(),
-        };
-        site.enrol(&request, &|_, _| Err("no certificate is asked for".to_owned())).await.unwrap();
-        let point = site.distribution_points().await.unwrap().remove(0);
+        let site = open(folder.path(), "S01", site_type).await;
+        let point = enrol(&site, "dp1").await;
         let mut child = Self {
             site,
+            site_type,
             dp: point.id,
             nal: point.nal_path,
             stats: Arc::default(),
@@ -190,7 +209,7 @@ impl Child {
             token: token.to_string(),
             site_code: own.site_code.clone(),
             site_name: own.site_name.clone(),
-            site_type: 1,
+            site_type: self.site_type.number(),
             server_name: own.server_name.clone(),
             csr_pem,
             signing_key: signing_key.clone(),
@@ -316,4 +335,67 @@ async fn a_revoked_child_hears_nothing_until_it_joins_again() {
     until("the second version is told", || async { child.told().await == 2 }).await;
     child.stop().await;
     parent.stop.cancel();
+}
+
+/// Bytes that neither compress nor repeat.
+const UP_BYTES: u64 = 500_000;
+/// At which they take two seconds.
+const UP_BITS_PER_S: u64 = 2_000_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_goes_up_follows_the_child_s_route_to_its_parent() {
+    let parent = Parent::start_as(SiteType::Central).await;
+    let mut child = Child::below_as(&parent, SiteType::Primary).await;
+    let above = enrol(&parent.site, "dp0").await;
+    let pulling = tokio::spawn(SiteLink::new(parent.site.clone(), None).run(parent.stop.clone()));
+    let workers = tokio::spawn({
+        let (site, stop) = (child.site.clone(), child.stop.clone());
+        async move { site.run_workers(stop).await }
+    });
+    let source = child.folder.path().join("source");
+    std::fs::create_dir_all(&source).unwrap();
+    std::fs::write(source.join("a.sys"), samples::Rng::new(1).bytes(UP_BYTES as usize)).unwrap();
+    let new = NewPackage {
+        name: "From below".to_owned(),
+        pkg_source_flag: 2,
+        pkg_source_path: source.to_str().unwrap().to_owned(),
+        ..NewPackage::default()
+    };
+    let id = child.site.create_package(&Actor::local(), new).await.unwrap().package_id;
+    let settings = RouteSettings {
+        hours: "3".repeat(168).parse().unwrap(),
+        rate: RateLimit::Fixed { bits_per_s: UP_BITS_PER_S },
+        time_zone: None,
+    };
+    let up = RouteTarget::Site("PS1".to_owned());
+    child.site.set_route(&Actor::local(), &up, &settings).await.unwrap();
+    let points = [("PS1".to_owned(), above.nal_path.clone())];
+    until("the parent's distribution point is known", || async {
+        child.site.add_distribution_points(&Actor::local(), &id, &points).await.is_ok()
+    })
+    .await;
+    let paused = || async {
+        let states = parent.site.distribution_status(Some(&id)).await.unwrap();
+        states.first().is_some_and(|state| state.paused.is_some())
+    };
+    until("it waits for the window, which is open to high only", paused).await;
+    assert_eq!(child.stats.sent_bytes(), 0);
+
+    let change = PackageChange { priority: Some(1), ..PackageChange::default() };
+    child.site.update_package(&Actor::local(), &id, change).await.unwrap();
+    until("the first bytes go up", || async { child.stats.sent_bytes() > 0 }).await;
+    let began = SystemClock.monotonic();
+    let told = || async {
+        let desired = parent.site.desired(above.id, 0).await.unwrap();
+        desired.packages.first().is_some_and(|row| matches!(row.goal, Goal::Hold { version: 1, .. }))
+    };
+    until("it is there", told).await;
+    let took = SystemClock.monotonic() - began;
+    assert!(took >= Duration::from_millis(1_500), "{UP_BYTES} bytes at {UP_BITS_PER_S} bit/s in {took:?}");
+    assert!(!paused().await);
+    assert!(child.stats.sent_bytes() >= UP_BYTES);
+    child.stop().await;
+    workers.await.unwrap().unwrap();
+    parent.stop.cancel();
+    pulling.await.unwrap();
 }

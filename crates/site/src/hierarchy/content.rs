@@ -51,6 +51,8 @@ pub struct Need {
     pub from_site: String,
     /// The version is here, and lost content that has to come again.
     pub is_repair: bool,
+    /// The id of the call behind it; absent of a repair.
+    pub call: Option<String>,
 }
 
 impl Site {
@@ -70,7 +72,7 @@ impl Site {
                 && !topology.lies_towards(&dp_site, &from)
             {
                 let from_site = topology.code_of(&from).unwrap_or_default().to_owned();
-                needs.push(need(&row, from, from_site)?);
+                needs.push(Need { call: row.get("call_id")?, ..need(&row, from, from_site)? });
             }
         }
         for repair in self.repairs(&mut tx).await? {
@@ -154,7 +156,8 @@ impl Site {
     }
 }
 
-/// Versions that other sites published and that are not here, with a site whose distribution points shall hold each.
+/// Versions that other sites published and that are not here, with a site whose distribution points shall hold each; of a
+/// package the newest demand first.
 fn select_needs() -> sea_query::SelectStatement {
     Query::select()
         .distinct()
@@ -173,6 +176,7 @@ fn select_needs() -> sea_query::SelectStatement {
             ("o", "bytes"),
             ("o", "signature"),
         ])
+        .columns([("d", "demanded_at"), ("d", "call_id")])
         .expr_as(Expr::col(("x", "site_code")), "dp_site")
         .from_as("offered_version", "o")
         .join_as(JoinType::InnerJoin, "package", "p", same_package("p", "o"))
@@ -183,6 +187,7 @@ fn select_needs() -> sea_query::SelectStatement {
         .and_where(Expr::col(("o", "version")).gt(Expr::col(("p", "stored_version"))))
         .and_where(Expr::col(("p", "action_in_progress")).ne(3i64))
         .order_by(("p", "package_id"), Order::Asc)
+        .order_by(("d", "demanded_at"), Order::Desc)
         .to_owned()
 }
 
@@ -222,6 +227,7 @@ pub(super) fn need(row: &Row, from: Neighbor, from_site: String) -> Result<Need>
         from,
         from_site,
         is_repair: false,
+        call: None,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use agent::Fault;
 use agent::link::{
-    DpName, DpRecord, Field, FormerOwner, NamedField, OutcomeRecord, PackageRecord, ReportRecord,
+    DpName, DpRecord, Field, FormerOwner, NamedField, OutcomeRecord, PackageRecord, Pause, ReportRecord,
     RequestRecord, SiteRecord, TargetRecord, TombstoneRecord, VersionRecord,
 };
 use jiff::Timestamp;
@@ -216,6 +216,7 @@ pub(super) struct Assigned {
     pub(super) files_verified: u64,
     pub(super) fault: Option<Fault>,
     pub(super) fault_at: Option<Timestamp>,
+    pub(super) paused: Option<Pause>,
     pub(super) last_copied_at: Option<Timestamp>,
     pub(super) last_verified_at: Option<Timestamp>,
     pub(super) reported_at: Option<Timestamp>,
@@ -250,6 +251,8 @@ pub(super) fn select_assigned() -> SelectStatement {
         "fault_message",
         "fault_file",
         "fault_at",
+        "paused_reason",
+        "paused_until",
         "last_copied_at",
         "last_verified_at",
         "reported_at",
@@ -299,6 +302,7 @@ impl Assigned {
             files_verified: row.unsigned("files_verified")?,
             fault: read_fault(row)?,
             fault_at: row.time_or_null("fault_at")?,
+            paused: read_pause(row)?,
             last_copied_at: row.time_or_null("last_copied_at")?,
             last_verified_at: row.time_or_null("last_verified_at")?,
             reported_at: row.time_or_null("reported_at")?,
@@ -356,6 +360,7 @@ impl Assigned {
             files_verified: self.files_verified,
             fault: self.fault.clone(),
             fault_at: written(self.fault_at),
+            paused: self.paused.clone(),
             last_copied_at: written(self.last_copied_at),
             last_verified_at: written(self.last_verified_at),
             reported_at: written(self.reported_at),
@@ -367,6 +372,11 @@ impl Assigned {
 /// Who owned a package in an earlier epoch.
 pub(super) fn owner_in(former: &[FormerOwner], epoch: i64) -> Option<&str> {
     former.iter().find(|owner| owner.epoch == epoch).map(|owner| owner.site_code.as_str())
+}
+
+fn read_pause(row: &Row) -> Result<Option<Pause>> {
+    let Some(reason) = row.get("paused_reason")? else { return Ok(None) };
+    Ok(Some(Pause { reason, until: written(row.time_or_null("paused_until")?) }))
 }
 
 fn read_fault(row: &Row) -> Result<Option<Fault>> {

@@ -4,6 +4,7 @@
 //! neighbor may not have them yet, so that what arrives can always be stored.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent::link::{RECORDS_MAX, Record, RecordsReply};
@@ -13,6 +14,7 @@ use super::rows::{self, Assigned};
 use super::topology::{Neighbor, NextHop, Topology};
 use crate::db::{Row, Tx};
 use crate::error::{Result, SiteError};
+use crate::route::{Destination, Route};
 use crate::server::Site;
 
 /// Pages without anything for the neighbor that are passed over in one call.
@@ -47,7 +49,8 @@ impl Site {
         Ok(reply)
     }
 
-    /// Waits until a neighbor has to hear of something after a revision, at most `wait`. Returns what there is then.
+    /// Waits until a neighbor has to hear of something after a revision, at most `wait`. Returns what there is then; nothing
+    /// before its time where the route to the neighbor changed.
     ///
     /// Errors: as [`Site::records_for`].
     pub async fn wait_for_records(
@@ -59,6 +62,8 @@ impl Site {
         let wait = wait.min(Duration::from_secs(agent::WAIT_S_MAX));
         // The order matters: who subscribes after looking misses what comes between.
         let mut changed = self.changes().news();
+        let mut routes = self.route_changes();
+        let route = self.route_to_neighbor(neighbor);
         let mut end = self.clock().sleep(wait);
         let mut passed = after;
         loop {
@@ -67,10 +72,24 @@ impl Site {
                 return Ok(RecordsReply { after: Ord::min(after, reply.after), ..reply });
             }
             passed = reply.revision;
-            tokio::select! {
-                _ = changed.changed() => {}
-                () = &mut end => return Ok(RecordsReply { after: Ord::min(after, reply.after), ..reply }),
+            let is_over = tokio::select! {
+                _ = changed.changed() => false,
+                _ = routes.changed() => self.route_to_neighbor(neighbor) != route,
+                () = &mut end => true,
+            };
+            if is_over {
+                return Ok(RecordsReply { after: Ord::min(after, reply.after), ..reply });
             }
+        }
+    }
+}
+
+impl Site {
+    fn route_to_neighbor(&self, neighbor: &Neighbor) -> Option<Arc<Route>> {
+        match neighbor {
+            Neighbor::Child(code) => self.route_to(&Destination::Site(code.clone())),
+            // Who is above hears by what is posted there.
+            Neighbor::Parent => None,
         }
     }
 }

@@ -9,6 +9,8 @@ use tokio::sync::watch;
 
 use super::{Destination, PRIORITY_LOWEST, Passage, Route, RouteInfo, RouteSettings};
 use crate::error::Result;
+use crate::hierarchy::Neighbor;
+use crate::hierarchy::topology::Topology;
 use crate::server::Site;
 
 /// What is known of the routes, and who hears of changes.
@@ -40,24 +42,45 @@ impl Site {
     }
 
     /// The priority with which the package counts for the destination: 1 high, 2 medium, 3 low. What is not meant for a
-    /// distribution point counts as low, whatever it is asked for as.
+    /// distribution point, or for any that lies towards a site, counts as low, whatever it is asked for as.
     pub async fn priority_towards(&self, to: &Destination, package_id: Option<&str>) -> Result<u8> {
         let Some(package_id) = package_id else { return Ok(PRIORITY_LOWEST) };
+        let mut tx = self.db().read().await?;
         let mut select = Query::select();
         select
-            .column(("p", "priority"))
+            .distinct()
+            .columns([("p", "priority"), ("x", "site_code")])
             .from_as("package", "p")
-            .and_where(Expr::col(("p", "package_id")).eq(package_id));
+            .join_as(JoinType::InnerJoin, "distribution", "d", same(("d", "package_id"), ("p", "package_id")))
+            .join_as(JoinType::InnerJoin, "dp", "x", same(("x", "id"), ("d", "dp_id")))
+            .and_where(Expr::col(("p", "package_id")).eq(package_id))
+            .and_where(Expr::col(("d", "absent")).eq(0i64))
+            .and_where(Expr::col(("d", "cancelled")).eq(0i64));
         if let Destination::Dp(dp) = to {
-            let same = Expr::col(("d", "package_id")).equals(("p", "package_id"));
-            select
-                .join_as(JoinType::InnerJoin, "distribution", "d", same)
-                .and_where(Expr::col(("d", "dp_id")).eq(dp.0))
-                .and_where(Expr::col(("d", "absent")).eq(0i64))
-                .and_where(Expr::col(("d", "cancelled")).eq(0i64));
+            select.and_where(Expr::col(("d", "dp_id")).eq(dp.0));
         }
-        let row = self.db().optional(&select).await?;
-        row.map_or(Ok(PRIORITY_LOWEST), |row| row.unsigned("priority"))
+        let rows = tx.all(&select).await?;
+        let neighbor = match to {
+            Destination::Dp(_) => None,
+            Destination::Site(code) => {
+                let topology = Topology::load(&mut tx, self).await?;
+                let neighbor =
+                    topology.neighbors().into_iter().find(|n| topology.code_of(n) == Some(code.as_str()));
+                // Nothing is meant for a site that is no neighbor.
+                let Some(neighbor) = neighbor else { return Ok(PRIORITY_LOWEST) };
+                Some((topology, neighbor))
+            }
+        };
+        tx.commit().await?;
+        for row in rows {
+            let dp_site: String = row.get("site_code")?;
+            let lies_there =
+                |(topology, neighbor): &(Topology, Neighbor)| topology.lies_towards(&dp_site, neighbor);
+            if neighbor.as_ref().is_none_or(lies_there) {
+                return row.unsigned("priority");
+            }
+        }
+        Ok(PRIORITY_LOWEST)
     }
 
     /// The route, where one is set that limits something.
@@ -105,4 +128,8 @@ impl Site {
         Route::new(&RouteSettings::default(), self.time_zone())
             .expect("the default names no zone and no rate")
     }
+}
+
+fn same(one: (&'static str, &'static str), other: (&'static str, &'static str)) -> Expr {
+    Expr::col(one).equals(other)
 }

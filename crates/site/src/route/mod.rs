@@ -8,6 +8,8 @@ mod grid;
 mod rate;
 mod store;
 
+use std::time::Duration;
+
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -23,6 +25,7 @@ pub use store::{RouteInfo, RouteTarget};
 pub const PRIORITY_LOWEST: u8 = 3;
 /// How far ahead a change is looked for: two weeks, since an hour that the clocks skip comes again a week later, and a day.
 const HORIZON: SignedDuration = SignedDuration::from_hours(15 * 24);
+const BITS_PER_BYTE: u64 = 8;
 
 /// Where content goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -67,6 +70,20 @@ pub enum Passage {
         /// When the window opens; none if it never does.
         opens_at: Option<Timestamp>,
     },
+}
+
+impl Passage {
+    /// What may be sent after `now`: bytes a second, none without a limit, and for how long that holds. None when closed.
+    #[must_use]
+    pub fn terms(self, now: Timestamp) -> Option<(Option<u64>, Duration)> {
+        match self {
+            Self::Open { rate_bits_per_s, until } => {
+                let bytes_per_s = rate_bits_per_s.map(|bits| (bits / BITS_PER_BYTE).max(1));
+                Some((bytes_per_s, Duration::try_from(until.duration_since(now)).unwrap_or_default()))
+            }
+            Self::Closed { .. } => None,
+        }
+    }
 }
 
 impl Route {

@@ -12,6 +12,7 @@ use super::catalog::{self, Entry};
 use super::{MessageType, Severity};
 use crate::access::Actor;
 use crate::access::scope::SecuredType;
+use crate::hierarchy::Need;
 
 /// The modules whose messages these are, as the original names them.
 pub(super) const SERVER_MODULE: &str = "SMS Server";
@@ -308,6 +309,12 @@ impl Message {
         let version = version.to_string();
         let inserts = [name, id, &version, reason, code];
         Self::new(39072, &inserts).of_package(id)
+    }
+
+    pub(crate) fn content_paused(need: &Need, until: &str, reason: &str) -> Self {
+        let Need { package_id, name, version, from_site, .. } = need;
+        let inserts = [name, package_id, &version.to_string(), from_site, until, reason];
+        Self::new(39075, &inserts).of_package(package_id)
     }
 
     pub(crate) fn dp_enrolled(dp: &str, content_url: &str) -> Self {

@@ -120,7 +120,8 @@ on_both! {
         assert_eq!(counts(&point, None).await, 3);
         assert_eq!(counts(&point, Some("PS1FFFFF")).await, 3);
         assert_eq!(counts(&other, Some(id)).await, 3, "it is not assigned there");
-        assert_eq!(site.priority_towards(&Destination::Site("S01".to_owned()), Some(id)).await.unwrap(), 2);
+        let no_child = Destination::Site("S01".to_owned());
+        assert_eq!(site.priority_towards(&no_child, Some(id)).await.unwrap(), 3, "nobody there shall hold it");
         site.cancel_distribution(&admin(), id, &point.nal).await.unwrap();
         assert_eq!(counts(&point, Some(id)).await, 3);
         site.remove_from_distribution_point(&admin(), id, &point.nal).await.unwrap();

@@ -70,18 +70,13 @@ impl Apply<'_> {
 
     async fn whole(&mut self, record: &ReportRecord, state: State) -> Result<UpdateStatement> {
         let fault = record.fault.as_ref().map(cut);
+        let pause = record.paused.as_ref();
         let mut update = self.reported(record).await?;
         update
             .value("state", i64::from(state.number()))
             .value("installed_version", i64::from(record.installed_version))
             .value("attempts", i64::from(record.attempts))
-            .value(
-                "next_attempt_at",
-                record
-                    .next_attempt_at
-                    .as_ref()
-                    .and_then(|at| Some(at.parse::<Timestamp>().ok()?.as_microsecond())),
-            )
+            .value("next_attempt_at", moment(record.next_attempt_at.as_ref()))
             .value("bytes_total", number(record.bytes_total))
             .value("bytes_done", number(record.bytes_done))
             .value("bytes_received", number(record.bytes_received))
@@ -90,6 +85,8 @@ impl Apply<'_> {
             .value("fault_message", fault.as_ref().map(|fault| fault.message.clone()))
             .value("fault_file", fault.and_then(|fault| fault.file))
             .value("fault_at", past_or_none(record.fault_at.as_ref(), self.now))
+            .value("paused_reason", pause.map(|pause| text(&pause.reason, TEXT_CHARS_MAX)))
+            .value("paused_until", pause.and_then(|pause| moment(pause.until.as_ref())))
             .value("last_verified_at", past_or_none(record.last_verified_at.as_ref(), self.now))
             .value("changed_at", past(&record.changed_at, self.now).as_microsecond());
         if state == State::Installed {
@@ -153,14 +150,20 @@ fn news(row: &Assigned, record: &ReportRecord, now: Timestamp) -> Vec<Fact> {
 }
 
 fn cut(fault: &Fault) -> Fault {
-    let cut = |text: &str, chars_max: usize| -> String {
-        text.chars().filter(|c| *c != '\0').take(chars_max).collect()
-    };
     Fault {
-        code: cut(&fault.code, CODE_CHARS_MAX),
-        message: cut(&fault.message, TEXT_CHARS_MAX),
-        file: fault.file.as_deref().map(|file| cut(file, TEXT_CHARS_MAX)),
+        code: text(&fault.code, CODE_CHARS_MAX),
+        message: text(&fault.message, TEXT_CHARS_MAX),
+        file: fault.file.as_deref().map(|file| text(file, TEXT_CHARS_MAX)),
     }
+}
+
+fn text(text: &str, chars_max: usize) -> String {
+    text.chars().filter(|c| *c != '\0').take(chars_max).collect()
+}
+
+/// A time that may lie ahead, in microseconds.
+fn moment(at: Option<&String>) -> Option<i64> {
+    Some(at?.parse::<Timestamp>().ok()?.as_microsecond())
 }
 
 fn number(value: u64) -> i64 {

@@ -5,6 +5,7 @@ mod converge;
 mod hostile;
 mod join;
 mod keys;
+mod pause;
 mod release;
 mod repair;
 

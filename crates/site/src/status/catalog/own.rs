@@ -118,6 +118,13 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Site %1 found damage in its copy of package %2, version %3: %4 (%5)",
         "Nothing, once it is repaired. If it comes again, the disk of that site server is failing.",
     ),
+    information(
+        39075,
+        DISTRIBUTION_MANAGER,
+        "name, package, version, site, time, reason",
+        "Version %3 of package %1 (%2), which comes from site %4, is paused until %5: %6",
+        "Nothing: the window of the route to this site is closed, and what came is kept. To go on now, open the window at that site.",
+    ),
     warning(
         39090,
         DP_MONITOR,
