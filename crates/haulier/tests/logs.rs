@@ -93,8 +93,17 @@ async fn one_id_leads_from_the_call_to_the_last_byte_and_no_secret_is_told() {
     let heard = about(of_site, &call);
     assert!(heard.iter().any(|line| line.contains("installed")), "the last byte: {heard:?}");
     assert!(heard.len() > 1, "the call itself: {heard:?}");
-    for log in [of_point, of_point_below, of_child] {
-        assert!(!about(log, &call).is_empty(), "{} tells nothing of the call", log.display());
+    // Who fetched for it says so, and the site between when all of it was there.
+    for (log, messages) in [
+        (of_point, &["Fetching"][..]),
+        (of_point_below, &["Fetching"]),
+        (of_child, &["Fetching", "A version arrived"]),
+    ] {
+        let told = about(log, &call);
+        for message in messages {
+            let is_told = told.iter().any(|line| line == message);
+            assert!(is_told, "{} does not tell of the call: {message}: {told:?}", log.display());
+        }
     }
     let basic = |user: &str, password: &str| {
         use base64::Engine;

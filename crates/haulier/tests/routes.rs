@@ -1,20 +1,58 @@
 //! Routes with real processes: a rate that is held, and a window that closes in mid-transfer.
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use clock::{Clock, SystemClock};
-use processes::{Hierarchy, fetch, wait_until};
+use processes::{Hierarchy, Server, fetch, wait_until};
 use serde_json::Value;
 
 mod processes;
 
 /// 8 Mbit/s.
 const RATE_BYTES_PER_S: f64 = 1_000_000.0;
-const FILES: u64 = 80;
+/// More than goes in the ten seconds of the measurement.
+const FILES: u64 = 130;
 const FILE_BYTES: usize = 100_000;
 /// Answers that a distribution point reads at once; each may lose the file that is under way in it.
 const ANSWERS_AT_ONCE: u64 = 6;
+
+/// How long a rate is measured.
+const MEASURED: Duration = Duration::from_secs(10);
+const OF_POINT: &str = "haulier_dp_received_bytes_total{origin=\"site\"}";
+const OF_SITE: &str = "haulier_site_links_received_bytes_total";
+const BELOW: &str = "dp1.s01.example.test";
+
+/// A folder of files that neither compress nor repeat.
+fn write_source(source: &Path, seed: u64, files: u64) {
+    std::fs::create_dir(source).unwrap();
+    for number in 0..files {
+        let bytes = samples::Rng::new(seed + number).bytes(FILE_BYTES);
+        std::fs::write(source.join(format!("{number}.sys")), bytes).unwrap();
+    }
+}
+
+/// The bytes a second that a receiver counts for ten seconds are the rate, from the first bytes on and whatever else goes on.
+async fn holds_rate(receiver: &Server, counter: &str, meanwhile: impl Future<Output = ()>) {
+    wait_until("it flows", || async { receiver.find_counter(counter).await >= Some(400_000) }).await;
+    let measured = async {
+        let (at, before) = (SystemClock.monotonic(), receiver.counter(counter).await);
+        SystemClock.sleep(MEASURED).await;
+        let (later, after) = (SystemClock.monotonic(), receiver.counter(counter).await);
+        (after - before) as f64 / (later - at).as_secs_f64()
+    };
+    let (rate, ()) = tokio::join!(measured, meanwhile);
+    assert!((rate / RATE_BYTES_PER_S - 1.0).abs() < 0.05, "{rate:.0} bytes a second");
+}
+
+fn of(states: &[Value], name: &str) -> Value {
+    states.iter().find(|state| state["ServerName"] == name).cloned().unwrap_or_default()
+}
+
+fn is_paused(state: &Value) -> bool {
+    state["PausedReason"].as_str().is_some_and(|reason| !reason.is_empty())
+}
 
 /// Bytes of content that the site has sent so far, to everybody.
 async fn sent_bytes(hierarchy: &Hierarchy) -> u64 {
@@ -23,10 +61,6 @@ async fn sent_bytes(hierarchy: &Hierarchy) -> u64 {
     let line =
         text.lines().find(|line| line.starts_with("haulier_site_agents_content_bytes_total ")).unwrap();
     line.rsplit(' ').next().unwrap().parse().unwrap()
-}
-
-async fn wait_for_bytes(hierarchy: &Hierarchy, bytes: u64) {
-    wait_until(&format!("{bytes} bytes are sent"), || async { sent_bytes(hierarchy).await >= bytes }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,27 +76,14 @@ async fn a_rate_is_held_and_a_window_that_closes_is_waited_out() {
     assert!(route(&["show"]).await.contains("rate 8 mbit/s"), "{}", route(&["show"]).await);
 
     let source = hierarchy.folder.path().join("source");
-    std::fs::create_dir(&source).unwrap();
-    for number in 0..FILES {
-        let bytes = samples::Rng::new(number).bytes(FILE_BYTES);
-        std::fs::write(source.join(format!("{number}.sys")), bytes).unwrap();
-    }
+    write_source(&source, 0, FILES);
     let id = hierarchy.create_package("Large", &source).await;
     hierarchy.text(&["package", "distribute", &id, &dp]).await;
-    wait_for_bytes(&hierarchy, 400_000).await;
-    let (at, before) = (SystemClock.monotonic(), sent_bytes(&hierarchy).await);
-    SystemClock.sleep(Duration::from_secs(3)).await;
-    let (later, after) = (SystemClock.monotonic(), sent_bytes(&hierarchy).await);
-    let rate = (after - before) as f64 / (later - at).as_secs_f64();
-    assert!((rate / RATE_BYTES_PER_S - 1.0).abs() < 0.05, "{rate:.0} bytes a second");
+    holds_rate(&hierarchy.points[0], OF_POINT, async {}).await;
 
-    // The window closes for this package, whose priority is 2, with about half of it on its way.
+    // The window closes for this package, whose priority is 2, with a part of it still to come.
     route(&["set", "--window", "daily 00-24 high"]).await;
-    let states = hierarchy
-        .wait_for_states(&id, |states| {
-            states[0]["PausedReason"].as_str().is_some_and(|reason| !reason.is_empty())
-        })
-        .await;
+    let states = hierarchy.wait_for_states(&id, |states| is_paused(&states[0])).await;
     assert_eq!((&states[0]["State"], &states[0]["FaultCode"]), (&1.into(), &"".into()), "{states:#?}");
     assert!(hierarchy.text(&["status", &id]).await.contains("install pending, paused until"));
     let sent = sent_bytes(&hierarchy).await;
@@ -75,9 +96,6 @@ async fn a_rate_is_held_and_a_window_that_closes_is_waited_out() {
 
     // The window is this destination's own: another one gets the package meanwhile.
     hierarchy.text(&["package", "distribute", &id, &other]).await;
-    let of = |states: &[Value], name: &str| {
-        states.iter().find(|state| state["ServerName"] == name).cloned().unwrap_or_default()
-    };
     let states = hierarchy.wait_for_states(&id, |states| of(states, &other)["InstalledVersion"] == 1).await;
     let paused = of(&states, &dp);
     assert_eq!((&paused["InstalledVersion"], &paused["FaultCode"]), (&0.into(), &"".into()), "{paused}");
@@ -101,4 +119,60 @@ async fn a_rate_is_held_and_a_window_that_closes_is_waited_out() {
     assert_eq!(served, Some(samples::Rng::new(7).bytes(FILE_BYTES)));
     route(&["clear"]).await;
     assert!(route(&["show"]).await.contains("has no route"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_route_to_a_child_site_holds_its_rate_and_lets_only_the_urgent_pass() {
+    let parent = Hierarchy::start_central(1).await;
+    let child = parent.child("S01", "primary", 1).await;
+    let near = parent.points[0].name.clone();
+    let route = async |arguments: &[&str]| {
+        parent.text(&[&["site", "route", "S01"], arguments].concat()).await;
+    };
+    route(&["set", "--rate", "8mbit", "--time-zone", "UTC"]).await;
+    let folder = |name: &str| parent.folder.path().join(name);
+    write_source(&folder("large"), 0, FILES);
+    let id = parent.create_package("Large", &folder("large")).await;
+    parent.knows_point(BELOW).await;
+    parent.text(&["package", "distribute", &id, BELOW]).await;
+    // Whoever is near gets the same meanwhile, as fast as it goes.
+    let other = async {
+        parent.text(&["package", "distribute", &id, &near]).await;
+        parent.wait_for_states(&id, |states| of(states, &near)["InstalledVersion"] == 1).await;
+        assert!(child.counter(OF_SITE).await < FILES * FILE_BYTES as u64, "it waited for the child");
+    };
+    holds_rate(&child.site, OF_SITE, other).await;
+
+    // The window closes for this package, whose priority is 2: shown where it waits and above, and no failure.
+    route(&["set", "--window", "daily 00-24 high"]).await;
+    for site in [&child, &parent] {
+        let states = site.wait_for_states(&id, |states| is_paused(&of(states, BELOW))).await;
+        let state = of(&states, BELOW);
+        assert_eq!((&state["InstalledVersion"], &state["FaultCode"]), (&0.into(), &"".into()), "{state}");
+        assert!(site.text(&["status", &id]).await.contains("paused until"), "{state}");
+    }
+    let received = child.counter(OF_SITE).await;
+    assert!(received < FILES * FILE_BYTES as u64, "{received} bytes: it ended before the window closed");
+
+    // What is urgent passes where this waits.
+    write_source(&folder("urgent"), 1_000, 3);
+    let urgent = parent.create_package("Urgent", &folder("urgent")).await;
+    parent.text(&["package", "set", &urgent, "--priority", "high"]).await;
+    parent.text(&["package", "distribute", &urgent, BELOW]).await;
+    parent.wait_for_version(&urgent, 1).await;
+    assert!(is_paused(&of(&parent.states(&id).await, BELOW)), "the other waits still");
+    let said = |id: u32| format!("SELECT MessageID FROM SMS_StatusMessage WHERE MessageID = {id}");
+    let count = async |id| child.json(&["query", &said(id)]).await.as_array().unwrap().len();
+    assert_eq!((count(39075).await, count(39072).await), (1, 0), "said once, and as no failure");
+
+    // It opens: at once, and with what is missing alone.
+    route(&["clear"]).await;
+    parent.wait_for_version(&id, 1).await;
+    let received = child.counter(OF_SITE).await;
+    let content = (FILES + 3) * FILE_BYTES as u64;
+    let twice_max = ANSWERS_AT_ONCE * FILE_BYTES as u64;
+    assert!(received <= content + twice_max, "{received} bytes came for {content}");
+    assert_eq!(child.counter("haulier_site_links_pulls_failed_total").await, 0);
+    let served = fetch(&child.points[0].address, &format!("{id}/7.sys")).await;
+    assert_eq!(served, Some(samples::Rng::new(7).bytes(FILE_BYTES)));
 }

@@ -32,12 +32,6 @@ async fn reaches(at: &Hierarchy, point: &str, package: &str, version: u64, text:
     assert_eq!(served.as_deref(), Some(text.as_bytes()), "{package} at {point}");
 }
 
-async fn knows_point(site: &Hierarchy, name: &str) {
-    let wql = format!("SELECT ServerName FROM SMS_DistributionPointInfo WHERE ServerName = '{name}'");
-    let known = || async { site.json(&["query", &wql]).await.as_array().is_some_and(|rows| rows.len() == 1) };
-    wait_until("the other site's distribution point is known", known).await;
-}
-
 async fn knows_package(site: &Hierarchy, package: &str) {
     let wql = format!("SELECT PackageID FROM SMS_DriverPackage WHERE PackageID = '{package}'");
     let known = || async { site.json(&["query", &wql]).await.as_array().is_some_and(|rows| rows.len() == 1) };
@@ -54,7 +48,7 @@ async fn refreshes_reach_distribution_points_of_other_sites() {
     let source = parent.folder.path().join("source");
     write(&source, "one");
     let package = parent.create_package("Drivers", &source).await;
-    knows_point(&parent, "dp1.s01.example.test").await;
+    parent.knows_point("dp1.s01.example.test").await;
     parent.text(&["package", "distribute", &package, "dp1.s01.example.test"]).await;
     reaches(&parent, &below, &package, 1, "one").await;
     write(&source, "two");
@@ -69,7 +63,7 @@ async fn refreshes_reach_distribution_points_of_other_sites() {
     write(&own_source, "from below");
     let own = child.create_package("Branch drivers", &own_source).await;
     assert!(own.starts_with("S01"), "{own}");
-    knows_point(&child, "dp1.example.test").await;
+    child.knows_point("dp1.example.test").await;
     child.text(&["package", "distribute", &own, "dp1.example.test"]).await;
     reaches(&child, &above, &own, 1, "from below").await;
     write(&own_source, "from below again");

@@ -1,4 +1,5 @@
-//! A relay between a distribution point and its site that does to the site's bytes what bad equipment does.
+//! A relay between a distribution point, or a child site, and its site that does to the site's bytes what bad equipment does.
+#![allow(dead_code, reason = "each test binary uses its part")]
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::time::Duration;
 use clock::{Clock, SystemClock};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 /// What happens to what the site sends.
@@ -36,6 +38,7 @@ struct Shared {
     mischief: Mutex<Mischief>,
     done: AtomicU64,
     carried_bytes: AtomicU64,
+    cut: Notify,
 }
 
 impl Relay {
@@ -46,6 +49,7 @@ impl Relay {
             mischief: Mutex::new(Mischief::None),
             done: AtomicU64::new(0),
             carried_bytes: AtomicU64::new(0),
+            cut: Notify::new(),
         });
         let mut accepting = JoinSet::new();
         let of_connections = Arc::clone(&shared);
@@ -61,6 +65,11 @@ impl Relay {
     /// From now on, for connections that are there too.
     pub(crate) fn does(&self, mischief: Mischief) {
         *self.shared.mischief.lock().unwrap() = mischief;
+    }
+
+    /// Ends every connection that there is; new ones are as good as what the relay does.
+    pub(crate) fn cut(&self) {
+        self.shared.cut.notify_waiters();
     }
 
     /// How often mischief was done.
@@ -85,6 +94,7 @@ async fn connection(client: TcpStream, site: SocketAddr, shared: Arc<Shared>) {
     tokio::select! {
         () = up => {}
         () = down(from_server, to_client, &shared) => {}
+        () = shared.cut.notified() => {}
     }
 }
 

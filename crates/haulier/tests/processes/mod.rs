@@ -88,8 +88,13 @@ impl Hierarchy {
 
     /// A running site below this one, with distribution points `dp1.s01.example.test` and so on.
     pub(crate) async fn child(&self, code: &str, kind: &str, points: usize) -> Self {
+        self.child_through(&self.site.address, code, kind, points).await
+    }
+
+    /// The same for one that knows this site by another address.
+    pub(crate) async fn child_through(&self, parent: &str, code: &str, kind: &str, points: usize) -> Self {
         let token = self.site_token(code).await;
-        let more = ["--type", kind, "--parent", &self.site.address, "--token", &token];
+        let more = ["--type", kind, "--parent", parent, "--token", &token];
         let surroundings = self.surroundings.clone();
         Self::make(Plan { surroundings, ..Plan::of(&std::env::temp_dir(), code, &more) }, points).await
     }
@@ -209,11 +214,15 @@ impl Hierarchy {
 
     /// A counter of the site's metrics.
     pub(crate) async fn counter(&self, name: &str) -> u64 {
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let url = format!("{}/metrics", self.site.address);
-        let text = http.get(url).send().await.expect("an answer").text().await.expect("text");
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
-        value.unwrap_or_else(|| panic!("no counter {name} in {text}"))
+        self.site.counter(name).await
+    }
+
+    /// Waits until a site knows a distribution point of another.
+    pub(crate) async fn knows_point(&self, name: &str) {
+        let wql = format!("SELECT ServerName FROM SMS_DistributionPointInfo WHERE ServerName = '{name}'");
+        let known =
+            || async { self.json(&["query", &wql]).await.as_array().is_some_and(|rows| rows.len() == 1) };
+        wait_until("the other site's distribution point is known", known).await;
     }
 
     /// The states of a package on its distribution points.
@@ -276,6 +285,19 @@ impl Server {
             log: None,
             child: None,
         }
+    }
+
+    /// A counter of the server's metrics.
+    pub(crate) async fn counter(&self, name: &str) -> u64 {
+        self.find_counter(name).await.unwrap_or_else(|| panic!("no counter {name} at {}", self.name))
+    }
+
+    /// The same; nothing while nothing was counted.
+    pub(crate) async fn find_counter(&self, name: &str) -> Option<u64> {
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let url = format!("{}/metrics", self.address);
+        let text = http.get(url).send().await.expect("an answer").text().await.expect("text");
+        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
     /// Gives the server more arguments for its next start.
