@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use futures_util::{StreamExt, future, stream};
 use processes::{Hierarchy, PASSWORD, free_port, wait_until};
-use reqwest::{Body, Certificate, Client, Response, StatusCode};
-use tokio::io::AsyncReadExt;
+use reqwest::{Body, Certificate, Client, Response, StatusCode, Version};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -39,6 +39,7 @@ async fn each_protocol_answers_at_its_own_port_and_nothing_else_does() {
         let identify = identify.header("content-type", "application/soap+xml;charset=UTF-8");
         let reply = identify.header("wsmanidentify", "unauthenticated").body(IDENTIFY).send().await.unwrap();
         assert_eq!(reply.status(), StatusCode::OK, "{url}");
+        assert_eq!(reply.version(), Version::HTTP_11, "{url}: Negotiate signs connections of no other version in");
         assert!(reply.text().await.unwrap().contains("IdentifyResponse"), "{url}");
         assert_eq!(status(&http, &format!("{url}/AdminService/wmi/")).await, StatusCode::NOT_FOUND, "{url}");
         assert_eq!(status(&http, &format!("{url}/healthz")).await, StatusCode::NOT_FOUND, "{url}");
@@ -50,6 +51,7 @@ async fn each_protocol_answers_at_its_own_port_and_nothing_else_does() {
             let call = call.header("content-type", "application/xml; charset=\"utf-8\"").body("<CIM/>");
             let reply = call.send().await.unwrap();
             assert_eq!(reply.status(), StatusCode::UNAUTHORIZED, "{url}{path}");
+            assert_eq!(reply.version(), Version::HTTP_11, "{url}{path}");
             let offered = reply.headers().get_all("www-authenticate");
             assert!(offered.iter().any(|line| line.as_bytes().starts_with(b"Basic ")), "{url}{path}");
         }
@@ -66,22 +68,28 @@ async fn each_protocol_answers_at_its_own_port_and_nothing_else_does() {
     assert!(hierarchy.site.terminate().await, "all listeners end with the site");
 }
 
+/// What an address may open is what it may open at all listeners together.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_listener_has_the_limits_of_the_main_one() {
+async fn the_listeners_have_the_limits_of_the_main_one_together() {
     let limits = format!("[limits]\nconnections_per_address = {CONNECTIONS_MAX}\n");
     let (mut hierarchy, ports) = started(&limits).await;
     let main = hierarchy.site.address.rsplit(':').next().unwrap().parse().unwrap();
-    for port in [main].into_iter().chain(ports) {
-        let connect = async || TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-        let mut held = Vec::new();
-        while held.len() < CONNECTIONS_MAX {
-            held.push(connect().await);
-        }
-        // Closed, or reset where what it never read is lost.
-        let refused = connect().await.read(&mut [0; 1]).await;
-        assert!(matches!(refused, Ok(0) | Err(_)), "{port}: {refused:?}");
-        assert!(held[0].try_read(&mut [0; 1]).is_err(), "{port}: the others stay open");
+    let connect = async |port: u16| TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let mut held = Vec::new();
+    for port in [main, ports[0], ports[2]] {
+        held.push(connect(port).await);
+        is_answered(held.last_mut().unwrap()).await;
     }
+    assert_eq!(held.len(), CONNECTIONS_MAX);
+    for port in [main].into_iter().chain(ports) {
+        // Closed, or reset where what it never read is lost.
+        let refused = connect(port).await.read(&mut [0; 1]).await;
+        assert!(matches!(refused, Ok(0) | Err(_)), "{port}: {refused:?}");
+    }
+    for open in &mut held {
+        is_answered(open).await;
+    }
+    drop(held);
     let metrics = async || metrics(&hierarchy).await;
     wait_until("the main listener takes connections again", async || metrics().await.is_some()).await;
     let counted = metrics().await.unwrap();
@@ -125,6 +133,18 @@ async fn each_listener_ends_the_requests_that_it_has_begun() {
     };
     let (ended, ()) = tokio::join!(hierarchy.site.terminate(), finished);
     assert!(ended);
+}
+
+/// Asks on a connection, which stays open.
+async fn is_answered(stream: &mut TcpStream) {
+    stream.write_all(b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    let head = String::from_utf8(head).unwrap().to_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+    stream.read_exact(&mut vec![0; length.map_or(0, |length| length.parse().unwrap())]).await.unwrap();
 }
 
 /// A request of which the listener has the first half.

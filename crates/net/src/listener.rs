@@ -58,6 +58,7 @@ pub struct Listener {
     addr: SocketAddr,
     tls: Option<ServerTls>,
     limits: Arc<Limits>,
+    admission: Arc<Admission>,
     stats: Arc<ListenerStats>,
     clock: SharedClock,
 }
@@ -78,7 +79,8 @@ impl Listener {
         let bind = |source| NetError::Bind { addr, source };
         let socket = TcpListener::bind(addr).await.map_err(bind)?;
         let addr = socket.local_addr().map_err(bind)?;
-        Ok(Self { socket, addr, tls, limits: Arc::new(limits), stats: Arc::default(), clock })
+        let (admission, limits) = (Admission::new(&limits), Arc::new(limits));
+        Ok(Self { socket, addr, tls, limits, admission, stats: Arc::default(), clock })
     }
 
     /// The bound address, with the port that port 0 became.
@@ -91,6 +93,13 @@ impl Listener {
     #[must_use]
     pub fn with_tls(self, tls: ServerTls) -> Self {
         Self { tls: Some(tls), ..self }
+    }
+
+    /// The same listener, whose connections and bodies count together with those of another one: who is limited on one is
+    /// not given as much again on the next.
+    #[must_use]
+    pub fn together_with(self, other: &Self) -> Self {
+        Self { admission: Arc::clone(&other.admission), ..self }
     }
 
     /// `http://` or `https://` and the bound address; `http://` where both are taken.
@@ -110,8 +119,7 @@ impl Listener {
     /// Serves `router` until `stop` fires, then refuses new connections, lets running requests finish for at
     /// most [`Limits::drain_time`], and cuts the rest.
     pub async fn serve(self, router: Router, stop: CancellationToken) -> Drained {
-        let Self { socket, tls, limits, stats, clock, .. } = self;
-        let admission = Admission::new(&limits);
+        let Self { socket, tls, limits, admission, stats, clock, .. } = self;
         let shared = Shared {
             router,
             tls,

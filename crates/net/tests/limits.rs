@@ -184,6 +184,37 @@ async fn headers_that_are_too_large_are_refused() {
 }
 
 #[tokio::test]
+async fn listeners_that_count_together_share_their_caps() {
+    let limits = || net::Limits { connections_per_peer: 2, ..net::Limits::default() };
+    let bind = async || {
+        let options =
+            net::ListenerOptions { addr: "127.0.0.1:0".parse().unwrap(), tls: None, limits: limits() };
+        net::Listener::bind(options, rig::manual_clock() as _).await.unwrap()
+    };
+    let first = bind().await;
+    let (second, alone) = (bind().await.together_with(&first), bind().await);
+    let addrs = [first.local_addr(), second.local_addr(), alone.local_addr()];
+    let stop = tokio_util::sync::CancellationToken::new();
+    for listener in [first, second, alone] {
+        tokio::spawn(listener.serve(router(), stop.clone()));
+    }
+    let ask = async |addr: std::net::SocketAddr| {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let mut byte = [0; 1];
+        (matches!(not_hanging(stream.read(&mut byte)).await, Ok(1)), stream)
+    };
+    let (one, _held) = ask(addrs[0]).await;
+    let (two, _held_too) = ask(addrs[1]).await;
+    assert!(one && two);
+    for addr in &addrs[..2] {
+        assert!(!ask(*addr).await.0, "{addr}");
+    }
+    assert!(ask(addrs[2]).await.0, "one that counts alone");
+    stop.cancel();
+}
+
+#[tokio::test]
 async fn connections_are_capped_in_total_and_for_each_address() {
     type Count = fn(&net::ListenerStats) -> u64;
     for (total, per_peer, counter) in [

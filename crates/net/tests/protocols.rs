@@ -72,6 +72,20 @@ async fn a_client_certificate_is_seen_by_the_handler_over_http2() {
     assert_eq!(known["version"], "HTTP/2.0");
 }
 
+/// Where connections are signed in, nobody is led to a protocol whose connections are not.
+#[tokio::test]
+async fn http2_is_not_offered_where_it_is_not_wanted() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = manual_clock();
+    let ca = SiteCa::create(dir.path(), "PS1", Arc::clone(&clock) as _).unwrap();
+    let tls = ca.issue_server(&["127.0.0.1".to_owned()]).unwrap().http1_only();
+    let rig = Rig::start_with(clock, Some(tls), router(), |_| ()).await;
+    let mut options = ClientOptions::new(rig.url.parse().unwrap());
+    options.authority_pem = Some(ca.certificate_pem().to_owned());
+    let seen: Value = Client::new(options).unwrap().get_json("/who").await.unwrap();
+    assert_eq!((&seen["version"], &seen["secure"]), (&json!("HTTP/1.1"), &json!(true)));
+}
+
 #[tokio::test]
 async fn a_panic_ends_its_request_and_nothing_else() {
     let rig = Rig::start(router(), |_| ()).await;

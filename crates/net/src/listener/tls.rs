@@ -59,6 +59,15 @@ impl ServerTls {
         Self::new(authority, Arc::new(followed), clock)
     }
 
+    /// The same without HTTP/2, for clients who prove a connection and not each request: one of HTTP/2 may be of many, and
+    /// they are not offered that there.
+    #[must_use]
+    pub fn http1_only(self) -> Self {
+        let mut config = ServerConfig::clone(&self.config);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Self { config: Arc::new(config), ..self }
+    }
+
     /// The same, for a listener that takes plain HTTP at the same address too. Which one a client speaks shows in its
     /// first byte.
     #[must_use]

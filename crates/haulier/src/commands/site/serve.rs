@@ -11,7 +11,7 @@ use cimxml::CimXml;
 use clock::SystemClock;
 use futures_util::future;
 use net::ca::SiteCa;
-use net::{Listener, ListenerOptions};
+use net::{Listener, ListenerOptions, ServerTls};
 use provider::Provider;
 use signin::SignIn;
 use site::{Site, SiteOptions};
@@ -105,16 +105,18 @@ async fn bind(
     let addresses: Vec<SocketAddr> =
         std::iter::once(main).chain(single.iter().map(|single| single.addr)).collect();
     let names = server_names(&addresses, config, site);
-    let listen = async |addr: SocketAddr, secure: bool| -> Result<Listener> {
-        let tls = if secure { Some(ca.issue_server(&names)?) } else { None };
+    let tls = |secure: bool| secure.then(|| ca.issue_server(&names)).transpose();
+    let listen = async |addr: SocketAddr, tls: Option<ServerTls>| -> Result<Listener> {
         let options = ListenerOptions { addr, tls, limits: config.limits.listener() };
         Ok(Listener::bind(options, SystemClock::shared()).await?)
     };
     let floors = Floors::new(site, taking_tickets(SignIn::new(site.clone()), config)?);
-    let listener = listen(main, !main.ip().is_loopback()).await?;
+    let listener = listen(main, tls(!main.ip().is_loopback())?).await?;
     let mut bound = Vec::new();
     for Single { addr, name, secure, router } in single {
-        let listener = listen(addr, secure).await?;
+        // Clients of these protocols sign connections in.
+        let own = listen(addr, tls(secure)?.map(ServerTls::http1_only)).await?;
+        let listener = own.together_with(&listener);
         tracing::info!(protocol = name, url = listener.url(), "listening");
         bound.push(Bound { listener, name, router: router(&floors) });
     }
