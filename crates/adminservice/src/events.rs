@@ -60,7 +60,17 @@ impl Service {
         body: Body,
         shutdown: Option<Shutdown>,
     ) -> Result<Response, ApiError> {
-        let (SignedIn { actor, .. }, _) = self.sign_in.admit(&parts, body).await?;
+        let (SignedIn { actor, reply, .. }, _) = self.sign_in.admit(&parts, body).await?;
+        let answered = self.events_for(&parts, actor, shutdown).await;
+        Ok(signin::conclude(answered.unwrap_or_else(IntoResponse::into_response), reply))
+    }
+
+    async fn events_for(
+        &self,
+        parts: &Parts,
+        actor: Actor,
+        shutdown: Option<Shutdown>,
+    ) -> Result<Response, ApiError> {
         if parts.method != Method::GET {
             return Err(ApiError::MethodNotAllowed { allow: "GET" });
         }
@@ -69,7 +79,7 @@ impl Service {
             object: PATH.to_owned(),
             fault,
         })?;
-        let asked = Asked::read(&parts)?;
+        let asked = Asked::read(parts)?;
         let caller = Caller::new(actor, context);
         let events = self.provider.events(&caller, asked.known, asked.package_id).await?;
         Ok(self.tell(events, caller.actor, shutdown))

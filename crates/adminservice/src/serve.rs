@@ -13,11 +13,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use clock::SharedClock;
 use http::StatusCode;
-use http::header::{ALLOW, HeaderName, WWW_AUTHENTICATE};
+use http::header::{ALLOW, HeaderName};
 use http::request::Parts;
 use provider::{Caller, ClassInfo, Fault, Operation, Provider, ProviderError, Schema};
 use signin::{SignIn, SignedIn};
-use site::Role;
+use site::{Actor, Role};
 
 use crate::error::ApiError;
 use crate::links::Links;
@@ -73,6 +73,11 @@ impl Service {
     async fn answer(&self, parts: Parts, body: Body) -> Result<Response, ApiError> {
         origin::check(&parts)?;
         let (SignedIn { actor, reply, .. }, body) = self.sign_in.admit(&parts, body).await?;
+        let answered = self.answer_to(parts, body, actor).await;
+        Ok(signin::conclude(answered.unwrap_or_else(IntoResponse::into_response), reply))
+    }
+
+    async fn answer_to(&self, parts: Parts, body: Body, actor: Actor) -> Result<Response, ApiError> {
         let (path, query) = (parts.uri.path(), parts.uri.query().unwrap_or(""));
         if path.len() + query.len() > URL_BYTES_MAX {
             return Err(ApiError::UrlTooLong { limit: URL_BYTES_MAX });
@@ -87,11 +92,7 @@ impl Service {
         let body = net::read_body(body, limit).await?;
         let links = Links::of(&parts, self.provider.server());
         let exchange = Exchange { caller: Caller::new(actor, context), links, parts, body };
-        let mut response = self.dispatch(&exchange, request).await?;
-        if let Some(reply) = reply {
-            response.headers_mut().insert(WWW_AUTHENTICATE, reply);
-        }
-        Ok(response)
+        self.dispatch(&exchange, request).await
     }
 
     async fn dispatch(&self, exchange: &Exchange, request: Request) -> Result<Response, ApiError> {

@@ -166,12 +166,13 @@ fn fit_boolean(value: Value) -> Result<Value, Value> {
 )]
 fn fit_real(value: Value) -> Result<Value, Value> {
     let number = match &value {
+        // Infinite ones and what is no number too: how they are written, each protocol knows.
         Value::Real(number) => Some(*number),
         Value::Integer(number) => Some(*number as f64),
-        Value::String(text) => text.trim().parse().ok(),
+        Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite()),
         _ => None,
     };
-    number.filter(|number| number.is_finite()).map(Value::Real).ok_or(value)
+    number.map(Value::Real).ok_or(value)
 }
 
 fn fit_text(value: Value) -> Result<Value, Value> {
@@ -251,6 +252,7 @@ mod tests {
             (CimType::Boolean, Value::Integer(2), None),
             (CimType::Real64, Value::Integer(2), Some(Value::Real(2.0))),
             (CimType::Real64, Value::text("inf"), None),
+            (CimType::Real32, Value::Real(f64::INFINITY), Some(Value::Real(f64::INFINITY))),
             (CimType::DateTime, Value::text("yesterday"), None),
             (CimType::Embedded("X".to_owned()), instance.clone(), Some(instance)),
             (CimType::Embedded("X".to_owned()), Value::text("x"), None),

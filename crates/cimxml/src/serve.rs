@@ -18,12 +18,12 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use clock::SharedClock;
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use net::read_body;
 use provider::{Caller, ClassInfo, Provider};
-use signin::SignIn;
-use site::Role;
+use signin::{SignIn, SignedIn};
+use site::{Actor, Role};
 use xml::Writer;
 
 use crate::contexts::Contexts;
@@ -113,19 +113,25 @@ impl Service {
         if signin::is_cross_site(parts) {
             return Err(Refusal::CrossSite);
         }
-        let (signed_in, body) = self.sign_in.admit(parts, body).await?;
-        let limit = body_limit(signed_in.actor.role);
-        let body = read_body(body, limit).await?;
+        let (SignedIn { actor, reply, .. }, body) = self.sign_in.admit(parts, body).await?;
+        let answered = self.answer_to(parts, body, actor, started).await;
+        Ok(signin::conclude(answered.unwrap_or_else(IntoResponse::into_response), reply))
+    }
+
+    async fn answer_to(
+        &self,
+        parts: &Parts,
+        body: Body,
+        actor: Actor,
+        started: Duration,
+    ) -> Result<Response, Refusal> {
+        let body = read_body(body, body_limit(actor.role)).await?;
         let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let message = message::read(&xml::decode(&body, content_type)?, self.provider.schema())?;
         headers::agree(&parts.headers, &message)?;
-        let caller = Caller::new(signed_in.actor, headers::context(&parts.headers));
+        let caller = Caller::new(actor, headers::context(&parts.headers));
         let is_wbemcli = headers::is_wbemcli(&parts.headers, &message);
-        let mut response = self.operate(message, caller, is_wbemcli, started).await;
-        if let Some(reply) = signed_in.reply {
-            response.headers_mut().insert(WWW_AUTHENTICATE, reply);
-        }
-        Ok(response)
+        Ok(self.operate(message, caller, is_wbemcli, started).await)
     }
 
     /// What a message asks for, or why not: an answer of the protocol either way.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, post};
@@ -46,37 +46,59 @@ async fn refuse_method() -> ServiceError {
 }
 
 async fn find(State(service): Shared, request: axum::extract::Request) -> Answer {
-    let (_, report) = service.matched(request).await?;
-    Ok(Json(reply::report(&report)).into_response())
+    service.answer(request, Question::Find).await
 }
 
 async fn download(State(service): Shared, request: axum::extract::Request) -> Answer {
-    let (actor, report) = service.matched(request).await?;
-    service.downloads.zip(&service.site, &actor, &report.ci_ids()).await
+    service.answer(request, Question::Download).await
 }
 
 async fn choose(State(service): Shared, request: axum::extract::Request) -> Answer {
-    let (actor, _, body) = service.asked(request).await?;
-    let choice = service.site.choose_package(&actor, model(&body)?).await?;
-    Ok(Json(reply::choice(&choice)).into_response())
+    service.answer(request, Question::Choose).await
+}
+
+/// What is asked about a machine.
+#[derive(Debug, Clone, Copy)]
+enum Question {
+    /// Its drivers.
+    Find,
+    /// Its drivers themselves.
+    Download,
+    /// Its package.
+    Choose,
 }
 
 impl Service {
-    /// The drivers for the machine that a request describes.
-    async fn matched(&self, request: axum::extract::Request) -> Result<(Actor, MatchReport), ServiceError> {
-        let (actor, parts, body) = self.asked(request).await?;
-        let machine = machine(&parts, &body)?;
-        let request = MatchRequest { os: machine.os, devices: machine.devices };
-        let report = self.site.match_drivers(&actor, request).await?;
-        Ok((actor, report))
+    async fn answer(&self, request: axum::extract::Request, question: Question) -> Answer {
+        let (parts, body): (Parts, Body) = request.into_parts();
+        let (SignedIn { actor, reply, .. }, body) = self.sign_in.admit(&parts, body).await?;
+        let answered = self.answer_to(&parts, body, &actor, question).await;
+        Ok(signin::conclude(answered.unwrap_or_else(IntoResponse::into_response), reply))
     }
 
-    /// Who asks, and what.
-    async fn asked(&self, request: axum::extract::Request) -> Result<(Actor, Parts, Bytes), ServiceError> {
-        let (parts, body): (Parts, Body) = request.into_parts();
-        let (SignedIn { actor, .. }, body) = self.sign_in.admit(&parts, body).await?;
+    async fn answer_to(&self, parts: &Parts, body: Body, actor: &Actor, question: Question) -> Answer {
         let body = net::read_body(body, BODY_BYTES_MAX).await?;
-        Ok((actor, parts, body))
+        match question {
+            Question::Find => {
+                let report = self.matched(actor, parts, &body).await?;
+                Ok(Json(reply::report(&report)).into_response())
+            }
+            Question::Download => {
+                let report = self.matched(actor, parts, &body).await?;
+                self.downloads.zip(&self.site, actor, &report.ci_ids()).await
+            }
+            Question::Choose => {
+                let choice = self.site.choose_package(actor, model(&body)?).await?;
+                Ok(Json(reply::choice(&choice)).into_response())
+            }
+        }
+    }
+
+    /// The drivers for the machine that a request describes.
+    async fn matched(&self, actor: &Actor, parts: &Parts, body: &[u8]) -> Result<MatchReport, ServiceError> {
+        let machine = machine(parts, body)?;
+        let request = MatchRequest { os: machine.os, devices: machine.devices };
+        Ok(self.site.match_drivers(actor, request).await?)
     }
 }
 

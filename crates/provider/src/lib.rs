@@ -28,6 +28,6 @@ pub use context::{Caller, Context};
 pub use error::{Fault, Operation, ProviderError};
 pub use events::{Event, EventStream};
 pub use handler::{Answer, Outcome};
-pub use provider::Provider;
+pub use provider::{EDITION, Provider};
 pub use query::{ContextRules, Contexts, HeldAnswer, InstanceStream, Lent, NoRoom};
 pub use schema::{ClassInfo, Schema, SchemaError};

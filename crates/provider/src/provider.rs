@@ -30,6 +30,9 @@ pub struct Provider {
 /// The namespace of SMS_ProviderLocation; every other class lives in the site's own.
 const ROOT_NAMESPACE: &str = "root\\sms";
 
+/// The property by which a change says which edition of the object it was made from: one of an older edition is refused.
+pub const EDITION: &str = "SedoObjectVersion";
+
 impl Provider {
     /// The provider of a site.
     #[must_use]
@@ -253,7 +256,7 @@ impl Provider {
             return self.run_create(caller, instance).await;
         }
         let path = own_path(class, &instance);
-        match self.run_modify(caller, &path, instance.clone()).await {
+        match self.run_modify(caller, &path, instance.clone(), false).await {
             Ok(()) => Ok(path),
             Err(Fault::NotFound { .. }) if !handler.derives_read_only() => {
                 self.run_create(caller, instance).await
@@ -271,12 +274,40 @@ impl Provider {
         path: &ObjectPath,
         change: Instance,
     ) -> Result<(), ProviderError> {
+        self.make_change(caller, path, change, false).await
+    }
+
+    /// As [`Self::modify`], for a caller that lists what it has changed: everything but the [`EDITION`] that it read is
+    /// meant, so a property that is only read is refused.
+    pub async fn modify_listed(
+        &self,
+        caller: &Caller,
+        path: &ObjectPath,
+        change: Instance,
+    ) -> Result<(), ProviderError> {
+        self.make_change(caller, path, change, true).await
+    }
+
+    async fn make_change(
+        &self,
+        caller: &Caller,
+        path: &ObjectPath,
+        change: Instance,
+        is_listed: bool,
+    ) -> Result<(), ProviderError> {
         let (own, by, at) = (self.clone(), caller.clone(), path.clone());
-        let changed = self.changes.make(&caller.actor, async move { own.run_modify(&by, &at, change).await });
+        let work = async move { own.run_modify(&by, &at, change, is_listed).await };
+        let changed = self.changes.make(&caller.actor, work);
         changed.await.map_err(|fault| failed(Operation::PutInstance, path.relative(), fault))
     }
 
-    async fn run_modify(&self, caller: &Caller, path: &ObjectPath, change: Instance) -> Result<(), Fault> {
+    async fn run_modify(
+        &self,
+        caller: &Caller,
+        path: &ObjectPath,
+        change: Instance,
+        is_listed: bool,
+    ) -> Result<(), Fault> {
         let caller = self.resolve(caller)?;
         let caller = caller.as_ref();
         let class = self.writable(&path.class, Write::Update)?;
@@ -285,7 +316,7 @@ impl Provider {
         let (call, handler) = (self.call(caller, class), handler(class)?);
         let current = handler.get(call, &path).await?;
         let path = own_path(class, &current);
-        let changed = changes(class, handler.derived(), &path, &current, change)?;
+        let changed = changes(class, handler.derived(), &path, &current, change, is_listed)?;
         handler.modify(call, &path, changed).await
     }
 
@@ -454,7 +485,7 @@ fn is_whole(class: &ClassInfo, current: &Instance, change: &Instance) -> bool {
         (Some(known), Some(given)) => rows::same(known, given),
         _ => false,
     };
-    class.property("SedoObjectVersion").is_none() && class.keys().into_iter().all(is_same)
+    class.property(EDITION).is_none() && class.keys().into_iter().all(is_same)
 }
 
 /// The properties that a change really changes.
@@ -464,17 +495,18 @@ fn changes(
     path: &ObjectPath,
     current: &Instance,
     change: Instance,
+    is_listed: bool,
 ) -> Result<Instance, Fault> {
     // Before all else: in a stale object other values are old as well, and the caller is to hear why.
-    let read = change.get("SedoObjectVersion").filter(|read| !read.is_null()).cloned();
-    if read.as_ref().is_some_and(|read| current.get("SedoObjectVersion") != Some(read)) {
+    let read = change.get(EDITION).filter(|read| !read.is_null()).cloned();
+    if read.as_ref().is_some_and(|read| current.get(EDITION) != Some(read)) {
         return Err(Fault::Stale { what: path.relative() });
     }
-    let is_whole = read.is_some() || is_whole(class, current, &change);
+    let is_whole = !is_listed && (read.is_some() || is_whole(class, current, &change));
     let mut changed = Instance::new(&class.name);
     for (name, value) in change.properties {
         let property = class.property(&name).expect("the change was checked against the class");
-        if name == "SedoObjectVersion" && read.is_some() {
+        if name == EDITION && read.is_some() {
             // Kept, so that the site compares it once more in the transaction of the change.
             changed.set(&name, value);
         } else if current.get(&name).is_some_and(|known| rows::same(known, &value)) {

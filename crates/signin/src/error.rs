@@ -46,6 +46,9 @@ pub enum SignInError {
     /// Any of these where Kerberos is offered too.
     #[error(transparent)]
     OrByTicket(Box<SignInError>),
+    /// Any of these over plain HTTP from another machine: what would send a password or a token there is not offered.
+    #[error("{0}; over plain HTTP from other machines only by Negotiate, which seals, or use https")]
+    BySealingAlone(Box<SignInError>),
 }
 
 /// Why a Kerberos ticket was refused. No variant tells a client more than that; the words are for the log.
@@ -93,7 +96,7 @@ impl SignInError {
             }
             Self::OpenConnection => Some(StatusCode::FORBIDDEN),
             Self::Refused(_) => None,
-            Self::OrByTicket(error) => error.status(),
+            Self::OrByTicket(error) | Self::BySealingAlone(error) => error.status(),
         }
     }
 
@@ -110,7 +113,7 @@ impl SignInError {
     fn site(&self) -> Option<&SiteError> {
         match self {
             Self::Refused(error) => Some(error),
-            Self::OrByTicket(error) => error.site(),
+            Self::OrByTicket(error) | Self::BySealingAlone(error) => error.site(),
             _ => None,
         }
     }
@@ -135,7 +138,7 @@ impl SignInError {
                 "negotiation_failed"
             }
             Self::Refused(error) => error.code(),
-            Self::OrByTicket(error) => error.code(),
+            Self::OrByTicket(error) | Self::BySealingAlone(error) => error.code(),
         }
     }
 
@@ -164,6 +167,7 @@ impl SignInError {
                 challenges.insert(1, HeaderValue::from_static(KERBEROS));
                 challenges
             }
+            Self::BySealingAlone(error) => error.challenges().into_iter().take(1).collect(),
             _ if self.status() == Some(StatusCode::UNAUTHORIZED) => {
                 CHALLENGES.map(HeaderValue::from_static).to_vec()
             }
@@ -181,8 +185,19 @@ impl SignInError {
     #[must_use]
     pub fn ends_connection(&self) -> bool {
         match self {
-            Self::OrByTicket(error) => error.ends_connection(),
+            Self::OrByTicket(error) | Self::BySealingAlone(error) => error.ends_connection(),
             _ => matches!(self, Self::NegotiationFailed(_) | Self::TicketRefused(_) | Self::ConnectionEnded),
+        }
+    }
+
+    /// The same over plain HTTP from another machine, where every sign-in that sends a secret is refused: it is not asked
+    /// for either. Where nothing is left, that is what is said.
+    pub(crate) fn over_open_connection(self) -> Self {
+        match self {
+            Self::SharedConnection => Self::OpenConnection,
+            Self::Continues(_) | Self::BySealingAlone(_) => self,
+            _ if self.status() == Some(StatusCode::UNAUTHORIZED) => Self::BySealingAlone(Box::new(self)),
+            _ => self,
         }
     }
 
@@ -221,10 +236,34 @@ mod tests {
             check(SignInError::TicketRefused(TicketError::UnknownUser).or_by_ticket().or_by_ticket(), &with);
             check(SignInError::SharedConnection.or_by_ticket(), &["Basic", "Bearer"]);
             check(SignInError::OpenConnection.or_by_ticket(), &[]);
+            let sealed = ["Negotiate", "Kerberos"];
+            check(SignInError::Unauthenticated.over_open_connection().or_by_ticket(), &sealed);
             let token = HeaderValue::from_static("Negotiate abcd");
             check(SignInError::Continues(token).or_by_ticket(), &["Negotiate"]);
         }
         check(SignInError::Refused(SiteError::Stopped), &[]);
+    }
+
+    #[test]
+    fn nobody_is_asked_for_a_secret_over_an_open_connection() {
+        let open = |error: SignInError| error.over_open_connection();
+        for (error, status, expect) in [
+            (open(SignInError::Unauthenticated), 401, &["Negotiate"][..]),
+            (open(open(SignInError::NegotiationFailed(NegotiateError::WrongProof))), 401, &["Negotiate"]),
+            (open(SignInError::Refused(SiteError::InvalidCredentials)), 401, &["Negotiate"]),
+            (open(SignInError::SharedConnection), 403, &[]),
+            (open(SignInError::OpenConnection), 403, &[]),
+            (open(SignInError::Refused(SiteError::Busy { what: "x" })), 503, &[]),
+            (
+                open(SignInError::Continues(HeaderValue::from_static("Negotiate abcd"))),
+                401,
+                &["Negotiate abcd"],
+            ),
+        ] {
+            let offered = error.challenges();
+            let offered: Vec<_> = offered.iter().map(|line| line.to_str().unwrap()).collect();
+            assert_eq!((error.answer_status().as_u16(), offered.as_slice()), (status, expect), "{error:?}");
+        }
     }
 
     #[test]

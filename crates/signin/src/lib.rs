@@ -11,8 +11,9 @@ mod origin;
 mod sealing;
 
 use axum::body::Body;
+use axum::response::Response;
 use http::HeaderValue;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::request::Parts;
 use net::Peer;
 use site::{Actor, Site, call};
@@ -42,10 +43,20 @@ pub struct SignIn {
 pub struct SignedIn {
     /// The user.
     pub actor: Actor,
-    /// The last word of a negotiation, which the answer's `WWW-Authenticate` carries.
+    /// The last word of a negotiation, which the answer carries ([`conclude`]).
     pub reply: Option<HeaderValue>,
     /// What opens the request's body and closes the answer's, where the connection seals them.
     pub sealing: Option<Sealing>,
+}
+
+/// The answer to a request, whatever it is, with the last word of the negotiation that let the request in: a client
+/// without it does not know whom it talks to.
+#[must_use]
+pub fn conclude(mut answer: Response, reply: Option<HeaderValue>) -> Response {
+    if let Some(reply) = reply {
+        answer.headers_mut().insert(WWW_AUTHENTICATE, reply);
+    }
+    answer
 }
 
 impl SignIn {
@@ -101,19 +112,29 @@ impl SignIn {
             signed_in.actor.call = Some(call_id(parts));
             signed_in
         });
+        signed_in.map_err(|refused| self.offering(parts, refused))
+    }
+
+    /// What somebody without credentials is told on the connection of a request, and what is offered there.
+    #[must_use]
+    pub fn stranger(&self, parts: &Parts) -> SignInError {
+        self.offering(parts, nobody(Negotiation::of(self, parts).as_ref()))
+    }
+
+    /// A refusal with what the connection can be offered.
+    fn offering(&self, parts: &Parts, refused: SignInError) -> SignInError {
+        let is_open = parts.extensions.get::<Peer>().is_none_or(|peer| !is_closed(peer));
+        let refused = if is_open { refused.over_open_connection() } else { refused };
         #[cfg(feature = "kerberos")]
         if self.kerberos.is_some() {
-            return signed_in.map_err(SignInError::or_by_ticket);
+            return refused.or_by_ticket();
         }
-        signed_in
+        refused
     }
 
     async fn find_out(&self, parts: &Parts) -> Result<SignedIn, SignInError> {
         let negotiation = Negotiation::of(self, parts);
-        let nobody = || match negotiation {
-            Some(_) => SignInError::Unauthenticated,
-            None => SignInError::SharedConnection,
-        };
+        let nobody = || nobody(negotiation.as_ref());
         let Some(header) = parts.headers.get(AUTHORIZATION) else {
             return match &negotiation {
                 Some(negotiation) => negotiation.resume().await,
@@ -136,6 +157,14 @@ impl SignIn {
             Credentials::Negotiate(..) => return Err(nobody()),
         };
         Ok(SignedIn { actor, reply: None, sealing: None })
+    }
+}
+
+/// The refusal of who shows nothing that is understood.
+fn nobody(negotiation: Option<&Negotiation<'_>>) -> SignInError {
+    match negotiation {
+        Some(_) => SignInError::Unauthenticated,
+        None => SignInError::SharedConnection,
     }
 }
 

@@ -8,6 +8,7 @@ mod answer;
 mod context;
 mod filter;
 mod request;
+mod underway;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use context::{Contexts, contexts};
 pub use context::{ENUMERATION_IDLE_MAX, ENUMERATIONS_OF_USER_MAX};
 pub(crate) use request::EnumerationRequest;
 use request::{Enumerate, Pull};
+pub(crate) use underway::Underway;
 
 /// What an answer has around its items and in its frame, in bytes: element names, the context.
 const AROUND_ITEMS_BYTES: usize = 512;
@@ -41,7 +43,8 @@ pub(crate) struct Enumerations {
 }
 
 impl Service {
-    /// Does what a request about an enumeration asks for. Dropping the future loses nothing of one that goes on.
+    /// Does what a request about an enumeration asks for. Dropping the future loses nothing of one that goes on; dropping
+    /// its answer ends it.
     pub(crate) async fn enumeration(
         &self,
         exchange: &Exchange,
@@ -95,7 +98,10 @@ impl Enumerations {
         let batch = answer.batch(limits, self.clock.sleep(patience(exchange, None))).await?;
         match batch.is_last {
             true => Ok(enumerated("", Some(&batch))),
-            false => Ok(enumerated(&self.keep(actor, answer)?, Some(&batch))),
+            false => {
+                let context = self.keep(actor, answer)?;
+                Ok(enumerated(&context, Some(&batch)).underway(self.underway(actor, &context)))
+            }
         }
     }
 
@@ -124,8 +130,15 @@ impl Enumerations {
                 Ok(pulled(None, &batch))
             }
             Ok(batch) if batch.count == 0 => Err(nothing_yet()),
-            Ok(batch) => Ok(pulled(Some(&pull.context), &batch)),
+            Ok(batch) => {
+                let underway = self.underway(actor, &pull.context);
+                Ok(pulled(Some(&pull.context), &batch).underway(underway))
+            }
         }
+    }
+
+    fn underway(&self, actor: &Actor, context: &str) -> Underway {
+        Underway::new(&self.contexts, actor, context)
     }
 
     fn keep(&self, actor: &Actor, answer: Answer) -> Result<String, WsmanFault> {
@@ -181,4 +194,55 @@ fn with_items(mut out: Writer, items: &str, end: &str, batch: &Batch) -> String 
     }
     body.push_str(&out.finish());
     body
+}
+
+#[cfg(test)]
+mod tests {
+    use cim::query::Query;
+    use provider::{Caller, Context};
+    use stage::Stage;
+
+    use super::*;
+    use crate::envelope::Headers;
+    use crate::resource::ResourceUri;
+
+    fn exchange(timeout: Duration) -> Exchange {
+        let uri = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/SMS_DistributionPointInfo";
+        let headers = Headers {
+            action: action::PULL.to_owned(),
+            resource: ResourceUri::parse(uri).unwrap().0,
+            selectors: Vec::new(),
+            options: Vec::new(),
+            message_id: String::new(),
+            max_envelope_bytes: 100_000,
+            timeout,
+            locale: None,
+            fragment: None,
+        };
+        Exchange { caller: Caller::new(Actor::local(), Context::default()), headers }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn a_pull_that_outlives_its_time_leaves_what_it_waited_for() {
+        let stage = Stage::new(Stage::fixed_clock()).await;
+        let enumerations = Enumerations::new(Arc::clone(&stage.clock));
+        let (hasty, patient) = (exchange(Duration::ZERO), exchange(Duration::from_secs(60)));
+        let query = Query::all("SMS_DistributionPointInfo");
+        let found = stage.provider.query_stream(&patient.caller, query).await.unwrap();
+        // Nothing is found before it is said so.
+        let (say, said) = std::sync::mpsc::channel::<()>();
+        let held =
+            stage.provider.hold(&patient.caller, found, move |_| said.recv().ok().map(|()| b"<i/>".to_vec()));
+        let context = enumerations.keep(&Actor::local(), Answer::from(answer::Source::Held(held))).unwrap();
+        let pull = |time| Pull { context: context.clone(), elements: 1, characters: None, time };
+        for (exchange, pull) in [(&hasty, pull(None)), (&patient, pull(Some(Duration::ZERO)))] {
+            let refused = enumerations.pull(exchange, &pull).await.unwrap_err();
+            assert_eq!((refused.line().subcode, refused.line().number), (Some("w:TimedOut"), 0x8033_8029));
+            assert!(refused.to_string().contains("pull again"), "{refused}");
+        }
+        say.send(()).unwrap();
+        say.send(()).unwrap();
+        let first = enumerations.pull(&patient, &pull(None)).await.unwrap().envelope(None);
+        assert!(first.contains("<n:Items><i/></n:Items>"), "{first}");
+    }
 }

@@ -4,7 +4,7 @@
 use http::HeaderMap;
 use http::request::Parts;
 use net::Peer;
-use signin::SignInError;
+use signin::SignIn;
 use xml::Writer;
 
 use crate::names::{IDENTITY, WSMAN};
@@ -29,10 +29,10 @@ pub(crate) fn unknown() -> Writer {
 }
 
 /// The body of the answer to who is signed in. Where Windows names its own version, this is Haulier's.
-pub(crate) fn signed_in(parts: &Parts) -> Writer {
+pub(crate) fn signed_in(parts: &Parts, sign_in: &SignIn) -> Writer {
     let secure = parts.extensions.get::<Peer>().is_some_and(|peer| peer.secure);
     let transport = if secure { "https" } else { "http" };
-    let offered = SignInError::Unauthenticated.challenges();
+    let offered = sign_in.stranger(parts).challenges();
     let is_offered = |scheme: &str| offered.iter().any(|one| one.as_bytes().starts_with(scheme.as_bytes()));
     let schemes = [("Basic", "basic"), ("Negotiate", "spnego-kerberos")];
     let offered = schemes.into_iter().filter(|(scheme, _)| is_offered(scheme));
@@ -61,15 +61,32 @@ fn identity(version: &str, profiles: &[String]) -> Writer {
 mod tests {
     use super::*;
 
-    #[test]
-    fn versions_are_for_who_is_signed_in() {
-        let (parts, ()) = http::Request::new(()).into_parts();
-        let (unknown, known) = (unknown().finish(), signed_in(&parts).finish());
+    #[tokio::test]
+    async fn versions_and_profiles_are_for_who_is_signed_in() {
+        let unknown = unknown().finish();
         assert!(
             unknown.contains(">OS: 0.0.0 SP: 0.0 Stack: 3.0<") && !unknown.contains("Profile"),
             "{unknown}"
         );
-        assert!(known.contains(env!("CARGO_PKG_VERSION")) && known.contains("http/basic<"), "{known}");
+        let stage = stage::Stage::new(stage::Stage::fixed_clock()).await;
+        let sign_in = stage.sign_in.clone().with_sealing();
+        for (from, secure, expect) in [
+            ("127.0.0.1:50000", false, &["http/spnego-kerberos", "http/basic"][..]),
+            ("192.0.2.7:50000", false, &["http/spnego-kerberos"]),
+            ("192.0.2.7:50000", true, &["https/spnego-kerberos", "https/basic"]),
+        ] {
+            let server_certificate = secure.then(|| std::sync::Arc::from(&b"certificate"[..]));
+            let peer = Peer { addr: from.parse().unwrap(), secure, certificate: None, server_certificate };
+            let request = http::Request::builder().extension(peer).extension(net::Connection::new());
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            let known = signed_in(&parts, &sign_in).finish();
+            assert!(known.contains(env!("CARGO_PKG_VERSION")), "{known}");
+            let told: Vec<_> =
+                known.split("secprofile/").skip(1).map(|rest| rest.split('<').next().unwrap()).collect();
+            let mut expect = expect.to_vec();
+            expect.sort_by_key(|profile| !profile.ends_with("basic"));
+            assert_eq!(told, expect, "{from}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(crate) struct Shape {
     pub(crate) provider: Provider,
     /// Whether null and empty arrays are told apart (`UsePreciseArrays`).
     pub(crate) precise_arrays: bool,
+    /// Whether values say their types (`includepropertymetadata`).
+    pub(crate) typed: bool,
 }
 
 impl Shape {
@@ -29,6 +31,7 @@ impl Shape {
             style: headers.resource.style.clone(),
             provider: provider.clone(),
             precise_arrays: options::is_set(headers, "UsePreciseArrays").unwrap_or(false),
+            typed: options::is_set(headers, "IncludePropertyMetadata").unwrap_or(false),
         }
     }
 
@@ -123,7 +126,7 @@ mod tests {
 
     fn shape(stage: &Stage, uri: &str) -> Shape {
         let style = ResourceUri::parse(uri).unwrap().0.style;
-        Shape { style, provider: stage.provider.clone(), precise_arrays: false }
+        Shape { style, provider: stage.provider.clone(), precise_arrays: false, typed: false }
     }
 
     #[tokio::test]

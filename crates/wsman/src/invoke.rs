@@ -39,9 +39,14 @@ impl Invocation {
     ) -> Result<Self, WsmanFault> {
         let method = method(headers)?.to_owned();
         let class = headers.resource.class(&headers.selectors, provider)?;
-        let is_class = headers.selectors.iter().all(crate::resource::Selector::is_namespace);
-        let path = if is_class { None } else { Some(headers.resource.path(&headers.selectors, provider)?) };
         let declared = class.method(&method);
+        let names_a_class = headers.selectors.iter().all(crate::resource::Selector::is_namespace);
+        // A method of instances needs all keys, as Get does; whether another one is known the provider says.
+        let is_of_class = declared.is_none_or(|method| method.qualifiers.has("static"));
+        let path = match names_a_class && is_of_class {
+            true => None,
+            false => Some(headers.resource.path(&headers.selectors, provider)?),
+        };
         let given = match envelope.body() {
             Some(body) => parameters(body, provider, declared)?,
             None => Vec::new(),

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 use xml::Writer;
 
+use crate::enumeration::Underway;
 use crate::envelope::Fragment;
 use crate::names::{ANONYMOUS, PREFIXES};
 
@@ -18,12 +19,14 @@ pub(crate) struct Reply {
     headers: Writer,
     /// Whole elements.
     body: String,
+    /// The enumeration that it is a piece of, where that goes on.
+    underway: Option<Underway>,
 }
 
 impl Reply {
     /// An answer with a body of whole elements.
     pub(crate) fn new(action: impl Into<String>, body: Writer) -> Self {
-        Self { action: Some(action.into()), headers: Writer::new(), body: body.finish() }
+        Self { action: Some(action.into()), headers: Writer::new(), body: body.finish(), underway: None }
     }
 
     /// The answer to a request with the action, with a body of whole elements.
@@ -33,12 +36,23 @@ impl Reply {
 
     /// The answer to a request with the action, with a body that is written already.
     pub(crate) fn with_text(action: &str, body: String) -> Self {
-        Self { action: Some(format!("{action}Response")), headers: Writer::new(), body }
+        let action = Some(format!("{action}Response"));
+        Self { action, headers: Writer::new(), body, underway: None }
+    }
+
+    /// The same as a piece of an enumeration that goes on.
+    pub(crate) fn underway(self, underway: Underway) -> Self {
+        Self { underway: Some(underway), ..self }
+    }
+
+    /// The enumeration that it is a piece of, to go with what is sent.
+    pub(crate) fn take_underway(&mut self) -> Option<Underway> {
+        self.underway.take()
     }
 
     /// The answer to Identify.
     pub(crate) fn identity(body: Writer) -> Self {
-        Self { action: None, headers: Writer::new(), body: body.finish() }
+        Self { action: None, headers: Writer::new(), body: body.finish(), underway: None }
     }
 
     /// Repeats the header that asked for a fragment, as the answer to one must.

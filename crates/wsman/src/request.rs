@@ -10,7 +10,7 @@ use crate::invoke::Invocation;
 use crate::metadata;
 use crate::names::action;
 use crate::resource::Style;
-use crate::transfer;
+use crate::transfer::{self, Change};
 
 /// What a request asks for. Nothing in it is part of the envelope any more.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) enum Request {
         /// The instance.
         path: ObjectPath,
         /// The properties.
-        change: Instance,
+        change: Change,
         /// The property, where only one is given.
         fragment: Option<Fragment>,
     },

@@ -11,7 +11,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use clock::SharedClock;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use net::read_body;
@@ -19,10 +19,11 @@ use provider::Provider;
 use signin::{Sealing, SignIn, SignedIn};
 use site::{Actor, Role};
 
-use crate::enumeration::Enumerations;
+use crate::enumeration::{Enumerations, Underway};
 use crate::envelope::Envelope;
 use crate::identify;
 use crate::reply::Reply;
+use operate::Answer;
 pub(crate) use operate::Exchange;
 use refusal::Refusal;
 
@@ -93,11 +94,7 @@ impl Service {
         }
         let (SignedIn { actor, reply, sealing }, body) = self.signin.admit(&parts, body).await?;
         let answered = self.answer_to(&parts, body, actor, sealing).await;
-        let mut response = answered.unwrap_or_else(IntoResponse::into_response);
-        if let Some(reply) = reply {
-            response.headers_mut().insert(WWW_AUTHENTICATE, reply);
-        }
-        Ok(response)
+        Ok(signin::conclude(answered.unwrap_or_else(IntoResponse::into_response), reply))
     }
 
     async fn answer_to(
@@ -118,18 +115,19 @@ impl Service {
         }
         let content_type = content_type(&parts.headers);
         if !is_type(content_type, SEALED_TYPE) {
-            let (status, envelope) = self.converse(parts, actor, &body, Some(content_type)).await?;
-            return Ok(respond(status, HeaderValue::from_static(SOAP_TYPE), envelope.into()));
+            let (status, answer) = self.converse(parts, actor, &body, Some(content_type)).await?;
+            let soap = HeaderValue::from_static(SOAP_TYPE);
+            return Ok(respond(status, soap, answer.envelope.into(), answer.underway));
         }
         let sealing = sealing.ok_or(Refusal::ContentType)?;
         let plain = sealing.unwrap(content_type, &body)?;
-        let (status, envelope) = match self.converse(parts, actor, &plain, None).await {
+        let (status, Answer { envelope, underway }) = match self.converse(parts, actor, &plain, None).await {
             Ok(answer) => answer,
             // Nothing about what was sealed goes out in the open.
             Err(refusal) => return Ok(refusal.status().into_response()),
         };
         let (content_type, sealed) = sealing.wrap(SOAP_TYPE, envelope.as_bytes());
-        Ok(respond(status, content_type, sealed))
+        Ok(respond(status, content_type, sealed, underway))
     }
 
     /// Answers the envelope in a body. `content_type` is none where the body says its encoding itself.
@@ -139,15 +137,15 @@ impl Service {
         actor: Actor,
         body: &[u8],
         content_type: Option<&str>,
-    ) -> Result<(StatusCode, String), Refusal> {
+    ) -> Result<(StatusCode, Answer), Refusal> {
         if content_type.is_some_and(|given| !is_soap(given)) {
             return Err(Refusal::ContentType);
         }
         let text = xml::decode(body, content_type).map_err(|error| Refusal::NotXml(error.to_string()))?;
         let envelope = Envelope::parse(&text).map_err(|error| Refusal::NotXml(error.to_string()))?;
         if envelope.is_identify() {
-            let envelope = Reply::identity(identify::signed_in(parts)).envelope(None);
-            return Ok((StatusCode::OK, envelope));
+            let envelope = Reply::identity(identify::signed_in(parts, &self.signin)).envelope(None);
+            return Ok((StatusCode::OK, envelope.into()));
         }
         let relates_to = envelope.message_id().map(std::borrow::Cow::into_owned);
         let read = self.read(&envelope, parts, actor);
@@ -157,8 +155,8 @@ impl Service {
             Err(fault) => Err(fault),
         };
         Ok(answered.map_or_else(
-            |fault| (StatusCode::INTERNAL_SERVER_ERROR, self.fault(&fault, relates_to.as_deref())),
-            |envelope| (StatusCode::OK, envelope),
+            |fault| (StatusCode::INTERNAL_SERVER_ERROR, self.fault(&fault, relates_to.as_deref()).into()),
+            |answer| (StatusCode::OK, answer),
         ))
     }
 
@@ -173,10 +171,10 @@ impl Service {
             xml::decode(&body, Some(content_type)).map_err(|error| Refusal::NotXml(error.to_string()))?;
         let envelope = Envelope::parse(&text).map_err(|error| Refusal::NotXml(error.to_string()))?;
         if !envelope.is_identify() {
-            return Err(Refusal::SignIn(signin::SignInError::Unauthenticated));
+            return Err(Refusal::SignIn(self.signin.stranger(parts)));
         }
         let envelope = Reply::identity(identify::unknown()).envelope(None);
-        Ok(respond(StatusCode::OK, HeaderValue::from_static(SOAP_TYPE), envelope.into()))
+        Ok(respond(StatusCode::OK, HeaderValue::from_static(SOAP_TYPE), envelope.into(), None))
     }
 }
 
@@ -189,8 +187,18 @@ fn bytes_max(role: Role) -> usize {
 }
 
 /// A whole body in memory, so that its length is stated and it never goes out in chunks.
-fn respond(status: StatusCode, content_type: HeaderValue, body: Bytes) -> Response {
-    (status, [(CONTENT_TYPE, content_type)], body).into_response()
+fn respond(
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: Bytes,
+    underway: Option<Underway>,
+) -> Response {
+    let length = HeaderValue::from(body.len());
+    let body = match underway {
+        Some(underway) => underway.body(body),
+        None => Body::from(body),
+    };
+    (status, [(CONTENT_TYPE, content_type), (CONTENT_LENGTH, length)], body).into_response()
 }
 
 fn content_type(headers: &HeaderMap) -> &str {

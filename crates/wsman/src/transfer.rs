@@ -1,7 +1,7 @@
 //! Get, Put, Create and Delete of instances (DSP0226 chapter 7, DSP0227 chapter 7).
 
-use cim::{Instance, ObjectPath};
-use provider::{ClassInfo, Schema};
+use cim::{Instance, ObjectPath, Value};
+use provider::{ClassInfo, EDITION, Schema};
 use xml::{Element, Node, Writer};
 
 use crate::envelope::{Fragment, Headers};
@@ -31,10 +31,13 @@ impl Service {
         &self,
         exchange: &Exchange,
         path: &ObjectPath,
-        change: Instance,
+        change: Change,
         fragment: Option<&Fragment>,
     ) -> Result<Reply, WsmanFault> {
-        self.provider.modify(&exchange.caller, path, change).await?;
+        match change {
+            Change::Given(change) => self.provider.modify(&exchange.caller, path, change).await?,
+            Change::Listed(change) => self.provider.modify_listed(&exchange.caller, path, change).await?,
+        }
         let stored =
             self.provider.get(&exchange.caller, path).await.map_err(|error| unseen(&error.into()))?;
         self.shown(exchange, action::PUT, &stored, fragment)
@@ -71,6 +74,15 @@ impl Service {
         Part::read(fragment, class)?.write(&mut body, &shape, class, found)?;
         Ok(Reply::to_action(action, body).fragment(fragment))
     }
+}
+
+/// What a Put sets.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// What its body has.
+    Given(Instance),
+    /// What the client says it has changed, and the edition that it has read.
+    Listed(Instance),
 }
 
 /// What became of the look at a change says nothing of the change: who saw it fail would make it again.
@@ -112,20 +124,34 @@ pub(crate) fn change(
     headers: &Headers,
     schema: &Schema,
     class: &'static ClassInfo,
-) -> Result<Instance, WsmanFault> {
+) -> Result<Change, WsmanFault> {
     let Some(fragment) = &headers.fragment else {
-        let mut change = instance(body, schema, class)?;
-        if let Some(modified) = options::modified_properties(headers) {
-            let is_listed = |name: &str| modified.iter().any(|listed| listed.eq_ignore_ascii_case(name));
-            change.properties.retain(|(name, _)| is_listed(name));
-        }
-        return Ok(change);
+        let given = instance(body, schema, class)?;
+        return Ok(match options::modified_properties(headers) {
+            Some(modified) => Change::Listed(listed(given, &modified, schema)),
+            None => Change::Given(given),
+        });
     };
     let part = Part::read(fragment, class)?;
     let holder = body.filter(|body| body.is(WSMAN, "XmlFragment"));
     let holder = holder.ok_or_else(|| wrong(BodyMistake::Fragment, "w:XmlFragment is needed".to_owned()))?;
     let given = instance::read(holder, schema, class)?;
-    part.change(given)
+    part.change(given).map(Change::Given)
+}
+
+/// What is listed of what is given. An array without an element is empty (MS-WSMV 2.2.4.1): listed, it was emptied. The
+/// edition is kept, as it says what was changed.
+fn listed(mut given: Instance, modified: &[&str], schema: &Schema) -> Instance {
+    let is_listed = |name: &str| modified.iter().any(|listed| listed.eq_ignore_ascii_case(name));
+    given.properties.retain(|(name, _)| is_listed(name) || name.eq_ignore_ascii_case(EDITION));
+    let class = schema.class(&given.class);
+    let arrays = modified.iter().filter_map(|name| class?.property(name)).filter(|property| property.array);
+    for emptied in arrays {
+        if given.get(&emptied.name).is_none() {
+            given.set(&emptied.name, Value::Array(Vec::new()));
+        }
+    }
+    given
 }
 
 fn wrong(kind: BodyMistake, reason: String) -> WsmanFault {

@@ -76,15 +76,17 @@ fn write_one(
     value: &Value,
     depth: usize,
 ) {
+    let said = kind.filter(|_| shape.typed).and_then(type_name).map(|name| ("xsi:type", name));
+    let said = said.as_slice();
     match value {
-        Value::Boolean(truth) => out.leaf(element, &[], if *truth { "true" } else { "false" }),
-        Value::Integer(number) => out.leaf(element, &[], &number.to_string()),
-        Value::Real(number) => out.leaf(element, &[], &real(*number)),
+        Value::Boolean(truth) => out.leaf(element, said, if *truth { "true" } else { "false" }),
+        Value::Integer(number) => out.leaf(element, said, &number.to_string()),
+        Value::Real(number) => out.leaf(element, said, &real(*number)),
         Value::String(text) if kind == Some(&CimType::Char16) => {
             let unit = text.encode_utf16().next().unwrap_or(0);
-            out.leaf(element, &[], &unit.to_string());
+            out.leaf(element, said, &unit.to_string());
         }
-        Value::String(text) => out.leaf(element, &[], text),
+        Value::String(text) => out.leaf(element, said, text),
         Value::DateTime(at) => write_datetime(out, element, at),
         Value::Reference(path) => {
             out.open(element, &[]);
@@ -95,6 +97,26 @@ fn write_one(
         // Arrays have no arrays in them.
         Value::Null | Value::Array(_) => out.empty(element, &[("xsi:nil", "true")]),
     }
+}
+
+/// What a value of the type says of itself; nothing where its element has a form of its own (DSP0230).
+fn type_name(kind: &CimType) -> Option<&'static str> {
+    Some(match kind {
+        CimType::Boolean => "cim:cimBoolean",
+        CimType::Uint8 => "cim:cimUnsignedByte",
+        CimType::Uint16 => "cim:cimUnsignedShort",
+        CimType::Uint32 => "cim:cimUnsignedInt",
+        CimType::Uint64 => "cim:cimUnsignedLong",
+        CimType::Sint8 => "cim:cimByte",
+        CimType::Sint16 => "cim:cimShort",
+        CimType::Sint32 => "cim:cimInt",
+        CimType::Sint64 => "cim:cimLong",
+        CimType::Real32 => "cim:cimFloat",
+        CimType::Real64 => "cim:cimDouble",
+        CimType::Char16 => "cim:cimChar16",
+        CimType::String => "cim:cimString",
+        CimType::DateTime | CimType::Reference(_) | CimType::Embedded(_) | CimType::Object => return None,
+    })
 }
 
 /// Without `xsi:type`, beside which clients do not read the wrapper. Its namespace is declared on it: some clients send the
@@ -189,9 +211,21 @@ fn read_one(
         Some(CimType::DateTime) => Ok(datetime(node)),
         Some(CimType::Reference(_)) => reference(node, schema),
         Some(CimType::Embedded(base)) => embedded(node, name, schema, base),
+        Some(CimType::Object) => embedded(node, name, schema, ""),
+        Some(CimType::Real32 | CimType::Real64) => Ok(read_real(&node.text_of())),
         Some(kind) => Ok(plain(node, kind)),
         None if node.elements().next().is_none() => Ok(Value::text(node.text_of())),
         None => embedded(node, name, schema, ""),
+    }
+}
+
+/// A number as XML Schema writes it, which has some that are none.
+fn read_real(text: &str) -> Value {
+    match text.trim() {
+        "INF" | "+INF" => Value::Real(f64::INFINITY),
+        "-INF" => Value::Real(f64::NEG_INFINITY),
+        "NaN" => Value::Real(f64::NAN),
+        number => CimType::Real64.fit(Value::text(number)).unwrap_or_else(|_| Value::text(text)),
     }
 }
 

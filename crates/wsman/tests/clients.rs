@@ -6,7 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use clock::SystemClock;
-use stage::{Clients, DriverFile, Listening, NotRun, Stage, succeeds};
+use site::{Actor, UserChange};
+use stage::{Clients, DriverFile, Listening, NotRun, PASSWORD, Stage, succeeds};
 
 /// A running site with a driver to import, behind both front ends.
 struct Running {
@@ -14,6 +15,8 @@ struct Running {
     at: Listening,
     /// Where the AdminService is.
     rest: Listening,
+    /// Where CIM-XML is.
+    cimxml: Listening,
 }
 
 impl Running {
@@ -30,12 +33,22 @@ impl Running {
         let adminservice =
             adminservice::router(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone());
         let rest = stage.listen(adminservice).await;
-        Self { stage, at, rest }
+        let cimxml =
+            cimxml::CimXml::new(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone()).router();
+        let cimxml = stage.listen(cimxml).await;
+        let with_ntlm = UserChange {
+            password: Some(PASSWORD.to_owned()),
+            allow_ntlm: Some(true),
+            ..UserChange::default()
+        };
+        stage.site.change_user(&Actor::local(), "admin", with_ntlm).await.unwrap();
+        Self { stage, at, rest, cimxml }
     }
 
     async fn run(&self, clients: &Clients, script: &str, arguments: &[&str]) -> String {
         let mut command = clients.script(script, &self.stage, &self.at);
-        succeeds(command.args(arguments).env("HAULIER_REST_URL", &self.rest.url)).await
+        command.env("HAULIER_REST_URL", &self.rest.url).env("HAULIER_CIMXML_URL", &self.cimxml.url);
+        succeeds(command.args(arguments)).await
     }
 }
 
@@ -49,22 +62,58 @@ fn found(clients: Result<Clients, NotRun>) -> Option<Clients> {
     clients.map_err(|missing| eprintln!("{missing}")).ok()
 }
 
+/// Every workflow by a client that is signed in so; over plain HTTP all but Basic seals its messages.
+async fn goes_through_every_workflow(script: &str, auth: &str, secure: bool) {
+    let over = if secure { " over TLS" } else { "" };
+    let Some(python) = found(Clients::python(&scripts(), &format!("{script} with {auth}{over}"))) else {
+        return;
+    };
+    Running::start(secure).await.run(&python, script, &[auth]).await;
+}
+
 #[tokio::test]
 async fn pypsrp_goes_through_every_workflow() {
-    let Some(python) = found(Clients::python(&scripts(), "pypsrp_client.py")) else { return };
-    Running::start(false).await.run(&python, "pypsrp_client.py", &["basic"]).await;
+    goes_through_every_workflow("pypsrp_client.py", "basic", false).await;
 }
 
 #[tokio::test]
 async fn pypsrp_goes_through_every_workflow_over_tls() {
-    let Some(python) = found(Clients::python(&scripts(), "pypsrp_client.py over TLS")) else { return };
-    Running::start(true).await.run(&python, "pypsrp_client.py", &["basic"]).await;
+    goes_through_every_workflow("pypsrp_client.py", "basic", true).await;
+}
+
+#[tokio::test]
+async fn pypsrp_goes_through_every_workflow_with_ntlm_sealed() {
+    goes_through_every_workflow("pypsrp_client.py", "ntlm", false).await;
+}
+
+#[tokio::test]
+async fn pypsrp_goes_through_every_workflow_with_ntlm_over_tls() {
+    goes_through_every_workflow("pypsrp_client.py", "ntlm", true).await;
+}
+
+#[tokio::test]
+async fn pypsrp_goes_through_every_workflow_with_negotiate_sealed() {
+    goes_through_every_workflow("pypsrp_client.py", "negotiate", false).await;
+}
+
+#[tokio::test]
+async fn pypsrp_goes_through_every_workflow_with_negotiate_over_tls() {
+    goes_through_every_workflow("pypsrp_client.py", "negotiate", true).await;
 }
 
 #[tokio::test]
 async fn pywinrm_goes_through_every_workflow() {
-    let Some(python) = found(Clients::python(&scripts(), "pywinrm_client.py")) else { return };
-    Running::start(false).await.run(&python, "pywinrm_client.py", &["basic"]).await;
+    goes_through_every_workflow("pywinrm_client.py", "basic", false).await;
+}
+
+#[tokio::test]
+async fn pywinrm_goes_through_every_workflow_with_ntlm_sealed() {
+    goes_through_every_workflow("pywinrm_client.py", "ntlm", false).await;
+}
+
+#[tokio::test]
+async fn pywinrm_goes_through_every_workflow_with_ntlm_over_tls() {
+    goes_through_every_workflow("pywinrm_client.py", "ntlm", true).await;
 }
 
 /// What one front end writes the other one reads.
@@ -72,6 +121,13 @@ async fn pywinrm_goes_through_every_workflow() {
 async fn the_adminservice_reads_what_is_written_here_and_the_other_way_round() {
     let Some(python) = found(Clients::python(&scripts(), "two_front_ends.py")) else { return };
     Running::start(false).await.run(&python, "two_front_ends.py", &[]).await;
+}
+
+/// The same with CIM-XML as the third.
+#[tokio::test]
+async fn three_front_ends_read_what_each_writes() {
+    let Some(python) = found(Clients::python(&scripts(), "three_front_ends.py")) else { return };
+    Running::start(false).await.run(&python, "three_front_ends.py", &[]).await;
 }
 
 /// It needs a Python of its own, which `cargo xtask test` may not find.

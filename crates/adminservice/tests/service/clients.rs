@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use clock::SystemClock;
+use site::{Actor, UserChange};
 use stage::{Clients, DriverFile, NotRun, succeeds};
 use tokio::process::Command;
 
@@ -26,6 +27,19 @@ async fn python_clients_find_and_refresh_the_package() {
         let service = with_a_driver().await;
         succeeds(&mut python.script(script, &service, &service.at)).await;
     }
+}
+
+/// Clients that sign a connection in, with requests that have bodies.
+#[tokio::test]
+async fn negotiating_clients_read_and_write_over_tls() {
+    let Some(python) = found(Clients::python(&scripts_folder(), "negotiated.py")) else { return };
+    let service = Service::start_with(SystemClock::shared()).await;
+    let with_ntlm =
+        UserChange { password: Some(PASSWORD.to_owned()), allow_ntlm: Some(true), ..UserChange::default() };
+    service.site.change_user(&Actor::local(), "admin", with_ntlm).await.unwrap();
+    let (provider, sign_in) = (service.provider.clone(), service.sign_in.clone());
+    let tls = service.listen_tls(adminservice::router(provider, sign_in, SystemClock::shared())).await;
+    succeeds(&mut python.script("negotiated.py", &service, &tls)).await;
 }
 
 /// The workflows of driver scripts, each by the client's own functions.

@@ -1,7 +1,7 @@
 //! One instance: read, made, changed, deleted.
 
 use cim::{Instance, ObjectPath};
-use provider::ClassInfo;
+use provider::{ClassInfo, EDITION};
 
 use super::{Answer, Exchange, Service};
 use crate::encode::{PropertyList, Shape};
@@ -72,8 +72,12 @@ impl Service {
             return Err(OperationError::parameter("the instance and its name are of different classes"));
         }
         exchange.check_writable()?;
-        let change = listed(class, change, given.texts("PropertyList")?)?;
-        self.provider.modify(&exchange.caller, path, change).await?;
+        match given.texts("PropertyList")? {
+            None => self.provider.modify(&exchange.caller, path, change.clone()).await?,
+            Some(list) => {
+                self.provider.modify_listed(&exchange.caller, path, listed(class, change, list)?).await?;
+            }
+        }
         Ok(exchange.void())
     }
 
@@ -91,9 +95,8 @@ impl Service {
 }
 
 /// What a change says once a list of properties is regarded: listed properties that the instance does not have get
-/// their defaults, those that are not listed stay (DSP0200, 5.4.2.8).
-fn listed(class: &ClassInfo, change: &Instance, list: Option<&[String]>) -> Result<Instance, OperationError> {
-    let Some(list) = list else { return Ok(change.clone()) };
+/// their defaults, those that are not listed stay (DSP0200, 5.4.2.8). The edition is kept, as it says what was changed.
+fn listed(class: &ClassInfo, change: &Instance, list: &[String]) -> Result<Instance, OperationError> {
     let mut listed = Instance::new(&change.class);
     for name in list {
         let missing = || {
@@ -103,6 +106,9 @@ fn listed(class: &ClassInfo, change: &Instance, list: Option<&[String]>) -> Resu
         let property = class.property(name).ok_or_else(missing)?;
         let value = change.get(name).unwrap_or(&property.default);
         listed.set(&property.name, value.clone());
+    }
+    if let Some(edition) = change.get(EDITION) {
+        listed.set(EDITION, edition.clone());
     }
     Ok(listed)
 }

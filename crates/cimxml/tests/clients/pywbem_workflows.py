@@ -85,6 +85,27 @@ call(group, "AddDistributionPoints", DPNALPath=nal)
 call(group, "AddPackages", PackageIDs=[identity])
 equal(conn.GetInstance(group)["ContentCount"], 1, "the group's packages")
 
+# Each association by its own name, from both of its ends.
+(mine,) = conn.EnumerateInstanceNames("SMS_CIToContent")
+(place,) = [one for one in conn.EnumerateInstanceNames("SMS_PackageToContent") if one["PackageID"] == identity]
+for association, one, other in (
+    ("Haulier_PackageDriver", path, stored),
+    ("Haulier_PackageContent", path, place),
+    ("Haulier_DriverContent", stored, mine),
+    ("Haulier_ContentInPackage", mine, place),
+):
+    for start, end in ((one, other), (other, one)):
+        found = conn.Associators(start, AssocClass=association)
+        equal([there.path.keybindings for there in found], [end.keybindings], f"Associators of {start} by {association}")
+        equal([there.classname for there in found], [end.classname], association)
+        links = conn.References(start, ResultClass=association)
+        equal([link.classname for link in links], [association], f"References of {start}")
+found = conn.Associators(path, AssocClass="Haulier_PackageDistributionPoint")
+equal(sorted(there["NALPath"] for there in found), sorted(nal), "the package's distribution points")
+for there in found:
+    packages = conn.AssociatorNames(there.path, AssocClass="Haulier_PackageDistributionPoint")
+    true(identity in [one["PackageID"] for one in packages], f"the packages of {there.path}")
+
 # E: updated, redistributed. An empty folder makes no version, so the first one comes now.
 call(path, "RefreshPkgSource")
 wait_for(True, lambda: package()["SourceDate"] is not None, "the first version")

@@ -236,3 +236,40 @@ async fn errors_of_changes_on_the_wire() {
     let request = intrinsic(SITE, "ModifyInstance", &parameter("ModifiedInstance", &stale));
     compare("error-failed", &request, &service.post("admin", &[], request.clone()).await.body);
 }
+
+/// What is refused before there is an operation: the status, and the headers that say why and what to do.
+#[tokio::test]
+async fn refusals_on_the_wire() {
+    let service = Service::start().await;
+    let good = intrinsic(SITE, "GetInstance", &parameter("InstanceName", &package(PACKAGE)));
+    let twice = good.replace("SIMPLEREQ>", "MULTIREQ>");
+    let newer = good.replace("PROTOCOLVERSION=\"1.0\"", "PROTOCOLVERSION=\"2.0\"");
+    let long = " ".repeat(4 * 1024 * 1024 + 1);
+    let none: &[(&str, &str)] = &[];
+    for (name, user, method, headers, body) in [
+        ("refusal-method", "admin", "GET", none, ""),
+        ("refusal-m-post", "admin", "M-POST", none, good.as_str()),
+        ("refusal-media-type", "admin", "POST", &[("content-type", "text/plain")], good.as_str()),
+        ("refusal-signed-out", "", "POST", none, good.as_str()),
+        ("refusal-cross-site", "admin", "POST", &[("sec-fetch-site", "cross-site")], good.as_str()),
+        ("refusal-not-well-formed", "admin", "POST", none, "<CIM>"),
+        ("refusal-not-valid", "admin", "POST", none, "<CIM CIMVERSION=\"2.0\" DTDVERSION=\"2.0\"/>"),
+        ("refusal-header-mismatch", "admin", "POST", &[("cimmethod", "DeleteInstance")], good.as_str()),
+        ("refusal-multiple-requests", "admin", "POST", none, twice.as_str()),
+        ("refusal-protocol-version", "admin", "POST", none, newer.as_str()),
+        ("refusal-too-long", "admin", "POST", none, long.as_str()),
+    ] {
+        let answer = service.request(user, method, "/cimom", headers, body).await;
+        let mut lines = vec![format!("{method} /cimom")];
+        lines.extend(headers.iter().map(|(name, value)| format!("{name}: {value}")));
+        lines.extend((body.len() < 10_000).then(|| format!("\n{body}")));
+        let mut told = vec![answer.status.to_string()];
+        for shown in ["allow", "cimerror", "www-authenticate", "connection", "content-type"] {
+            let values = answer.headers.get_all(shown).iter();
+            told.extend(values.map(|value| format!("{shown}: {}", value.to_str().unwrap())));
+        }
+        told.push(format!("\n{}", answer.body));
+        assert!(answer.status >= 400, "{name}: {answer:?}");
+        compare(name, &lines.join("\n"), &told.join("\n"));
+    }
+}

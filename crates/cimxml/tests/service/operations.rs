@@ -49,6 +49,31 @@ pub(crate) async fn instances_are_made_read_changed_and_deleted() {
     assert_eq!(service.call("DeleteInstance", &instance_name(&path)).await.code(), 6);
 }
 
+/// A list says what is meant; what was read then is old, whatever is listed.
+#[tokio::test]
+pub(crate) async fn a_listed_change_of_an_old_object_is_refused() {
+    let service = Service::start().await;
+    let path = package(PACKAGE);
+    let read = service.call("GetInstance", &instance_name(&path)).await.good();
+    let edition = read.value("SedoObjectVersion").unwrap();
+    let change = |listed: &str, value: &str| {
+        let own = instance("SMS_DriverPackage", &[("SedoObjectVersion", edition), (listed, value)]);
+        let named = format!("<VALUE.NAMEDINSTANCE>{path}{own}</VALUE.NAMEDINSTANCE>");
+        [parameter("ModifiedInstance", &named), texts("PropertyList", &[listed])].concat()
+    };
+    service.call("ModifyInstance", &change("Description", "new")).await.good();
+    let late = service.call("ModifyInstance", &change("Version", "old")).await;
+    assert_ne!(late.code(), 0, "{late:?}");
+    let read = service.call("GetInstance", &instance_name(&path)).await.good();
+    assert_eq!((read.value("Description"), read.value("Version")), (Some("new"), Some("A12")));
+    // Nobody sets what is only read, by whatever edition.
+    let edition = read.value("SedoObjectVersion").unwrap();
+    let own = instance("SMS_DriverPackage", &[("SedoObjectVersion", edition), ("SourceSite", "PS2")]);
+    let named = format!("<VALUE.NAMEDINSTANCE>{path}{own}</VALUE.NAMEDINSTANCE>");
+    let given = [parameter("ModifiedInstance", &named), texts("PropertyList", &["SourceSite"])].concat();
+    assert_ne!(service.call("ModifyInstance", &given).await.code(), 0);
+}
+
 #[tokio::test]
 pub(crate) async fn properties_are_read_and_written_alone() {
     let service = Service::start().await;

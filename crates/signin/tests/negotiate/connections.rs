@@ -1,5 +1,7 @@
 //! Whose a connection is, and until when.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use signin::{BindingRule, SignInError};
 use site::{Actor, Role, UserChange};
 
@@ -107,6 +109,42 @@ async fn wrong_answers_close_the_name_as_wrong_passwords_do() {
         assert_eq!(outcome(wire.sign_in(&mut Client::new("winrm", "wrong")).await), "failed");
     }
     assert_eq!(outcome(Wire::tls(&stage.sign_in).sign_in(&mut client()).await), "too_many_failures");
+}
+
+/// Windows clients write a domain before the name or behind it; by Basic and by NTLM both mean the same user, and all
+/// spellings are one name to guess at.
+#[tokio::test]
+async fn a_domain_behind_the_name_is_none_of_it() {
+    let stage = stage().await;
+    add(&stage, "ann@example.test").await;
+    let basic =
+        |user: &str, password: &str| format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
+    for (written, expect) in [
+        ("winrm@example.test", Some("winrm")),
+        ("WINRM@PS1", Some("winrm")),
+        ("ann@example.test", Some("ann@example.test")),
+        ("ann@example.test@PS1", Some("ann@example.test")),
+        ("ann@other.test", None),
+        ("@example.test", None),
+        ("winrm@a@b", None),
+    ] {
+        let mut client = Client { domain: String::new(), ..Client::new(written, PASSWORD) };
+        let ntlm = Wire::tls(&stage.sign_in).sign_in(&mut client).await.map(|(signed_in, _)| signed_in);
+        let basic = Wire::tls(&stage.sign_in).ask(&[("authorization", &basic(written, PASSWORD))]).await;
+        for (way, result) in [("ntlm", ntlm), ("basic", basic)] {
+            assert_eq!(
+                result.ok().map(|signed_in| signed_in.actor.name).as_deref(),
+                expect,
+                "{way} {written}"
+            );
+        }
+    }
+    for number in 0..5 {
+        let wrong = basic(&format!("winrm@guess{number}"), "wrong");
+        Wire::tls(&stage.sign_in).ask(&[("authorization", &wrong)]).await.map(drop).unwrap_err();
+    }
+    let closed = Wire::tls(&stage.sign_in).sign_in(&mut client()).await.map(drop);
+    assert_eq!(outcome(closed), "too_many_failures");
 }
 
 #[tokio::test]

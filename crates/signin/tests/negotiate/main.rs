@@ -113,6 +113,7 @@ fn outcome<T>(result: Result<T, SignInError>) -> &'static str {
         Err(SignInError::NegotiationFailed(_)) => "failed",
         Err(SignInError::TicketRefused(_)) => "ticket refused",
         Err(SignInError::OrByTicket(_)) => "also by ticket",
+        Err(SignInError::BySealingAlone(error)) => outcome::<T>(Err(*error)),
         Err(SignInError::ConnectionEnded) => "ended",
         Err(SignInError::Refused(error)) => error.code(),
     }

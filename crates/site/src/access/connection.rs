@@ -14,7 +14,8 @@ use crate::server::Site;
 impl Site {
     /// Signs a user in who answered a challenge of NTLM. `verify` says whether the answer is of who has this hash; it is
     /// asked about a made-up one for a name that nobody has, for disabled users and for users without NTLM. Failures
-    /// count as those of passwords do, and the same names and addresses are closed.
+    /// count as those of passwords do, and the same names and addresses are closed. Behind the name may stand `@` and a
+    /// domain, as there; not so in a ticket, whose names are those of its realm exactly.
     ///
     /// Errors: [`SiteError::InvalidCredentials`], [`SiteError::TooManyFailures`].
     pub async fn authenticate_ntlm(
@@ -27,8 +28,8 @@ impl Site {
         if name.len() > NAME_BYTES_MAX || name.contains('\0') {
             return Err(self.refuse_name(from).await);
         }
-        let subjects = Subject::of_password(&user::key(name), from);
-        let found = user::find(self.db(), name).await?;
+        let (key, found) = user::find_signing_in(self.db(), name).await?;
+        let subjects = Subject::of_password(&key, from);
         let is_known = found.is_some();
         let found = found.filter(|user| !user.user.disabled);
         self.refuse_closed_password(&subjects).await?;

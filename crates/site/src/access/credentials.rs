@@ -250,7 +250,7 @@ impl Memory {
 }
 
 impl Site {
-    /// Signs a user in by name and password. `from` is the caller's address, whose failures are counted too.
+    /// Signs a user in by name and password; behind the name may stand `@` and a domain. `from` is the caller's address, whose failures are counted too.
     ///
     /// A disabled user, an unknown name and a wrong password get the same answer after the same time. Who signed in
     /// during the last minute stays so while the name or the address is closed.
@@ -266,8 +266,9 @@ impl Site {
         if name.len() > NAME_BYTES_MAX {
             return Err(self.refuse_name(from).await);
         }
-        let subjects = Subject::of_password(&user::key(name), from);
-        let found = user::find(self.db(), name).await?.filter(|user| !user.user.disabled);
+        let (key, found) = user::find_signing_in(self.db(), name).await?;
+        let subjects = Subject::of_password(&key, from);
+        let found = found.filter(|user| !user.user.disabled);
         let fingerprint = found.as_ref().map(|user| credentials.fingerprint(password, &user.password_hash));
         let now = || self.clock().monotonic();
         if let (Some(user), Some(fingerprint)) = (&found, &fingerprint)

@@ -340,6 +340,17 @@ pub(crate) async fn find(db: &Database, name: &str) -> Result<Option<StoredUser>
     db.optional(&select(name)).await?.as_ref().map(StoredUser::read).transpose()
 }
 
+/// Who signs in by a name: the user of exactly this name, else the one of what stands before the last `@`, where Windows
+/// clients write a domain (`admin@example.test`). Beside it the key by which failures count: were each spelling counted
+/// alone, a password could be guessed by many.
+pub(super) async fn find_signing_in(db: &Database, name: &str) -> Result<(String, Option<StoredUser>)> {
+    let whole = find(db, name).await?;
+    let Some((short, _)) = name.rsplit_once('@') else { return Ok((key(name), whole)) };
+    // Asked in any case, so that the time says nothing of the first answer.
+    let bare = find(db, short).await?;
+    Ok(if whole.is_some() { (key(name), whole) } else { (key(short), bare) })
+}
+
 pub(crate) async fn require(tx: &mut Tx, name: &str) -> Result<StoredUser> {
     match tx.optional(&select(name)).await? {
         Some(row) => StoredUser::read(&row),

@@ -13,7 +13,7 @@ use super::request::{Asked, Enumerate, Mode, Polymorphism};
 use crate::epr;
 use crate::fault::{Feature, SizeLimit, WsmanFault};
 use crate::instance::Shape;
-use crate::metadata::DECLARATION;
+use crate::metadata;
 
 /// What one answer tells at most, in bytes, but for a single item that is longer: until it is told it waits in memory, also
 /// where the client goes away meanwhile. About what clients take that say nothing.
@@ -49,14 +49,20 @@ pub(super) struct Answer {
     failed: Option<ProviderError>,
 }
 
+/// Where items come from.
 #[derive(Debug)]
-enum Source {
+pub(super) enum Source {
+    /// From where they wait outside of memory.
     Held(HeldAnswer),
-    /// Declarations of classes.
-    Declarations {
-        schema: &'static Schema,
-        classes: std::vec::IntoIter<&'static ClassInfo>,
-    },
+    Declarations(Declarations, std::vec::IntoIter<&'static ClassInfo>),
+}
+
+/// What a client gets of a class.
+#[derive(Debug)]
+pub(super) struct Declarations {
+    provider: Provider,
+    mode: Mode,
+    shape: xml::class::Shape<'static>,
 }
 
 impl Answer {
@@ -66,11 +72,13 @@ impl Answer {
         caller: &Caller,
         asked: Enumerate,
     ) -> Result<Self, WsmanFault> {
-        let Enumerate { asked, properties, mode, polymorphism, shape, .. } = asked;
+        let Enumerate { asked, properties, mode, polymorphism, shape, declaration, .. } = asked;
+        let declarations = |classes: Vec<&'static ClassInfo>| {
+            let declarations = Declarations { provider: provider.clone(), mode, shape: declaration };
+            Self::from(Source::Declarations(declarations, classes.into_iter()))
+        };
         let statement = match asked {
-            Asked::Declarations => {
-                return Ok(Self::declarations(provider, provider.schema().classes().collect()));
-            }
+            Asked::Declarations(classes) => return Ok(declarations(classes)),
             Asked::Statement(statement) => *statement,
         };
         let form = Form::of(&statement, properties, polymorphism, provider.schema());
@@ -81,17 +89,13 @@ impl Answer {
             return Err(WsmanFault::UnsupportedFeature { feature, reason });
         }
         match Box::pin(provider.statement(caller, statement)).await? {
-            Found::Classes(classes) => Ok(Self::declarations(provider, classes)),
+            Found::Classes(classes) => Ok(declarations(classes)),
             Found::Instances(stream) => {
                 let writer = ItemWriter { shape, mode, form };
                 let written = move |instance| writer.item(instance).map(String::into_bytes);
                 Ok(Self::from(Source::Held(provider.hold(caller, stream, written))))
             }
         }
-    }
-
-    fn declarations(provider: &Provider, classes: Vec<&'static ClassInfo>) -> Self {
-        Self::from(Source::Declarations { schema: provider.schema(), classes: classes.into_iter() })
     }
 
     /// What fits of what is there before the time is over. Dropping the future loses nothing.
@@ -168,13 +172,27 @@ impl Source {
                 let item = held.next().await?;
                 Some(item.map(|item| String::from_utf8(item).expect("items are written as text")))
             }
-            Self::Declarations { schema, classes } => {
-                let class = classes.next()?;
-                let mut out = Writer::new();
-                xml::class::write(&mut out, schema, class, &DECLARATION);
-                Some(Ok(out.finish()))
-            }
+            Self::Declarations(declarations, classes) => Some(Ok(declarations.item(classes.next()?))),
         }
+    }
+}
+
+impl Declarations {
+    fn item(&self, class: &ClassInfo) -> String {
+        let mut out = Writer::new();
+        if self.mode == Mode::Both {
+            out.open("w:Item", &[]);
+        }
+        if self.mode != Mode::References {
+            xml::class::write(&mut out, self.provider.schema(), class, &self.shape);
+        }
+        if self.mode != Mode::Objects {
+            metadata::write_reference(&mut out, &self.provider, class);
+        }
+        if self.mode == Mode::Both {
+            out.close();
+        }
+        out.finish()
     }
 }
 
@@ -298,10 +316,15 @@ mod tests {
         answer.take(Limits { elements: 100, bytes }).unwrap()
     }
 
-    #[test]
-    fn an_answer_tells_some_hundred_kib_or_one_item_that_is_longer() {
-        let mut answer =
-            Answer::from(Source::Declarations { schema: Schema::shipped(), classes: Vec::new().into_iter() });
+    #[tokio::test]
+    async fn an_answer_tells_some_hundred_kib_or_one_item_that_is_longer() {
+        let stage = stage::Stage::new(stage::Stage::fixed_clock()).await;
+        let none = Declarations {
+            provider: stage.provider.clone(),
+            mode: Mode::Objects,
+            shape: metadata::DECLARATION,
+        };
+        let mut answer = Answer::from(Source::Declarations(none, Vec::new().into_iter()));
         answer.is_over = true;
         let large = "x".repeat(BATCH_BYTES_MAX / 2);
         for item in [large.repeat(3), large.clone(), large.clone(), large.clone(), "last".to_owned()] {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use cim::DateTime;
 use cim::wql::Statement;
-use provider::Provider;
+use provider::{ClassInfo, Provider};
 use xml::{Element, Node};
 
 use super::filter;
 use crate::envelope::{Envelope, Headers};
 use crate::fault::{BodyMistake, Feature, WsmanFault};
 use crate::instance::Shape;
+use crate::metadata;
 use crate::names::{CIM_BINDING, ENUMERATION, WSMAN, action};
 use crate::resource::Style;
 
@@ -42,6 +43,8 @@ pub(crate) struct Enumerate {
     /// How many items the answer may have at once; none if only a context is wanted.
     pub(super) first_elements: Option<usize>,
     pub(super) shape: Shape,
+    /// How declarations look.
+    pub(super) declaration: xml::class::Shape<'static>,
 }
 
 /// What is enumerated.
@@ -49,8 +52,8 @@ pub(crate) struct Enumerate {
 pub(super) enum Asked {
     /// What the provider answers.
     Statement(Box<Statement>),
-    /// The declarations of all classes.
-    Declarations,
+    /// The declarations of classes.
+    Declarations(Vec<&'static ClassInfo>),
 }
 
 /// A piece of an answer.
@@ -114,10 +117,7 @@ impl Enumerate {
             Style::Declaration if body.child(WSMAN, "Filter").is_some() => {
                 return Err(WsmanFault::FilteringNotSupported);
             }
-            Style::Declaration => {
-                headers.resource.namespace(&headers.selectors, provider)?;
-                Asked::Declarations
-            }
+            Style::Declaration => Asked::Declarations(metadata::classes(headers, provider)?),
             _ => {
                 let filtered = filter::read(body, headers, provider)?;
                 properties = filtered.properties;
@@ -133,6 +133,7 @@ impl Enumerate {
             polymorphism: polymorphism(body)?,
             first_elements: optimized.then_some(elements),
             shape: Shape::of(headers, provider),
+            declaration: metadata::shape(headers),
         })
     }
 }

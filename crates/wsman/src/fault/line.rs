@@ -181,7 +181,9 @@ fn provider_line(error: &ProviderError) -> Line {
             ),
             _,
         ) => CONCURRENCY,
-        (_, 0x8004_1010 | 0x8004_1017 | 0x8004_1031 | 0x8004_1005) if asks => CANNOT_PROCESS_FILTER,
+        (_, 0x8004_1010 | 0x8004_1017 | 0x8004_1031 | 0x8004_1005 | 0x8004_103A) if asks => {
+            CANNOT_PROCESS_FILTER
+        }
         (_, 0x8004_1002 | 0x8004_100E | 0x8004_1010) => UNREACHABLE,
         (_, 0x8004_1003) => Line::wsman("w:AccessDenied", "", 5),
         (_, 0x8004_1005) if calls => Line::wsman("w:InvalidParameter", "TypeMismatch", 0x8033_803A),
@@ -337,6 +339,20 @@ mod tests {
         for (operation, fault, subcode, detail, decimal) in [
             (Operation::GetObject, class(), "a:DestinationUnreachable", "", 2_150_858_752),
             (Operation::ExecQuery, class(), "n:CannotProcessFilter", "", 2_150_858_778),
+            (
+                Operation::ExecQuery,
+                Fault::InvalidPath { reason: text() },
+                "n:CannotProcessFilter",
+                "",
+                2_150_858_778,
+            ),
+            (
+                Operation::ExecMethod,
+                Fault::InvalidPath { reason: text() },
+                "w:InvalidSelectors",
+                "InvalidValue",
+                2_150_858_845,
+            ),
             (Operation::PutInstance, mistyped(), "w:SchemaValidationError", "InvalidValues", 2_150_858_817),
             (Operation::ExecMethod, mistyped(), "w:InvalidParameter", "TypeMismatch", 2_150_858_810),
             (Operation::PutInstance, Fault::Stale { what: text() }, "w:Concurrency", "", 2_150_858_802),

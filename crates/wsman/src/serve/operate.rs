@@ -5,6 +5,7 @@ use provider::Caller;
 use site::Actor;
 
 use super::Service;
+use crate::enumeration::Underway;
 use crate::envelope::{Envelope, Headers};
 use crate::fault::{SizeLimit, WsmanFault};
 use crate::reply::Reply;
@@ -24,6 +25,21 @@ pub(crate) struct Exchange {
     pub(crate) headers: Headers,
 }
 
+/// What is sent.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The envelope.
+    pub(super) envelope: String,
+    /// The enumeration that it is a piece of, where that goes on.
+    pub(super) underway: Option<Underway>,
+}
+
+impl From<String> for Answer {
+    fn from(envelope: String) -> Self {
+        Self { envelope, underway: None }
+    }
+}
+
 impl Service {
     /// Reads what is asked for; nothing of the envelope is needed afterwards.
     pub(super) fn read(
@@ -38,11 +54,11 @@ impl Service {
         Ok((Exchange { caller: Caller::new(actor, context), headers }, request))
     }
 
-    /// Does it, and returns the envelope of the answer.
+    /// Does it, and returns the answer.
     ///
     /// A question is dropped when its time is over. A change goes on, as the provider makes all of them to their end
     /// ([`provider::Changes`]); only the answer says that nobody waited for it.
-    pub(super) async fn perform(&self, exchange: Exchange, request: Request) -> Result<String, WsmanFault> {
+    pub(super) async fn perform(&self, exchange: Exchange, request: Request) -> Result<Answer, WsmanFault> {
         let changes = request.changes(&self.provider);
         tokio::select! {
             biased;
@@ -78,11 +94,12 @@ impl Service {
 }
 
 /// The envelope, unless it is longer than the client takes.
-fn fitting(headers: &Headers, answer: Reply, changed: bool) -> Result<String, WsmanFault> {
+fn fitting(headers: &Headers, mut answer: Reply, changed: bool) -> Result<Answer, WsmanFault> {
+    let underway = answer.take_underway();
     let envelope = answer.envelope(Some(&headers.message_id));
     let (bytes, limit) = (envelope.len(), headers.max_envelope_bytes);
     if bytes <= limit {
-        return Ok(envelope);
+        return Ok(Answer { envelope, underway });
     }
     let (kind, done) = match changed {
         true => (SizeLimit::UnreportableSuccess, "the operation was done, but "),

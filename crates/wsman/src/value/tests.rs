@@ -18,7 +18,12 @@ const STYLES: [&str; 2] = [
 async fn shapes() -> (Stage, Vec<Shape>) {
     let stage = Stage::new(Stage::fixed_clock()).await;
     let style = |uri: &&str| -> Style { ResourceUri::parse(uri).unwrap().0.style };
-    let shape = |uri| Shape { style: style(uri), provider: stage.provider.clone(), precise_arrays: true };
+    let shape = |uri| Shape {
+        style: style(uri),
+        provider: stage.provider.clone(),
+        precise_arrays: true,
+        typed: true,
+    };
     let shapes = STYLES.iter().map(shape).collect();
     (stage, shapes)
 }
@@ -76,11 +81,12 @@ fn scalar() -> impl Strategy<Value = (CimType, Value)> {
         CimType::Sint32,
         CimType::Sint64,
     ];
-    let reals = prop::num::f64::NORMAL | prop::num::f64::ZERO;
+    let reals = prop::num::f64::NORMAL | prop::num::f64::ZERO | prop::num::f64::INFINITE;
+    let kinds = prop_oneof![Just(CimType::Real32), Just(CimType::Real64)];
     prop_oneof![
         proptest::strategy::Union::new(integers.map(integer)),
         any::<bool>().prop_map(|truth| (CimType::Boolean, Value::Boolean(truth))),
-        reals.prop_map(|number| (CimType::Real64, Value::Real(number))),
+        (kinds, reals).prop_map(|(kind, number)| (kind, Value::Real(number))),
         any::<String>().prop_map(|text| (CimType::String, Value::String(text))),
         "[a-zé0-9あ]".prop_map(|text| (CimType::Char16, Value::String(text))),
         datetime_value(),
@@ -89,6 +95,7 @@ fn scalar() -> impl Strategy<Value = (CimType, Value)> {
             (CimType::Reference("SMS_Site".to_owned()), Value::Reference(path))
         }),
         embedded_value(),
+        embedded_value().prop_map(|(_, value)| (CimType::Object, value)),
     ]
 }
 
@@ -122,6 +129,7 @@ async fn every_value_comes_back_as_it_went() {
 async fn what_is_not_there_is_told_apart() {
     let (_stage, mut shapes) = shapes().await;
     let mut shape = shapes.remove(0);
+    shape.typed = false;
     let (texts, text) = (Declared::new(&CimType::String, true), Declared::new(&CimType::String, false));
     let masked = Value::DateTime("202408********.******+***".parse().unwrap());
     let nil = r#"<V xsi:nil="true"/>"#;
@@ -141,12 +149,46 @@ async fn what_is_not_there_is_told_apart() {
         (true, Declared::new(&CimType::DateTime, false), masked, nil),
         (true, Declared::new(&CimType::Char16, false), Value::text("A"), "<V>65</V>"),
         (true, Declared::new(&CimType::Real64, false), Value::Real(1e300), "<V>1e300</V>"),
+        (true, Declared::new(&CimType::Real32, false), Value::Real(f64::NAN), "<V>NaN</V>"),
+        (true, Declared::new(&CimType::Real64, false), Value::Real(f64::NEG_INFINITY), "<V>-INF</V>"),
         (true, text, Value::text("a\u{1}<b>"), "<V>a?&lt;b&gt;</V>"),
     ] {
         shape.precise_arrays = precise;
         let mut out = Writer::new();
         write(&mut out, &shape, "V", declared, &value, 0);
         assert_eq!(out.finish(), expect, "{value:?}");
+    }
+}
+
+/// What has a form of its own, or says its class, has no type beside: clients would not read it.
+#[tokio::test]
+async fn values_say_their_types_where_that_is_asked_for() {
+    let (_stage, shapes) = shapes().await;
+    let point = Value::DateTime(DateTime::parse_any("2024-08-30T20:55:06Z").unwrap());
+    for (kind, value, expect) in [
+        (CimType::Boolean, Value::Boolean(true), r#"<V xsi:type="cim:cimBoolean">true</V>"#),
+        (CimType::Uint8, Value::Integer(1), r#"<V xsi:type="cim:cimUnsignedByte">1</V>"#),
+        (CimType::Sint8, Value::Integer(1), r#"<V xsi:type="cim:cimByte">1</V>"#),
+        (CimType::Uint16, Value::Integer(1), r#"<V xsi:type="cim:cimUnsignedShort">1</V>"#),
+        (CimType::Sint16, Value::Integer(1), r#"<V xsi:type="cim:cimShort">1</V>"#),
+        (CimType::Uint32, Value::Integer(1), r#"<V xsi:type="cim:cimUnsignedInt">1</V>"#),
+        (CimType::Sint32, Value::Integer(-1), r#"<V xsi:type="cim:cimInt">-1</V>"#),
+        (CimType::Uint64, Value::Integer(1), r#"<V xsi:type="cim:cimUnsignedLong">1</V>"#),
+        (CimType::Sint64, Value::Integer(1), r#"<V xsi:type="cim:cimLong">1</V>"#),
+        (CimType::Real32, Value::Real(0.5), r#"<V xsi:type="cim:cimFloat">0.5</V>"#),
+        (CimType::Real64, Value::Real(0.5), r#"<V xsi:type="cim:cimDouble">0.5</V>"#),
+        (CimType::String, Value::text("a"), r#"<V xsi:type="cim:cimString">a</V>"#),
+        (CimType::Char16, Value::text("A"), r#"<V xsi:type="cim:cimChar16">65</V>"#),
+        (CimType::String, Value::Null, r#"<V xsi:nil="true"/>"#),
+        (
+            CimType::DateTime,
+            point,
+            &format!("<V><cim:Datetime xmlns:cim=\"{CIM}\">2024-08-30T20:55:06Z</cim:Datetime></V>"),
+        ),
+    ] {
+        let mut out = Writer::new();
+        write(&mut out, &shapes[0], "V", Declared::new(&kind, false), &value, 0);
+        assert_eq!(out.finish(), expect, "{kind}");
     }
 }
 
@@ -169,6 +211,10 @@ fn every_form_that_clients_send_is_read() {
     check(CimType::Uint32, false, "<p:V>-1</p:V>", Value::Integer(u32::MAX.into()));
     check(CimType::Uint32, false, "<V> +7 </V>", Value::Integer(7));
     check(CimType::Uint32, false, "<V>seven</V>", Value::text("seven"));
+    check(CimType::Real32, false, "<V> 1.5e3 </V>", Value::Real(1500.0));
+    check(CimType::Real64, false, "<V>INF</V>", Value::Real(f64::INFINITY));
+    check(CimType::Real64, false, "<V> -INF </V>", Value::Real(f64::NEG_INFINITY));
+    check(CimType::Real64, false, "<V>inf</V>", Value::text("inf"));
     check(CimType::String, false, "<V><![CDATA[ <a> ]]></V>", Value::text(" <a> "));
     check(CimType::String, false, "<V xsi:nil='1'/>", Value::Null);
     check(CimType::String, true, "<V xsi:nil='true'/>", Value::Null);
@@ -223,6 +269,38 @@ fn every_form_that_clients_send_is_read() {
         "<V><SMS_ST_RecurInterval><DaySpan>7</DaySpan></SMS_ST_RecurInterval></V>",
         interval,
     );
+}
+
+/// It is like nothing, not even itself.
+#[test]
+fn what_is_no_number_is_read_as_that() {
+    let document = xml::parse("<r><V>NaN</V></r>").unwrap();
+    let declared = Declared::new(&CimType::Real64, false);
+    let members = read_members(document.root_element(), Schema::shipped(), |_| Some(declared)).unwrap();
+    assert!(matches!(members[0].1, Value::Real(number) if number.is_nan()), "{members:?}");
+}
+
+/// An object of any class, as a class declares it that does not say which.
+#[test]
+fn an_object_of_any_class_says_which() {
+    let read = |inner: &str| {
+        let text =
+            format!("<r xmlns:xsi='http://www.w3.org/2001/XMLSchema-instance' xmlns:p='urn:p'>{inner}</r>");
+        let document = xml::parse(&text).unwrap();
+        let declared = Declared::new(&CimType::Object, false);
+        read_members(document.root_element(), Schema::shipped(), |_| Some(declared))
+            .map(|mut all| all.remove(0).1)
+    };
+    let Value::Instance(token) =
+        read("<V xsi:type='p:SMS_ST_RecurInterval_Type'><p:DaySpan>7</p:DaySpan></V>").unwrap()
+    else {
+        panic!("no object")
+    };
+    assert_eq!(
+        (token.class.as_str(), token.get("DaySpan")),
+        ("SMS_ST_RecurInterval", Some(&Value::Integer(7)))
+    );
+    assert!(read("<V><p:DaySpan>7</p:DaySpan></V>").is_err(), "nothing says its class");
 }
 
 #[test]

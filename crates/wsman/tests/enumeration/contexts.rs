@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use site::{Actor, UserChange};
 use stage::Stage;
 use wsman::{ENUMERATION_IDLE_MAX as IDLE_MAX, ENUMERATIONS_OF_USER_MAX as OF_USER_MAX};
@@ -77,6 +78,32 @@ pub(crate) async fn a_context_ends_when_nobody_asks_for_long() {
 async fn is_gone_soon(service: &Service, ask: &Ask<'_>, context: &str) {
     tokio::task::yield_now().await;
     is_gone(service, ask, context).await;
+}
+
+/// What was told and did not arrive would be missing, and nobody would see it.
+#[tokio::test]
+pub(crate) async fn an_enumeration_whose_answer_is_lost_is_over() {
+    let service = Service::start().await;
+    service.fill_status_messages(200).await;
+    let uri = class("SMS_StatMsg");
+    let ask = Ask::of(&uri);
+    for pieces in [0, 1] {
+        let context = begun(&service, &ask).await;
+        let mut body = service.answer_to_pull(&ask, &context, 100).await.into_body().into_data_stream();
+        for _ in 0..pieces {
+            assert!(body.next().await.unwrap().unwrap().len() < 20_000);
+        }
+        drop(body);
+        is_gone(&service, &ask, &context).await;
+    }
+    let context = begun(&service, &ask).await;
+    let body = service.answer_to_pull(&ask, &context, 100).await.into_body();
+    let whole = axum::body::to_bytes(body, 1_000_000).await.unwrap();
+    assert!(whole.len() > 40_000 && whole.ends_with(b"</s:Envelope>"));
+    assert_eq!(
+        service.pull(&ask, &context, "<n:MaxElements>500</n:MaxElements>").await.good().items(ENUMERATION),
+        100
+    );
 }
 
 #[tokio::test]

@@ -95,6 +95,72 @@ pub(crate) async fn associations_are_followed() {
     assert_eq!(service.enumerate(&ask, &unknown).await.status, 500);
 }
 
+/// Everything by which an association filter chooses, with the object's reference in an element of its own and without.
+#[tokio::test]
+pub(crate) async fn associations_are_chosen_by_class_roles_and_properties() {
+    let service = Service::start().await;
+    let ask = Ask::of(DMTF_ALL);
+    let asked = async |kind: &str, more: &str, wrapped: bool| {
+        let mut filter = of_package(kind, more)
+            .replace("<w:EnumerationMode>EnumerateObjectAndEPR</w:EnumerationMode>", "");
+        if wrapped {
+            filter = filter.replace("<b:Object>", "<b:Object><a:EndpointReference>");
+            filter = filter.replace("</b:Object>", "</a:EndpointReference></b:Object>");
+        }
+        service.enumerate(&ask, &filter).await
+    };
+    let (objects, links) = ("AssociatedInstances", "AssociationInstances");
+    let class = |name: &str| format!("<b:AssociationClassName>{name}</b:AssociationClassName>");
+    let role = |name: &str| format!("<b:Role>{name}</b:Role>");
+    let result = |name: &str| format!("<b:ResultRole>{name}</b:ResultRole>");
+    let of = |name: &str| format!("<b:ResultClassName>{name}</b:ResultClassName>");
+    let points = class("Haulier_PackageDistributionPoint");
+    for wrapped in [false, true] {
+        for (kind, more, found) in [
+            (objects, points.clone(), 1),
+            (objects, class("haulier_packagedistributionpoint"), 1),
+            (objects, class("Haulier_PackageDriver"), 0),
+            (objects, format!("{points}{}{}", role("Package"), result("DistributionPoint")), 1),
+            (objects, format!("{points}{}", result("package")), 0),
+            (objects, format!("{points}{}", role("DistributionPoint")), 0),
+            (objects, format!("{points}{}", of("SMS_DistributionPointInfo")), 1),
+            (links, of("Haulier_PackageDistributionPoint"), 1),
+            (links, format!("{}{}", of("Haulier_PackageDistributionPoint"), role("DistributionPoint")), 0),
+        ] {
+            let answer = asked(kind, &more, wrapped).await.good();
+            assert_eq!(answer.items(WSMAN), found, "{more}: {}", answer.body);
+        }
+        let shown = "<b:IncludeResultProperty>nalpath</b:IncludeResultProperty>\
+                     <b:IncludeResultProperty>Name</b:IncludeResultProperty>";
+        let answer = asked(objects, &format!("{points}{shown}"), wrapped).await.good();
+        let fragment = answer.body.split("<w:XmlFragment ").nth(1).unwrap_or_default();
+        assert!(fragment.contains("><NALPath>") && fragment.contains("<Name>"), "{}", answer.body);
+        assert!(!fragment.contains("<SiteCode>"), "{fragment}");
+        for wrong in [class("SMS_Nothing"), of("SMS_Nothing")] {
+            let refused = asked(objects, &wrong, wrapped).await;
+            assert_eq!(refused.fault(), ("n:CannotProcessFilter".to_owned(), 0x8033_801A), "{wrong}");
+        }
+        let path = "PackageID'>PS100001";
+        for (wrong, subcode, code) in [
+            (
+                of_package(objects, "").replace(path, "PackageID'>PS1FFFFF"),
+                "a:DestinationUnreachable",
+                0x8033_8000,
+            ),
+            (of_package(objects, "").replace(path, "Name'>x"), "w:InvalidSelectors", 0x8033_805B),
+            (
+                of_package(objects, "").replace("ReferenceParameters", "Nothing"),
+                "w:SchemaValidationError",
+                0x8033_8041,
+            ),
+            (of_package(objects, "").replace("b:Object>", "b:Other>"), "n:CannotProcessFilter", 0x8033_801A),
+        ] {
+            let refused = service.enumerate(&ask, &wrong).await;
+            assert_eq!(refused.fault(), (subcode.to_owned(), code), "{wrong}");
+        }
+    }
+}
+
 #[tokio::test]
 pub(crate) async fn what_cannot_be_answered_is_refused_with_its_code() {
     let service = Service::start().await;

@@ -2,10 +2,16 @@
 
 use std::ops::Deref;
 
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::Response;
 use clock::SharedClock;
+use net::Peer;
 use stage::{HOST, Listening, Stage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tower::ServiceExt;
 use xml::Element;
 
 pub(crate) const DMTF: &str = "http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/";
@@ -24,6 +30,7 @@ pub(crate) const ADDRESSING: &str = "http://schemas.xmlsoap.org/ws/2004/08/addre
 pub(crate) struct Service {
     stage: Stage,
     at: Listening,
+    router: Router,
 }
 
 impl Deref for Service {
@@ -108,8 +115,8 @@ impl Service {
         let stage = Stage::new(clock).await;
         let router =
             wsman::WsMan::new(stage.provider.clone(), stage.sign_in.clone(), stage.clock.clone()).router();
-        let at = stage.listen(router).await;
-        Self { stage, at }
+        let at = stage.listen(router.clone()).await;
+        Self { stage, at, router }
     }
 
     pub(crate) async fn enumerate(&self, ask: &Ask<'_>, body: &str) -> Answer {
@@ -129,19 +136,26 @@ impl Service {
     }
 
     pub(crate) async fn send(&self, ask: &Ask<'_>, action: &str, body: &str) -> Answer {
-        let Ask { resource, headers, envelope_bytes, .. } = ask;
-        let envelope = format!(
-            "<s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope' xmlns:a='{ADDRESSING}' \
-             xmlns:n='{ENUMERATION}' xmlns:w='{WSMAN}' xmlns:b='{BINDING}'><s:Header>\
-             <a:To>http://{HOST}/wsman</a:To><w:ResourceURI s:mustUnderstand='true'>{resource}</w:ResourceURI>\
-             <a:ReplyTo><a:Address>{ADDRESSING}/role/anonymous</a:Address></a:ReplyTo>\
-             <a:Action>{action}</a:Action><a:MessageID>uuid:1</a:MessageID>\
-             <w:MaxEnvelopeSize>{envelope_bytes}</w:MaxEnvelopeSize>{headers}</s:Header>\
-             <s:Body>{body}</s:Body></s:Envelope>"
-        );
-        self.post(ask.user, &envelope).await
+        self.post(ask.user, &envelope(ask, action, body)).await
     }
 
+    /// The answer to a pull of so many as the connection gets it: nobody has taken its body yet.
+    pub(crate) async fn answer_to_pull(&self, ask: &Ask<'_>, context: &str, elements: usize) -> Response {
+        let body = format!(
+            "<n:Pull><n:EnumerationContext>{context}</n:EnumerationContext><n:MaxElements>{elements}</n:MaxElements></n:Pull>"
+        );
+        let request = Request::post("/wsman")
+            .header("authorization", Stage::basic(ask.user))
+            .header("content-type", "application/soap+xml;charset=UTF-8")
+            .extension(Peer {
+                addr: self.at.addr,
+                secure: false,
+                certificate: None,
+                server_certificate: None,
+            });
+        let request = request.body(Body::from(envelope(ask, &format!("{ACTIONS}Pull"), &body))).unwrap();
+        self.router.clone().oneshot(request).await.unwrap()
+    }
     async fn post(&self, user: &str, envelope: &str) -> Answer {
         let mut stream = TcpStream::connect(self.at.addr).await.unwrap();
         let request = format!(
@@ -173,4 +187,17 @@ impl Service {
 /// A filter in a dialect.
 pub(crate) fn filter(dialect: &str, content: &str) -> String {
     format!("<w:Filter Dialect='{dialect}'>{content}</w:Filter>")
+}
+
+fn envelope(ask: &Ask<'_>, action: &str, body: &str) -> String {
+    let Ask { resource, headers, envelope_bytes, .. } = ask;
+    format!(
+        "<s:Envelope xmlns:s='http://www.w3.org/2003/05/soap-envelope' xmlns:a='{ADDRESSING}' \
+             xmlns:n='{ENUMERATION}' xmlns:w='{WSMAN}' xmlns:b='{BINDING}'><s:Header>\
+             <a:To>http://{HOST}/wsman</a:To><w:ResourceURI s:mustUnderstand='true'>{resource}</w:ResourceURI>\
+             <a:ReplyTo><a:Address>{ADDRESSING}/role/anonymous</a:Address></a:ReplyTo>\
+             <a:Action>{action}</a:Action><a:MessageID>uuid:1</a:MessageID>\
+             <w:MaxEnvelopeSize>{envelope_bytes}</w:MaxEnvelopeSize>{headers}</s:Header>\
+             <s:Body>{body}</s:Body></s:Envelope>"
+    )
 }

@@ -161,3 +161,47 @@ pub(crate) async fn the_declarations_of_all_classes_are_enumerated() {
     let schema = service.provider.schema();
     assert_eq!(names, schema.classes().map(|class| class.name.clone()).collect::<Vec<_>>());
 }
+
+/// Declarations are of what the selectors name, look as the options say, and come with references where these are asked for.
+#[tokio::test]
+pub(crate) async fn declarations_are_those_that_are_asked_for() {
+    let service = Service::start().await;
+    let selectors = |more: &str| {
+        format!(
+            "<w:SelectorSet>{more}</w:SelectorSet><w:OptionSet><w:Option Name='IncludeQualifiers'>false</w:Option></w:OptionSet>"
+        )
+    };
+    let namespace = |name: &str| format!("<w:Selector Name='__cimnamespace'>{name}</w:Selector>");
+    let of_class = |name: &str| format!("<w:Selector Name='ClassName'>{name}</w:Selector>");
+    let own = namespace("root/sms/site_PS1");
+    let ask = async |headers: &str, mode: &str| {
+        let body = format!("{OPTIMIZED}<w:EnumerationMode>{mode}</w:EnumerationMode>");
+        let ask = Ask { headers, envelope_bytes: 8_000_000, ..Ask::of(DECLARATIONS) };
+        service.enumerate(&ask, &body).await
+    };
+    let names = |answer: &Answer| {
+        let declared = answer.body.split("<CLASS NAME=\"").skip(1);
+        declared.map(|rest| rest.split('"').next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let below = selectors(&format!("{own}{}", of_class("sms_packagebaseclass")));
+    let packages = ask(&below, "EnumerateObject").await.good();
+    assert_eq!(names(&packages), ["SMS_DriverPackage", "SMS_Package"]);
+    assert!(!packages.body.contains("<QUALIFIER "), "{}", packages.body);
+    let above = ask(&selectors(&namespace("root/sms")), "EnumerateObject").await.good();
+    assert_eq!(names(&above), ["SMS_ProviderLocation"]);
+    let all = ask(&selectors(&format!("{own}{}", of_class(""))), "EnumerateObject").await.good();
+    assert!(names(&all).len() > 50, "{:?}", names(&all));
+    let both = ask(&below, "EnumerateObjectAndEPR").await.good();
+    assert_eq!((both.all(WSMAN, "Item").len(), names(&both).len()), (2, 2), "{}", both.body);
+    let references = ask(&below, "EnumerateEPR").await.good();
+    for answer in [&both, &references] {
+        let expect = ["root/sms/site_PS1", "SMS_DriverPackage", "root/sms/site_PS1", "SMS_Package"];
+        assert_eq!(answer.all(WSMAN, "Selector"), expect, "{}", answer.body);
+        assert_eq!(answer.all(WSMAN, "ResourceURI"), [DECLARATIONS, DECLARATIONS]);
+    }
+    assert_eq!(names(&references), [""; 0], "{}", references.body);
+    let unknown = ask(&selectors(&of_class("SMS_Nothing")), "EnumerateObject").await;
+    assert_eq!(unknown.fault(), ("a:DestinationUnreachable".to_owned(), 0x8033_81ED));
+    let elsewhere = selectors(&format!("{}{}", namespace("root/sms"), of_class("SMS_PackageBaseclass")));
+    assert_eq!(ask(&elsewhere, "EnumerateObject").await.fault().1, 0x8033_81ED);
+}

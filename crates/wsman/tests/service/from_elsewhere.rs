@@ -129,7 +129,11 @@ async fn mistake_9_legs_that_do_not_follow_their_client() {
         let offered = line.send(&[("Content-Type", SOAP_TYPE)], b"").await;
         let lines = offered.head.lines().filter_map(|line| line.strip_prefix("www-authenticate: "));
         let schemes: Vec<_> = lines.filter_map(|line| line.split(' ').next()).collect();
-        assert_eq!((offered.status, schemes), (401, vec!["Negotiate", "Basic", "Bearer"]), "one a line");
+        assert_eq!(
+            (offered.status, schemes),
+            (401, vec!["Negotiate"]),
+            "nothing that sends a secret in clear"
+        );
         let first = client.negotiate();
         let first = if wrapped { first_token(&list, Some(&first)) } else { first };
         let challenged = line.negotiate(&first).await;

@@ -11,8 +11,8 @@ fn file(folder: &str, name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder).join(format!("{name}.xml"))
 }
 
-/// The files have lines for reading; the wire has the same in one line. Ids of messages, of the site and of
-/// enumerations are the only things that differ from run to run.
+/// The files have lines for reading; the wire has the same in one line. Ids of messages, of the site, of distribution points
+/// and of enumerations are the only things that differ from run to run.
 fn compare(service: &Service, name: &str, answer: &Answer) {
     let (before, rest) = answer.body.split_once("<a:MessageID>uuid:").unwrap_or((&answer.body, ""));
     let body = match rest.get(36..) {
@@ -20,6 +20,7 @@ fn compare(service: &Service, name: &str, answer: &Answer) {
         None => before.to_owned(),
     };
     let body = body.replace(&service.stage.site.identity().site_guid, "ID-OF-SITE");
+    let body = identities(&body).into_iter().fold(body.clone(), |body, id| body.replace(&id, "ID-OF-POINT"));
     let body = body.replace(&context(&body), "CONTEXT").replace("><", ">\n<");
     let shown = format!("{}\n{body}\n", answer.status);
     let file = file("golden", name);
@@ -30,6 +31,12 @@ fn compare(service: &Service, name: &str, answer: &Answer) {
     assert_eq!(shown, expect, "{name}");
 }
 
+/// The ids of distribution points in an answer.
+fn identities(body: &str) -> Vec<String> {
+    let shown = body.split("<p:IdentityGUID>").skip(1);
+    shown.filter_map(|rest| Some(rest.split_once('<')?.0.to_owned())).collect()
+}
+
 /// The context of an enumeration in an answer; where there is none, what is in no answer.
 fn context(body: &str) -> String {
     let (_, rest) = body.split_once("<n:EnumerationContext>").unwrap_or_default();
@@ -37,24 +44,50 @@ fn context(body: &str) -> String {
     if context.is_empty() { "\0".to_owned() } else { context.to_owned() }
 }
 
-/// Replays a request as it was recorded: its lines are for reading only.
-async fn replay(service: &Service, name: &str) {
+/// A request as it was recorded: its lines are for reading only.
+fn recorded(name: &str) -> String {
     let recorded = std::fs::read_to_string(file("cimcmdlets", name)).unwrap();
-    let envelope: String = recorded.lines().map(str::trim_start).collect();
-    compare(service, name, &service.send("admin", &envelope).await);
+    recorded.lines().map(str::trim_start).collect()
 }
 
 #[tokio::test]
 async fn requests_of_the_cim_cmdlets_are_answered_as_the_golden_files_show() {
     let service = Service::start().await;
     for name in RECORDED {
-        replay(&service, name).await;
+        compare(&service, name, &service.send("admin", &recorded(name)).await);
+    }
+    // The recorded context was another session's.
+    let context =
+        context(&service.ask(&enumerate(&format!("{DMTF}SMS_DistributionPointInfo"), "")).await.body);
+    for name in ["pull-next", "release-rest"] {
+        let envelope = recorded(name);
+        assert!(envelope.contains(RECORDED_CONTEXT), "{name}");
+        let answer = service.send("admin", &envelope.replace(RECORDED_CONTEXT, &context)).await;
+        compare(&service, name, &answer);
     }
 }
 
 /// In the order of a session: each finds what those before it left.
-const RECORDED: [&str; 10] =
-    ["identify", "class", "get", "enumerate", "query", "put", "invoke", "invoke-static", "create", "delete"];
+const RECORDED: [&str; 16] = [
+    "identify",
+    "class",
+    "class-wildcard",
+    "get",
+    "get-typed",
+    "enumerate",
+    "enumerate-keys",
+    "query",
+    "associated-instances",
+    "put",
+    "put-array",
+    "put-emptied",
+    "invoke",
+    "invoke-static",
+    "create",
+    "delete",
+];
+/// The context of an enumeration in recorded requests.
+const RECORDED_CONTEXT: &str = "uuid:6C1E0F52-9D1B-4B7A-8E0D-3F2A1B4C0011";
 
 const ENUMERATION: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration";
 /// All classes, in the DMTF's style.
@@ -135,6 +168,12 @@ fn refused() -> Vec<(&'static str, Ask)> {
         Ask::package("Get").header(&format!("<w:FragmentTransfer{dialect}>{path}</w:FragmentTransfer>"))
     };
     let option = "<w:OptionSet><w:Option Name=\"wmi:LocaleID\">german</w:Option></w:OptionSet>";
+    let unheard =
+        "<w:OptionSet><w:Option Name=\"wmi:Unheard\" MustComply=\"true\">x</w:Option></w:OptionSet>";
+    let of_lock = call("SMS_ObjectLock", "GetLockInformation").body(&format!(
+        "<p:GetLockInformation_INPUT xmlns:p=\"{DMTF}SMS_ObjectLock\"><p:ObjectRelPath>no path</p:ObjectRelPath>\
+         </p:GetLockInformation_INPUT>"
+    ));
     let elsewhere = "<a:FaultTo><a:Address>http://other.example.test/</a:Address></a:FaultTo>";
     vec![
         ("fault-class", Ask::class("Get", "SMS_Nothing")),
@@ -191,6 +230,10 @@ fn refused() -> Vec<(&'static str, Ask)> {
         ("fault-options-many", Ask::package("Get").header(&options)),
         ("fault-header-twice", Ask::package("Get").header("<a:Action>x</a:Action>")),
         ("fault-unsupported", Ask::class("Delete", "SMS_Site").key("SiteCode", "PS1")),
+        ("fault-option-unknown", Ask::package("Get").header(unheard)),
+        ("fault-instance-missing", Ask::package("Put")),
+        ("fault-instance-namespace", Ask::package("Put").body("<p:SMS_Site xmlns:p=\"urn:x\"/>")),
+        ("fault-path", of_lock),
     ]
 }
 
@@ -231,4 +274,13 @@ async fn faults_of_changes_are_as_the_golden_files_show() {
     let icon = package(&"<p:Icon>137</p:Icon>".repeat(500));
     let long = Ask::package("Put").body(&icon).header("<w:MaxEnvelopeSize>8192</w:MaxEnvelopeSize>");
     compare(&service, "fault-unreported", &service.ask(&long).await);
+    let bare = "<p:SMS_DriverPackage xmlns:p=\"urn:x\"><p:Name>no source</p:Name></p:SMS_DriverPackage>";
+    assert_eq!(service.ask(&Ask::class("Create", "SMS_DriverPackage").body(bare)).await.status, 200);
+    let refresh = call("SMS_DriverPackage", "RefreshPkgSource").key("PackageID", "PS100002");
+    compare(&service, "fault-internal", &service.ask(&refresh).await);
+    let points = enumerate(&format!("{DMTF}SMS_DistributionPointInfo"), "");
+    for _ in 0..wsman::ENUMERATIONS_OF_USER_MAX {
+        assert_eq!(service.ask(&points).await.status, 200);
+    }
+    compare(&service, "fault-enumerations", &service.ask(&points).await);
 }

@@ -24,8 +24,10 @@ async fn an_answer_is_no_longer_than_its_client_takes() {
     let less = service.ask(&declaration.header(&size(whole.body.len() - 1))).await;
     assert_eq!(less.fault(), ("EncodingLimit".to_owned(), "MaxEnvelopeSizeExceeded".to_owned()));
     assert_eq!(less.code(), 2_150_858_824);
+    let mut other = neighbor(&service).await;
     let too_small = service.ask(&Ask::package("Get").header(&size(8191))).await;
     assert_eq!(too_small.fault().1, "MinimumEnvelopeLimit");
+    other.is_answered().await;
 }
 
 #[tokio::test]
@@ -72,6 +74,33 @@ async fn a_change_goes_on_when_its_time_is_over() {
     assert_eq!(status, 500, "{PACKAGE} is still there");
 }
 
+/// Another client's connection, which has been used.
+async fn neighbor(service: &Service) -> Neighbor {
+    let mut neighbor = Neighbor(TcpStream::connect(service.at.addr).await.unwrap());
+    neighbor.is_answered().await;
+    neighbor
+}
+
+struct Neighbor(TcpStream);
+
+impl Neighbor {
+    /// Asks once more on the same connection.
+    async fn is_answered(&mut self) {
+        let envelope = Ask::package("Get").envelope();
+        let head = format!(
+            "POST /wsman HTTP/1.1\r\nHost: x\r\nAuthorization: {}\r\nContent-Type: {SOAP_TYPE}\r\nContent-Length: {}\r\n\r\n",
+            Stage::basic("reader"),
+            envelope.len()
+        );
+        self.0.write_all(&[head.as_bytes(), envelope.as_bytes()].concat()).await.unwrap();
+        let mut received = Vec::new();
+        while !received.ends_with(b"</s:Envelope>") {
+            received.push(self.0.read_u8().await.unwrap());
+        }
+        assert!(received.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&received));
+    }
+}
+
 #[tokio::test]
 async fn a_body_that_stops_is_not_waited_for() {
     let clock = Stage::fixed_clock();
@@ -87,6 +116,9 @@ async fn a_body_that_stops_is_not_waited_for() {
         let _ = stream.read_to_end(&mut received).await;
         received
     });
+    // Others are answered while it is waited for, and after it.
+    let mut other = neighbor(&service).await;
+    other.is_answered().await;
     // The listener's own limit for a whole body, told by its clock.
     let received = loop {
         clock.advance(Duration::from_secs(60));
@@ -97,6 +129,7 @@ async fn a_body_that_stops_is_not_waited_for() {
     };
     let text = String::from_utf8(received).unwrap();
     assert!(text.is_empty() || text.starts_with("HTTP/1.1 408"), "{text}");
+    neighbor(&service).await;
 }
 
 #[tokio::test]
@@ -111,9 +144,12 @@ async fn a_body_without_end_is_cut_off() {
     let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x1_0000));
     let (mut receiving, mut sending) = stream.into_split();
     let sender = tokio::spawn(async move { while sending.write_all(chunk.as_bytes()).await.is_ok() {} });
+    let mut other = neighbor(&service).await;
     let mut received = vec![0; 12];
     receiving.read_exact(&mut received).await.unwrap();
     assert_eq!(received, b"HTTP/1.1 413");
+    other.is_answered().await;
     drop(receiving);
     sender.abort();
+    other.is_answered().await;
 }

@@ -7,9 +7,11 @@ mod bad_input;
 mod changes;
 #[path = "../../../negotiate/tests/exchange/client.rs"]
 mod client;
+mod drivers;
 mod faults;
 mod frequent_mistakes;
 mod from_elsewhere;
+mod front_ends;
 mod golden;
 mod harness;
 mod http_rules;

@@ -124,26 +124,65 @@ pub(crate) async fn put_sets_what_is_given_and_nothing_else() {
     assert_eq!(text(&nothing, "Description"), "Chipset");
 }
 
-#[tokio::test]
-pub(crate) async fn put_changes_only_what_the_client_lists_as_changed() {
-    let service = Service::start().await;
-    let option = |name: &str| {
+/// A Put of some properties, which the client lists as what it has changed.
+fn listing(names: &[&str], elements: &str) -> Ask {
+    let option = |name: &&str| {
         format!(
             "<w:Option Name=\"wmiarray:__MIInstanceModifiedPropertiesList\" Type=\"xs:string\">{name}</w:Option>"
         )
     };
-    let set = format!(
-        "<w:OptionSet s:mustUnderstand=\"true\">{}{}</w:OptionSet>",
-        option("Version"),
-        option("mifname")
-    );
-    let given = body(
-        "<p0:Version>A14</p0:Version><p0:MIFName>x</p0:MIFName><p0:Description>y</p0:Description><p0:PackageSize>1</p0:PackageSize>",
-    );
-    let answer = service.ask(&Ask::package("Put").header(&set).body(&given)).await;
+    let options: String = names.iter().map(option).collect();
+    let precise = "<w:Option Name=\"msftwinrm:UsePreciseArrays\" Type=\"xs:boolean\">true</w:Option>";
+    let set = format!("<w:OptionSet s:mustUnderstand=\"true\">{precise}{options}</w:OptionSet>");
+    Ask::package("Put").header(&set).body(&body(elements))
+}
+
+#[tokio::test]
+pub(crate) async fn put_changes_only_what_the_client_lists_as_changed() {
+    let service = Service::start().await;
+    let given = "<p0:Version>A14</p0:Version><p0:MIFName>x</p0:MIFName><p0:Description>y</p0:Description><p0:PackageSize>1</p0:PackageSize>";
+    let answer = service.ask(&listing(&["Version", "mifname"], given)).await;
     assert_eq!(text(&answer, "Version"), "A14");
     assert_eq!(text(&answer, "MIFName"), "x");
     assert_eq!(text(&answer, "Description"), "Network");
+    let edition = text(&answer, "SedoObjectVersion");
+    let read_only = format!("<p0:SedoObjectVersion>{edition}</p0:SedoObjectVersion>{given}");
+    let refused = service.ask(&listing(&["PackageSize"], &read_only)).await;
+    assert_eq!(refused.fault().0, "InvalidRepresentation", "listed, it is meant: {refused:?}");
+}
+
+/// The cmdlets send the whole object and list what was changed: what was read then is old, whatever is listed.
+#[tokio::test]
+pub(crate) async fn a_listed_change_of_an_old_object_is_refused_as_old() {
+    let service = Service::start().await;
+    let edition = text(&service.ask(&Ask::package("Get")).await, "SedoObjectVersion");
+    let put = |version: &str| {
+        let elements = format!(
+            "<p0:SedoObjectVersion>{edition}</p0:SedoObjectVersion><p0:Version>{version}</p0:Version><p0:MIFName>m</p0:MIFName>"
+        );
+        listing(&["Version"], &elements)
+    };
+    assert_eq!(text(&service.ask(&put("A13")).await, "Version"), "A13");
+    let late = service.ask(&put("A14")).await;
+    assert_eq!((late.fault().0.as_str(), late.code()), ("Concurrency", 2_150_858_802), "{late:?}");
+    assert_eq!(text(&service.ask(&Ask::package("Get")).await, "Version"), "A13");
+}
+
+/// An empty array has no element; that it is meant says the list alone.
+#[tokio::test]
+pub(crate) async fn a_listed_array_without_elements_is_emptied() {
+    let service = Service::start().await;
+    let token = format!(
+        "<p0:RefreshSchedule xmlns:p1=\"{DMTF}SMS_ST_RecurInterval\" xsi:type=\"p1:SMS_ST_RecurInterval_Type\"><p1:DaySpan>7</p1:DaySpan></p0:RefreshSchedule>"
+    );
+    let scheduled = service.ask(&listing(&["RefreshSchedule"], &token)).await;
+    assert_eq!(text(&scheduled, "DaySpan"), "7");
+    let other = service.ask(&listing(&["Version", "Manufacturer"], "<p0:Version>A14</p0:Version>")).await;
+    assert_eq!((text(&other, "DaySpan"), text(&other, "Manufacturer")), ("7".into(), "Dell".into()));
+    let emptied = service.ask(&listing(&["refreshschedule"], "<p0:Version>A15</p0:Version>")).await;
+    assert_eq!((emptied.text("RefreshSchedule"), text(&emptied, "Version")), (None, "A14".into()));
+    let stored = service.ask(&Ask::package("Get")).await;
+    assert_eq!((stored.status, stored.text("RefreshSchedule")), (200, None), "{stored:?}");
 }
 
 #[tokio::test]
@@ -270,6 +309,9 @@ pub(crate) async fn calls_that_cannot_run_are_faults() {
         let answer = service.ask(&ask).await;
         assert_eq!(answer.fault().0, subcode, "{ask:?}: {answer:?}");
     }
+    let keyless = service.ask(&call("SMS_DriverPackage", "RefreshPkgSource", "")).await;
+    let expect = ("InvalidSelectors".to_owned(), "InsufficientSelectors".to_owned());
+    assert_eq!((keyless.fault(), keyless.code()), (expect, 0x8033_805A), "as of Get: {keyless:?}");
     let denied = service.ask_as("reader", &package("RefreshPkgSource", "")).await;
     assert_eq!((denied.fault().0.as_str(), denied.code()), ("AccessDenied", 5));
 }
