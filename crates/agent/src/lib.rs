@@ -76,6 +76,15 @@ pub struct RenewReply {
     pub certificate_pem: String,
 }
 
+/// `POST /agent/v1/announce`: where a distribution point serves and what it runs, at each of its starts. Answered with 204.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announcement {
+    /// As in [`EnrolRequest::content_url`].
+    pub content_url: String,
+    /// As in [`EnrolRequest::agent_version`].
+    pub agent_version: String,
+}
+
 /// `GET /agent/v1/desired?after=REVISION&wait=SECONDS`: what the distribution point should hold.
 ///
 /// Rows that changed after `after`, oldest first; `after=0` lists everything. With nothing to tell the site

@@ -15,8 +15,8 @@ use agent::link::{
 };
 use agent::trust::{Endorsement, KeysReply, SiteKey, VersionSignature};
 use agent::{
-    CaReply, DesiredPackage, DesiredReply, EnrolReply, EnrolRequest, ErrorReply, Event, Fact, Facts, Fault,
-    Goal, PackRef, PullSource, Puller, RenewReply, RenewRequest, Route, Sources,
+    Announcement, CaReply, DesiredPackage, DesiredReply, EnrolReply, EnrolRequest, ErrorReply, Event, Fact,
+    Facts, Fault, Goal, PackRef, PullSource, Puller, RenewReply, RenewRequest, Route, Sources,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -94,6 +94,15 @@ fn enrolment() {
 fn renewal() {
     check("renew_request", &RenewRequest { csr_pem: pem("CERTIFICATE REQUEST") });
     check("renew_reply", &RenewReply { certificate_pem: pem("CERTIFICATE") });
+}
+
+#[test]
+fn announcement() {
+    let announcement = Announcement {
+        content_url: "http://dp1.example.test:8540".to_owned(),
+        agent_version: "0.1.0".to_owned(),
+    };
+    check("announcement", &announcement);
 }
 
 #[test]
@@ -497,5 +506,5 @@ fn the_document_shows_each_sample() {
         assert!(document.contains(sample.trim_end()), "docs/agent-protocol.md lacks {}", path.display());
         samples += 1;
     }
-    assert_eq!(samples, 24, "a sample without a test, or a test without a sample");
+    assert_eq!(samples, 25, "a sample without a test, or a test without a sample");
 }

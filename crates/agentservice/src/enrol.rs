@@ -1,16 +1,17 @@
 //! Joining the site: the authority that a new agent may ask for, and the trade of a token for an identity.
 
-use agent::{CaReply, EnrolReply, EnrolRequest};
+use agent::{Announcement, CaReply, EnrolReply, EnrolRequest};
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::http::StatusCode;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 use site::SiteError;
 use tokio::sync::SemaphorePermit;
 
-use crate::auth::{peer, private};
+use crate::auth::{Agent, peer, private};
 use crate::error::ServiceError;
 use crate::request;
 use crate::{AgentService, Shared};
@@ -35,6 +36,17 @@ pub(crate) async fn enrol(
     let sign = |csr: &str, name: &str| shared.ca.sign_agent(csr, name).map_err(|e| e.to_string());
     let result = shared.site.enrol(&request, &sign).await;
     count(shared, &parts, &request.name, result).map(Json)
+}
+
+/// `POST /agent/v1/announce`.
+pub(crate) async fn announce(
+    State(service): State<AgentService>,
+    Agent(dp): Agent,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<StatusCode, ServiceError> {
+    let announcement: Announcement = request::json(body)?;
+    service.0.site.announce(dp, &announcement).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The request of whoever comes with a token, unless too many wrong ones came from there.

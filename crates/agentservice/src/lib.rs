@@ -105,6 +105,7 @@ impl AgentService {
         let api = Router::new()
             .route("/ca", get(enrol::authority))
             .route("/enrol", post(enrol::enrol))
+            .route("/announce", post(enrol::announce))
             .route("/renew", post(renewal::renew))
             .route("/keys", get(renewal::keys))
             .route("/site/join", post(join::join))

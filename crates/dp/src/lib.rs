@@ -19,6 +19,7 @@ use membership::{Identity, Joining, Membership};
 use net::{Limits, Listener, ListenerOptions};
 use tokio_util::sync::CancellationToken;
 
+mod announce;
 mod context;
 mod error;
 mod fault;
@@ -64,7 +65,8 @@ pub struct DpOptions {
     pub name: String,
     /// Where to serve content; port 0 picks a free port.
     pub listen: SocketAddr,
-    /// The address that clients use, where it is not the bound one: behind a name or a proxy.
+    /// The address that clients use, where it is not the bound one: behind a name or a proxy. None where it is; by the
+    /// distribution point's name where every address of the machine is bound.
     pub content_url: Option<String>,
     /// Bytes kept for lending to other distribution points, [`RELAY_CACHE_BYTES`] unless told otherwise.
     pub relay_cache_bytes: u64,
@@ -79,6 +81,8 @@ pub struct Dp {
     context: Arc<Context>,
     listener: Listener,
     identity: Identity,
+    /// Where clients find the content.
+    content_url: String,
     /// Where prestaged files are handed over.
     inbox: Inbox,
     /// The wait before the first sweep: files of a version that must be pulled again have no user yet.
@@ -98,7 +102,8 @@ impl Dp {
         let mut listener = Listener::bind(listening, Arc::clone(&clock)).await?;
         let inbox = Inbox::of(&data_dir);
         let Opened { holder, state, is_whole, saved } = open(data_dir.clone(), Arc::clone(&clock)).await?;
-        let content_url = content_url.unwrap_or_else(|| listener.url());
+        let name = saved.as_ref().map_or(name, |saved| saved.name.clone());
+        let content_url = announce::content_url(content_url, &listener, &name);
         let token = token
             .filter(|token| saved.as_ref().is_none_or(|saved| saved.is_ended_by(&token.to_string(), &clock)));
         let identity = match (saved, token) {
@@ -132,7 +137,7 @@ impl Dp {
         });
         let context = making.await.map_err(|e| DpError::Interrupted(e.to_string()))??;
         let first_sweep = if is_whole { Duration::ZERO } else { COLLECT_INTERVAL };
-        Ok(Self { context: Arc::new(context), listener, identity, inbox, first_sweep })
+        Ok(Self { context: Arc::new(context), listener, identity, content_url, inbox, first_sweep })
     }
 
     /// Where content is served.
@@ -155,7 +160,7 @@ impl Dp {
 
     /// Serves and follows the site until `stop`; then ends requests and transfers in order.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { context, listener, inbox, first_sweep, .. } = self;
+        let Self { context, listener, content_url, inbox, first_sweep, .. } = self;
         let damaged = Arc::new(tokio::sync::Notify::new());
         let content = serve::Content {
             holder: context.holder.clone(),
@@ -166,6 +171,7 @@ impl Dp {
         };
         tokio::join!(
             listener.serve(serve::router(content), stop.clone()),
+            announce::run(Arc::clone(&context), content_url, stop.clone()),
             reconcile::run(Arc::clone(&context), stop.clone()),
             schedule::run(Arc::clone(&context), stop.clone()),
             report::run(Arc::clone(&context), stop.clone()),

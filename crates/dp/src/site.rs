@@ -1,6 +1,8 @@
 //! The agent's side of the agent API: one method for each request.
 
-use agent::{CONTENT_ROOT, DesiredReply, Facts, PACKAGE_HEADER, ROOT, Route, Sources, WAIT_S_MAX};
+use agent::{
+    Announcement, CONTENT_ROOT, DesiredReply, Facts, PACKAGE_HEADER, ROOT, Route, Sources, WAIT_S_MAX,
+};
 use membership::Membership;
 use net::ca::relay_host;
 use net::{Client, Endpoint, NetError};
@@ -22,6 +24,10 @@ impl Site {
     /// What changed after `after`, 0 for everything; waits while there is nothing.
     pub(crate) async fn desired(&self, after: i64) -> Result<DesiredReply, NetError> {
         self.0.control().get_json(&format!("{ROOT}/desired?after={after}&wait={WAIT_S_MAX}")).await
+    }
+
+    pub(crate) async fn announce(&self, announcement: &Announcement) -> Result<(), NetError> {
+        self.0.control().post(&format!("{ROOT}/announce"), announcement).await
     }
 
     pub(crate) async fn report(&self, facts: &Facts) -> Result<(), NetError> {

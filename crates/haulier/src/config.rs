@@ -146,7 +146,7 @@ impl LimitsConfig {
 pub(crate) struct DpConfig {
     /// Where to serve content; default 127.0.0.1:8540.
     pub(crate) listen: Option<SocketAddr>,
-    /// The address that clients reach it by, when it differs from `listen`.
+    /// The address that clients reach it by, when it differs from `listen`; the name with the port where `listen` is 0.0.0.0.
     pub(crate) content_url: Option<String>,
     /// Bytes kept for lending to other distribution points; default 8 GiB.
     pub(crate) relay_cache_bytes: Option<u64>,

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
+use net::Endpoint;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -47,6 +48,13 @@ enum SignIn {
 pub(crate) enum RemoteError {
     #[error("no password: set HAULIER_PASSWORD (or HAULIER_API_TOKEN)")]
     NoCredentials,
+    #[error(
+        "{url} is plain HTTP to another machine, where everybody on the way could read the password; say https:// in \
+         HAULIER_SITE, and --ca with the site's CA certificate"
+    )]
+    PlainNotLoopback { url: String },
+    #[error("{url} is no address of a site; say for example https://ps1.example.test:8530")]
+    NoAddress { url: String },
     #[error("cannot read the CA certificate {file}: {reason}")]
     UnusableCa { file: String, reason: String },
     #[error("cannot write {file}: {reason}")]
@@ -82,7 +90,9 @@ impl RemoteError {
             RemoteError::Unreachable { .. } | RemoteError::Unanswered { .. } => 3,
             RemoteError::NoCredentials | RemoteError::NotSignedIn | RemoteError::Forbidden { .. } => 4,
             RemoteError::NotFound { .. } => 5,
-            RemoteError::UnusableCa { .. }
+            RemoteError::PlainNotLoopback { .. }
+            | RemoteError::NoAddress { .. }
+            | RemoteError::UnusableCa { .. }
             | RemoteError::UnusableFile { .. }
             | RemoteError::Refused { .. }
             | RemoteError::AlreadyThere { .. }
@@ -105,6 +115,10 @@ impl Remote {
             (None, None) => return Err(RemoteError::NoCredentials),
         };
         let base = address.url().trim_end_matches('/').to_owned();
+        let endpoint: Endpoint = base.parse().map_err(|_| RemoteError::NoAddress { url: base.clone() })?;
+        if !endpoint.is_secure() && !endpoint.is_loopback() {
+            return Err(RemoteError::PlainNotLoopback { url: base });
+        }
         let mut builder =
             reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT).timeout(REQUEST_TIMEOUT).no_proxy();
         if let Some(file) = &address.ca {

@@ -231,6 +231,7 @@ async fn a_full_disk_at_a_distribution_point_loses_nothing_and_goes_on_when_ther
     };
     let mut hierarchy = Hierarchy::start(0).await;
     hierarchy.add_point_in("dp1.example.test", &disk.folder().join("dp1")).await;
+    hierarchy.add_point("dp2.example.test").await;
     let source = hierarchy.folder.path().join("source");
     let files: Vec<(String, Vec<u8>)> =
         (0..20).map(|number| (format!("f{number}.bin"), noise(number, 1_000_000))).collect();
@@ -239,8 +240,16 @@ async fn a_full_disk_at_a_distribution_point_loses_nothing_and_goes_on_when_ther
     write(&source, &borrowed);
     let id = hierarchy.create_package("Too big", &source).await;
     hierarchy.distribute(&id).await;
-    let states = hierarchy.wait_for_states(&id, |states| text(&states[0], "FaultCode") == "disk_full").await;
-    assert_ne!(states[0]["State"], 0);
+    let of = |states: &[Value], name: &str| {
+        states.iter().find(|state| state["ServerName"] == name).cloned().unwrap_or_default()
+    };
+    let states = hierarchy
+        .wait_for_states(&id, |states| {
+            let is_full = text(&of(states, "dp1.example.test"), "FaultCode") == "disk_full";
+            is_full && of(states, "dp2.example.test")["State"] == 0
+        })
+        .await;
+    assert_ne!(of(&states, "dp1.example.test")["State"], 0, "the other one has it, this one does not say so");
     disk.grow("128m").await;
     hierarchy.wait_for_version(&id, 1).await;
     assert_eq!(fetch(&hierarchy.points[0].address, &format!("{id}/f7.bin")).await, Some(noise(7, 1_000_000)));
@@ -252,8 +261,13 @@ async fn a_full_disk_at_the_site_publishes_nothing_and_goes_on_when_there_is_roo
         eprintln!("NOT RUN: a_full_disk_at_the_site: mounting needs root");
         return;
     };
-    let hierarchy = Hierarchy::start_in(disk.folder(), 1).await;
+    let mut hierarchy = Hierarchy::start_in(disk.folder(), 1).await;
     let outside = tempfile::tempdir().unwrap();
+    let small = outside.path().join("small");
+    write(&small, &[("a.bin", b"there before")]);
+    let small = hierarchy.create_package("Small", &small).await;
+    hierarchy.distribute(&small).await;
+    hierarchy.wait_for_version(&small, 1).await;
     let source = outside.path().join("source");
     write(&source, &[("big.bin", &noise(1, 24_000_000))]);
     let id = hierarchy.create_package("Too big", &source).await;
@@ -265,6 +279,12 @@ async fn a_full_disk_at_the_site_publishes_nothing_and_goes_on_when_there_is_roo
         rows[0]["FaultCode"] == "disk_full"
     })
     .await;
+    // What was there before goes to others meanwhile.
+    hierarchy.add_point_in("dp2.example.test", &outside.path().join("dp2")).await;
+    hierarchy.distribute(&small).await;
+    hierarchy
+        .wait_for_states(&small, |states| states.len() == 2 && states.iter().all(|state| state["State"] == 0))
+        .await;
     disk.grow("256m").await;
     hierarchy.text(&["package", "refresh", &id]).await;
     hierarchy.wait_for_states(&id, |states| states.iter().all(|state| state["State"] == 0)).await;

@@ -1,4 +1,4 @@
-//! Machines that fail below a real process: a disk whose writes return errors, and clocks that jump. Each fault is seen to
+//! Machines that fail below a real process: a disk whose writes or reads return errors, and clocks that jump. Each fault is seen to
 //! have fired before the recovery is judged.
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
 
@@ -23,7 +23,7 @@ fn write(source: &Path, version: u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disk_that_returns_errors_serves_nothing_wrong_and_is_used_again_when_it_is_well() {
-    let Some(disk) = FailingDisk::mount().await else {
+    let Some(disk) = FailingDisk::mount("pwrite").await else {
         eprintln!(
             "NOT RUN: a_disk_that_returns_errors: needs root, /dev/fuse, a loop device, nbdkit and nbdfuse"
         );
@@ -66,6 +66,50 @@ async fn a_disk_that_returns_errors_serves_nothing_wrong_and_is_used_again_when_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_cannot_be_read_is_told_and_mended_by_a_validation() {
+    let Some(disk) = FailingDisk::mount("pread").await else {
+        eprintln!(
+            "NOT RUN: a_disk_that_cannot_be_read: needs root, /dev/fuse, a loop device, nbdkit and nbdfuse"
+        );
+        return;
+    };
+    let mut hierarchy = Hierarchy::start(1).await;
+    hierarchy.add_point_in("dp2.example.test", &disk.folder().join("dp2")).await;
+    let source = hierarchy.folder.path().join("source");
+    write(&source, 1);
+    let id = hierarchy.create_package("Unreadable", &source).await;
+    hierarchy.distribute(&id).await;
+    hierarchy.wait_for_version(&id, 1).await;
+
+    hierarchy.points[1].terminate().await;
+    disk.remount().await;
+    hierarchy.points[1].start().await;
+    disk.fail(true);
+    let file = held_file(&disk.folder().join("dp2/files"));
+    assert!(std::fs::read(&file).is_err(), "the fault fires: {}", file.display());
+    let served = fetch(&hierarchy.points[1].address, &format!("{id}/a.sys")).await;
+    assert_eq!(served, None, "nothing wrong is served");
+    let sick = hierarchy.points[1].name.clone();
+    hierarchy.text(&["dp", "validate", &sick]).await;
+    let is_told = |state: &serde_json::Value| state["ServerName"] == sick.as_str() && state["State"] != 0;
+    hierarchy.wait_for_states(&id, |states| states.iter().any(is_told)).await;
+    let well = fetch(&hierarchy.points[0].address, &format!("{id}/a.sys")).await;
+    assert!(well == Some(noise(1)), "the others serve on");
+
+    disk.fail(false);
+    hierarchy.wait_until_settled(&id).await;
+    assert!(fetch(&hierarchy.points[1].address, &format!("{id}/a.sys")).await == Some(noise(1)));
+}
+
+/// The only file of its size that a distribution point holds.
+fn held_file(folder: &Path) -> PathBuf {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let files =
+        entries.flat_map(|folder| std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()));
+    files.into_iter().find(|file| file.metadata().unwrap().len() == 3_000_000).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clocks_that_jump_a_year_ahead_and_back_hold_up_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let clock = |name| FakeClock::new(folder.path(), name);
@@ -75,7 +119,7 @@ async fn clocks_that_jump_a_year_ahead_and_back_hold_up_nothing() {
         );
         return;
     };
-    let mut hierarchy = Hierarchy::start(1).await;
+    let mut hierarchy = Hierarchy::start(2).await;
     for (clock, server) in [(&of_site, &mut hierarchy.site), (&of_point, &mut hierarchy.points[0])] {
         for (name, value) in clock.variables() {
             server.with_variable(name, value);
@@ -88,7 +132,7 @@ async fn clocks_that_jump_a_year_ahead_and_back_hold_up_nothing() {
     let id = hierarchy.create_package("Through the years", &source).await;
     hierarchy.distribute(&id).await;
     hierarchy.wait_for_version(&id, 1).await;
-    // What fails during the jump must not wait for a year to pass again.
+    // What fails during the jump must not wait for a year to pass again, neither there nor where the clock is right.
     for (version, [site, point]) in
         (2..).zip([["+400d", "+0"], ["+0", "+400d"], ["-2d", "-2d"], ["+0", "+0"]])
     {
@@ -108,7 +152,9 @@ async fn clocks_that_jump_a_year_ahead_and_back_hold_up_nothing() {
         of_point.set("+0");
         hierarchy.text(&["package", "refresh", &id]).await;
         hierarchy
-            .wait_for_states(&id, |states| states[0]["InstalledVersion"].as_u64() >= Some(version))
+            .wait_for_states(&id, |states| {
+                states.iter().all(|state| state["InstalledVersion"].as_u64() >= Some(version))
+            })
             .await;
     }
     hierarchy.wait_until_settled(&id).await;
@@ -118,7 +164,7 @@ async fn clocks_that_jump_a_year_ahead_and_back_hold_up_nothing() {
     assert!(ahead_s > 399 * 86_400, "the fault fires: a process is told another time");
 }
 
-/// A disk of its own whose writes fail while a file is there.
+/// A disk of its own whose reads or writes fail while a file is there.
 struct FailingDisk {
     folder: tempfile::TempDir,
     device: String,
@@ -127,7 +173,7 @@ struct FailingDisk {
 
 impl FailingDisk {
     /// `None` where this machine cannot have one.
-    async fn mount() -> Option<Self> {
+    async fn mount(fails_at: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let (image, disk) = (folder.path().join("image"), folder.path().join("disk"));
         std::fs::create_dir(&disk).unwrap();
@@ -135,7 +181,8 @@ impl FailingDisk {
         std::fs::write(&image, "").unwrap();
         let mut server = Command::new("nbdfuse");
         server.arg(&image).args(["[", "nbdkit", "--exit-with-parent", "memory", "256M", "--filter=error"]);
-        server.args([&switch, "error-pwrite=EIO", "error-pwrite-rate=100%", "]"]);
+        let (error, rate) = (format!("error-{fails_at}=EIO"), format!("error-{fails_at}-rate=100%"));
+        server.args([&switch, &error, &rate, "]"]);
         server.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         let server = server.spawn().ok()?;
         let grown = async || std::fs::metadata(&image).is_ok_and(|image| image.len() == 256 << 20);

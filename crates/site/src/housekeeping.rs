@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::closed;
@@ -181,19 +181,25 @@ impl Site {
                 .order_by("at", Order::Asc)
                 .limit(Ord::min(status::FORGOTTEN_AT_ONCE_MAX, messages_max - forgotten))
                 .to_owned();
-            let mut tx = self.db().write().await?;
-            let delete = Query::delete()
-                .from_table("status_message")
-                .and_where(Expr::col("id").in_subquery(some))
-                .to_owned();
-            let went = tx.execute(&delete).await?;
-            tx.commit().await?;
+            let went = self.forget_messages(some).await?;
             if went == 0 {
                 return Ok(());
             }
             forgotten += went;
         }
         Ok(())
+    }
+
+    /// Forgets these few messages, in a transaction of their own, so that no change waits long; returns how many went.
+    async fn forget_messages(&self, some: SelectStatement) -> Result<u64> {
+        let delete = Query::delete()
+            .from_table("status_message")
+            .and_where(Expr::col("id").in_subquery(some))
+            .to_owned();
+        let mut tx = self.db().write().await?;
+        let went = tx.execute(&delete).await?;
+        tx.commit().await?;
+        Ok(went)
     }
 
     /// Forgets the oldest messages beyond so many audit messages and so many others.
@@ -214,11 +220,16 @@ impl Site {
                 .to_owned();
             // Counted outside of a transaction, which would hold up every change meanwhile.
             let Some(row) = self.db().optional(&first_beyond).await? else { continue };
-            let beyond = Expr::col("id").lte(row.get::<i64>("id")?);
-            let mut tx = self.db().write().await?;
-            tx.execute(Query::delete().from_table("status_message").and_where(kind()).and_where(beyond))
-                .await?;
-            tx.commit().await?;
+            let newest_beyond: i64 = row.get("id")?;
+            let some = Query::select()
+                .column("id")
+                .from("status_message")
+                .and_where(kind())
+                .and_where(Expr::col("id").lte(newest_beyond))
+                .order_by("id", Order::Asc)
+                .limit(status::FORGOTTEN_AT_ONCE_MAX)
+                .to_owned();
+            while self.forget_messages(some.clone()).await? > 0 {}
         }
         Ok(())
     }

@@ -139,4 +139,8 @@ pub(crate) struct DpRun {
     /// Where to serve content; port 0 picks a free one.
     #[arg(long, env = "HAULIER_LISTEN", value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+
+    /// The address that clients reach it by, where it is not the one that it listens on: behind a proxy or another name.
+    #[arg(long, env = "HAULIER_CONTENT_URL", value_name = "URL")]
+    pub(crate) content_url: Option<String>,
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::rows;
 use crate::args::SiteAddress;
 use crate::output::{self, Format};
-use crate::remote::Remote;
+use crate::remote::{Remote, literal};
 
 /// One thing that was looked at.
 struct Finding {
@@ -48,20 +48,22 @@ async fn examine(address: &SiteAddress) -> Vec<Finding> {
         Ok(remote) => remote,
         Err(error) => return vec![Finding { what: "sign-in", problem: Some(error.to_string()) }],
     };
-    let identity = remote.list("SMS_Identification", &[]).await;
-    findings
-        .push(Finding { what: "the site answers", problem: identity.err().map(|error| error.to_string()) });
-    if findings[0].problem.is_some() {
-        return findings;
-    }
-    findings.push(all_heard(&remote).await);
+    let what = "the site answers";
+    let own_site = match remote.list("SMS_Identification", &[]).await {
+        Err(error) => return vec![Finding { what, problem: Some(error.to_string()) }],
+        Ok(rows) => rows.first().map(|row| rows::text(row, "ThisSiteCode")).unwrap_or_default(),
+    };
+    findings.push(Finding { what, problem: None });
+    findings.push(all_heard(&remote, own_site).await);
     findings.push(no_faults(&remote, "Haulier_PackageState", "package sources", "Name").await);
     findings.push(no_faults(&remote, "Haulier_DistributionState", "distribution", "ServerName").await);
     findings
 }
 
-async fn all_heard(remote: &Remote) -> Finding {
-    let problem = match remote.list("Haulier_DistributionPoint", &[]).await {
+/// Other sites hear their own.
+async fn all_heard(remote: &Remote, own_site: String) -> Finding {
+    let filter = format!("SiteCode eq {}", literal(&own_site));
+    let problem = match remote.list("Haulier_DistributionPoint", &[("$filter", &filter)]).await {
         Err(error) => Some(error.to_string()),
         Ok(points) => {
             let silent: Vec<_> = points

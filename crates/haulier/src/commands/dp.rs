@@ -13,7 +13,7 @@ use crate::args::{DpCommand, DpRun, SiteAddress, Switch};
 use crate::config::{self, DpConfig};
 use crate::output::{self, Format, Table};
 use crate::process::shutdown_on_signal;
-use crate::remote::{Key, Remote, literal};
+use crate::remote::{Key, Remote, RemoteError, literal};
 
 /// Where a distribution point serves when nothing else is said.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8540";
@@ -163,11 +163,20 @@ async fn validate(remote: &Remote, name: &str, package: Option<&str>, format: Fo
             states.iter().filter(ready).map(|state| rows::text(state, "PackageID")).collect()
         }
     };
-    for package_id in &packages {
+    let (mut validating, mut refused) = (Vec::new(), Vec::new());
+    for package_id in packages {
         let parameters = json!({ "PackageId": package_id, "NALPath": nal_path });
-        remote.invoke_static("SMS_DistributionPoint", "VerifyPackage", &parameters).await?;
+        match remote.invoke_static("SMS_DistributionPoint", "VerifyPackage", &parameters).await {
+            Ok(_) => validating.push(package_id),
+            // It may have been refreshed or removed meanwhile; the others are validated all the same.
+            Err(RemoteError::Refused { message }) => refused.push(format!("{package_id}: {message}")),
+            Err(error) => return Err(error.into()),
+        }
     }
-    output::done(format, &json!({ "Validating": packages }));
+    output::done(format, &json!({ "Validating": validating }));
+    if !refused.is_empty() {
+        bail!("not validated: {}", refused.join("; "));
+    }
     Ok(())
 }
 
@@ -230,7 +239,7 @@ async fn serve(args: &DpRun, site: &SiteAddress) -> Result<()> {
         token,
         name: args.name.clone().unwrap_or_default(),
         listen: args.listen.or(config.listen).unwrap_or_else(default_listen),
-        content_url: config.content_url,
+        content_url: args.content_url.clone().or(config.content_url),
         relay_cache_bytes: config.relay_cache_bytes.unwrap_or(dp::RELAY_CACHE_BYTES),
     };
     let dp = dp::Dp::start(options, SystemClock::shared()).await?;

@@ -65,11 +65,24 @@ async fn one_package(
     Err(RemoteError::NotFound { message })
 }
 
-/// The distribution point with this name.
+/// The distribution point with this name, `NAME@CODE` where several sites have one.
 pub(crate) async fn distribution_point(remote: &Remote, name: &str) -> Result<Value, RemoteError> {
-    let filter = format!("ServerName eq {}", literal(name));
-    let rows = remote.list("SMS_DistributionPointInfo", &[("$filter", &filter)]).await?;
-    rows.into_iter().next().ok_or_else(|| RemoteError::NotFound {
-        message: format!("no distribution point has the name {name}; see `haulier dp list`"),
-    })
+    let (server, site_code) = name.split_once('@').map_or((name, None), |(name, code)| (name, Some(code)));
+    let mut filter = format!("ServerName eq {}", literal(server));
+    if let Some(code) = site_code {
+        filter.push_str(&format!(" and SiteCode eq {}", literal(code)));
+    }
+    let mut rows = remote.list("SMS_DistributionPointInfo", &[("$filter", &filter)]).await?;
+    match rows.len() {
+        0 => Err(RemoteError::NotFound {
+            message: format!("no distribution point has the name {name}; see `haulier dp list`"),
+        }),
+        1 => Ok(rows.remove(0)),
+        _ => {
+            let full: Vec<_> = rows.iter().map(|row| format!("{server}@{}", text(row, "SiteCode"))).collect();
+            let message =
+                format!("several sites have a distribution point {server}; say {}", full.join(" or "));
+            Err(RemoteError::Ambiguous { message })
+        }
+    }
 }

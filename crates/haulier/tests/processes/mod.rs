@@ -391,6 +391,7 @@ pub(crate) fn program() -> Command {
         "HAULIER_API_TOKEN",
         "HAULIER_DATA",
         "HAULIER_LISTEN",
+        "HAULIER_CONTENT_URL",
     ] {
         command.env_remove(name);
     }

@@ -324,7 +324,8 @@ pub(super) fn demand_values(next: State, revision: i64, now: Timestamp) -> Updat
     update
 }
 
-fn without_fault(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
+/// A demand that the owner of another site's package knows nothing of leaves standing whose goal this is.
+pub(super) fn without_fault(next: State, revision: i64, now: Timestamp) -> UpdateStatement {
     let no_text = Option::<String>::None;
     let mut update = begun_anew(next, revision, now);
     update
@@ -565,7 +566,10 @@ pub(crate) async fn demand_again_after_enrolment(tx: &mut Tx, dp: DpId, now: Tim
         let package_id: String = row.get("package_id")?;
         let state = State::from_number(row.get("state")?)?;
         let mut update = without_fault(next_state(state, Event::Reenrolled)?, revision, now);
-        update.value("installed_version", 0i64);
+        update
+            .value("installed_version", 0i64)
+            .value("requested_at", now.as_microsecond())
+            .value("call_id", Option::<String>::None);
         tx.execute(update.and_where(by_id(&package_id)).and_where(at(dp))).await?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use agent::link::DpName;
 use agent::token::EnrolToken;
-use agent::{EnrolReply, EnrolRequest};
+use agent::{Announcement, EnrolReply, EnrolRequest};
 use aws_lc_rs::digest;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -102,7 +102,8 @@ impl Site {
     /// [`SiteError::EnrolTokenExpired`], [`SiteError::CertificateRefused`], [`SiteError::InvalidField`].
     pub async fn enrol(&self, request: &EnrolRequest, signer: CsrSigner<'_>) -> Result<EnrolReply> {
         let token: EnrolToken = request.token.parse().map_err(|_| SiteError::EnrolTokenUnknown)?;
-        check_request(request)?;
+        check_place(&request.content_url, &request.agent_version)?;
+        request.csr_pem.as_deref().map_or(Ok(()), check_csr)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
         let (dp, name) = spend_token(&mut tx, &token, &request.name, now).await?;
@@ -133,6 +134,44 @@ impl Site {
         Ok(EnrolReply { site_code: self.identity().site_code.clone(), secret, certificate_pem, signing_key })
     }
 
+    /// A distribution point says at its start where it serves and what it runs.
+    ///
+    /// Errors: [`SiteError::AgentUnknown`], [`SiteError::InvalidField`].
+    pub async fn announce(&self, dp: DpId, announcement: &Announcement) -> Result<()> {
+        let Announcement { content_url, agent_version } = announcement;
+        check_place(content_url, agent_version)?;
+        let known = Query::select()
+            .columns(["content_url", "agent_version"])
+            .from("dp")
+            .and_where(Expr::col("id").eq(dp.0))
+            .and_where(Expr::col("secret_hash").is_not_null())
+            .to_owned();
+        let row = self.db().optional(&known).await?.ok_or(SiteError::AgentUnknown)?;
+        let (url, version): (String, String) = (row.get("content_url")?, row.get("agent_version")?);
+        if (&url, &version) == (content_url, agent_version) {
+            return Ok(());
+        }
+        let mut tx = self.db().write().await?;
+        let update = Query::update()
+            .table("dp")
+            .value("revision", counter::next(&mut tx, "revision").await?)
+            .value("content_url", content_url.as_str())
+            .value("agent_version", agent_version.as_str())
+            .and_where(Expr::col("id").eq(dp.0))
+            // It may have been revoked since.
+            .and_where(Expr::col("secret_hash").is_not_null())
+            .to_owned();
+        tx.execute(&update).await?;
+        tx.commit().await?;
+        tracing::info!(
+            dp = dp.0,
+            content_url,
+            agent_version,
+            "a distribution point serves elsewhere, or runs another program"
+        );
+        Ok(())
+    }
+
     /// Knows an agent by its secret or certificate, and notes that it was heard of.
     ///
     /// Errors: [`SiteError::AgentUnknown`] also for one that was removed.
@@ -146,17 +185,16 @@ impl Site {
     }
 }
 
-fn check_request(request: &EnrolRequest) -> Result<()> {
-    let url = &request.content_url;
+fn check_place(url: &str, agent_version: &str) -> Result<()> {
     let scheme = url.starts_with("http://") || url.starts_with("https://");
     let plain = url.chars().all(|c| c.is_ascii_graphic() && !"\"<>\\".contains(c));
     if !scheme || !plain || url.len() > CONTENT_URL_CHARS_MAX {
         return Err(SiteError::invalid("content_url", "an http or https URL is needed"));
     }
-    if request.agent_version.chars().count() > AGENT_VERSION_CHARS_MAX {
+    if agent_version.chars().count() > AGENT_VERSION_CHARS_MAX {
         return Err(SiteError::invalid("agent_version", "at most 64 characters are allowed"));
     }
-    request.csr_pem.as_deref().map_or(Ok(()), check_csr)
+    Ok(())
 }
 
 pub(crate) fn check_csr(csr_pem: &str) -> Result<()> {

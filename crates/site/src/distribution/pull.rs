@@ -42,7 +42,7 @@ impl Site {
     ///
     /// Errors: [`SiteError::DpNotFound`].
     pub async fn chained_pull_points(&self, nal_path: &str) -> Result<Vec<String>> {
-        let mut tx = self.db().write().await?;
+        let mut tx = self.db().read().await?;
         let (dp, _) = require_own(self, &mut tx, nal_path).await?;
         let links = Links::read(&mut tx).await?;
         let found = links.fetching_from(dp);
@@ -95,24 +95,33 @@ impl Site {
         Ok(Sources { sources, sources_only: !own.flag("pull_fallback")? })
     }
 
-    /// Who may fetch through a distribution point.
+    /// Who may fetch through a distribution point: also with the certificate before the newest, since a puller whose
+    /// renewal was not answered still has that one.
     pub(super) async fn pullers(&self, dp: DpId) -> Result<Vec<Puller>> {
         let select = Query::select()
-            .columns([("p", "name"), ("p", "certificate_fingerprint"), ("p", "secret_hash")])
+            .columns(
+                ["name", "certificate_fingerprint", "previous_fingerprint", "secret_hash"]
+                    .map(|name| ("p", name)),
+            )
             .from_as("dp_source", "s")
             .join_as(JoinType::InnerJoin, "dp", "p", Expr::col(("p", "id")).equals(("s", "dp_id")))
             .and_where(Expr::col(("s", "source_id")).eq(dp.0))
             .order_by(("p", "name_key"), Order::Asc)
             .to_owned();
-        let puller = |row: &Row| {
+        let mut pullers = Vec::new();
+        for row in self.db().all(&select).await? {
             let secret: Option<String> = row.get("secret_hash")?;
-            Ok(Puller {
+            let newest = Puller {
                 name: row.get("name")?,
                 certificate: row.get("certificate_fingerprint")?,
                 ticket_hash: secret.map(|hash| secret_hash(&ticket(&hash))),
-            })
-        };
-        self.db().all(&select).await?.iter().map(puller).collect()
+            };
+            if let Some(previous) = row.get::<Option<String>>("previous_fingerprint")? {
+                pullers.push(Puller { certificate: Some(previous), ticket_hash: None, ..newest.clone() });
+            }
+            pullers.push(newest);
+        }
+        Ok(pullers)
     }
 }
 

@@ -4,10 +4,12 @@ use agent::{RenewReply, RenewRequest};
 use sea_query::{Expr, ExprTrait, Query};
 
 use super::enrol::{AgentCredential, CsrSigner, check_csr, fingerprint};
+use super::maintenance::touch;
 use super::nal::NalPath;
 use super::point::name_key;
 use super::{DpId, pull};
 use crate::access::{Action, Actor};
+use crate::db::counter;
 use crate::error::{Result, SiteError};
 use crate::server::Site;
 use crate::status::{self, Message};
@@ -74,8 +76,8 @@ impl Site {
         Err(SiteError::Conflict { reason })
     }
 
-    /// Ends a distribution point's identity at once: its next request is refused. Its assignments stay, and go on when
-    /// it enrols again with a new token.
+    /// Ends a distribution point's identity at once: its next request is refused, and nobody is sent to it any more,
+    /// since somebody else may answer there. Its assignments stay, and go on when it enrols again with a new token.
     ///
     /// Errors: [`SiteError::DpNotFound`].
     pub async fn revoke_dp(&self, actor: &Actor, name: &str) -> Result<()> {
@@ -85,6 +87,8 @@ impl Site {
         let nothing = Option::<String>::None;
         let update = Query::update()
             .table("dp")
+            .value("revision", counter::next(&mut tx, "revision").await?)
+            .value("content_url", "")
             .value("secret_hash", nothing.clone())
             .value("certificate_fingerprint", nothing.clone())
             .value("previous_fingerprint", nothing)
@@ -98,6 +102,7 @@ impl Site {
         let unused = Expr::col("used_at").is_null().and(super::demand::at(dp));
         tx.execute(Query::delete().from_table("enrol_token").and_where(unused)).await?;
         let mut told = pull::retell_sources(&mut tx, dp).await?;
+        touch(&mut tx, &[dp]).await?;
         told.push(dp);
         status::add(&mut tx, now, Message::dp_server_changed(actor, &name, "revoked")).await?;
         tx.commit().await?;

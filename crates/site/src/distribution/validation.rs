@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use cim::schedule;
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use tokio_util::sync::CancellationToken;
 
 use super::DpId;
-use super::demand::{at, demand_values};
+use super::cause::{self, Cause};
+use super::demand::{at, without_fault};
 use super::state::State;
+use crate::call;
 use crate::db::{Tx, counter};
 use crate::error::{Result, SiteError};
 use crate::library::error_chain;
@@ -50,16 +52,18 @@ impl Site {
     ///
     /// [`Site::run_workers`] does this all the time; this is for doing it once.
     pub async fn run_due_validations(&self) -> Result<usize> {
+        self.plan_rounds_anew().await?;
         self.begin_rounds().await?;
-        let under_way = Query::select()
-            .column("id")
-            .from("dp")
-            .and_where(Expr::col("validation_since").is_not_null())
-            .order_by("validation_since", Order::Asc)
-            .to_owned();
         let mut demanded = 0;
-        for row in self.db().all(&under_way).await? {
-            demanded += self.go_on_validating(DpId(row.get("id")?)).await?;
+        for row in self.db().all(&with_room()).await? {
+            let dp = DpId(row.get("id")?);
+            match self.go_on_validating(dp).await {
+                Ok(count) => demanded += count,
+                // The others' rounds go on.
+                Err(error) => {
+                    tracing::error!(dp = dp.0, error = error_chain(&error), "validating a distribution point")
+                }
+            }
         }
         Ok(demanded)
     }
@@ -101,17 +105,54 @@ impl Site {
         }
         let mut tx = self.db().write().await?;
         for row in rows {
-            let next = next_after(self, &row.get::<String>("validation_schedule")?, now)?;
+            let (dp, text) = (row.get::<i64>("id")?, row.get::<String>("validation_schedule")?);
+            let Some(next) = next_of(self, &text, now) else { continue };
             let update = Query::update()
                 .table("dp")
                 .value("validation_since", now.as_microsecond())
                 .value("validation_next_at", next.map(Timestamp::as_microsecond))
-                .and_where(Expr::col("id").eq(row.get::<i64>("id")?))
+                .and_where(Expr::col("id").eq(dp))
                 .and_where(Expr::col("validation_since").is_null())
+                // It may have been told otherwise since.
+                .and_where(Expr::col("validation_enabled").eq(1i64))
+                .and_where(Expr::col("validation_schedule").eq(text))
                 .to_owned();
             tx.execute(&update).await?;
         }
         tx.commit().await
+    }
+
+    /// A due time behind the schedule's next was planned while the clock was ahead.
+    async fn plan_rounds_anew(&self) -> Result<()> {
+        let now = self.now();
+        let latest = Query::select()
+            .column("validation_schedule")
+            .expr_as(Expr::col("validation_next_at").max(), "latest")
+            .from("dp")
+            .and_where(Expr::col("validation_enabled").eq(1i64))
+            .group_by_col("validation_schedule")
+            .to_owned();
+        for row in self.db().all(&latest).await? {
+            let text: String = row.get("validation_schedule")?;
+            let (Some(latest), Some(Some(next))) = (row.time_or_null("latest")?, next_of(self, &text, now))
+            else {
+                continue;
+            };
+            if latest <= next {
+                continue;
+            }
+            tracing::warn!(%latest, %next, "the clock went back: validations are planned anew");
+            let update = Query::update()
+                .table("dp")
+                .value("validation_next_at", next.as_microsecond())
+                .and_where(Expr::col("validation_schedule").eq(text))
+                .and_where(Expr::col("validation_next_at").gt(next.as_microsecond()))
+                .to_owned();
+            let mut tx = self.db().write().await?;
+            tx.execute(&update).await?;
+            tx.commit().await?;
+        }
+        Ok(())
     }
 
     /// Demands the next verifications of a round, or ends it. Returns how many it demanded.
@@ -138,12 +179,15 @@ impl Site {
                 .to_owned();
             tx.execute(&update).await?;
         }
+        let call = call::new_id();
         for package_id in &waiting {
             // The rows of one distribution point differ in their revisions: it reads them in pages.
             let revision = counter::next(&mut tx, "revision").await?;
-            let mut update = demand_values(State::ContentMonitoring, revision, now);
+            let mut update = without_fault(State::ContentMonitoring, revision, now);
             update.value("verify", 1i64).and_where(by_id(package_id)).and_where(at(dp));
             tx.execute(&update).await?;
+            let cause = Cause { call: Some(&call), requested_at: now };
+            cause::note(&mut tx, package_id, cause, now).await?;
         }
         tx.commit().await?;
         if !waiting.is_empty() {
@@ -183,10 +227,32 @@ async fn left(tx: &mut Tx, dp: DpId, since: Timestamp, count_max: u64) -> Result
     tx.all(&select).await?.iter().map(|row| row.get("package_id")).collect()
 }
 
-fn next_after(site: &Site, text: &str, now: Timestamp) -> Result<Option<Timestamp>> {
-    let tokens = schedule::parse(text)
-        .map_err(|error| SiteError::Corrupt { what: format!("a validation schedule: {error}") })?;
-    Ok(schedule::next_after(&tokens, now, site.time_zone()))
+/// The distribution points with a round under way in which something may be demanded, or which ends.
+fn with_room() -> SelectStatement {
+    let verifying = Query::select()
+        .expr(Expr::col(("d", "package_id")).count())
+        .from_as("distribution", "d")
+        .and_where(Expr::col(("d", "dp_id")).equals(("x", "id")))
+        .and_where(Expr::col(("d", "state")).eq(i64::from(State::ContentMonitoring.number())))
+        .to_owned();
+    Query::select()
+        .column(("x", "id"))
+        .from_as("dp", "x")
+        .and_where(Expr::col(("x", "validation_since")).is_not_null())
+        .and_where(Expr::SubQuery(None, Box::new(verifying.into())).lt(VERIFYING_MAX))
+        .order_by(("x", "validation_since"), Order::Asc)
+        .to_owned()
+}
+
+/// When a stored schedule is due next, if it is again. None of a text that is no schedule, which is not followed.
+fn next_of(site: &Site, text: &str, now: Timestamp) -> Option<Option<Timestamp>> {
+    match schedule::parse(text) {
+        Ok(tokens) => Some(schedule::next_after(&tokens, now, site.time_zone())),
+        Err(error) => {
+            tracing::error!(%error, "a stored validation schedule is none; set it anew");
+            None
+        }
+    }
 }
 
 /// Stores when a distribution point is validated. Returns what was done, in words.

@@ -179,6 +179,11 @@ on_both! {
             stage.site.set_maintenance(&admin(), &point.nal, is_on).await.unwrap();
             assert_eq!(places().await.1[&id].urls.len(), urls, "nobody is sent to one in maintenance mode");
         }
+        stage.site.revoke_dp(&admin(), "dp1").await.unwrap();
+        assert_eq!(places().await.1[&id].urls, [""; 0], "somebody else may answer there");
+        let point = stage.point("dp1").await;
+        stage.report(&package, &point, installed(1)).await;
+        assert_eq!(places().await.1[&id].urls.len(), 1);
         // Taken out: gone with the next version, not before.
         stage.site.remove_driver_content(&admin(), &package.package_id, &[one.content_id], false).await.unwrap();
         assert_eq!(places().await, nowhere);

@@ -42,10 +42,11 @@ impl Site {
     ///
     /// Errors: [`SiteError::DpNotFound`], [`SiteError::InvalidField`] for what is no site code.
     pub async fn route_settings(&self, target: &RouteTarget) -> Result<RouteSettings> {
-        let mut tx = self.db().write().await?;
+        let mut tx = self.db().read().await?;
         let place = self.route_place(&mut tx, target).await?;
         let select = Query::select().columns(COLUMNS).from("route").and_where(by_key(&place.key)).to_owned();
         let row = tx.optional(&select).await?;
+        tx.commit().await?;
         row.map_or_else(|| Ok(RouteSettings::default()), |row| Ok(RouteInfo::read(&row)?.settings))
     }
 

@@ -92,6 +92,14 @@ on_both! {
         // Who is in maintenance mode is not asked, who is gone is forgotten at both ends.
         stage.site.set_maintenance(&admin(), &one.nal, true).await.unwrap();
         assert_eq!(stage.site.pull_sources(three.id, true).await.unwrap().sources.len(), 1);
+        // Somebody else may answer where a revoked one was.
+        let before = stage.site.desired(two.id, 0).await.unwrap().revision;
+        stage.site.revoke_dp(&admin(), "dp2").await.unwrap();
+        assert_eq!(stage.site.pull_sources(three.id, true).await.unwrap().sources.len(), 0);
+        assert_eq!(code(stage.site.desired(two.id, 0).await), "agent_unknown");
+        let two = &stage.point("dp2").await;
+        assert!(stage.site.desired(two.id, 0).await.unwrap().revision > before, "other processes see it too");
+        assert_eq!(stage.site.pull_sources(three.id, true).await.unwrap().sources.len(), 1);
         stage.site.remove_dp(&admin(), "dp3").await.unwrap();
         assert_eq!(stage.site.desired(two.id, 0).await.unwrap().pullers, Some(vec![]));
         let off = PointChange { pull: Some(None), ..PointChange::default() };
@@ -143,6 +151,8 @@ on_both! {
         assert_eq!(demanded, packages.len(), "each once, whatever was missed");
         stage.clock.advance(Duration::from_secs(86_400));
         assert_eq!(stage.site.run_due_validations().await.unwrap(), 4, "the next day is the next round");
+        let queued = stage.message_ids().await.iter().filter(|id| **id == 2381).count();
+        assert_eq!(queued, demanded + 4, "each is said once");
         stage.site.change_point(&admin(), &point.nal, &validated(DAILY, false)).await.unwrap();
         stage.clock.advance(Duration::from_secs(86_400));
         assert_eq!(stage.site.run_due_validations().await.unwrap(), 0);
@@ -150,6 +160,19 @@ on_both! {
             let change = validated(wrong, true);
             assert_eq!(code(stage.site.change_point(&admin(), &point.nal, &change).await), "invalid_field");
         }
+    }
+
+    async fn a_validation_that_was_planned_while_the_clock_was_ahead_is_planned_anew(stage: &Stage) {
+        let (package, point) = (stage.package("a").await, stage.point("dp1").await);
+        stage.assign(&package, &[&point]).await;
+        stage.report(&package, &point, installed(1)).await;
+        stage.site.change_point(&admin(), &point.nal, &validated(DAILY, true)).await.unwrap();
+        let ahead = 400 * 86_400_000_000i64;
+        let sql = format!("UPDATE dp SET validation_next_at = validation_next_at + {ahead} RETURNING name");
+        assert_eq!(stage.raw_sql(sql).await.len(), 1);
+        assert_eq!(stage.site.run_due_validations().await.unwrap(), 0);
+        stage.clock.advance(Duration::from_secs(86_400));
+        assert_eq!(stage.site.run_due_validations().await.unwrap(), 1);
     }
 
     async fn a_verification_tells_what_it_finds_before_it_is_repaired(stage: &Stage) {

@@ -8,6 +8,7 @@ mod keys;
 mod pause;
 mod release;
 mod repair;
+mod validation;
 
 use std::collections::BTreeMap;
 
