@@ -261,8 +261,9 @@ async fn a_full_disk_at_the_site_publishes_nothing_and_goes_on_when_there_is_roo
         eprintln!("NOT RUN: a_full_disk_at_the_site: mounting needs root");
         return;
     };
-    let mut hierarchy = Hierarchy::start_in(disk.folder(), 1).await;
+    let mut hierarchy = Hierarchy::start_in(disk.folder(), 0).await;
     let outside = tempfile::tempdir().unwrap();
+    hierarchy.add_point_in("dp1.example.test", &outside.path().join("dp1")).await;
     let small = outside.path().join("small");
     write(&small, &[("a.bin", b"there before")]);
     let small = hierarchy.create_package("Small", &small).await;
@@ -281,7 +282,7 @@ async fn a_full_disk_at_the_site_publishes_nothing_and_goes_on_when_there_is_roo
     .await;
     // What was there before goes to others meanwhile.
     hierarchy.add_point_in("dp2.example.test", &outside.path().join("dp2")).await;
-    hierarchy.distribute(&small).await;
+    hierarchy.text(&["package", "distribute", &small, "dp2.example.test"]).await;
     hierarchy
         .wait_for_states(&small, |states| states.len() == 2 && states.iter().all(|state| state["State"] == 0))
         .await;

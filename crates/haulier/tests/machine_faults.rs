@@ -81,14 +81,20 @@ async fn a_disk_that_cannot_be_read_is_told_and_mended_by_a_validation() {
     hierarchy.distribute(&id).await;
     hierarchy.wait_for_version(&id, 1).await;
 
-    hierarchy.points[1].terminate().await;
+    let file = held_file(&disk.folder().join("dp2/files"));
+    assert!(hierarchy.points[1].terminate().await);
     disk.remount().await;
     hierarchy.points[1].start().await;
     disk.fail(true);
-    let file = held_file(&disk.folder().join("dp2/files"));
     assert!(std::fs::read(&file).is_err(), "the fault fires: {}", file.display());
-    let served = fetch(&hierarchy.points[1].address, &format!("{id}/a.sys")).await;
-    assert_eq!(served, None, "nothing wrong is served");
+    let address = format!("{}/SMS_DP_SMSPKG$/{id}/a.sys", hierarchy.points[1].address);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let served = client.get(address).send().await.unwrap().error_for_status();
+    let is_whole = match served {
+        Ok(served) => served.bytes().await.is_ok(),
+        Err(_) => false,
+    };
+    assert!(!is_whole, "whoever fetches it knows that it is not whole");
     let sick = hierarchy.points[1].name.clone();
     hierarchy.text(&["dp", "validate", &sick]).await;
     let is_told = |state: &serde_json::Value| state["ServerName"] == sick.as_str() && state["State"] != 0;
