@@ -39,7 +39,11 @@ async fn each_protocol_answers_at_its_own_port_and_nothing_else_does() {
         let identify = identify.header("content-type", "application/soap+xml;charset=UTF-8");
         let reply = identify.header("wsmanidentify", "unauthenticated").body(IDENTIFY).send().await.unwrap();
         assert_eq!(reply.status(), StatusCode::OK, "{url}");
-        assert_eq!(reply.version(), Version::HTTP_11, "{url}: Negotiate signs connections of no other version in");
+        assert_eq!(
+            reply.version(),
+            Version::HTTP_11,
+            "{url}: Negotiate signs connections of no other version in"
+        );
         assert!(reply.text().await.unwrap().contains("IdentifyResponse"), "{url}");
         assert_eq!(status(&http, &format!("{url}/AdminService/wmi/")).await, StatusCode::NOT_FOUND, "{url}");
         assert_eq!(status(&http, &format!("{url}/healthz")).await, StatusCode::NOT_FOUND, "{url}");

@@ -11,6 +11,7 @@ fn all(tests: &[fn()]) {
 fn operations_hold_on_postgresql() {
     all(&[
         operations::instances_are_made_read_changed_and_deleted,
+        operations::a_listed_change_of_an_old_object_is_refused,
         operations::properties_are_read_and_written_alone,
         operations::methods_run_on_instances_and_classes,
         operations::lists_and_their_shapes,

@@ -17,6 +17,7 @@ fn enumerations_hold_on_postgresql() {
         filters::wql_is_answered_at_every_uri,
         filters::selectors_filter_a_class,
         filters::associations_are_followed,
+        filters::associations_are_chosen_by_class_roles_and_properties,
         contexts::a_context_is_found_by_itself_alone_and_by_its_user_only,
         contexts::one_user_cannot_take_all_the_room,
     ]);

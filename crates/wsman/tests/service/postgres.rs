@@ -11,6 +11,8 @@ fn operations_hold_on_postgresql() {
             operations::get_answers_in_the_style_of_its_request,
             operations::put_sets_what_is_given_and_nothing_else,
             operations::put_of_an_old_object_is_refused_as_old,
+            operations::a_listed_change_of_an_old_object_is_refused_as_old,
+            operations::a_listed_array_without_elements_is_emptied,
             operations::put_refuses_what_does_not_fit,
             operations::create_answers_with_the_address_of_what_it_made,
             operations::delete_answers_with_nothing_and_leaves_nothing,
