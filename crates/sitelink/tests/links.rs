@@ -337,6 +337,54 @@ async fn a_revoked_child_hears_nothing_until_it_joins_again() {
     parent.stop.cancel();
 }
 
+/// What a low package has; three of them take half a minute at the rate below.
+const LOW_BYTES: u64 = 400_000;
+const DOWN_BITS_PER_S: u64 = 320_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_low_packages_on_a_slow_route_give_way_to_a_high_one_and_go_on_later() {
+    let parent = Parent::start().await;
+    let mut child = Child::below(&parent).await;
+    let settings =
+        RouteSettings { rate: RateLimit::Fixed { bits_per_s: DOWN_BITS_PER_S }, ..RouteSettings::default() };
+    let down = RouteTarget::Site("S01".to_owned());
+    parent.site.set_route(&Actor::local(), &down, &settings).await.unwrap();
+    let package = async |name: &str, bytes: u64, priority| {
+        let source = parent.folder.path().join(name);
+        std::fs::create_dir(&source).unwrap();
+        std::fs::write(source.join("a.sys"), samples::Rng::new(priority).bytes(bytes as usize)).unwrap();
+        let new = NewPackage {
+            name: name.to_owned(),
+            pkg_source_flag: 2,
+            pkg_source_path: source.to_str().unwrap().to_owned(),
+            ..NewPackage::default()
+        };
+        let id = parent.site.create_package(&Actor::local(), new).await.unwrap().package_id;
+        let change = PackageChange { priority: Some(priority.min(3) as u32), ..PackageChange::default() };
+        parent.site.update_package(&Actor::local(), &id, change).await.unwrap();
+        parent.distribute(&id, &child.nal).await;
+        id
+    };
+    let mut low = Vec::new();
+    for seed in 3..6 {
+        low.push(package(&format!("low{seed}"), LOW_BYTES, seed).await);
+    }
+    until("the low ones take all places", || async { child.stats.received_bytes() > 60_000 }).await;
+    let high = package("high", 20_000, 1).await;
+    let stored = async |id: &str| child.site.package(id).await.map_or(0, |package| package.stored_version);
+    until("the high one arrives", || async { stored(&high).await == 1 }).await;
+    for id in &low {
+        assert_eq!(stored(id).await, 0, "{id} came first and waits");
+    }
+    parent.site.clear_route(&Actor::local(), &down).await.unwrap();
+    until("the others arrive", || async { child.stats.versions_arrived() == 4 }).await;
+    let received = child.stats.received_bytes();
+    assert!(received < 4 * LOW_BYTES, "{received} bytes: they went on from where they were");
+    assert_eq!(child.stats.pulls_failed(), 0, "to give way is no failure");
+    child.stop().await;
+    parent.stop.cancel();
+}
+
 /// Bytes that neither compress nor repeat.
 const UP_BYTES: u64 = 500_000;
 /// At which they take two seconds.
