@@ -26,6 +26,7 @@ use crate::driver::import::place::{Unpacking, unpacked_share};
 use crate::driver::{Drafts, platform};
 use crate::error::{Result, SiteError};
 use crate::events::EventReaders;
+use crate::hierarchy::leap::Leaps;
 use crate::hierarchy::repair::Damaged;
 use crate::hierarchy::wants::Wants;
 use crate::hierarchy::{SiteType, node};
@@ -117,6 +118,7 @@ struct Inner {
     sources: Sources,
     suspects: Suspects,
     damaged: Damaged,
+    leaps: Leaps,
     wants: Wants,
     verification: Verification,
     content_work: ContentWork,
@@ -223,6 +225,7 @@ impl Site {
             sources: Sources::default(),
             suspects: Suspects::default(),
             damaged: Damaged::default(),
+            leaps: Leaps::default(),
             wants: Wants::default(),
             verification: Verification::default(),
             content_work: ContentWork::default(),
@@ -345,6 +348,10 @@ impl Site {
 
     pub(crate) fn wants(&self) -> &Wants {
         &self.inner.wants
+    }
+
+    pub(crate) fn leaps(&self) -> &Leaps {
+        &self.inner.leaps
     }
 
     pub(crate) fn damaged(&self) -> &Damaged {

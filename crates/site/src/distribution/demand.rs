@@ -21,6 +21,7 @@ use crate::error::{Result, SiteError};
 use crate::hierarchy::content::names_of;
 use crate::package::{Package, by_id};
 use crate::server::Site;
+use crate::snapshot::publish::newest_version;
 use crate::status::{self, Message};
 
 /// Distribution points in one call.
@@ -369,7 +370,8 @@ pub(crate) async fn add(
     now: Timestamp,
 ) -> Result<()> {
     let id = &package.package_id;
-    let wanted = i64::from(package.stored_version);
+    // One that is not here yet is waited for: nobody is said to have the newest version who has an older one.
+    let wanted = i64::from(newest_version(tx, id).await?);
     let revision = counter::next(tx, "revision").await?;
     let mut added = HashSet::new();
     for some in points.chunks(point::AT_ONCE_MAX) {

@@ -15,6 +15,7 @@ use crate::db::{Tx, counter};
 use crate::error::Result;
 use crate::hierarchy::content::names_of;
 use crate::package::by_id;
+use crate::snapshot::publish::newest_version;
 
 /// Which distribution points are meant.
 #[derive(Debug, Clone, Copy)]
@@ -29,11 +30,11 @@ pub(crate) enum Targets<'t> {
 pub(crate) async fn assign(
     tx: &mut Tx,
     package_id: &str,
-    version: u32,
     targets: Targets<'_>,
     cause: Cause<'_>,
     now: Timestamp,
 ) -> Result<Vec<DpId>> {
+    let version = newest_version(tx, package_id).await?;
     let revision = counter::next(tx, "revision").await?;
     let mut back = same_step(Event::Added, is_removal, State::InstallPending, revision, now);
     back.value("absent", 0i64)

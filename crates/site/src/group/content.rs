@@ -23,8 +23,6 @@ pub(super) struct GroupPackage {
     pub(super) id: String,
     /// The site that owns it.
     pub(super) source_site: String,
-    /// The version that the library holds; 0 until the first is published.
-    pub(super) version: u32,
 }
 
 impl Site {
@@ -50,8 +48,7 @@ impl Site {
             let package = self.visible_package(&mut tx, actor, &id).await?;
             want(&mut tx, group_id, &id).await?;
             let targets = Targets::Members(group_id);
-            let (source_site, version) = (package.source_site, package.stored_version);
-            let package = GroupPackage { id: id.clone(), source_site, version };
+            let package = GroupPackage { id: id.clone(), source_site: package.source_site };
             touched.extend(self.send(&mut tx, actor, &package, targets, now).await?);
             status::add(&mut tx, now, called(actor, "AddPackages", &group, &id).of_package(&id)).await?;
         }
@@ -197,7 +194,7 @@ impl Site {
         now: Timestamp,
     ) -> Result<Vec<DpId>> {
         if package.source_site == self.identity().site_code {
-            return assign(tx, &package.id, package.version, targets, Cause::of(actor, now), now).await;
+            return assign(tx, &package.id, targets, Cause::of(actor, now), now).await;
         }
         let points = targets::names(tx, &package.id, targets, false).await?;
         self.ask_for(tx, actor, package.owned(), points, |points| Call::Assign { points }).await?;
@@ -276,7 +273,7 @@ fn check_refreshed(packages: usize, points: usize) -> Result<()> {
 /// The packages of a group, by id.
 async fn packages_of(tx: &mut Tx, group_id: &str) -> Result<Vec<GroupPackage>> {
     let select = Query::select()
-        .columns([("p", "package_id"), ("p", "source_site"), ("p", "stored_version")])
+        .columns([("p", "package_id"), ("p", "source_site")])
         .from_as("dp_group_package", "g")
         .join_as(
             JoinType::InnerJoin,
@@ -288,11 +285,7 @@ async fn packages_of(tx: &mut Tx, group_id: &str) -> Result<Vec<GroupPackage>> {
         .order_by(("p", "package_id"), Order::Asc)
         .to_owned();
     let read = |row: &crate::db::Row| {
-        Ok(GroupPackage {
-            id: row.get("package_id")?,
-            source_site: row.get("source_site")?,
-            version: row.unsigned("stored_version")?,
-        })
+        Ok(GroupPackage { id: row.get("package_id")?, source_site: row.get("source_site")? })
     };
     tx.all(&select).await?.iter().map(read).collect()
 }

@@ -1,7 +1,8 @@
 //! Which content a site needs, from where it comes, and what happens when it has come.
 //!
 //! A site needs a version's bytes if a distribution point shall hold the package that lies in another direction than the
-//! package's owner: then the bytes come through here.
+//! site that has them: then the bytes come through here. That site is the package's owner; of a version that a former
+//! owner published it is the former one, and then the new owner needs the bytes too, and so does every site on the way.
 
 use agent::Route;
 use agent::link::DpName;
@@ -15,7 +16,7 @@ use crate::distribution::demand;
 use crate::error::{Result, SiteError};
 use crate::package::by_id;
 use crate::server::Site;
-use crate::snapshot::publish::VERSIONS_KEPT;
+use crate::snapshot::publish::drop_outdated;
 use crate::status::{self, Message};
 
 /// A version whose bytes have to come here.
@@ -66,11 +67,7 @@ impl Site {
             if needs.last().is_some_and(|last| last.package_id == package_id) {
                 continue;
             }
-            let (source_site, dp_site): (String, String) = (row.get("source_site")?, row.get("dp_site")?);
-            let learned_from: String = row.get("learned_from")?;
-            if let Some(from) = source(&topology, &package_id, &source_site, &learned_from)
-                && !topology.lies_towards(&dp_site, &from)
-            {
+            if let Some(from) = needed_from(&topology, &row)? {
                 let from_site = topology.code_of(&from).unwrap_or_default().to_owned();
                 needs.push(Need { call: row.get("call_id")?, ..need(&row, from, from_site)? });
             }
@@ -120,7 +117,7 @@ impl Site {
         tx.execute(&update).await?;
         let own = self.identity().site_code.as_str();
         let touched = demand::version_is_here(&mut tx, &need.package_id, need.version, own).await?;
-        let outdated = drop_outdated(&mut tx, need).await?;
+        let outdated = drop_outdated(&mut tx, &need.package_id).await?;
         let (id, name) = (&need.package_id, row.get::<String>("name")?);
         status::add(&mut tx, now, Message::content_arrived(id, &name, need.version, &need.source_site))
             .await?;
@@ -130,12 +127,15 @@ impl Site {
         Ok(Some(outdated))
     }
 
-    /// Where the bytes of a version are, for a child with a distribution point below it that shall hold the package.
+    /// Where the bytes of a version are, for a child with a distribution point below it that shall hold the package, or with
+    /// the package's owner.
     ///
     /// Errors: [`SiteError::PackageNotAssigned`], [`SiteError::VersionNotFound`] also while the version is on its way here.
     pub async fn route_for_child(&self, child: &Neighbor, package_id: &str, version: u32) -> Result<Route> {
         let mut tx = self.db().read().await?;
         let topology = Topology::load(&mut tx, self).await?;
+        let owner =
+            Query::select().column("source_site").from("package").and_where(by_id(package_id)).to_owned();
         let select = Query::select()
             .distinct()
             .column(("x", "site_code"))
@@ -144,7 +144,10 @@ impl Site {
             .and_where(Expr::col(("d", "package_id")).eq(package_id))
             .and_where(Expr::col(("d", "absent")).eq(0i64))
             .to_owned();
-        let mut is_needed = false;
+        // It may have become the child's own, or another site's below it, since the version was published.
+        let owner: Option<String> =
+            tx.optional(&owner).await?.map(|row| row.get("source_site")).transpose()?;
+        let mut is_needed = owner.is_some_and(|owner| topology.lies_towards(&owner, child));
         for row in tx.all(&select).await? {
             is_needed |= topology.lies_towards(&row.get::<String>("site_code")?, child);
         }
@@ -156,9 +159,34 @@ impl Site {
     }
 }
 
-/// Versions that other sites published and that are not here, with a site whose distribution points shall hold each; of a
-/// package the newest demand first.
+/// The neighbor that a version has to come from, if the row's distribution points or the package's owner make it be needed.
+fn needed_from(topology: &Topology, row: &Row) -> Result<Option<Neighbor>> {
+    let (package_id, source_site): (String, String) = (row.get("package_id")?, row.get("source_site")?);
+    let learned_from: String = row.get("learned_from")?;
+    let dp_site: Option<String> = row.get("dp_site")?;
+    let is_elsewhere = |site: &str, from: &Neighbor| !topology.lies_towards(site, from);
+    let signature: Option<VersionSignature> = signature(row)?;
+    let former = signature.filter(|signature| signature.source_site != source_site);
+    if let Some(NextHop::To(from)) = former.and_then(|former| topology.next_hop(&former.source_site)) {
+        let is_needed =
+            is_elsewhere(&source_site, &from) || dp_site.is_some_and(|dp| is_elsewhere(&dp, &from));
+        return Ok(is_needed.then_some(from));
+    }
+    let from = source(topology, &package_id, &source_site, &learned_from);
+    Ok(from.filter(|from| dp_site.is_some_and(|dp| is_elsewhere(&dp, from))))
+}
+
+fn signature(row: &Row) -> Result<Option<VersionSignature>> {
+    let text: Option<String> = row.get("signature")?;
+    text.map(|text| rows::from_json(&text, "offered_version.signature")).transpose()
+}
+
+/// Versions that other sites published and that are not here, with a site whose distribution points shall hold each, the
+/// newest demand first; of packages that were given away there need be none.
 fn select_needs() -> sea_query::SelectStatement {
+    let standing = same_package("d", "o")
+        .and(Expr::col(("d", "absent")).eq(0i64))
+        .and(Expr::col(("d", "cancelled")).eq(0i64));
     Query::select()
         .distinct()
         .columns([
@@ -180,10 +208,9 @@ fn select_needs() -> sea_query::SelectStatement {
         .expr_as(Expr::col(("x", "site_code")), "dp_site")
         .from_as("offered_version", "o")
         .join_as(JoinType::InnerJoin, "package", "p", same_package("p", "o"))
-        .join_as(JoinType::InnerJoin, "distribution", "d", same_package("d", "o"))
-        .join_as(JoinType::InnerJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
-        .and_where(Expr::col(("d", "absent")).eq(0i64))
-        .and_where(Expr::col(("d", "cancelled")).eq(0i64))
+        .join_as(JoinType::LeftJoin, "distribution", "d", standing)
+        .join_as(JoinType::LeftJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
+        .and_where(Expr::col(("x", "id")).is_not_null().or(Expr::col(("p", "owner_epoch")).gt(1i64)))
         .and_where(Expr::col(("o", "version")).gt(Expr::col(("p", "stored_version"))))
         .and_where(Expr::col(("p", "action_in_progress")).ne(3i64))
         .order_by(("p", "package_id"), Order::Asc)
@@ -210,7 +237,6 @@ pub(super) fn source(
 }
 
 pub(super) fn need(row: &Row, from: Neighbor, from_site: String) -> Result<Need> {
-    let signature: Option<String> = row.get("signature")?;
     Ok(Need {
         package_id: row.get("package_id")?,
         name: row.get("name")?,
@@ -220,7 +246,7 @@ pub(super) fn need(row: &Row, from: Neighbor, from_site: String) -> Result<Need>
         files: row.unsigned("files")?,
         folders: row.unsigned("folders")?,
         bytes: row.unsigned("bytes")?,
-        signature: signature.map(|text| rows::from_json(&text, "offered_version.signature")).transpose()?,
+        signature: signature(row)?,
         source_site: row.get("source_site")?,
         priority: row.unsigned("priority")?,
         stored_version: row.unsigned("stored_version")?,
@@ -264,29 +290,6 @@ async fn insert_version(tx: &mut Tx, need: &Need, offered: &Row, stored_new_byte
         .to_owned();
     tx.execute(&insert).await?;
     Ok(())
-}
-
-/// The newest versions are kept, whatever numbers lie between them: a site that was away has not seen all.
-async fn drop_outdated(tx: &mut Tx, need: &Need) -> Result<Vec<String>> {
-    let kept = Query::select()
-        .column("version")
-        .from("package_version")
-        .and_where(by_id(&need.package_id))
-        .and_where(Expr::col("retained").eq(1i64))
-        .order_by("version", Order::Desc)
-        .limit(u64::from(VERSIONS_KEPT))
-        .to_owned();
-    let kept = tx.all(&kept).await?;
-    let oldest = kept.last().map_or(Ok(0), |row| row.get::<i64>("version"))?;
-    let update = Query::update()
-        .table("package_version")
-        .value("retained", 0i64)
-        .and_where(by_id(&need.package_id))
-        .and_where(Expr::col("retained").eq(1i64))
-        .and_where(Expr::col("version").lt(oldest))
-        .returning_col("manifest_id")
-        .to_owned();
-    tx.all(&update).await?.iter().map(|row| row.get("manifest_id")).collect()
 }
 
 /// The names of distribution points in the hierarchy.

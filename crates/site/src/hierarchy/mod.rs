@@ -7,6 +7,7 @@
 mod apply;
 pub(crate) mod content;
 mod join;
+pub(crate) mod leap;
 pub(crate) mod node;
 pub(crate) mod ownership;
 mod pause;
@@ -14,6 +15,7 @@ mod release;
 pub(crate) mod repair;
 pub(crate) mod requests;
 mod rows;
+mod spread;
 mod tell;
 pub(crate) mod tombstone;
 pub(crate) mod topology;

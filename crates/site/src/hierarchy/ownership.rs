@@ -3,13 +3,14 @@
 use agent::link::{FORMER_OWNERS_MAX, FormerOwner};
 use sea_query::{Expr, ExprTrait, Func, JoinType, Query};
 
+use super::apply::lead_to;
 use super::rows;
 use super::topology::{Neighbor, Topology};
 use crate::db::{Tx, counter};
 use crate::distribution::DpId;
 use crate::distribution::demand::at;
 use crate::error::Result;
-use crate::package::by_id;
+use crate::package::{by_id, schedule};
 use crate::server::Site;
 
 /// Rows that are forgotten in one transaction.
@@ -22,6 +23,8 @@ pub(crate) struct Change<'c> {
     pub(crate) to: &'c str,
     /// The epoch that ended.
     pub(crate) epoch_before: i64,
+    /// The site that has the numbers of the demands from the former owner, as far as this site knows.
+    pub(crate) told_by: &'c str,
 }
 
 impl Site {
@@ -77,8 +80,9 @@ pub(crate) fn with_former(stored: &str, site_code: &str, epoch: i64) -> Result<S
 
 /// Brings this site's rows to the new owner: what a former owner demanded is handed over, the new one goes on from it,
 /// and everybody reports and asks anew in the new direction.
-pub(crate) async fn follow(tx: &mut Tx, own: &str, change: Change<'_>) -> Result<()> {
-    let Change { package_id, from, to, epoch_before } = change;
+pub(crate) async fn follow(tx: &mut Tx, site: &Site, change: Change<'_>) -> Result<()> {
+    let own = site.identity().site_code.as_str();
+    let Change { package_id, from, to, epoch_before, told_by } = change;
     let revision = counter::next(tx, "revision").await?;
     let mut update = Query::update();
     update.table("distribution").value("revision", revision).value("report_revision", revision);
@@ -92,13 +96,20 @@ pub(crate) async fn follow(tx: &mut Tx, own: &str, change: Change<'_>) -> Result
     }
     tx.execute(&update.and_where(by_id(package_id)).to_owned()).await?;
     if to == own {
+        schedule::take_over(tx, site, package_id).await?;
         let highest = Query::select()
             .expr_as(Func::max(Expr::col("generation")), "highest")
             .from("distribution")
             .and_where(by_id(package_id))
             .to_owned();
         let highest: Option<i64> = tx.optional(&highest).await?.map_or(Ok(None), |row| row.get("highest"))?;
-        counter::at_least(tx, "revision", highest.unwrap_or_default()).await?;
+        if !lead_to(tx, site, told_by, highest.unwrap_or_default()).await? {
+            tracing::warn!(
+                package = package_id,
+                from,
+                "the demands of the former owner have numbers too far ahead"
+            );
+        }
     }
     let waiting = Query::update()
         .table("site_request")

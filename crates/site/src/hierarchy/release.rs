@@ -1,7 +1,8 @@
 //! Content that no distribution point needs from here any more: this site lets go of it, and brings it in again when one
 //! does.
 //!
-//! Only what another site published and still answers for may go, since that site has it. The rows of the versions stay,
+//! Only what another site published may go, and only while that site answers for it, or once a newer version takes its place:
+//! then somebody has what is still asked for. The rows of the versions stay,
 //! as history; the library's collector takes the bytes after its grace, so that a distribution point that is targeted
 //! again soon costs no transfer.
 
@@ -52,6 +53,7 @@ impl Site {
 fn select_held(own: &str, package_id: Option<&str>) -> SelectStatement {
     let of_package = |alias: &'static str| Expr::col((alias, "package_id")).equals(("p", "package_id"));
     let stored = of_package("v").and(Expr::col(("v", "version")).equals(("p", "stored_version")));
+    let newer = of_package("o").and(Expr::col(("o", "version")).gt(Expr::col(("p", "stored_version"))));
     let wanted = of_package("d").and(Expr::col(("d", "absent")).eq(0i64));
     let mut select = Query::select();
     select
@@ -59,8 +61,10 @@ fn select_held(own: &str, package_id: Option<&str>) -> SelectStatement {
         .columns([("p", "package_id"), ("p", "name"), ("p", "source_site"), ("p", "stored_version")])
         .column(("v", "signature"))
         .expr_as(Expr::col(("x", "site_code")), "dp_site")
+        .expr_as(Expr::col(("o", "version")), "newer")
         .from_as("package", "p")
         .join_as(JoinType::InnerJoin, "package_version", "v", stored)
+        .join_as(JoinType::LeftJoin, "offered_version", "o", newer)
         .join_as(JoinType::LeftJoin, "distribution", "d", wanted)
         .join_as(JoinType::LeftJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
         .and_where(Expr::col(("p", "source_site")).ne(own))
@@ -93,13 +97,17 @@ fn is_same_package(one: &Row, other: &Row) -> bool {
     id(one) == id(other)
 }
 
-/// Whether the owner published what is here, and the row's distribution points, if it has any, get it elsewhere.
+/// Whether another site has what is here or what is newer, and the row's distribution points, if it has any, get it elsewhere.
 fn may_go_for(topology: &Topology, row: &Row) -> Result<bool> {
     let (package_id, source_site): (String, String) = (row.get("package_id")?, row.get("source_site")?);
     let signature: Option<String> = row.get("signature")?;
     let signature: Option<VersionSignature> =
         signature.map(|text| rows::from_json(&text, "package_version.signature")).transpose()?;
-    if signature.is_none_or(|signature| signature.source_site != source_site) {
+    let is_outdated = row.get::<Option<i64>>("newer")?.is_some();
+    let is_had = |signature: VersionSignature| {
+        signature.source_site == source_site || is_outdated && signature.source_site != topology.own()
+    };
+    if !signature.is_some_and(is_had) {
         return Ok(false);
     }
     let Some(NextHop::To(owner)) = topology.next_hop(topology.speaker(&package_id, &source_site)) else {

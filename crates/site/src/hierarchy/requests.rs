@@ -4,24 +4,29 @@
 
 use agent::link::{Call, DpName, RequestRecord};
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Func, Query};
+use sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
 
 use super::rows::{self, json};
 use super::topology::{NextHop, Topology};
 use crate::access::{self, Actor, Role};
-use crate::db::{Tx, counter};
+use crate::db::{Row, Tx, counter};
 use crate::distribution::DpId;
 use crate::distribution::demand::Demand;
 use crate::distribution::point;
 use crate::error::{Result, SiteError};
+use crate::library::error_chain;
 use crate::package::{self, Package, by_id};
 use crate::server::Site;
 use crate::status::{self, Message};
 
-/// The most requests that wait at a site for their owners.
+/// The most requests that wait at a site for their owners: of its own users, and of the sites behind each neighbor.
 pub(crate) const REQUESTS_OPEN_MAX: i64 = 10_000;
-/// Requests that are carried out in one go; the rest follows with the next.
-const ANSWERED_AT_ONCE_MAX: u64 = 256;
+/// The most requests of the sites behind one neighbor that are remembered, with those that were answered.
+pub(crate) const REQUESTS_KEPT_MAX: i64 = 100_000;
+/// Requests that are read in one go.
+const READ_AT_ONCE_MAX: u64 = 256;
+/// Requests of one round that could not be answered and are logged one by one.
+const FAILURES_LOGGED_MAX: usize = 20;
 /// A request is answered with so much of the reason.
 const MESSAGE_CHARS_MAX: usize = 1024;
 
@@ -51,15 +56,10 @@ impl Site {
             return Err(SiteError::PackageLocked { package_id, source_site });
         }
         let open = || Expr::col("done_at").is_null();
-        let count = Query::select()
-            .expr_as(Func::count(Expr::col("request_id")), "open")
-            .from("site_request")
-            .and_where(open())
-            .to_owned();
-        if tx.optional(&count).await?.map_or(Ok(0), |row| row.get::<i64>("open"))? >= REQUESTS_OPEN_MAX {
+        let (own, text) = (self.identity().site_code.as_str(), json(&call));
+        if count(tx, open().and(Expr::col("origin").eq(own))).await? >= REQUESTS_OPEN_MAX {
             return Err(SiteError::Busy { what: "too many calls wait for sites that are away" });
         }
-        let (own, text) = (self.identity().site_code.as_str(), json(&call));
         let same = Query::select()
             .column("request_id")
             .from("site_request")
@@ -86,48 +86,82 @@ impl Site {
     }
 
     /// Carries out what other sites ask of the packages that this one owns, and refuses what asks for packages that are
-    /// gone. Returns how many were answered.
+    /// gone. Returns how many were answered. One that cannot be answered now stays open, and holds up no other.
     pub(crate) async fn answer_requests(&self) -> Result<usize> {
-        let mut tx = self.db().read().await?;
-        let topology = Topology::load(&mut tx, self).await?;
-        let select = rows::select_requests()
-            .and_where(Expr::col(("r", "done_at")).is_null())
-            .order_by(("r", "revision"), sea_query::Order::Asc)
-            .limit(ANSWERED_AT_ONCE_MAX)
-            .to_owned();
-        let mut due = Vec::new();
-        for row in tx.all(&select).await? {
-            let (request, _) = rows::request(&row)?;
-            let source_site: Option<String> = row.get("source_site")?;
-            let is_due = source_site.is_none_or(|site| {
-                let speaker = topology.speaker(&request.package_id, &site);
-                topology.next_hop(speaker) == Some(NextHop::Own)
-            });
-            if is_due {
-                due.push(request);
+        let (mut answered, mut failed, mut passed) = (0, 0usize, 0);
+        loop {
+            let (due, last) = self.due_requests(passed).await?;
+            for request in &due {
+                match self.answer_request(request).await {
+                    Ok(is_answered) => answered += usize::from(is_answered),
+                    Err(error) => {
+                        failed += 1;
+                        if failed <= FAILURES_LOGGED_MAX {
+                            let (id, package, error) =
+                                (&request.id, &request.package_id, error_chain(&error));
+                            tracing::warn!(
+                                request = id,
+                                package,
+                                error,
+                                "a request of another site stays open"
+                            );
+                        }
+                    }
+                }
             }
+            let Some(last) = last else { break };
+            passed = last;
         }
-        tx.commit().await?;
-        for request in &due {
-            self.answer_request(request).await?;
-        }
-        if !due.is_empty() {
+        if answered > 0 {
             self.changes().notify(&[]);
             self.snapshot_wake().notify_one();
         }
-        Ok(due.len())
+        Ok(answered)
     }
 
-    async fn answer_request(&self, request: &RequestRecord) -> Result<()> {
+    /// Open requests after a revision that are to be answered here, and the revision after which more may follow.
+    async fn due_requests(&self, after: i64) -> Result<(Vec<RequestRecord>, Option<i64>)> {
+        let mut tx = self.db().read().await?;
+        let topology = Topology::load(&mut tx, self).await?;
+        let select = select_open()
+            .and_where(Expr::col(("r", "revision")).gt(after))
+            .order_by(("r", "revision"), sea_query::Order::Asc)
+            .limit(READ_AT_ONCE_MAX)
+            .to_owned();
+        let rows = tx.all(&select).await?;
+        tx.commit().await?;
+        let mut due = Vec::new();
+        for row in &rows {
+            match due_here(&topology, row) {
+                Ok(request) => due.extend(request),
+                Err(error) => {
+                    tracing::warn!(error = error_chain(&error), "a request of another site is unreadable")
+                }
+            }
+        }
+        let is_full = rows.len() as u64 == READ_AT_ONCE_MAX;
+        let last = rows.last().filter(|_| is_full).map(|row| row.get("revision")).transpose()?;
+        Ok((due, last))
+    }
+
+    /// Returns whether it was answered now: somebody else may have done so since it was looked up, or the package may be
+    /// another site's.
+    async fn answer_request(&self, request: &RequestRecord) -> Result<bool> {
         let mut tx = self.db().write().await?;
-        let done = self.carry_out(&mut tx, request).await;
+        let topology = Topology::load(&mut tx, self).await?;
+        let select =
+            select_open().and_where(Expr::col(("r", "request_id")).eq(request.id.as_str())).to_owned();
+        let row = tx.optional(&select).await?;
+        if row.map(|row| due_here(&topology, &row)).transpose()?.flatten().is_none() {
+            return Ok(false);
+        }
         let now = self.now();
-        match done {
+        match self.carry_out(&mut tx, request).await {
             Ok(touched) => {
                 close(&mut tx, &request.id, &request.package_id, None, now).await?;
                 tx.commit().await?;
                 self.changes().notify(&touched);
-                Ok(())
+                Ok(true)
             }
             Err(error @ (SiteError::Database(_) | SiteError::Corrupt { .. })) => Err(error),
             Err(refused) => {
@@ -136,8 +170,9 @@ impl Site {
                 let message: String = refused.to_string().chars().take(MESSAGE_CHARS_MAX).collect();
                 let mut tx = self.db().write().await?;
                 let refused = Some((refused.code(), message.as_str()));
-                close(&mut tx, &request.id, &request.package_id, refused, now).await?;
-                tx.commit().await
+                let closed = close(&mut tx, &request.id, &request.package_id, refused, now).await?;
+                tx.commit().await?;
+                Ok(closed.is_some())
             }
         }
     }
@@ -190,6 +225,22 @@ impl Site {
     }
 }
 
+/// Requests that wait for an answer.
+fn select_open() -> SelectStatement {
+    rows::select_requests().and_where(Expr::col(("r", "done_at")).is_null()).to_owned()
+}
+
+/// The request, if this site answers it: it speaks for the package, or the package is gone.
+fn due_here(topology: &Topology, row: &Row) -> Result<Option<RequestRecord>> {
+    let (request, _) = rows::request(row)?;
+    let source_site: Option<String> = row.get("source_site")?;
+    let is_due = source_site.is_none_or(|site| {
+        let speaker = topology.speaker(&request.package_id, &site);
+        topology.next_hop(speaker) == Some(NextHop::Own)
+    });
+    Ok(is_due.then_some(request))
+}
+
 /// The distribution points of a call; absent where it names none.
 pub(crate) fn points_of(call: &Call) -> Option<&[DpName]> {
     match call {
@@ -211,6 +262,16 @@ fn name_of(call: &Call) -> &'static str {
         Call::Remove { .. } => "removal",
         Call::Cancel { .. } => "CancelDistribution",
     }
+}
+
+/// How many requests there are of some kind.
+pub(crate) async fn count(tx: &mut Tx, which: Expr) -> Result<i64> {
+    let count = Query::select()
+        .expr_as(Func::count(Expr::col("request_id")), "requests")
+        .from("site_request")
+        .and_where(which)
+        .to_owned();
+    tx.optional(&count).await?.map_or(Ok(0), |row| row.get("requests"))
 }
 
 pub(crate) async fn exists(tx: &mut Tx, request_id: &str) -> Result<bool> {

@@ -1,6 +1,7 @@
 //! What a neighbor is told: the rows that changed since it last acknowledged, in pages.
 //!
-//! A page ends at a revision, and whoever has the page has everything up to it. Rows that a row names go with it if the
+//! A page ends at a revision, and whoever has the page has everything up to it; so rows of one revision are together, and
+//! too many of them are given revisions of their own first (`spread`). Rows that a row names go with it if the
 //! neighbor may not have them yet, so that what arrives can always be stored.
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use agent::link::{RECORDS_MAX, Record, RecordsReply};
 use sea_query::{Expr, ExprTrait, Order, SelectStatement};
 
 use super::rows::{self, Assigned};
+use super::spread::{self, Stamp, TOGETHER_MAX};
 use super::topology::{Neighbor, NextHop, Topology};
 use crate::db::{Row, Tx};
 use crate::error::{Result, SiteError};
@@ -19,6 +21,10 @@ use crate::server::Site;
 
 /// Pages without anything for the neighbor that are passed over in one call.
 const PAGES_PASSED_MAX: usize = 16;
+/// Attempts at one page: each kind of row may have to be told apart, and the page to be made smaller.
+const PAGES_TRIED_MAX: usize = 64;
+/// The most bytes of a page; beyond it the page has fewer records. Below what a site takes, in either direction.
+const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Values in one statement.
 const VALUES_MAX: usize = 400;
 
@@ -26,27 +32,46 @@ impl Site {
     /// The rows that a neighbor has to know and that changed after a revision, about `max` of them.
     ///
     /// A revision that this site never gave says that its database was restored: it goes on from beyond it, and tells
-    /// everything anew. Errors: [`SiteError::SiteNotFound`] unless it is a neighbor.
+    /// everything anew. Errors: [`SiteError::SiteNotFound`] unless it is a neighbor, [`SiteError::InvalidField`] for a
+    /// revision that is too far beyond this site's, [`SiteError::Busy`].
     pub async fn records_for(&self, neighbor: &Neighbor, after: i64, max: usize) -> Result<RecordsReply> {
         let after = match after > self.newest_revision().await? {
-            true => self.outrun(after).await.map(|()| 0)?,
+            true => self.outrun(neighbor, after).await.map(|()| 0)?,
             false => Ord::max(after, 0),
         };
+        let mut max = max.clamp(1, RECORDS_MAX);
+        for _ in 0..PAGES_TRIED_MAX {
+            match self.try_page(neighbor, after, max).await? {
+                (reply, None) if max == 1 || bytes_of(&reply) <= PAGE_BYTES_MAX => return Ok(reply),
+                (_, None) => max = Ord::max(max / 4, 1),
+                (_, Some((stamp, revision))) => self.spread(stamp, revision).await?,
+            }
+        }
+        Err(SiteError::Busy { what: "too many rows change at once to be told" })
+    }
+
+    /// A page, and which rows have to be told apart before it is any good.
+    async fn try_page(
+        &self,
+        neighbor: &Neighbor,
+        after: i64,
+        max: usize,
+    ) -> Result<(RecordsReply, Option<(Stamp, i64)>)> {
         let mut tx = self.db().read().await?;
         let topology = Topology::load(&mut tx, self).await?;
         require_neighbor(&topology, neighbor)?;
         let newest = rows::newest_revision(&mut tx).await?;
-        let mut teller =
-            Teller { tx: &mut tx, topology: &topology, neighbor, max: max.clamp(1, RECORDS_MAX) };
+        let mut teller = Teller { tx: &mut tx, topology: &topology, neighbor, max, crowd: None };
         let mut reply = teller.page(after, newest).await?;
         for _ in 0..PAGES_PASSED_MAX {
-            if !reply.records.is_empty() || !reply.more {
+            if !reply.records.is_empty() || !reply.more || teller.crowd.is_some() {
                 break;
             }
             reply = RecordsReply { after, ..teller.page(reply.revision, newest).await? };
         }
+        let crowd = teller.crowd;
         tx.commit().await?;
-        Ok(reply)
+        Ok((reply, crowd))
     }
 
     /// Waits until a neighbor has to hear of something after a revision, at most `wait`. Returns what there is then; nothing
@@ -94,6 +119,10 @@ impl Site {
     }
 }
 
+fn bytes_of(reply: &RecordsReply) -> usize {
+    rows::json(reply).len()
+}
+
 pub(super) fn require_neighbor(topology: &Topology, neighbor: &Neighbor) -> Result<()> {
     if topology.is_neighbor(neighbor) {
         return Ok(());
@@ -108,6 +137,8 @@ struct Teller<'t> {
     topology: &'t Topology,
     neighbor: &'t Neighbor,
     max: usize,
+    /// Rows of one revision that are too many for a page.
+    crowd: Option<(Stamp, i64)>,
 }
 
 /// Rows of one kind after a revision.
@@ -119,12 +150,12 @@ struct Changed {
 
 impl Teller<'_> {
     async fn page(&mut self, after: i64, newest: i64) -> Result<RecordsReply> {
-        let dps = self.changed(rows::select_dps(), ("x", "revision"), after).await?;
-        let packages = self.changed(rows::select_packages(), ("p", "revision"), after).await?;
-        let targets = self.changed(rows::select_assigned(), ("d", "revision"), after).await?;
-        let reports = self.changed(rows::select_assigned(), ("d", "report_revision"), after).await?;
-        let requests = self.changed(rows::select_requests(), ("r", "revision"), after).await?;
-        let tombs = self.changed(rows::select_tombstones(), ("t", "revision"), after).await?;
+        let dps = self.changed(rows::select_dps(), ("x", spread::DPS), after).await?;
+        let packages = self.changed(rows::select_packages(), ("p", spread::PACKAGES), after).await?;
+        let targets = self.changed(rows::select_assigned(), ("d", spread::TARGETS), after).await?;
+        let reports = self.changed(rows::select_assigned(), ("d", spread::REPORTS), after).await?;
+        let requests = self.changed(rows::select_requests(), ("r", spread::REQUESTS), after).await?;
+        let tombs = self.changed(rows::select_tombstones(), ("t", spread::TOMBSTONES), after).await?;
         let cuts = [&dps, &packages, &targets, &reports, &requests, &tombs];
         let cut = cuts.iter().filter_map(|changed| changed.cut).min();
         let end = cut.unwrap_or(newest);
@@ -161,9 +192,10 @@ impl Teller<'_> {
     async fn changed(
         &mut self,
         mut select: SelectStatement,
-        revision: (&'static str, &'static str),
+        (alias, stamp): (&'static str, Stamp),
         after: i64,
     ) -> Result<Changed> {
+        let revision = (alias, stamp.revision);
         let whole = select.clone();
         select
             .and_where(Expr::col(revision).gt(after))
@@ -182,8 +214,13 @@ impl Teller<'_> {
             }
             return Ok(Changed { rows, cut: Some(last - 1) });
         }
-        let together = whole.clone().and_where(Expr::col(revision).eq(first)).to_owned();
-        Ok(Changed { rows: self.tx.all(&together).await?, cut: Some(first) })
+        let together =
+            whole.clone().and_where(Expr::col(revision).eq(first)).limit(TOGETHER_MAX as u64 + 1).to_owned();
+        let rows = self.tx.all(&together).await?;
+        if rows.len() > TOGETHER_MAX {
+            self.crowd = Some((stamp, first));
+        }
+        Ok(Changed { rows, cut: Some(first) })
     }
 
     /// Every site that changed, those above before those below them: there are few.

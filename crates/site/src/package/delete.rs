@@ -7,7 +7,7 @@ use agent::link::Gone;
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query};
 
-use super::{ActionInProgress, by_id};
+use super::{ActionInProgress, by_id, schedule};
 use crate::access::{Action, Actor};
 use crate::db::{Tx, counter};
 use crate::distribution::demand;
@@ -37,6 +37,7 @@ impl Site {
         lock::require_unlocked_for(&mut tx, self, actor, &object, now).await?;
         lock::forget(&mut tx, &object).await?;
         folder::leave_package(&mut tx, &package).await?;
+        schedule::forget(&mut tx, package_id).await?;
         let update = Query::update()
             .table("package")
             .value("action_in_progress", i64::from(ActionInProgress::Delete.number()))

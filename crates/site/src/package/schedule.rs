@@ -1,14 +1,15 @@
 //! Refresh schedules: when a package is refreshed without anybody asking.
 //!
 //! The next time is worked out when a schedule is stored and when it was due, and kept, so that a site that was down when
-//! a refresh was due makes up for it once, however many times it missed. A refresh by schedule publishes a version only
-//! if the source changed.
+//! a refresh was due makes up for it once, however many times it missed. A time ahead is checked at every look: the clock
+//! or the zone may have been wrong when it was worked out. A refresh by schedule publishes a version only if the source
+//! changed. Only the site that owns a package follows its schedule.
 
 use std::time::Duration;
 
 use cim::schedule::{self, Token};
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use tokio_util::sync::CancellationToken;
 
 use super::refresh::Publish;
@@ -25,8 +26,8 @@ use crate::status::{self, Message};
 pub const REFRESH_TOKENS_MAX: usize = 15;
 /// The longest that the worker sleeps: a schedule that another process stored is seen no later.
 const LOOK_INTERVAL: Duration = Duration::from_secs(30);
-/// How long a refresh waits that cannot be made now, since another site owns the package.
-const POSTPONED_BY: Duration = Duration::from_secs(5 * 60);
+/// The shortest pause between two looks, whatever is due.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 const PROPERTY: &str = "RefreshSchedule";
 
 /// When a package is refreshed by itself.
@@ -57,9 +58,11 @@ impl Site {
     ///
     /// [`Site::run_workers`](crate::Site::run_workers) does this all the time; this is for doing it once.
     pub async fn run_due_schedules(&self) -> Result<usize> {
+        self.plan_anew().await?;
         let due = Query::select()
             .column("package_id")
             .from("package_schedule")
+            .and_where(Expr::col("package_id").in_subquery(self.scheduled_packages()))
             .and_where(Expr::col("next_at").lte(self.now().as_microsecond()))
             .order_by("next_at", Order::Asc)
             .to_owned();
@@ -75,38 +78,29 @@ impl Site {
         let now = self.now();
         let mut tx = self.db().write().await?;
         let Some((package, schedule)) = due(&mut tx, package_id, now).await? else { return Ok(false) };
-        let is_ours = require_unlocked(self, &package).is_ok();
-        let next = match is_ours {
-            true => schedule::next_after(&schedule.tokens, now, self.time_zone()),
-            false => now.checked_add(POSTPONED_BY).ok(),
-        };
+        if require_unlocked(self, &package).is_err() {
+            return Ok(false);
+        }
+        let next = schedule::next_after(&schedule.tokens, now, self.time_zone());
         let update = Query::update()
             .table("package_schedule")
             .value("next_at", next.map(Timestamp::as_microsecond))
-            .value(
-                "last_at",
-                if is_ours { Some(now) } else { schedule.last_at }.map(Timestamp::as_microsecond),
-            )
+            .value("last_at", now.as_microsecond())
             .and_where(by_id(package_id))
             .to_owned();
         tx.execute(&update).await?;
-        if is_ours {
-            let call = call::new_id();
-            refresh::request(&mut tx, package_id, now, Publish::IfChanged, Some(&call)).await?;
-            tracing::info!(call, package = package_id, "refresh due by schedule");
-            let due = Message::refresh_due(package_id, &package.fields.name).of_call(Some(&call));
-            status::add(&mut tx, now, due).await?;
-        }
+        let call = call::new_id();
+        refresh::request(&mut tx, package_id, now, Publish::IfChanged, Some(&call)).await?;
+        tracing::info!(call, package = package_id, "refresh due by schedule");
+        let due = Message::refresh_due(package_id, &package.fields.name).of_call(Some(&call));
+        status::add(&mut tx, now, due).await?;
         tx.commit().await?;
         self.snapshot_wake().notify_one();
-        Ok(is_ours)
+        Ok(true)
     }
 
     /// Follows the schedules of all packages until `cancel`.
     pub(crate) async fn follow_schedules(&self, cancel: &CancellationToken) {
-        if let Err(error) = self.plan_anew().await {
-            tracing::error!(error = error_chain(&error), "refresh schedules");
-        }
         while !cancel.is_cancelled() {
             let due_in = match self.run_due_schedules().await {
                 Ok(_) => self.next_schedule_in().await,
@@ -123,13 +117,16 @@ impl Site {
         }
     }
 
-    /// Works the times ahead out again: the zone and its rules may have changed since. What is overdue stays so.
+    /// Works the times ahead out again, which stay the same unless they were worked out by another zone or a clock that
+    /// was wrong. What is overdue stays so.
     async fn plan_anew(&self) -> Result<()> {
         let now = self.now();
+        let is_ahead = Expr::col("next_at").gt(now.as_microsecond()).or(Expr::col("next_at").is_null());
         let ahead = Query::select()
             .columns(["package_id", "schedule", "next_at", "last_at"])
             .from("package_schedule")
-            .and_where(Expr::col("next_at").gt(now.as_microsecond()))
+            .and_where(Expr::col("package_id").in_subquery(self.scheduled_packages()))
+            .and_where(is_ahead.clone())
             .to_owned();
         for row in self.db().all(&ahead).await? {
             let planned = RefreshSchedule::read(&row)?;
@@ -143,6 +140,7 @@ impl Site {
                 .value("next_at", next.map(Timestamp::as_microsecond))
                 .and_where(by_id(&row.get::<String>("package_id")?))
                 .and_where(Expr::col("schedule").eq(row.get::<String>("schedule")?))
+                .and_where(is_ahead.clone())
                 .to_owned();
             tx.execute(&update).await?;
             tx.commit().await?;
@@ -150,17 +148,28 @@ impl Site {
         Ok(())
     }
 
+    /// The packages whose schedules this site follows.
+    fn scheduled_packages(&self) -> SelectStatement {
+        Query::select()
+            .column("package_id")
+            .from("package")
+            .and_where(Expr::col("source_site").eq(self.identity().site_code.as_str()))
+            .and_where(visible())
+            .to_owned()
+    }
+
     async fn next_schedule_in(&self) -> Result<Duration> {
         let first = Query::select()
             .column("next_at")
             .from("package_schedule")
+            .and_where(Expr::col("package_id").in_subquery(self.scheduled_packages()))
             .and_where(Expr::col("next_at").is_not_null())
             .order_by("next_at", Order::Asc)
             .limit(1)
             .to_owned();
         let next = self.db().optional(&first).await?.map(|row| row.time("next_at")).transpose()?;
         let left = next.map(|next| Duration::try_from(next.duration_since(self.now())).unwrap_or_default());
-        Ok(left.map_or(LOOK_INTERVAL, |left| left.min(LOOK_INTERVAL)))
+        Ok(left.map_or(LOOK_INTERVAL, |left| left.clamp(LOOK_PAUSE, LOOK_INTERVAL)))
     }
 }
 
@@ -196,7 +205,7 @@ pub(super) async fn store(
     if before.unwrap_or_default() == text {
         return Ok(None);
     }
-    tx.execute(Query::delete().from_table("package_schedule").and_where(by_id(id))).await?;
+    forget(tx, id).await?;
     if !tokens.is_empty() {
         let next = schedule::next_after(tokens, site.now(), site.time_zone());
         let insert = Query::insert()
@@ -207,6 +216,30 @@ pub(super) async fn store(
         tx.execute(&insert).await?;
     }
     Ok(Some(PROPERTY))
+}
+
+/// Works out anew when a package is due next: it is this site's from now on, and what it missed before is no matter.
+pub(crate) async fn take_over(tx: &mut Tx, site: &Site, package_id: &str) -> Result<()> {
+    let select = Query::select()
+        .columns(["schedule", "next_at", "last_at"])
+        .from("package_schedule")
+        .and_where(by_id(package_id))
+        .to_owned();
+    let Some(row) = tx.optional(&select).await? else { return Ok(()) };
+    let next = schedule::next_after(&RefreshSchedule::read(&row)?.tokens, site.now(), site.time_zone());
+    let update = Query::update()
+        .table("package_schedule")
+        .value("next_at", next.map(Timestamp::as_microsecond))
+        .and_where(by_id(package_id))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
+/// A package that is being deleted is refreshed no more.
+pub(crate) async fn forget(tx: &mut Tx, package_id: &str) -> Result<()> {
+    tx.execute(Query::delete().from_table("package_schedule").and_where(by_id(package_id))).await?;
+    Ok(())
 }
 
 /// Refuses a schedule on a package that has no source to read.
@@ -243,4 +276,27 @@ async fn due(tx: &mut Tx, package_id: &str, now: Timestamp) -> Result<Option<(Pa
         return Ok(None);
     }
     Ok(Some((require(tx, package_id).await?, RefreshSchedule::read(&row)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stage::admin;
+
+    on_both! {
+        async fn what_stays_due_is_looked_at_with_pauses(stage: &Stage) {
+            let package = stage.package("dell").await;
+            let point = stage.point("dp1").await;
+            stage.assign(&package, &[&point]).await;
+            let id = &package.package_id;
+            let due = format!("INSERT INTO package_schedule (package_id, schedule, next_at) VALUES ('{id}', '0041200000100009', 1)");
+            stage.raw_sql(due.clone()).await;
+            assert_eq!(stage.site.next_schedule_in().await.unwrap(), LOOK_PAUSE);
+            // As a database has it whose package was deleted by an earlier version.
+            stage.site.delete_package(&admin(), id).await.unwrap();
+            stage.raw_sql(due).await;
+            assert_eq!(stage.site.run_due_schedules().await.unwrap(), 0);
+            assert_eq!(stage.site.next_schedule_in().await.unwrap(), LOOK_INTERVAL);
+        }
+    }
 }

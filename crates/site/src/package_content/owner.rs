@@ -1,13 +1,11 @@
 //! Which site a package belongs to, and asking the site to look at it again.
 
-use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query};
 
 use crate::access::{Action, Actor};
 use crate::db::{Tx, counter};
 use crate::distribution::demand;
 use crate::error::{Result, SiteError};
-use crate::hierarchy::node;
 use crate::hierarchy::ownership::{self, Change};
 use crate::hierarchy::topology::Topology;
 use crate::package::{Package, by_id};
@@ -57,7 +55,7 @@ impl Site {
                     source_site: package.source_site.clone(),
                 });
             }
-            give_to(&mut tx, actor, &package, &site_code, self.now()).await?;
+            give_to(&mut tx, self, actor, &package, &site_code).await?;
         }
         tx.commit().await?;
         self.changes().notify(&[]);
@@ -91,8 +89,7 @@ async fn due_at_once(tx: &mut Tx, package_id: &str) -> Result<()> {
     Ok(())
 }
 
-async fn give_to(tx: &mut Tx, actor: &Actor, package: &Package, code: &str, now: Timestamp) -> Result<()> {
-    let own = node::own_code(tx).await?;
+async fn give_to(tx: &mut Tx, site: &Site, actor: &Actor, package: &Package, code: &str) -> Result<()> {
     let select = Query::select()
         .columns(["owner_epoch", "former_owners"])
         .from("package")
@@ -118,8 +115,8 @@ async fn give_to(tx: &mut Tx, actor: &Actor, package: &Package, code: &str, now:
         .to_owned();
     tx.execute(&update).await?;
     let (package_id, from) = (&package.package_id, &package.source_site);
-    let change = Change { package_id, from, to: code, epoch_before: epoch };
-    ownership::follow(tx, &own, change).await?;
+    let change = Change { package_id, from, to: code, epoch_before: epoch, told_by: &package.source_site };
+    ownership::follow(tx, site, change).await?;
     let message = Message::package_given(actor, &package.package_id, &package.fields.name, code);
-    status::add(tx, now, message).await
+    status::add(tx, site.now(), message).await
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Expr, ExprTrait, Func, Order, Query};
 
 use super::claim::Claim;
 use crate::db::{Tx, counter};
 use crate::distribution::cause::Cause;
 use crate::distribution::{DpId, demand};
-use crate::error::Result;
+use crate::error::{Result, SiteError};
 use crate::package::{ActionInProgress, by_id};
 use crate::package_content::settle;
 use crate::server::Site;
@@ -62,12 +62,13 @@ impl Site {
             return Ok(Outcome::ClaimLost);
         }
         // Times are no content: a file that was only touched makes no version that nobody asked for.
-        let changed = claim.content_hash.as_ref() != Some(&taken.content_hash);
+        let changed = claim.content_hash.as_ref() != Some(&taken.content_hash)
+            || !is_newest_here(&mut tx, &claim.package_id).await?;
         if !(claim.forced || changed) {
             tx.commit().await?;
             return Ok(Outcome::Unchanged);
         }
-        let version = next_version(&mut tx, claim).await?;
+        let version = next_version(&mut tx, &claim.package_id).await?;
         insert_version(&mut tx, &claim.package_id, version, taken, now).await?;
         trust::sign(&mut tx, self.signing_key(), &self.identity().site_code, Some(&claim.package_id)).await?;
         raise_version(&mut tx, &claim.package_id, version, taken, now).await?;
@@ -76,7 +77,7 @@ impl Site {
         }
         let cause = Cause { call: claim.call.as_deref(), requested_at: claim.requested_at.unwrap_or(now) };
         let touched = demand::want_version(&mut tx, &claim.package_id, version, cause, now).await?;
-        let outdated = drop_outdated(&mut tx, &claim.package_id, version).await?;
+        let outdated = drop_outdated(&mut tx, &claim.package_id).await?;
         say(&mut tx, claim, version, taken, now).await?;
         tx.commit().await?;
         self.tell(&touched);
@@ -123,15 +124,41 @@ fn number(action: ActionInProgress) -> i64 {
     i64::from(action.number())
 }
 
-/// The number after the newest one, which another site may have published before it gave the package to this one.
-async fn next_version(tx: &mut Tx, claim: &Claim) -> Result<u32> {
-    let offered = Query::delete()
-        .from_table("offered_version")
-        .and_where(by_id(&claim.package_id))
-        .returning_col("version")
+/// The newest version of a package: the one that is here, or one that another site published before it gave the package to
+/// this one. 0 for none.
+pub(crate) async fn newest_version(tx: &mut Tx, package_id: &str) -> Result<u32> {
+    Ok(Ord::max(stored_version(tx, package_id).await?, offered_version(tx, package_id).await?))
+}
+
+/// Whether the content of the newest version is here. What is taken from the source while it is not is another version,
+/// whatever it is.
+async fn is_newest_here(tx: &mut Tx, package_id: &str) -> Result<bool> {
+    Ok(stored_version(tx, package_id).await? >= offered_version(tx, package_id).await?)
+}
+
+async fn stored_version(tx: &mut Tx, package_id: &str) -> Result<u32> {
+    let select =
+        Query::select().column("stored_version").from("package").and_where(by_id(package_id)).to_owned();
+    tx.optional(&select).await?.ok_or_else(|| SiteError::package(package_id))?.unsigned("stored_version")
+}
+
+async fn offered_version(tx: &mut Tx, package_id: &str) -> Result<u32> {
+    let select =
+        Query::select().column("version").from("offered_version").and_where(by_id(package_id)).to_owned();
+    tx.optional(&select).await?.map_or(Ok(0), |row| row.unsigned("version"))
+}
+
+/// The number of a version that is about to be published: after every one that was ever used, here or by another owner.
+pub(super) async fn next_version(tx: &mut Tx, package_id: &str) -> Result<u32> {
+    let newest = newest_version(tx, package_id).await?;
+    let used = Query::select()
+        .expr_as(Func::coalesce([Func::max(Expr::col("version")).into(), Expr::val(0i64)]), "used")
+        .from("package_version")
+        .and_where(by_id(package_id))
         .to_owned();
-    let offered = tx.optional(&offered).await?.map_or(Ok(0), |row| row.unsigned("version"))?;
-    Ok(Ord::max(claim.stored_version, offered) + 1)
+    let used: u32 = tx.optional(&used).await?.map_or(Ok(0), |row| row.unsigned("used"))?;
+    tx.execute(Query::delete().from_table("offered_version").and_where(by_id(package_id))).await?;
+    Ok(Ord::max(newest, used).saturating_add(1))
 }
 
 pub(super) async fn insert_version(
@@ -193,13 +220,25 @@ pub(super) async fn raise_version(
     Ok(())
 }
 
-pub(super) async fn drop_outdated(tx: &mut Tx, package_id: &str, version: u32) -> Result<Vec<String>> {
+/// Lets go of all but the newest versions, whatever numbers lie between them: a site has not seen every version of a package
+/// that was another's. Returns the manifests to release.
+pub(crate) async fn drop_outdated(tx: &mut Tx, package_id: &str) -> Result<Vec<String>> {
+    let kept = Query::select()
+        .column("version")
+        .from("package_version")
+        .and_where(by_id(package_id))
+        .and_where(Expr::col("retained").eq(1i64))
+        .order_by("version", Order::Desc)
+        .limit(u64::from(VERSIONS_KEPT))
+        .to_owned();
+    let kept = tx.all(&kept).await?;
+    let oldest = kept.last().map_or(Ok(0), |row| row.get::<i64>("version"))?;
     let update = Query::update()
         .table("package_version")
         .value("retained", 0i64)
         .and_where(by_id(package_id))
         .and_where(Expr::col("retained").eq(1i64))
-        .and_where(Expr::col("version").lte(i64::from(version.saturating_sub(VERSIONS_KEPT))))
+        .and_where(Expr::col("version").lt(oldest))
         .returning_col("manifest_id")
         .to_owned();
     tx.all(&update).await?.iter().map(|row| row.get("manifest_id")).collect()

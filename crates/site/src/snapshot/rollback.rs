@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use sea_query::{Expr, Order, Query};
 
-use super::publish::{Taken, drop_outdated, insert_version, raise_version};
+use super::publish::{Taken, drop_outdated, insert_version, newest_version, next_version, raise_version};
 use crate::access::{Action, Actor};
 use crate::db::Tx;
 use crate::distribution::cause::Cause;
@@ -76,7 +76,7 @@ impl Site {
         let now = self.now();
         let package = self.visible_package(tx, actor, package_id).await?;
         require_unlocked(self, &package)?;
-        if to == package.stored_version {
+        if to == newest_version(tx, package_id).await? {
             let reason = format!("version {to} of package {package_id} is the current one");
             return Err(SiteError::Conflict { reason });
         }
@@ -84,12 +84,12 @@ impl Site {
         let history = history(tx, package_id).await?;
         let taken = Taken::from(kept(package_id, to, history)?);
         answer_all(tx, package_id, now).await?;
-        let version = package.stored_version + 1;
+        let version = next_version(tx, package_id).await?;
         insert_version(tx, package_id, version, &taken, now).await?;
         trust::sign(tx, self.signing_key(), &self.identity().site_code, Some(package_id)).await?;
         raise_version(tx, package_id, version, &taken, now).await?;
         let touched = demand::want_version(tx, package_id, version, Cause::of(actor, now), now).await?;
-        let outdated = drop_outdated(tx, package_id, version).await?;
+        let outdated = drop_outdated(tx, package_id).await?;
         status::add_all(tx, now, said(actor, &package, to, version, taken.bytes)).await?;
         Ok(RolledBack { version, touched, outdated })
     }

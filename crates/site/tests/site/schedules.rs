@@ -181,4 +181,26 @@ on_both! {
         stage.clock.advance(10 * DAY);
         assert_eq!(stage.site.run_due_schedules().await.unwrap(), 0);
     }
+
+    async fn a_package_that_waits_for_its_removal_has_no_schedule(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        plan(&stage.site, &package, DAILY_AT_2_UTC).await;
+        stage.site.delete_package(&admin(), &package.package_id).await.unwrap();
+        let rows = |table: &str| stage.raw_sql(format!("SELECT package_id FROM {table}"));
+        assert_eq!(rows("package").await.len(), 1, "it waits for its distribution point");
+        assert!(rows("package_schedule").await.is_empty(), "nobody looks at it again and again");
+    }
+
+    async fn a_time_that_a_wrong_clock_planned_is_worked_out_again(stage: &Stage) {
+        let package = stage.package("dell").await;
+        plan(&stage.site, &package, DAILY_AT_2_UTC).await;
+        for wrong in ["next_at + 34560000000000", "NULL"] {
+            stage.raw_sql(format!("UPDATE package_schedule SET next_at = {wrong}")).await;
+            assert_ne!(next(&stage.site, &package).await, at("2026-01-01T02:00:00Z"));
+            assert_eq!(stage.site.run_due_schedules().await.unwrap(), 0, "{wrong}");
+            assert_eq!(next(&stage.site, &package).await, at("2026-01-01T02:00:00Z"), "{wrong}");
+        }
+    }
 }

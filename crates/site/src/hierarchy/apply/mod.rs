@@ -13,13 +13,15 @@ mod tombstone;
 
 use std::time::Duration;
 
-use agent::link::{RECORDS_AT_ONCE_MAX, Record, RecordsPosted, RecordsReply};
+use agent::link::{Gone, RECORDS_AT_ONCE_MAX, Record, RecordsPosted, RecordsReply};
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query};
 
+use super::leap::NUMBER_MAX;
 use super::node::by_code;
 use super::tell::require_neighbor;
 use super::topology::{Neighbor, Topology};
+use super::{rows, spread};
 use crate::db::{Tx, counter};
 use crate::distribution::DpId;
 use crate::error::{Result, SiteError};
@@ -53,7 +55,7 @@ impl Site {
     /// database was restored: it goes on from beyond that, and tells everything anew.
     pub async fn records_acknowledged(&self, neighbor: &Neighbor, revision: i64) -> Result<()> {
         let revision = match revision > self.newest_revision().await? {
-            true => self.outrun(revision).await.map(|()| 0)?,
+            true => self.outrun(neighbor, revision).await.map(|()| 0)?,
             false => revision,
         };
         let mut tx = self.db().write().await?;
@@ -72,11 +74,14 @@ impl Site {
     /// if the neighbor takes this site for further than it is.
     ///
     /// Errors: [`SiteError::SiteNotFound`] unless it is a neighbor, [`SiteError::InvalidField`] for more than
-    /// [`RECORDS_AT_ONCE_MAX`] records.
+    /// [`RECORDS_AT_ONCE_MAX`] records, or a revision beyond all that a site gives.
     pub async fn apply_records(&self, from: &Neighbor, reply: &RecordsReply) -> Result<RecordsPosted> {
         if reply.records.len() > RECORDS_AT_ONCE_MAX {
             let reason = format!("at most {RECORDS_AT_ONCE_MAX} records are taken at once");
             return Err(SiteError::invalid("records", reason));
+        }
+        if reply.revision > NUMBER_MAX {
+            return Err(SiteError::invalid("revision", "no site gives revisions so high"));
         }
         let now = self.now();
         let mut tx = self.db().write().await?;
@@ -96,6 +101,7 @@ impl Site {
             now,
             touched: Vec::new(),
             gone: Vec::new(),
+            requests: None,
             refused: 0,
         };
         for record in in_order(&reply.records) {
@@ -122,13 +128,25 @@ impl Site {
 
     /// After a backup was restored: takes its revisions from beyond one that a neighbor has seen, and tells every row of
     /// its own anew, so that nobody takes the present for the past.
-    pub(crate) async fn outrun(&self, seen: i64) -> Result<()> {
+    ///
+    /// Errors: [`SiteError::InvalidField`] for a revision too far ahead, [`SiteError::Busy`] for a neighbor that says so too
+    /// often, [`SiteError::SiteNotFound`] unless it is one.
+    pub(crate) async fn outrun(&self, neighbor: &Neighbor, seen: i64) -> Result<()> {
+        let own = self.identity().site_code.clone();
+        let mut tx = self.db().write().await?;
+        let topology = Topology::load(&mut tx, self).await?;
+        require_neighbor(&topology, neighbor)?;
+        let newest = rows::newest_revision(&mut tx).await?;
+        if seen <= newest {
+            return Ok(());
+        }
+        let code = topology.code_of(neighbor).unwrap_or_default();
+        self.leaps().restored(code, seen.saturating_sub(newest), self.clock().monotonic())?;
         tracing::warn!(
+            neighbor = code,
             seen,
             "a neighbor knows more of this site than it does itself: its database was restored"
         );
-        let own = self.identity().site_code.clone();
-        let mut tx = self.db().write().await?;
         counter::at_least(&mut tx, "revision", seen).await?;
         let revision = counter::next(&mut tx, "revision").await?;
         let own_dps = Query::select()
@@ -150,6 +168,9 @@ impl Site {
             ("distribution", "report_revision", Expr::col("dp_id").in_subquery(own_dps)),
         ] {
             tx.execute(Query::update().table(table).value(column, revision).and_where(which)).await?;
+        }
+        for stamp in spread::STAMPS {
+            spread::spread(&mut tx, stamp, revision).await?;
         }
         // Demands that were forgotten had higher generations than those that are left.
         let select = Query::select()
@@ -223,12 +244,17 @@ pub(super) struct Apply<'a> {
     touched: Vec<DpId>,
     /// Manifests to let go of after the commit.
     gone: Vec<String>,
+    /// Requests of the sites behind the neighbor, once they were counted: all, and those that are open.
+    requests: Option<(i64, i64)>,
     refused: usize,
 }
 
 impl Apply<'_> {
     async fn record(&mut self, record: &Record) -> Result<()> {
         let (verdict, what) = match record {
+            record if numbers(record).into_iter().any(|number| number > NUMBER_MAX) => {
+                (Verdict::Refused("no site gives numbers so high"), "a record")
+            }
             Record::Site(site) => (self.site_record(site).await?, site.site_code.as_str()),
             Record::Dp(dp) => (self.dp_record(dp).await?, dp.dp.name.as_str()),
             Record::Package(package) => (self.package_record(package).await?, package.package_id.as_str()),
@@ -253,8 +279,41 @@ impl Apply<'_> {
         self.topology.lies_towards(site_code, self.from)
     }
 
+    /// Leads this site's counter to a number of the neighbor's, unless it is too far ahead.
+    async fn lead_to(&mut self, number: i64) -> Result<bool> {
+        lead_to(self.tx, self.site, &self.code, number).await
+    }
+
     async fn next_revision(&mut self) -> Result<i64> {
         counter::next(self.tx, "revision").await
+    }
+}
+
+/// Leads this site's counter to a number that a neighbor named, unless it is too far ahead.
+pub(super) async fn lead_to(tx: &mut Tx, site: &Site, neighbor: &str, number: i64) -> Result<bool> {
+    let ahead = number.saturating_sub(rows::newest_revision(tx).await?);
+    if ahead > 0 && !site.leaps().may_lead(neighbor, ahead, site.clock().monotonic()) {
+        return Ok(false);
+    }
+    counter::at_least(tx, "revision", number).await?;
+    Ok(true)
+}
+
+/// The numbers in a record that are compared with this site's own, or counted on from.
+fn numbers(record: &Record) -> [i64; 3] {
+    match record {
+        Record::Site(site) => [site.stamp, 0, 0],
+        Record::Dp(dp) => [dp.stamp, 0, 0],
+        Record::Package(package) => [package.stamp, package.epoch, package.edition],
+        Record::Target(target) => [target.epoch, target.generation, 0],
+        Record::Report(report) => [report.stamp, report.epoch, report.generation],
+        Record::Request(_) | Record::Outcome(_) => [0; 3],
+        Record::Tombstone(tombstone) => match &tombstone.gone {
+            Gone::Site { .. } => [0; 3],
+            Gone::Dp { stamp, .. } => [*stamp, 0, 0],
+            Gone::Package { epoch, .. } => [*epoch, 0, 0],
+            Gone::Distribution { epoch, generation, .. } => [*epoch, *generation, 0],
+        },
     }
 }
 

@@ -5,6 +5,7 @@ use cim::schedule;
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, OnConflict, Query};
 
+use super::target::VERSION_MAX;
 use super::{Apply, Verdict, is_hex, is_package_id, is_site_code, past};
 use crate::db::Row;
 use crate::distribution::demand;
@@ -13,7 +14,7 @@ use crate::group;
 use crate::hierarchy::topology::Neighbor;
 use crate::hierarchy::{ownership, rows, tombstone};
 use crate::package::fields::{FieldValue, PackageChange, PackageFields};
-use crate::package::{ActionInProgress, by_id};
+use crate::package::{self, ActionInProgress, by_id};
 
 const HASH_BYTES: usize = 32;
 const CONTENT_HASH_CHARS_MAX: usize = 128;
@@ -128,14 +129,14 @@ impl Apply<'_> {
         self.store_version(record).await?;
         self.store_schedule(record).await?;
         if record.source_site != known.source_site {
-            let own = self.topology.own().to_owned();
             let change = ownership::Change {
                 package_id: id,
                 from: &known.source_site,
                 to: &record.source_site,
                 epoch_before: known.epoch,
+                told_by: &self.code,
             };
-            ownership::follow(self.tx, &own, change).await?;
+            ownership::follow(self.tx, self.site, change).await?;
         }
         if record.deleting && !known.deleting {
             group::forget_package(self.tx, id).await?;
@@ -228,6 +229,9 @@ impl Apply<'_> {
     /// Kept for whoever owns the package next; only an owner follows it.
     async fn store_schedule(&mut self, record: &PackageRecord) -> Result<()> {
         let id = &record.package_id;
+        if record.deleting {
+            return package::schedule::forget(self.tx, id).await;
+        }
         let select =
             Query::select().column("schedule").from("package_schedule").and_where(by_id(id)).to_owned();
         let before: Option<String> =
@@ -235,7 +239,7 @@ impl Apply<'_> {
         if before.unwrap_or_default() == record.refresh_schedule {
             return Ok(());
         }
-        self.tx.execute(Query::delete().from_table("package_schedule").and_where(by_id(id))).await?;
+        package::schedule::forget(self.tx, id).await?;
         let Ok(tokens) = schedule::parse(&record.refresh_schedule) else { return Ok(()) };
         let next = schedule::next_after(&tokens, self.now, self.site.time_zone());
         let insert = Query::insert()
@@ -283,7 +287,7 @@ fn is_sound(record: &PackageRecord) -> bool {
 
 fn is_sound_version(version: &VersionRecord) -> bool {
     let counts = [version.files, version.folders, version.bytes];
-    version.version > 0
+    (1..=VERSION_MAX).contains(&version.version)
         && is_hex(&version.manifest, HASH_BYTES)
         && version.content_hash.len() <= CONTENT_HASH_CHARS_MAX
         && version.content_hash.bytes().all(|b| b.is_ascii_hexdigit())

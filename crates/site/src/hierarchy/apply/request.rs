@@ -1,12 +1,12 @@
 //! Calls of other sites on their way to the owner, and what became of them on their way back.
 
 use agent::link::{CALL_POINTS_MAX, Call, OutcomeRecord, RequestRecord};
-use sea_query::{Expr, ExprTrait, Func, Query};
+use sea_query::{Expr, ExprTrait};
 
 use super::{Apply, Verdict, fits, is_package_id, is_site_code, past};
 use crate::distribution::nal::NalPath;
-use crate::error::Result;
-use crate::hierarchy::requests::{self, REQUESTS_OPEN_MAX};
+use crate::error::{Result, SiteError};
+use crate::hierarchy::requests::{self, REQUESTS_KEPT_MAX, REQUESTS_OPEN_MAX};
 use crate::hierarchy::rows::json;
 use crate::hierarchy::topology::Neighbor;
 use crate::status::{self, Message};
@@ -36,18 +36,45 @@ impl Apply<'_> {
         if requests::exists(self.tx, &record.id).await? {
             return Ok(Verdict::Known);
         }
-        let open = Query::select()
-            .expr_as(Func::count(Expr::col("request_id")), "open")
-            .from("site_request")
-            .and_where(Expr::col("done_at").is_null())
-            .to_owned();
-        let open = self.tx.optional(&open).await?.map_or(Ok(0), |row| row.get::<i64>("open"))?;
-        if open >= REQUESTS_OPEN_MAX {
-            return Ok(Verdict::Refused("too many requests wait for their owners"));
+        let (kept, open) = self.requests_from_there().await?;
+        if kept >= REQUESTS_KEPT_MAX {
+            return Ok(Verdict::Refused("too many requests were made behind this neighbor"));
         }
+        let is_full = open >= REQUESTS_OPEN_MAX;
+        self.requests = Some((kept + 1, open + i64::from(!is_full)));
         let at = past(&record.at, self.now);
         requests::insert(self.tx, record, json(&record.call), at).await?;
+        if is_full {
+            // Answered at once, so that its caller hears of it: the neighbor does not tell it again.
+            let full = SiteError::Busy { what: "too many calls wait for sites that are away" };
+            let (code, message) = (full.code(), full.to_string());
+            let refused = Some((code, message.as_str()));
+            requests::close(self.tx, &record.id, &record.package_id, refused, self.now).await?;
+        }
         Ok(Verdict::Stored)
+    }
+
+    /// How many requests of the sites behind the neighbor there are, and how many of them are open.
+    async fn requests_from_there(&mut self) -> Result<(i64, i64)> {
+        if let Some(counted) = self.requests {
+            return Ok(counted);
+        }
+        let open = self.is_from_there().and(Expr::col("done_at").is_null());
+        let kept = requests::count(self.tx, self.is_from_there()).await?;
+        Ok((kept, requests::count(self.tx, open).await?))
+    }
+
+    /// The condition that a request was made behind the neighbor that is speaking.
+    fn is_from_there(&self) -> Expr {
+        let branch = match self.from {
+            Neighbor::Parent => self.topology.branch(self.topology.own()),
+            Neighbor::Child(code) => self.topology.branch(code),
+        };
+        let origin = Expr::col("origin");
+        match self.from {
+            Neighbor::Parent => origin.is_not_in(branch),
+            Neighbor::Child(_) => origin.is_in(branch),
+        }
     }
 
     pub(super) async fn outcome_record(&mut self, record: &OutcomeRecord) -> Result<Verdict> {

@@ -5,7 +5,6 @@ use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
 use super::{Apply, Verdict, past};
 use crate::access::call;
-use crate::db::counter;
 use crate::distribution::demand::{self, CANCELLED, at};
 use crate::distribution::state::{Event, Next, State, transition};
 use crate::distribution::{DpId, point};
@@ -17,7 +16,7 @@ use crate::package::by_id;
 
 const REASON_CHARS_MAX: usize = 1024;
 /// A package has at most so many versions.
-const VERSION_MAX: u32 = i32::MAX as u32;
+pub(super) const VERSION_MAX: u32 = i32::MAX as u32;
 
 impl Apply<'_> {
     pub(super) async fn target_record(&mut self, record: &TargetRecord) -> Result<Verdict> {
@@ -56,7 +55,9 @@ impl Apply<'_> {
         }
         if own_package {
             // A generation that this site gives later shall be higher.
-            counter::at_least(self.tx, "revision", record.generation).await?;
+            if !self.lead_to(record.generation).await? {
+                return Ok(Verdict::Refused("a demand's number is too far ahead"));
+            }
         }
         self.demand(record, known.id, row.as_ref()).await?;
         Ok(Verdict::Stored)

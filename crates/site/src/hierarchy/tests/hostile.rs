@@ -1,11 +1,12 @@
 //! A child that says what it may not say, and one whose database is from a backup.
 
 use agent::link::{
-    Call, DpName, DpRecord, Gone, PackageRecord, RECORDS_AT_ONCE_MAX, Record, RecordsReply, RequestRecord,
-    SiteRecord, TargetRecord, TombstoneRecord,
+    Call, DpName, DpRecord, Gone, PackageRecord, RECORDS_AT_ONCE_MAX, RECORDS_MAX, Record, RecordsReply,
+    RequestRecord, SiteRecord, TargetRecord, TombstoneRecord,
 };
 
 use super::{BRANCHES, Tree, hierarchies};
+use crate::hierarchy::leap::{LEAP_INTERVAL, LEAP_MAX, NUMBER_MAX, RESTORES_MAX};
 use crate::stage::{admin, code};
 use crate::{Neighbor, Site};
 
@@ -183,5 +184,118 @@ hierarchies! {
         tree.settle_all().await;
         let told = tree.told("S01", &point, id).await.unwrap();
         assert!(matches!(told.goal, agent::Goal::Hold { verify: true, .. }), "{told:?}");
+    }
+
+    async fn a_neighbor_cannot_use_the_counter_up(tree: &Tree, BRANCHES) {
+        let top = tree.site("PS1");
+        let point = tree.point("S01", "dp1").await;
+        let package = tree.stage("PS1").package("dell").await;
+        let theirs = tree.stage("PS1").package("hp").await;
+        top.set_source_site(&admin(), &theirs.package_id, "S01").await.unwrap();
+        tree.settle().await;
+        let before = top.newest_revision().await.unwrap();
+        for far in [9_223_372_036_854_770_000, i64::MAX, before + LEAP_MAX + 1] {
+            let error = top.records_for(&child(), far, 9).await.unwrap_err();
+            assert!(error.code() == "invalid_field" && error.to_string().contains("let it join anew"), "{error}");
+            assert_eq!(code(top.records_acknowledged(&child(), far).await), "invalid_field");
+        }
+        let reply = RecordsReply { after: 0, revision: i64::MAX, more: false, records: Vec::new() };
+        assert_eq!(code(top.apply_records(&child(), &reply).await), "invalid_field");
+        assert_eq!(top.newest_revision().await.unwrap(), before);
+
+        // A package of theirs that goes back to this site, with demands whose numbers lie.
+        let told = |generation: i64, version: u32| {
+            let row = TargetRecord {
+                package_id: theirs.package_id.clone(),
+                dp: dp("S01", "dp1"),
+                epoch: 2,
+                generation,
+                absent: false,
+                version,
+                verify: false,
+                cancelled: None,
+                demanded_at: AT.to_owned(),
+                correlation: None,
+            };
+            Record::Target(row)
+        };
+        say(top, vec![told(i64::MAX, 8)]).await;
+        assert!(tree.sql("PS1", "SELECT package_id FROM distribution").await.is_empty());
+        say(top, vec![told(NUMBER_MAX, 1)]).await;
+        tree.site("S01").set_source_site(&admin(), &theirs.package_id, "PS1").await.unwrap();
+        tree.settle().await;
+        assert_eq!(top.package(&theirs.package_id).await.unwrap().source_site, "PS1");
+        let row = "SELECT CAST(desired_version AS TEXT) FROM distribution";
+        say(top, vec![told(NUMBER_MAX, 9)]).await;
+        assert!(top.newest_revision().await.unwrap() < before + 1000, "the counter is where it was");
+        // A former owner that counted a thousand million more is believed.
+        tree.sql("PS1", "DELETE FROM distribution").await;
+        say(top, vec![told(before + 1_000_000_000, 7)]).await;
+        assert_eq!(tree.sql("PS1", row).await, [["7"]]);
+        assert!(top.newest_revision().await.unwrap() >= before + 1_000_000_000);
+        // And writing goes on.
+        top.refresh_package(&admin(), &package.package_id).await.unwrap();
+        tree.assign("PS1", &package.package_id, &[&point]).await;
+        tree.settle().await;
+    }
+
+    async fn who_says_again_and_again_that_a_backup_was_restored_waits(tree: &Tree, BRANCHES) {
+        let top = tree.site("PS1");
+        let further = async || top.newest_revision().await.unwrap() + 1000;
+        for _ in 0..RESTORES_MAX {
+            top.records_for(&child(), further().await, 9).await.unwrap();
+        }
+        assert_eq!(code(top.records_for(&child(), further().await, 9).await), "busy");
+        let other = Neighbor::Child("S02".to_owned());
+        top.records_for(&other, further().await, 9).await.unwrap();
+        tree.stage("PS1").clock.advance(LEAP_INTERVAL);
+        top.records_for(&child(), further().await, 9).await.unwrap();
+        // From a backup of long ago, at a site that changes a hundred rows a second.
+        tree.stage("PS1").clock.advance(LEAP_INTERVAL);
+        let weeks = 12 * 7 * 24 * 3600 * 100;
+        let reply = top.records_for(&child(), top.newest_revision().await.unwrap() + weeks, 9).await.unwrap();
+        assert!(reply.revision > weeks && !reply.records.is_empty());
+    }
+
+    async fn what_one_call_changed_is_told_in_pages(tree: &Tree, BRANCHES) {
+        const POINTS: usize = 1300;
+        let package = tree.stage("PS1").package("dell").await;
+        let id = &package.package_id;
+        tree.settle().await;
+        let top = tree.site("PS1");
+        let known = top.newest_revision().await.unwrap();
+        tree.sql("PS1", &format!(
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {POINTS}) \
+             INSERT INTO dp (name, name_key, nal_path, identity_guid, created_at, site_code, revision) \
+             SELECT 'p' || i, 'p' || i || '@S01', '[\"Display=\\\\p' || i || '\\\"]MSWNET:[\"SMS_SITE=S01\"]\\\\p' || i || '\\', 'g', 1, 'S01', 1 FROM n"
+        )).await;
+        let points: Vec<_> = top.distribution_points().await.unwrap().into_iter().map(|point| (String::new(), point.nal_path)).collect();
+        assert_eq!(points.len(), POINTS);
+        top.add_distribution_points(&admin(), id, &points).await.unwrap();
+        assert_eq!(targets_told(top, known, RECORDS_MAX).await, POINTS);
+        // Once they are told apart, a smaller page is smaller.
+        assert_eq!(targets_told(top, known, 256).await, POINTS);
+        // After a restore everything is told anew, in pages as well.
+        let restored = top.newest_revision().await.unwrap() + 10_000;
+        assert_eq!(targets_told(top, restored, RECORDS_MAX).await, POINTS);
+    }
+}
+
+/// Reads all pages after a revision, none of which has more than so many targets. Returns how many targets there were.
+async fn targets_told(site: &Site, mut after: i64, page_max: usize) -> usize {
+    let mut told = std::collections::BTreeSet::new();
+    loop {
+        let page = site.records_for(&child(), after, page_max).await.unwrap();
+        let in_page = page.records.iter().filter_map(|record| match record {
+            Record::Target(target) => Some(target.dp.name.clone()),
+            _ => None,
+        });
+        let in_page: Vec<String> = in_page.collect();
+        assert!(in_page.len() <= page_max, "{} in one page", in_page.len());
+        told.extend(in_page);
+        if !page.more {
+            return told.len();
+        }
+        after = page.revision;
     }
 }

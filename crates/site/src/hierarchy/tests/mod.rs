@@ -5,9 +5,11 @@ mod converge;
 mod hostile;
 mod join;
 mod keys;
+mod moved;
 mod pause;
 mod release;
 mod repair;
+mod requests;
 mod validation;
 
 use std::collections::BTreeMap;

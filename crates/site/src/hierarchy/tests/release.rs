@@ -11,7 +11,7 @@ use crate::housekeeping::COLLECT_GRACE;
 use crate::stage::admin;
 
 /// Carries a package's version by a file, whose bytes are real, to a site that needs it.
-async fn bring(tree: &Tree, from: &str, to: &str, package_id: &str) {
+pub(super) async fn bring(tree: &Tree, from: &str, to: &str, package_id: &str) {
     let path = tree.stage(to).options.data_dir.join("prestaged");
     let file = File::create(&path).unwrap();
     tree.site(from).export_version(&admin(), package_id, None, file, Arc::new(VoidMonitor)).await.unwrap();
@@ -31,11 +31,11 @@ async fn holds(tree: &Tree, code: &str, package_id: &str) -> bool {
     library.ref_state(manifest.parse().unwrap()).unwrap().is_some()
 }
 
-async fn stored(tree: &Tree, code: &str, package_id: &str) -> u32 {
+pub(super) async fn stored(tree: &Tree, code: &str, package_id: &str) -> u32 {
     tree.site(code).package(package_id).await.unwrap().stored_version
 }
 
-async fn housekeeping(tree: &Tree) {
+pub(super) async fn housekeeping(tree: &Tree) {
     for code in tree.codes() {
         tree.site(code).release_unneeded().await.unwrap();
         tree.site(code).collect().await.unwrap();

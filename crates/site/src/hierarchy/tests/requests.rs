@@ -1,0 +1,86 @@
+//! Calls of other sites: carried out once, answered each, and none of them lost.
+
+use agent::link::{Call, Record, RecordsReply, RequestRecord};
+
+use super::{BRANCHES, THREE_LEVELS, Tree, hierarchies};
+use crate::Neighbor;
+use crate::hierarchy::requests::REQUESTS_OPEN_MAX;
+use crate::stage::{admin, code};
+
+const OPEN: &str = "SELECT request_id FROM site_request WHERE done_at IS NULL ORDER BY 1";
+
+/// Requests to refresh a package that nobody has answered yet, as a site has them that stopped before it could.
+async fn waiting(tree: &Tree, site: &str, package_id: &str, (from, to): (i64, i64), revision: &str) {
+    let insert = format!(
+        "WITH RECURSIVE n(i) AS (SELECT {from} UNION ALL SELECT i + 1 FROM n WHERE i < {to}) \
+         INSERT INTO site_request (request_id, origin, package_id, user_name, requested_at, call, revision) \
+         SELECT 'r' || i, 'S01', '{package_id}', 'u', 1, '{}', {revision} FROM n",
+        serde_json::to_string(&Call::Refresh).unwrap()
+    );
+    tree.sql(site, &insert).await;
+}
+
+async fn requested(tree: &Tree, site: &str) -> i64 {
+    tree.sql(site, "SELECT CAST(refresh_requested AS TEXT) FROM package").await[0][0].parse().unwrap()
+}
+
+hierarchies! {
+    async fn a_request_is_carried_out_once(tree: &Tree, BRANCHES) {
+        let package = tree.stage("PS1").package("dell").await;
+        tree.settle().await;
+        let before = requested(tree, "PS1").await;
+        waiting(tree, "PS1", &package.package_id, (1, 20), "i").await;
+        // Two neighbors tell something at once, and each time everything that is open is looked at.
+        let site = tree.site("PS1");
+        let (one, other) = tokio::join!(site.answer_requests(), site.answer_requests());
+        assert_eq!(one.unwrap() + other.unwrap(), 20);
+        assert_eq!(requested(tree, "PS1").await - before, 20);
+        assert!(tree.sql("PS1", OPEN).await.is_empty());
+    }
+
+    async fn all_that_waits_is_answered_and_nothing_holds_it_up(tree: &Tree, THREE_LEVELS) {
+        let package = tree.stage("PS1").package("dell").await;
+        let away = tree.stage("CAS").package("hp").await;
+        tree.settle().await;
+        // Some are for another site, one cannot be read, and behind them are more than are read at once.
+        waiting(tree, "PS1", &away.package_id, (1000, 1300), "0").await;
+        waiting(tree, "PS1", &package.package_id, (1, 600), "i").await;
+        tree.sql("PS1", "UPDATE site_request SET call = 'x' WHERE request_id = 'r1'").await;
+        assert_eq!(tree.site("PS1").answer_requests().await.unwrap(), 599);
+        assert_eq!(tree.sql("PS1", OPEN).await.len(), 302);
+    }
+
+    async fn a_request_too_many_is_refused_where_it_was_made(tree: &Tree, THREE_LEVELS) {
+        let away = tree.stage("CAS").package("hp").await;
+        let id = &away.package_id;
+        tree.settle().await;
+        // So many of one branch wait at the site between; it was away from the owner for long.
+        waiting(tree, "PS1", id, (1, REQUESTS_OPEN_MAX), "0").await;
+        tree.site("S01").refresh_package(&admin(), id).await.unwrap();
+        assert_eq!(tree.sql("S01", OPEN).await.len(), 1);
+        tree.settle().await;
+        assert!(tree.sql("S01", OPEN).await.is_empty(), "it may be asked again");
+        let refused = tree.sql("S01", "SELECT refused_code FROM site_request").await;
+        assert_eq!(refused, [["busy"]]);
+        assert_eq!(tree.stage("S01").message_ids().await.last(), Some(&39060));
+        // The others have their own room: the site's users, and the sites above.
+        tree.site("PS1").refresh_package(&admin(), id).await.unwrap();
+        let request = RequestRecord {
+            id: "from above".to_owned(),
+            origin: "PS2".to_owned(),
+            package_id: id.clone(),
+            user: "u".to_owned(),
+            at: "2026-01-01T00:00:00Z".to_owned(),
+            correlation: None,
+            call: Call::Refresh,
+        };
+        let after = tree.site("PS1").link_state(&Neighbor::Parent).await.unwrap().received;
+        let told = RecordsReply { after, revision: after, more: false, records: vec![Record::Request(request)] };
+        tree.site("PS1").apply_records(&Neighbor::Parent, &told).await.unwrap();
+        let open = tree.sql("PS1", OPEN).await;
+        assert_eq!(open.len() as i64, REQUESTS_OPEN_MAX + 2);
+        // At the site's own limit its users are told at once.
+        tree.sql("PS1", "UPDATE site_request SET origin = 'PS1'").await;
+        assert_eq!(code(tree.site("PS1").refresh_package(&admin(), id).await), "busy");
+    }
+}
