@@ -20,6 +20,7 @@ use trust::{KeyRing, TrustError};
 
 use crate::context::Context;
 use crate::error::DpError;
+use crate::orphans::Orphans;
 
 /// How often the inbox is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -74,6 +75,7 @@ pub fn import_stopped(
     };
     let mut file = open(file, monitor)?;
     check_with(identity.keys(), file.label())?;
+    Orphans::load(data_dir).imported(&file.label().package_id);
     let imported = holder.import(&mut file, monitor)?;
     Ok((file.label().clone(), imported))
 }
@@ -161,6 +163,10 @@ async fn import(
         () = stop.cancelled() => return Err(PrestageError::Cancelled.into()),
         () = importing.alone() => {}
     }
+    // A removal that began before this was known comes to its end first; a later one passes the package over.
+    drop(context.imports.removals.lock().await);
+    let (shared, package) = (Arc::clone(context), file.label().package_id.clone());
+    let _ = spawn_blocking(move || shared.orphans.imported(&package)).await;
     let (holder, monitor) = (context.holder.clone(), Until(stop.clone()));
     let work = move || holder.import(&mut file, &monitor).map(|imported| (file.label().clone(), imported));
     Ok(interrupted(spawn_blocking(work).await)?)
@@ -204,6 +210,8 @@ impl Monitor for Until {
 /// so the schedule ends the package's job first, and starts none before the import is done.
 #[derive(Debug, Default)]
 pub(crate) struct Imports {
+    /// Held while a package that nobody wants is removed.
+    pub(crate) removals: tokio::sync::Mutex<()>,
     begun: Mutex<HashMap<String, Arc<Notify>>>,
 }
 
