@@ -18,9 +18,11 @@ use crate::fault::JobError;
 use crate::upstream::{Origin, Transfer, Upstream};
 
 mod cache;
+mod roots;
 mod serve;
 
 pub(crate) use cache::{Cache, Cached};
+use roots::Roots;
 pub(crate) use serve::{answer, is_object};
 
 /// Ranges that are fetched at once, for whomever.
@@ -45,7 +47,7 @@ pub(crate) struct Relay {
     /// Whether nothing is lent now.
     closed: AtomicBool,
     holder: content::holder::Holder,
-    roots: tokio::sync::Mutex<()>,
+    roots: Roots,
 }
 
 /// Why a range is not lent.
@@ -91,7 +93,7 @@ impl Relay {
             flights: Mutex::default(),
             closed: AtomicBool::new(false),
             holder,
-            roots: tokio::sync::Mutex::default(),
+            roots: Roots::default(),
         }
     }
 
@@ -243,43 +245,6 @@ impl Relay {
         }
         flight.state.send_modify(|state| state.done_to = end);
         Ok(end)
-    }
-
-    /// A whole small object: from the cache, or from whoever has it. One is fetched at a time.
-    pub(crate) async fn root(
-        &self,
-        key: ObjectKey,
-        bytes_max: usize,
-        way: &Way,
-    ) -> Result<Cached, RelayError> {
-        let way = self.onward(way)?;
-        let _one = self.roots.lock().await;
-        if let Some(bytes) = self.cache.object_bytes(key)
-            && let Some(cached) = self.whole(key, bytes)
-        {
-            return Ok(cached);
-        }
-        self.upstream.ask().await.map_err(RelayError::of)?;
-        let order = self.upstream.order();
-        let lanes = self.upstream.shared_lanes().map_err(|error| RelayError::of(error.into()))?;
-        let fetched = self.upstream.object(&lanes[0], order, &path_of(key), bytes_max, &way).await;
-        let (bytes, source) = fetched.map_err(RelayError::of)?;
-        let free = self.holder.free_bytes().unwrap_or(0);
-        if let Err(error) = self.cache.store(key, bytes.len() as u64, 0, &bytes, source.clone(), free) {
-            tracing::debug!(%error, "An object is not cached");
-        }
-        Ok(Cached { bytes: bytes.into(), source })
-    }
-
-    fn whole(&self, key: ObjectKey, bytes: u64) -> Option<Cached> {
-        let mut all = Vec::new();
-        let mut source = None;
-        while (all.len() as u64) < bytes {
-            let cached = self.cache.read(key, &(all.len() as u64..bytes))?;
-            all.extend_from_slice(&cached.bytes);
-            source = cached.source;
-        }
-        Some(Cached { bytes: all.into(), source })
     }
 
     fn flights(&self) -> MutexGuard<'_, HashMap<ObjectKey, Vec<Arc<Flight>>>> {
