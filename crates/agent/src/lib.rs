@@ -18,6 +18,8 @@ pub const CONTENT_ROOT: &str = "/content/v1";
 pub const WAIT_S_MAX: u64 = 60;
 /// The most facts in one report; an agent with more sends several.
 pub const FACTS_MAX: usize = 256;
+/// The most characters of [`Serial::run`].
+pub const RUN_CHARS_MAX: usize = 32;
 /// The header by which an agent says for which package it asks for content: its priority decides whether the window is open
 /// for it. Without one it counts as low. A header, not part of the address, so that caches keep one copy of an object.
 pub const PACKAGE_HEADER: &str = "haulier-package";
@@ -69,7 +71,7 @@ pub struct RenewRequest {
     pub csr_pem: String,
 }
 
-/// The reply to a renewal. The old certificate stays good until the new one is used for the first time.
+/// The reply to a renewal. The certificate that asked stays good beside the new one until it ends by its date.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RenewReply {
     /// The new client certificate, signed by the site's CA.
@@ -237,8 +239,22 @@ pub struct Fact {
     pub generation: i64,
     /// When it happened, RFC 3339 in UTC.
     pub at: String,
+    /// Which of the agent's facts it is, so that one that comes again is known. Absent in [`Event::Progress`], and from
+    /// agents that do not number their facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serial: Option<Serial>,
     /// What happened.
     pub event: Event,
+}
+
+/// The number of a fact.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Serial {
+    /// The run of the agent that the fact is of: random, lower-case hex, at most [`RUN_CHARS_MAX`] characters. An agent whose
+    /// memory was restored from a backup numbers anew under another.
+    pub run: String,
+    /// Rises with each fact of the run.
+    pub number: u64,
 }
 
 /// What happened.
@@ -260,7 +276,7 @@ pub enum Event {
         bytes_done: u64,
         /// Content bytes of the version.
         bytes_total: u64,
-        /// Body bytes received for this pull so far.
+        /// Body bytes received so far, in all attempts for this generation.
         bytes_received: u64,
         /// Files that are in place, of `files_total`. Absent counts as unknown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -277,7 +293,7 @@ pub enum Event {
         files: u64,
         /// Content bytes of the version.
         bytes_total: u64,
-        /// Body bytes received for this pull, all requests together.
+        /// Body bytes received in all attempts for this generation, all requests together.
         bytes_received: u64,
         /// Files whose hash was checked in this pull.
         files_verified: u64,

@@ -16,7 +16,7 @@ use agent::link::{
 use agent::trust::{Endorsement, KeysReply, SiteKey, VersionSignature};
 use agent::{
     Announcement, CaReply, DesiredPackage, DesiredReply, EnrolReply, EnrolRequest, ErrorReply, Event, Fact,
-    Facts, Fault, Goal, PackRef, PullSource, Puller, RenewReply, RenewRequest, Route, Sources,
+    Facts, Fault, Goal, PackRef, PullSource, Puller, RenewReply, RenewRequest, Route, Serial, Sources,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -215,15 +215,17 @@ fn facts() {
         package_id: "PS100001".to_owned(),
         generation,
         at: "2026-11-22T16:05:00Z".to_owned(),
+        serial: None,
         event,
     };
+    let serial = |number| Some(Serial { run: "8d1f0c3a5b7e9246".to_owned(), number });
     let fault = Fault {
         code: "disk_full".to_owned(),
         message: "the disk is full: 12 MiB are missing".to_owned(),
         file: Some("x64/igdkmd64.sys".to_owned()),
     };
     let facts = vec![
-        fact(3, Event::Started { version: 2, attempt: 1 }),
+        Fact { serial: serial(17), ..fact(3, Event::Started { version: 2, attempt: 1 }) },
         fact(
             3,
             Event::Progress {

@@ -72,7 +72,7 @@ fn installed(package_id: &str, generation: i64, version: u32) -> Facts {
     let event =
         Event::Installed { version, files: 9, bytes_total: 100, bytes_received: 40, files_verified: 9 };
     let at = "2026-11-22T16:05:00Z".to_owned();
-    Facts { facts: vec![Fact { package_id: package_id.to_owned(), generation, at, event }] }
+    Facts { facts: vec![Fact { package_id: package_id.to_owned(), generation, at, serial: None, event }] }
 }
 
 async fn whole_exchange(transport: Transport) {

@@ -171,6 +171,7 @@ async fn facts_are_taken_whole_or_refused() {
         package_id: package_id.to_owned(),
         generation: 1,
         at: "2026-11-22T16:05:00Z".to_owned(),
+        serial: None,
         event: Event::Started { version: 1, attempt: 1 },
     };
     let facts = |count: usize, package_id: &str| json!(Facts { facts: vec![fact(package_id); count] });

@@ -8,12 +8,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use agent::{Event, Fact};
 use clock::SharedClock;
 use content::holder::Holder;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::DpError;
-use crate::fault::JobError;
+use crate::fault::{JobError, MAINTENANCE};
 use crate::import::Imports;
 use crate::metrics::Metrics;
 use crate::orphans::Orphans;
@@ -47,6 +47,8 @@ pub(crate) struct Context {
     pub(crate) feeds: Semaphore,
     /// Packages that a prestaged file is being taken in of: no job of theirs may run.
     pub(crate) imports: Imports,
+    /// Rung when what the site wants is to be asked for as a whole, at once.
+    pub(crate) list_anew: Notify,
     /// Packages that lost a damaged file and must be pulled again.
     repairs: Mutex<BTreeSet<String>>,
     maintenance: AtomicBool,
@@ -88,6 +90,7 @@ impl Context {
             ranges: Semaphore::new(RANGES_MAX),
             feeds: Semaphore::new(FEEDS_MAX),
             imports: Imports::default(),
+            list_anew: Notify::new(),
             repairs: Mutex::default(),
             maintenance: AtomicBool::new(false),
             withheld: Mutex::default(),
@@ -108,7 +111,11 @@ impl Context {
         self.relay.close(on);
         self.metrics.maintenance.set(i64::from(on));
         self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        self.state.work.notify_one();
+        if on {
+            self.state.work.notify_one();
+        } else {
+            self.state.is_over(MAINTENANCE);
+        }
     }
 
     /// A demand turned out to need a transfer.
@@ -133,7 +140,8 @@ impl Context {
 
     /// A fact that happens now.
     pub(crate) fn fact(&self, package: &str, generation: i64, event: Event) -> Fact {
-        Fact { package_id: package.to_owned(), generation, at: self.clock.now().to_string(), event }
+        let at = self.clock.now().to_string();
+        Fact { package_id: package.to_owned(), generation, at, serial: None, event }
     }
 
     /// The packages to repair, those that the holder newly suspects included.

@@ -7,11 +7,21 @@ use agent::{Fault, WINDOW_CLOSED};
 use content::holder::HolderError;
 use jiff::Timestamp;
 use membership::MembershipError;
+use membership::backoff::JOB_WAIT_MAX;
 use net::NetError;
 use trust::TrustError;
 
 /// The code of faults that end by themselves when the site answers again.
 pub(crate) const SITE_UNREACHABLE: &str = "site_unreachable";
+/// The code of a wait for the end of maintenance mode.
+pub(crate) const MAINTENANCE: &str = "maintenance";
+/// The code of a wait for what the site wants instead.
+pub(crate) const NOT_WANTED: &str = "not_wanted";
+
+/// The wait after a refusal that does not say how long.
+const REFUSED_WAIT: Duration = Duration::from_secs(5);
+/// Refusals of a package that shall not be here, or that there is not any more.
+const NOT_WANTED_CODES: [&str; 2] = ["package_not_assigned", "package_not_found"];
 
 /// The longest wait for a window, however far off it is: what the site says meanwhile may be lost, and clocks may be set.
 const PAUSE_WAIT_MAX: Duration = Duration::from_secs(3600);
@@ -44,7 +54,13 @@ pub(crate) enum JobError {
     NoSource(String),
     /// Waits for the end of maintenance mode; nothing to report.
     #[error("this distribution point is in maintenance mode")]
-    Maintenance,
+    Maintenance {
+        /// Where the site says so, when to ask again.
+        wait: Option<Duration>,
+    },
+    /// The site wants something else by now, and says so in its next answer; nothing to report.
+    #[error("the site does not want this package here: {0}")]
+    NotWanted(String),
     #[error("the transfer made no progress in {0} rounds; the next attempt goes on from here")]
     NoProgress(usize),
     #[error("the work was interrupted: {0}")]
@@ -77,11 +93,20 @@ impl JobError {
             Self::SiteRefused(_) => "site_refused",
             Self::BadAnswer(_) => "bad_answer",
             Self::NoSource(_) => "no_source",
-            Self::Maintenance => "maintenance",
+            Self::Maintenance { .. } => MAINTENANCE,
+            Self::NotWanted(_) => NOT_WANTED,
             Self::NoProgress(_) => "no_progress",
             Self::Interrupted(_) => "interrupted",
             Self::Paused { .. } => "paused",
             Self::Stopped => "stopped",
+        }
+    }
+
+    /// How long the site asked to wait.
+    pub(crate) fn asked_wait(&self) -> Duration {
+        match self {
+            Self::Unreachable(error) | Self::SiteRefused(error) => asked_wait(error),
+            _ => Duration::ZERO,
         }
     }
 
@@ -94,6 +119,13 @@ impl JobError {
     }
 }
 
+/// How long whoever refused asked to wait and up to a quarter more, so that not all come back together, within the longest
+/// wait of a job; nothing if it did not refuse or did not say.
+pub(crate) fn asked_wait(error: &NetError) -> Duration {
+    let asked = error.refusal().and_then(|refusal| refusal.retry_after);
+    asked.map_or(Duration::ZERO, |wait| wait.min(JOB_WAIT_MAX).mul_f64(1.0 + rand::random::<f64>() / 4.0))
+}
+
 impl From<NetError> for JobError {
     fn from(error: NetError) -> Self {
         if let Some(refusal) = error.refusal().filter(|refusal| refusal.code == WINDOW_CLOSED) {
@@ -104,8 +136,13 @@ impl From<NetError> for JobError {
                 wait: refusal.retry_after.unwrap_or(PAUSE_WAIT_MAX).min(PAUSE_WAIT_MAX),
             };
         }
-        if error.refusal().is_some_and(|refusal| refusal.code == "maintenance") {
-            return Self::Maintenance;
+        if error.refusal().is_some_and(|refusal| refusal.code == MAINTENANCE) {
+            return Self::Maintenance { wait: Some(asked_wait(&error).max(REFUSED_WAIT)) };
+        }
+        if let Some(refusal) =
+            error.refusal().filter(|refusal| NOT_WANTED_CODES.contains(&refusal.code.as_str()))
+        {
+            return Self::NotWanted(refusal.message.clone());
         }
         match error.refusal().map(|refusal| refusal.status) {
             Some(401 | 403) => Self::Unauthorized(error),
@@ -152,9 +189,33 @@ mod tests {
             let error = NetError::Refused { url: "http://s".to_owned(), refusal };
             assert_eq!(JobError::from(error).code(), code, "{status}");
         }
+        for (status, code, expect) in [
+            (404, "package_not_assigned", NOT_WANTED),
+            (404, "version_not_found", "site_refused"),
+            (503, "maintenance", MAINTENANCE),
+        ] {
+            let (code, message) = (code.to_owned(), String::new());
+            let refusal = Refusal { status, code, message, until: None, retry_after: None };
+            let error = NetError::Refused { url: "http://s".to_owned(), refusal };
+            assert_eq!(JobError::from(error).code(), expect, "{status}");
+        }
         let broken = NetError::Unreachable { url: "http://s".to_owned(), reason: "reset".to_owned() };
         assert_eq!(JobError::from(broken).code(), SITE_UNREACHABLE);
         let full = HolderError::DiskFull { needed_bytes: Some(10), free_bytes: Some(5) };
         assert_eq!(JobError::from(full).fault().code, "disk_full");
+    }
+
+    #[test]
+    fn what_the_site_asks_to_wait_is_waited() {
+        for (status, asked_s, expect_s) in
+            [(429, None, 0), (429, Some(40), 40), (503, Some(9), 9), (500, Some(9_999), 600)]
+        {
+            let (code, message) = ("x".to_owned(), String::new());
+            let retry_after = asked_s.map(Duration::from_secs);
+            let refusal = Refusal { status, code, message, until: None, retry_after };
+            let wait = JobError::from(NetError::Refused { url: "http://s".to_owned(), refusal }).asked_wait();
+            let expect = Duration::from_secs(expect_s);
+            assert!(wait >= expect && wait <= expect.mul_f64(1.25), "{status}: {wait:?}");
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! One job: making what the site wants of one package true, once.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use agent::trust::VersionSignature;
 use agent::{Event, Goal};
@@ -9,7 +10,7 @@ use content::ManifestId;
 use content::holder::VerifyReport;
 
 use crate::context::{Context, Stop, blocking};
-use crate::fault::{JobError, SITE_UNREACHABLE};
+use crate::fault::{JobError, MAINTENANCE, NOT_WANTED, SITE_UNREACHABLE};
 use crate::pace::Pace;
 use crate::state::Row;
 use membership::backoff::{JOB_WAIT_MAX, SITE_WAIT_MAX, jittered};
@@ -21,20 +22,24 @@ use pull::{Pulled, Wanted, pull};
 
 /// Bytes of file names in one fact; 256 facts of it are less than the 1 MiB that the site takes at once.
 const NAMES_BYTES_MAX: usize = 3 * 1024;
+/// The wait before a package is tried again that the site said it does not want, unless it says so by then.
+const NOT_WANTED_WAIT: Duration = Duration::from_secs(30);
 
 /// Runs the job to its end: settled, failed with a time to try again, or stopped.
 pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Stop) {
     let package = row.desired.package_id.clone();
     let generation = row.desired.generation;
+    let received = Arc::new(AtomicU64::new(row.received_bytes));
     let result = match &row.desired.goal {
         Goal::Absent => remove(&context, &package).await,
         Goal::Hold { version, manifest, verify, signature } => match manifest.parse::<ManifestId>() {
             Ok(id) => {
                 let (version, call) = (*version, row.desired.correlation.clone());
-                let wanted = Wanted { package: package.clone(), generation, version, manifest: id, call };
+                let (package, received) = (package.clone(), Arc::clone(&received));
+                let wanted = Wanted { package, generation, version, manifest: id, call, received };
                 let verify = *verify && !row.settled;
                 match believe(&context, &wanted, manifest, signature.as_ref()).await {
-                    Ok(()) => hold(&context, &row, &wanted, verify, repair, &stop).await,
+                    Ok(()) => hold(&context, &wanted, verify, repair, &stop).await,
                     Err(error) => Err(error),
                 }
             }
@@ -44,6 +49,7 @@ pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Sto
     if repair && result.is_err() {
         context.suspect(&package);
     }
+    context.state.received(&package, generation, received.load(Ordering::Relaxed));
     match result {
         Ok(events) => {
             let facts = events.into_iter().map(|event| context.fact(&package, generation, event)).collect();
@@ -51,6 +57,7 @@ pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Sto
             context.metrics.job("done");
         }
         Err(JobError::Stopped | JobError::Holder(content::holder::HolderError::Canceled)) => {
+            context.remember(move |state| state.keep(&package)).await;
             context.metrics.job("stopped");
         }
         Err(JobError::Paused { code, reason, until, wait }) => {
@@ -61,10 +68,20 @@ pub(crate) async fn run(context: Arc<Context>, row: Row, repair: bool, stop: Sto
             context.remember(move |state| state.pause(&package, generation, retry_at, fact)).await;
             context.metrics.job("paused");
         }
-        Err(JobError::Maintenance) => {
+        Err(JobError::Maintenance { wait }) => {
             tracing::info!(%package, "A transfer waits for the end of maintenance mode");
             context.withhold(&package, generation);
+            if let Some(wait) = wait {
+                // The site knows of the mode and this distribution point does not yet.
+                context.state.wait(&package, generation, context.clock.monotonic() + wait, MAINTENANCE);
+            }
             context.metrics.job("withheld");
+        }
+        Err(JobError::NotWanted(reason)) => {
+            tracing::info!(%package, reason, "The site does not want this here; asking what it wants");
+            context.state.wait(&package, generation, context.clock.monotonic() + NOT_WANTED_WAIT, NOT_WANTED);
+            context.list_anew.notify_one();
+            context.metrics.job(NOT_WANTED);
         }
         Err(error) => failed(&context, &row, &error).await,
     }
@@ -82,7 +99,11 @@ async fn failed(context: &Context, row: &Row, error: &JobError) {
     let (package, generation) = (row.desired.package_id.clone(), row.desired.generation);
     let attempt = row.attempts.saturating_add(1);
     let max = if error.code() == SITE_UNREACHABLE { SITE_WAIT_MAX } else { JOB_WAIT_MAX };
-    let wait = jittered(attempt, max);
+    if matches!(error, JobError::ManifestGone(_)) {
+        // A newer version may be why.
+        context.list_anew.notify_one();
+    }
+    let wait = jittered(attempt, max).max(error.asked_wait());
     let (next, retry_at) = (context.clock.now() + wait, context.clock.monotonic() + wait);
     let call = row.desired.correlation.as_deref();
     tracing::warn!(%error, code = error.code(), call, %package, attempt, %next, "A job failed");
@@ -113,7 +134,6 @@ async fn believe(
 /// Holds, repairs or verifies a version; gives what is true at the end.
 async fn hold(
     context: &Arc<Context>,
-    row: &Row,
     wanted: &Wanted,
     verify: bool,
     repair: bool,
@@ -122,7 +142,7 @@ async fn hold(
     let (holder, want) = (context.holder.clone(), wanted.clone());
     let held = blocking(move || holder.version(&want.package, want.version)).await?;
     let Some(held) = held.filter(|held| held.manifest == wanted.manifest) else {
-        let pulled = bring_in(context, row, wanted, stop).await?;
+        let pulled = bring_in(context, wanted, stop).await?;
         return Ok(vec![installed(wanted, &pulled)]);
     };
     if !verify && !repair {
@@ -141,7 +161,7 @@ async fn hold(
     }
     let (mut files_verified, mut files_repaired) = (report.files_verified, Vec::new());
     if repair || report.files_damaged > 0 {
-        let pulled = bring_in(context, row, wanted, stop).await?;
+        let pulled = bring_in(context, wanted, stop).await?;
         files_verified = files_verified.max(pulled.installed.files_verified);
         files_repaired = named(if report.damaged.is_empty() { pulled.lacked } else { report.damaged });
     }
@@ -177,18 +197,11 @@ fn named(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-async fn bring_in(
-    context: &Arc<Context>,
-    row: &Row,
-    wanted: &Wanted,
-    stop: &Stop,
-) -> Result<Pulled, JobError> {
+async fn bring_in(context: &Arc<Context>, wanted: &Wanted, stop: &Stop) -> Result<Pulled, JobError> {
     if context.is_in_maintenance() {
-        return Err(JobError::Maintenance);
+        return Err(JobError::Maintenance { wait: None });
     }
-    let started = Event::Started { version: wanted.version, attempt: row.attempts.saturating_add(1) };
-    let fact = context.fact(&wanted.package, wanted.generation, started);
-    context.remember(move |state| state.push(fact)).await;
+    begin(context, wanted).await;
     let pulled = pull(context, wanted, stop).await?;
     activate(context, wanted).await?;
     context.upstream.trust_again();
@@ -197,6 +210,16 @@ async fn bring_in(
         bytes = pulled.installed.bytes, received = pulled.received_bytes, "Installed"
     );
     Ok(pulled)
+}
+
+/// Tells the site that an attempt begins.
+async fn begin(context: &Arc<Context>, wanted: &Wanted) {
+    let (shared, want) = (Arc::clone(context), wanted.clone());
+    let begin = move |state: &crate::state::State| {
+        let fact = |event| shared.fact(&want.package, want.generation, event);
+        state.begin(&want.package, want.generation, want.version, fact);
+    };
+    context.remember(begin).await;
 }
 
 fn installed(wanted: &Wanted, pulled: &Pulled) -> Event {

@@ -10,7 +10,7 @@ use net::NetError;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
-use crate::fault::SITE_UNREACHABLE;
+use crate::fault::{SITE_UNREACHABLE, asked_wait};
 use crate::orphans;
 use membership::backoff::{SITE_WAIT_MAX, jittered};
 
@@ -31,6 +31,10 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
         let asked = tokio::select! {
             biased;
             () = stop.cancelled() => return,
+            () = context.list_anew.notified(), if after > 0 => {
+                after = 0;
+                continue;
+            }
             asked = context.site.desired(after) => asked,
         };
         let wait = match asked {
@@ -42,8 +46,8 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
                     full_at = Some(now);
                 }
                 let is_full_due = full_at.is_none_or(|at| now.saturating_sub(at) >= FULL_INTERVAL);
-                // What the whole list repeats says nothing new about what was told before.
-                let is_news = after > 0;
+                // What the whole list repeats, on any of its pages, says nothing new about what was told before.
+                let is_news = listing.is_news(is_first);
                 // A site that was restored from a backup counts from an earlier number.
                 let went_back = reply.revision < after;
                 after = if (is_full_due || went_back) && !reply.more { 0 } else { reply.revision };
@@ -67,7 +71,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
             Err(error) => {
                 failures += 1;
                 failed(&context, failures, &error);
-                jittered(failures, SITE_WAIT_MAX)
+                jittered(failures, SITE_WAIT_MAX).max(asked_wait(&error))
             }
         };
         tokio::select! {
@@ -83,6 +87,11 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
 struct Listing(Option<BTreeSet<String>>);
 
 impl Listing {
+    /// Whether a reply tells what changed, and is no page of a list.
+    fn is_news(&self, is_first: bool) -> bool {
+        !is_first && self.0.is_none()
+    }
+
     /// Takes a reply: what concerns the distribution point itself at once, packages as part of a list.
     fn take(&mut self, context: &Context, is_first: bool, reply: &DesiredReply) {
         context.set_maintenance(reply.maintenance);
@@ -109,7 +118,7 @@ impl Listing {
 fn connected(context: &Context, failures: &mut u32) {
     if *failures > 0 {
         tracing::info!("The site answers again");
-        context.state.site_is_back(SITE_UNREACHABLE);
+        context.state.is_over(SITE_UNREACHABLE);
     }
     *failures = 0;
     context.metrics.site_connected.set(1);
@@ -118,4 +127,28 @@ fn connected(context: &Context, failures: &mut u32) {
 fn failed(context: &Context, failures: u32, error: &NetError) {
     context.metrics.site_connected.set(0);
     tracing::warn!(%error, failures, "Cannot ask the site what it wants; serving what is here");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn no_page_of_a_full_list_is_news() {
+        let folder = tempfile::tempdir().unwrap();
+        let context = Context::for_test(folder.path(), "http://127.0.0.1:9", clock::SystemClock::shared());
+        let mut listing = Listing::default();
+        // Whether a page is the first, whether others follow, and whether it is news.
+        for (is_first, more, expect) in [
+            (true, true, false),
+            (false, true, false),
+            (false, false, false),
+            (false, false, true),
+            (true, false, false),
+        ] {
+            assert_eq!(listing.is_news(is_first), expect, "{is_first} {more}");
+            listing.take(&context, is_first, &DesiredReply::default());
+            listing.complete(!more);
+        }
+    }
 }

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::{FACTS_MAX, Facts};
+use net::Refusal;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
+use crate::fault::asked_wait;
 use membership::backoff::{SITE_WAIT_MAX, jittered};
 
 /// Statuses that say: these facts will never be taken.
 const HOPELESS: [u16; 3] = [400, 413, 422];
+/// The code of a refusal for what happened on the way, whatever its status: a body that did not come whole.
+const BROKEN_OFF: &str = "body_incomplete";
 
 /// Time that a stop grants to the post that is under way or still to be tried. What it does not deliver
 /// waits on the disk.
@@ -62,7 +66,7 @@ pub(crate) async fn run(context: Arc<Context>, stop: CancellationToken) {
                 tracing::warn!(%error, failures, "Cannot report to the site; the facts wait");
                 tokio::select! {
                     () = stop.cancelled() => {}
-                    () = context.clock.sleep(jittered(failures, SITE_WAIT_MAX)) => {}
+                    () = context.clock.sleep(jittered(failures, SITE_WAIT_MAX).max(asked_wait(&error))) => {}
                 }
             }
         }
@@ -78,7 +82,7 @@ async fn post(context: &Context, facts_max: usize) -> Result<Posted, net::NetErr
     let facts = Facts { facts: batch.facts.clone() };
     match context.site.report(&facts).await {
         Ok(()) => {}
-        Err(error) if error.refusal().is_some_and(|refusal| HOPELESS.contains(&refusal.status)) => {
+        Err(error) if error.refusal().is_some_and(is_hopeless) => {
             if facts.facts.len() > 1 {
                 tracing::warn!(%error, facts = facts.facts.len(), "The site does not take these facts; halving");
                 return Ok(Posted::Refused { facts: facts.facts.len() });
@@ -91,10 +95,28 @@ async fn post(context: &Context, facts_max: usize) -> Result<Posted, net::NetErr
     Ok(Posted::Delivered)
 }
 
+fn is_hopeless(refusal: &Refusal) -> bool {
+    HOPELESS.contains(&refusal.status) && refusal.code != BROKEN_OFF
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use agent::Event;
+
+    #[test]
+    fn a_body_that_broke_off_on_its_way_is_sent_again() {
+        for (status, code, expect) in [
+            (400, "bad_request", true),
+            (400, BROKEN_OFF, false),
+            (413, "too_many_facts", true),
+            (503, "busy", false),
+        ] {
+            let (code, message) = (code.to_owned(), String::new());
+            let refusal = Refusal { status, code, message, until: None, retry_after: None };
+            assert_eq!(is_hopeless(&refusal), expect, "{refusal:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_site_that_never_answers_holds_up_a_stop_for_its_limit_only() {

@@ -217,6 +217,8 @@ mod tests {
             since_ms,
             settled,
             attempts: 0,
+            started: 0,
+            received_bytes: 0,
             retry_at: next_s.map(Duration::from_secs),
             paused: false,
             fault: None,

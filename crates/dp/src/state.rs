@@ -11,38 +11,18 @@ use std::time::Duration;
 
 use agent::{DesiredPackage, DesiredReply, Event, Fact, Goal};
 use jiff::Timestamp;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use serde::{Deserialize, Serialize};
+use redb::Database;
 use tokio::sync::Notify;
 
-/// Facts that wait for the site; beyond it the oldest that say nothing lasting go.
-const FACTS_WAITING_MAX: usize = 20_000;
-/// Memory that the file may use for pages.
-const CACHE_BYTES: usize = 4 * 1024 * 1024;
+mod file;
+mod outbox;
+mod row;
 
-const ROWS: TableDefinition<&str, &[u8]> = TableDefinition::new("packages");
-const FACTS: TableDefinition<u64, &[u8]> = TableDefinition::new("facts");
-
-/// One package as the site wants it, and how far the agent is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Row {
-    pub(crate) desired: DesiredPackage,
-    /// When this demand came, in Unix milliseconds: older demands go first.
-    pub(crate) since_ms: i64,
-    /// Whether the demand is met and the fact of it is on its way.
-    pub(crate) settled: bool,
-    /// Attempts for this demand so far.
-    pub(crate) attempts: u32,
-    /// When to try again after a failure, by the monotonic clock: the other one may be set. Whoever restarts the agent wants
-    /// it to try now.
-    #[serde(skip)]
-    pub(crate) retry_at: Option<Duration>,
-    /// Whether it waits until the site sends again, and for no failure.
-    #[serde(skip)]
-    pub(crate) paused: bool,
-    /// The code of the last failure.
-    pub(crate) fault: Option<String>,
-}
+use file::Change;
+pub(crate) use outbox::Batch;
+use outbox::Outbox;
+pub(crate) use row::Row;
+use row::is_same_demand;
 
 /// The agent's memory. Reads never wait for the disk; changes do, so they belong on a blocking thread.
 #[derive(Debug)]
@@ -57,51 +37,29 @@ pub(crate) struct State {
     pub(crate) work: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     rows: BTreeMap<String, Row>,
-    facts: BTreeMap<u64, Fact>,
-    next_fact: u64,
-    /// The latest progress of each package; never written.
-    progress: BTreeMap<String, Fact>,
-    /// Facts up to here are being posted and must stay as they are.
-    posting: u64,
-}
-
-/// What a change does to the file.
-#[derive(Debug, Default)]
-struct Change {
-    rows: Vec<(String, Option<Vec<u8>>)>,
-    added: Vec<(u64, Vec<u8>)>,
-    removed: Vec<u64>,
-}
-
-/// Facts to post.
-#[derive(Debug, Default)]
-pub(crate) struct Batch {
-    pub(crate) facts: Vec<Fact>,
-    /// The numbers of those that are on disk.
-    numbers: Vec<u64>,
+    outbox: Outbox,
 }
 
 impl State {
     /// Reads the file, or starts anew where it is missing or damaged.
     pub(crate) fn open(path: &Path) -> Self {
-        let (database, mut inner) = match read(path) {
-            Ok((database, inner)) => (Some(database), inner),
+        let (database, rows, facts) = match file::read(path) {
+            Ok((database, rows, facts)) => (Some(database), rows, facts),
             Err(error) => {
                 tracing::warn!(%error, "The agent's memory cannot be read; starting anew");
                 if let Err(error) = std::fs::rename(path, path.with_extension("redb.damaged")) {
                     tracing::warn!(%error, "The damaged memory cannot be set aside");
                 }
-                (None, Inner::default())
+                (None, BTreeMap::new(), BTreeMap::new())
             }
         };
-        inner.next_fact = inner.facts.last_key_value().map_or(1, |(number, _)| number + 1);
         Self {
             path: path.to_owned(),
             database: Mutex::new(database),
-            inner: Mutex::new(inner),
+            inner: Mutex::new(Inner { rows, outbox: Outbox::new(facts) }),
             facts: Notify::new(),
             work: Notify::new(),
         }
@@ -116,7 +74,7 @@ impl State {
     }
 
     pub(crate) fn facts_count(&self) -> usize {
-        self.lock().facts.len()
+        self.lock().outbox.len()
     }
 
     /// Takes a page of what the site wants.
@@ -125,12 +83,19 @@ impl State {
         self.change(|inner| {
             let mut changed = Vec::new();
             for desired in &reply.packages {
-                if inner.rows.get(&desired.package_id).is_none_or(|row| row.desired != *desired) {
-                    let call = desired.correlation.as_deref();
-                    tracing::info!(call, package = %desired.package_id, goal = ?desired.goal, "Wanted");
-                    inner.rows.insert(desired.package_id.clone(), Row::new(desired.clone(), now));
-                    changed.push(desired.package_id.clone());
+                let known = inner.rows.get_mut(&desired.package_id);
+                if known.as_ref().is_some_and(|row| row.desired == *desired) {
+                    continue;
                 }
+                let call = desired.correlation.as_deref();
+                tracing::info!(call, package = %desired.package_id, goal = ?desired.goal, "Wanted");
+                match known.filter(|row| is_same_demand(&row.desired, desired)) {
+                    Some(row) => row.tell_again(desired),
+                    None => {
+                        inner.rows.insert(desired.package_id.clone(), Row::new(desired.clone(), now));
+                    }
+                }
+                changed.push(desired.package_id.clone());
             }
             is_changed = !changed.is_empty();
             is_changed.then(|| inner.written(&changed, &[], Vec::new()))
@@ -161,7 +126,7 @@ impl State {
             let mut changed = Vec::new();
             for (package, row) in inner.rows.iter_mut().filter(|(_, row)| row.settled) {
                 if !is_met(&row.desired) {
-                    row.settled = false;
+                    row.begin_anew(false);
                     changed.push(package.clone());
                 }
             }
@@ -171,15 +136,43 @@ impl State {
         are_all_met
     }
 
+    /// An attempt begins: the site is told once, however often it is taken up again.
+    pub(crate) fn begin(
+        &self,
+        package: &str,
+        generation: i64,
+        version: u32,
+        fact: impl FnOnce(Event) -> Fact,
+    ) {
+        self.change(|inner| {
+            let row = inner.row(package, generation)?;
+            let attempt = row.attempts.saturating_add(1);
+            if row.started >= attempt {
+                return None;
+            }
+            row.started = attempt;
+            Some(inner.push(package, vec![fact(Event::Started { version, attempt })]))
+        });
+        self.facts.notify_one();
+    }
+
+    /// Bytes that came for a demand so far, over all attempts. Written with the next change of the row.
+    pub(crate) fn received(&self, package: &str, generation: i64, bytes: u64) {
+        if let Some(row) = self.lock().row(package, generation) {
+            row.received_bytes = row.received_bytes.max(bytes);
+        }
+    }
+
+    /// Writes a row down as it is.
+    pub(crate) fn keep(&self, package: &str) {
+        self.change(|inner| Some(inner.written(&[package.to_owned()], &[], Vec::new())));
+    }
+
     /// The demand is met: remembers it together with the facts that say so.
     pub(crate) fn settle(&self, package: &str, generation: i64, facts: Vec<Fact>) {
         self.change(|inner| {
-            let matching = inner.rows.get_mut(package).filter(|row| row.desired.generation == generation);
-            if let Some(row) = matching {
-                row.settled = true;
-                row.attempts = 0;
-                row.retry_at = None;
-                row.fault = None;
+            if let Some(row) = inner.row(package, generation) {
+                row.begin_anew(true);
                 if row.desired.goal == Goal::Absent {
                     inner.rows.remove(package);
                 }
@@ -192,8 +185,7 @@ impl State {
     /// An attempt failed.
     pub(crate) fn fail(&self, package: &str, generation: i64, retry_at: Duration, fact: Fact) {
         self.change(|inner| {
-            if let Some(row) = inner.rows.get_mut(package).filter(|row| row.desired.generation == generation)
-            {
+            if let Some(row) = inner.row(package, generation) {
                 row.attempts += 1;
                 row.retry_at = Some(retry_at);
                 if let Event::Failed { fault, .. } = &fact.event {
@@ -208,8 +200,7 @@ impl State {
     /// The site sends nothing until then, or until it tells the row again.
     pub(crate) fn pause(&self, package: &str, generation: i64, retry_at: Duration, fact: Fact) {
         self.change(|inner| {
-            if let Some(row) = inner.rows.get_mut(package).filter(|row| row.desired.generation == generation)
-            {
+            if let Some(row) = inner.row(package, generation) {
                 row.retry_at = Some(retry_at);
                 row.paused = true;
                 row.fault = None;
@@ -217,6 +208,13 @@ impl State {
             Some(inner.push(package, vec![fact]))
         });
         self.facts.notify_one();
+    }
+
+    /// Nothing to report, and nothing to do until then, or until the reason `code` is over.
+    pub(crate) fn wait(&self, package: &str, generation: i64, retry_at: Duration, code: &str) {
+        if let Some(row) = self.lock().row(package, generation) {
+            (row.retry_at, row.fault) = (Some(retry_at), Some(code.to_owned()));
+        }
     }
 
     /// The site tells these rows out of turn: what waits for it may go on now.
@@ -239,7 +237,7 @@ impl State {
 
     /// How far a pull is; only the latest counts, and none after a kill.
     pub(crate) fn progress(&self, fact: Fact) {
-        self.lock().progress.insert(fact.package_id.clone(), fact);
+        self.lock().outbox.progress(fact);
         self.facts.notify_one();
     }
 
@@ -251,8 +249,8 @@ impl State {
         self.work.notify_one();
     }
 
-    /// Lets everything that waits for an unreachable site try now.
-    pub(crate) fn site_is_back(&self, code: &str) {
+    /// Lets everything that waits for the reason `code` try now: it is over.
+    pub(crate) fn is_over(&self, code: &str) {
         let mut inner = self.lock();
         for row in inner.rows.values_mut().filter(|row| row.fault.as_deref() == Some(code)) {
             row.retry_at = None;
@@ -263,24 +261,14 @@ impl State {
 
     /// The oldest facts, at most `facts_max`; progress goes along where there is room.
     pub(crate) fn batch(&self, facts_max: usize) -> Batch {
-        let mut inner = self.lock();
-        let numbers: Vec<u64> = inner.facts.keys().copied().take(facts_max).collect();
-        let mut facts: Vec<Fact> = numbers.iter().map(|number| inner.facts[number].clone()).collect();
-        while let Some((_, fact)) = (facts.len() < facts_max).then(|| inner.progress.pop_first()).flatten() {
-            facts.push(fact);
-        }
-        inner.posting = numbers.last().copied().unwrap_or(inner.posting);
-        Batch { facts, numbers }
+        self.lock().outbox.batch(facts_max)
     }
 
     /// The site has the batch, or will never take it.
     pub(crate) fn delivered(&self, batch: &Batch) {
         self.change(|inner| {
-            for number in &batch.numbers {
-                inner.facts.remove(number);
-            }
-            let is_any = !batch.numbers.is_empty();
-            is_any.then(|| inner.written(&[], &[], batch.numbers.clone()))
+            let removed = inner.outbox.delivered(batch);
+            (!removed.is_empty()).then(|| inner.written(&[], &[], removed))
         });
     }
 
@@ -290,7 +278,7 @@ impl State {
         let Some(change) = act(&mut self.lock()) else { return };
         let result = match database.take() {
             Some(open) => change.write(&open).map(|()| open),
-            None => open(&self.path).and_then(|open| {
+            None => file::open(&self.path).and_then(|open| {
                 let all = self.lock().everything();
                 all.write_anew(&open).map(|()| open)
             }),
@@ -309,57 +297,21 @@ impl State {
 }
 
 impl Inner {
-    /// Earlier attempts of the same demand that a later one makes pointless.
-    fn replaced_by(&self, fact: &Fact) -> Vec<u64> {
-        let passing = self.facts.range(self.posting + 1..).filter(|(_, old)| {
-            old.package_id == fact.package_id
-                && matches!(old.event, Event::Started { .. } | Event::Failed { .. } | Event::Paused { .. })
-        });
-        // The first start stays: it is the one that the site announces.
-        passing
-            .filter(|(_, old)| {
-                !matches!(old.event, Event::Started { attempt: 1, .. }) || old.generation != fact.generation
-            })
-            .map(|(number, _)| *number)
-            .collect()
-    }
-
-    fn oldest_passing(&self) -> Option<u64> {
-        let passing = self.facts.range(self.posting + 1..).find(|(_, old)| {
-            matches!(
-                old.event,
-                Event::Started { .. } | Event::Failed { .. } | Event::Paused { .. } | Event::Refused { .. }
-            )
-        });
-        passing.map(|(number, _)| *number)
+    /// The row of a demand; none if another has replaced it.
+    fn row(&mut self, package: &str, generation: i64) -> Option<&mut Row> {
+        self.rows.get_mut(package).filter(|row| row.desired.generation == generation)
     }
 
     /// Adds facts about a package, making room where they replace others.
     fn push(&mut self, package: &str, facts: Vec<Fact>) -> Change {
-        let (mut added, mut removed) = (Vec::new(), Vec::new());
-        for fact in facts {
-            if matches!(fact.event, Event::Started { .. } | Event::Failed { .. } | Event::Paused { .. }) {
-                removed.extend(self.replaced_by(&fact));
-            }
-            let number = self.next_fact;
-            self.next_fact += 1;
-            self.facts.insert(number, fact);
-            added.push(number);
-        }
-        if self.facts.len() > FACTS_WAITING_MAX {
-            removed.extend(self.oldest_passing());
-        }
-        for number in &removed {
-            self.facts.remove(number);
-        }
-        self.progress.remove(package);
+        let (added, removed) = self.outbox.push(package, facts);
         self.written(&[package.to_owned()], &added, removed)
     }
 
     /// The change that brings the file up to date for these rows and facts.
     fn written(&self, rows: &[String], added: &[u64], removed: Vec<u64>) -> Change {
-        let row = |package: &String| (package.clone(), self.rows.get(package).map(json));
-        let fact = |number: &u64| Some((*number, json(self.facts.get(number)?)));
+        let row = |package: &String| (package.clone(), self.rows.get(package).map(file::json));
+        let fact = |number: &u64| Some((*number, file::json(self.outbox.get(*number)?)));
         Change {
             rows: rows.iter().map(row).collect(),
             added: added.iter().filter_map(fact).collect(),
@@ -369,83 +321,8 @@ impl Inner {
 
     fn everything(&self) -> Change {
         let rows: Vec<String> = self.rows.keys().cloned().collect();
-        let facts: Vec<u64> = self.facts.keys().copied().collect();
-        self.written(&rows, &facts, Vec::new())
+        self.written(&rows, &self.outbox.numbers(), Vec::new())
     }
-}
-
-impl Row {
-    fn new(desired: DesiredPackage, now: Timestamp) -> Self {
-        let since_ms = now.as_millisecond();
-        Self { desired, since_ms, settled: false, attempts: 0, retry_at: None, paused: false, fault: None }
-    }
-}
-
-impl Change {
-    fn write(&self, database: &Database) -> Result<(), redb::Error> {
-        let txn = database.begin_write()?;
-        self.write_in(&txn)?;
-        txn.commit()?;
-        Ok(())
-    }
-
-    fn write_anew(&self, database: &Database) -> Result<(), redb::Error> {
-        let txn = database.begin_write()?;
-        txn.delete_table(ROWS)?;
-        txn.delete_table(FACTS)?;
-        self.write_in(&txn)?;
-        txn.commit()?;
-        Ok(())
-    }
-
-    fn write_in(&self, txn: &redb::WriteTransaction) -> Result<(), redb::Error> {
-        let (mut rows, mut facts) = (txn.open_table(ROWS)?, txn.open_table(FACTS)?);
-        for (package, row) in &self.rows {
-            match row {
-                Some(row) => drop(rows.insert(package.as_str(), row.as_slice())?),
-                None => drop(rows.remove(package.as_str())?),
-            }
-        }
-        for (number, fact) in &self.added {
-            facts.insert(number, fact.as_slice())?;
-        }
-        for number in &self.removed {
-            facts.remove(number)?;
-        }
-        Ok(())
-    }
-}
-
-fn json<T: Serialize>(value: &T) -> Vec<u8> {
-    serde_json::to_vec(value).expect("rows and facts are plain data")
-}
-
-fn open(path: &Path) -> Result<Database, redb::Error> {
-    let mut builder = Database::builder();
-    Ok(builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(true).create(path)?)
-}
-
-/// Rows and facts that a newer or older program wrote differently are left out; the site says them again.
-fn read(path: &Path) -> Result<(Database, Inner), redb::Error> {
-    let database = open(path)?;
-    let txn = database.begin_write()?;
-    txn.open_table(ROWS)?;
-    txn.open_table(FACTS)?;
-    txn.commit()?;
-    let mut inner = Inner::default();
-    let txn = database.begin_read()?;
-    for entry in txn.open_table(ROWS)?.iter()? {
-        let (package, bytes) = entry?;
-        inner
-            .rows
-            .extend(serde_json::from_slice(bytes.value()).ok().map(|row| (package.value().to_owned(), row)));
-    }
-    for entry in txn.open_table(FACTS)?.iter()? {
-        let (number, bytes) = entry?;
-        inner.facts.extend(serde_json::from_slice(bytes.value()).ok().map(|fact| (number.value(), fact)));
-    }
-    drop(txn);
-    Ok((database, inner))
 }
 
 #[cfg(test)]
@@ -470,7 +347,13 @@ mod tests {
     }
 
     fn fact(package: &str, generation: i64, event: Event) -> Fact {
-        Fact { package_id: package.to_owned(), generation, at: "2026-11-22T00:00:00Z".to_owned(), event }
+        Fact {
+            package_id: package.to_owned(),
+            generation,
+            at: "2026-11-22T00:00:00Z".to_owned(),
+            serial: None,
+            event,
+        }
     }
 
     fn failed(attempt: u32) -> Event {
@@ -531,6 +414,69 @@ mod tests {
         state.settle("A", 2, vec![]);
         state.apply(&reply(2, &[("A", 2, hold(2))]), Timestamp::UNIX_EPOCH);
         assert!(state.rows()[0].settled);
+    }
+
+    #[test]
+    fn a_demand_told_in_other_words_stays_met() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("state.redb"));
+        let goal =
+            |version, verify| Goal::Hold { version, manifest: "aa".to_owned(), verify, signature: None };
+        let tell = |generation, goal, priority| {
+            let mut told = reply(1, &[("A", generation, goal)]);
+            told.packages[0].priority = priority;
+            state.apply(&told, Timestamp::UNIX_EPOCH);
+            state.rows().remove(0)
+        };
+        tell(1, goal(1, true), 2);
+        state.settle("A", 1, vec![]);
+        // Generation, version, whether to verify, and whether the demand is met still.
+        for (generation, version, verify, priority, expect) in
+            [(1, 1, false, 2, true), (1, 1, false, 1, true), (1, 1, true, 1, false), (2, 1, true, 1, false)]
+        {
+            let row = tell(generation, goal(version, verify), priority);
+            assert_eq!(row.settled, expect, "{row:?}");
+            assert_eq!((row.desired.priority, row.desired.goal), (priority, goal(version, verify)));
+        }
+        // One that failed for want of a signature tries again with it.
+        state.fail("A", 2, Duration::from_secs(99), fact("A", 2, failed(1)));
+        assert!(tell(2, goal(1, true), 3).retry_at.is_some());
+        let row = tell(2, goal(1, false), 3);
+        assert_eq!((row.retry_at, row.attempts), (None, 1));
+    }
+
+    #[test]
+    fn an_attempt_is_told_once_and_its_bytes_are_counted_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.redb");
+        let state = State::open(&path);
+        state.apply(&reply(1, &[("A", 1, hold(1))]), Timestamp::UNIX_EPOCH);
+        let begin = |state: &State| state.begin("A", 1, 1, |event| fact("A", 1, event));
+        begin(&state);
+        state.received("A", 1, 900);
+        state.pause(
+            "A",
+            1,
+            Duration::ZERO,
+            fact("A", 1, Event::Paused { code: String::new(), reason: String::new(), until: None }),
+        );
+        state.delivered(&state.batch(FACTS_MAX));
+        drop(state);
+        let state = State::open(&path);
+        begin(&state);
+        assert_eq!(waiting(&state), [""; 0], "the same attempt, taken up again");
+        assert_eq!(state.rows()[0].received_bytes, 900);
+        state.received("A", 1, 100);
+        assert_eq!(state.rows()[0].received_bytes, 900);
+        state.fail("A", 1, Duration::ZERO, fact("A", 1, failed(1)));
+        state.delivered(&state.batch(FACTS_MAX));
+        begin(&state);
+        assert_eq!(waiting(&state), ["A started 2"]);
+        state.settle("A", 1, vec![]);
+        state.delivered(&state.batch(FACTS_MAX));
+        begin(&state);
+        assert_eq!(waiting(&state), ["A started 1"], "what it repairs by itself is told anew");
+        assert_eq!(state.rows()[0].received_bytes, 0);
     }
 
     #[test]

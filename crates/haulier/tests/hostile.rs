@@ -119,7 +119,13 @@ async fn a_hostile_distribution_point_harms_nobody_but_itself() {
 }
 
 fn fact(package_id: &str, generation: i64, event: Event) -> Fact {
-    Fact { package_id: package_id.to_owned(), generation, at: SystemClock.now().to_string(), event }
+    Fact {
+        package_id: package_id.to_owned(),
+        generation,
+        at: SystemClock.now().to_string(),
+        serial: None,
+        event,
+    }
 }
 
 fn installed(version: u32) -> Event {

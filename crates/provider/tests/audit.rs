@@ -179,7 +179,7 @@ impl World {
         let event =
             Event::Installed { version, files: 1, bytes_total: 1, bytes_received: 1, files_verified: 1 };
         let at = self.site.clock().now().to_string();
-        let fact = Fact { package_id: row.package_id, generation: row.generation, at, event };
+        let fact = Fact { package_id: row.package_id, generation: row.generation, at, serial: None, event };
         self.site.record_facts(point.id, &[fact]).await.unwrap();
     }
 

@@ -18,6 +18,7 @@ use crate::access::credentials::Credentials;
 use crate::access::{Role, password, role, user};
 use crate::change::Changes;
 use crate::db::{Database, Tx};
+use crate::distribution::facts::Telling;
 use crate::distribution::seen::Seen;
 use crate::distribution::turns::Turns;
 use crate::driver::folder::{EXAMINATIONS_MAX, EXAMINATIONS_WAITING_MAX};
@@ -113,6 +114,7 @@ struct Inner {
     routes: Routes,
     snapshot_wake: Notify,
     turns: Turns,
+    telling: Telling,
     credentials: Credentials,
     seen: Seen,
     sources: Sources,
@@ -220,6 +222,7 @@ impl Site {
             routes: Routes::default(),
             snapshot_wake: Notify::new(),
             turns: Turns::default(),
+            telling: Telling::default(),
             credentials,
             seen: Seen::default(),
             sources: Sources::default(),
@@ -328,6 +331,10 @@ impl Site {
 
     pub(crate) fn turns(&self) -> &Turns {
         &self.inner.turns
+    }
+
+    pub(crate) fn telling(&self) -> &Telling {
+        &self.inner.telling
     }
 
     pub(crate) fn seen(&self) -> &Seen {

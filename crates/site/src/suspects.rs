@@ -169,6 +169,7 @@ mod tests {
             package_id: "PS100001".to_owned(),
             generation: 1,
             at: String::new(),
+            serial: None,
             event: Event::Refused {
                 object: object.to_owned(),
                 reason: "its hash is another".to_owned(),

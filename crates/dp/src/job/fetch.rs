@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use content::{ManifestId, ObjectKey, PackId};
 use net::{Client, Way};
 
+use super::pull::Wanted;
 use crate::context::{Context, Stop};
 use crate::fault::JobError;
 use crate::relay::without;
@@ -22,7 +23,8 @@ pub(crate) struct Fetcher {
     lanes: Vec<Client>,
     next: AtomicUsize,
     stop: Stop,
-    received_bytes: AtomicU64,
+    /// Content bytes received for the demand, those of earlier attempts included.
+    received_bytes: Arc<AtomicU64>,
     /// Sources that sent wrong bytes; they are asked for nothing more in this pull.
     blamed: Mutex<BTreeSet<String>>,
 }
@@ -36,14 +38,14 @@ pub(crate) struct Fetched {
 }
 
 impl Fetcher {
-    /// The site is told that it is for `package`: its priority counts there.
-    pub(crate) fn new(context: Arc<Context>, package: &str, stop: Stop) -> Result<Self, JobError> {
-        let lanes = context.upstream.lanes(package)?;
-        let (next, received_bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
+    /// The site is told that it is for the package: its priority counts there.
+    pub(crate) fn new(context: Arc<Context>, wanted: &Wanted, stop: Stop) -> Result<Self, JobError> {
+        let lanes = context.upstream.lanes(&wanted.package)?;
+        let (next, received_bytes) = (AtomicUsize::new(0), Arc::clone(&wanted.received));
         Ok(Self { context, lanes, next, stop, received_bytes, blamed: Mutex::default() })
     }
 
-    /// Content bytes received so far, from wherever they came.
+    /// Content bytes received for the demand so far, from wherever they came.
     pub(crate) fn received_bytes(&self) -> u64 {
         self.received_bytes.load(Ordering::Relaxed)
     }

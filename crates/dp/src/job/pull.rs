@@ -28,6 +28,8 @@ const ROUTES_MAX: usize = 3;
 const ROUTE_PACKS_MAX: usize = 131_072;
 /// How often a pull says how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+/// How often what was received is written down, so that a kill loses little of the count.
+const KEEP_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What to bring in.
 #[derive(Debug, Clone)]
@@ -38,6 +40,8 @@ pub(crate) struct Wanted {
     pub(crate) manifest: ManifestId,
     /// The call behind it, for the log.
     pub(crate) call: Option<String>,
+    /// Content bytes received for the demand, over all attempts.
+    pub(crate) received: Arc<AtomicU64>,
 }
 
 /// How a pull ended.
@@ -53,7 +57,7 @@ pub(crate) struct Pulled {
 pub(crate) async fn pull(context: &Arc<Context>, wanted: &Wanted, stop: &Stop) -> Result<Pulled, JobError> {
     // Before all else: it says whom to fetch from.
     let route = route(context, wanted, stop).await?;
-    let fetcher = Fetcher::new(Arc::clone(context), &wanted.package, stop.clone())?;
+    let fetcher = Fetcher::new(Arc::clone(context), wanted, stop.clone())?;
     let run = begin(context, wanted, stop, fetcher).await?;
     run.find_packs(route).await?;
     run.bring_in(Part::Manifest).await?;
@@ -72,6 +76,7 @@ struct Run<'a> {
     pull: Arc<Pull>,
     /// When progress was last told, in milliseconds of the monotonic clock.
     told_ms: AtomicU64,
+    kept_ms: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -101,7 +106,8 @@ async fn begin<'a>(
         match begun {
             Ok(pull) => {
                 let told_ms = AtomicU64::new(0);
-                return Ok(Run { context, wanted, stop, fetcher, pull: Arc::new(pull), told_ms });
+                let kept_ms = AtomicU64::new(now_ms(context));
+                return Ok(Run { context, wanted, stop, fetcher, pull: Arc::new(pull), told_ms, kept_ms });
             }
             Err(JobError::Holder(HolderError::Refused { object, reason })) if refusals + 1 < REFUSALS_MAX => {
                 refusals += 1;
@@ -232,7 +238,7 @@ impl Run<'_> {
             let mut halt = None;
             while let Some(fetched) = fed.next().await {
                 match fetched {
-                    Ok(()) => self.tell(),
+                    Ok(()) => self.tell().await,
                     // The others end by themselves now, and have brought something too.
                     Err(error @ (JobError::Paused { .. } | JobError::Stopped)) => {
                         halted.store(true, Ordering::Relaxed);
@@ -279,27 +285,40 @@ impl Run<'_> {
     }
 
     /// Says how far the pull is, now and then.
-    fn tell(&self) {
-        let now_ms = u64::try_from(self.context.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
+    async fn tell(&self) {
+        let now_ms = now_ms(self.context);
+        let is_over = |since_ms: u64, interval: Duration| {
+            Duration::from_millis(now_ms.saturating_sub(since_ms)) >= interval
+        };
         let told_ms = self.told_ms.load(Ordering::Relaxed);
-        let interval_ms = u64::try_from(PROGRESS_INTERVAL.as_millis()).expect("a short time");
-        if told_ms != 0 && now_ms.saturating_sub(told_ms) < interval_ms {
+        if told_ms != 0 && !is_over(told_ms, PROGRESS_INTERVAL) {
             return;
         }
         self.told_ms.store(now_ms.max(1), Ordering::Relaxed);
         let progress = self.pull.progress();
         let (files_done, files_total) = self.pull.files();
         let Wanted { package, generation, version, .. } = self.wanted;
+        let bytes_received = self.fetcher.received_bytes();
         let event = Event::Progress {
             version: *version,
             bytes_done: progress.bytes_done,
             bytes_total: progress.bytes_total,
-            bytes_received: self.fetcher.received_bytes(),
+            bytes_received,
             files_done: Some(files_done),
             files_total: Some(files_total),
         };
         self.context.state.progress(self.context.fact(package, *generation, event));
+        self.context.state.received(package, *generation, bytes_received);
+        if is_over(self.kept_ms.load(Ordering::Relaxed), KEEP_INTERVAL) {
+            self.kept_ms.store(now_ms, Ordering::Relaxed);
+            let package = package.clone();
+            self.context.remember(move |state| state.keep(&package)).await;
+        }
     }
+}
+
+fn now_ms(context: &Context) -> u64 {
+    u64::try_from(context.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
 }
 
 async fn refused(context: &Context, wanted: &Wanted, event: Event) {

@@ -9,7 +9,7 @@ use net::client::RangeStream;
 use net::{Client, NetError, Way};
 
 use super::{Origin, Upstream};
-use crate::fault::JobError;
+use crate::fault::{JobError, asked_wait};
 use membership::backoff::{SITE_WAIT_MAX, jittered};
 
 /// Breaks of the site in a row without a byte in between, after which a range fails.
@@ -122,13 +122,14 @@ impl<'a> Transfer<'a> {
             }
             Some(Origin::Site) => {
                 self.breaks += 1;
+                let asked_wait = asked_wait(&error);
                 let error = JobError::from(error);
                 let worth_it = matches!(error, JobError::Unreachable(_) | JobError::BadAnswer(_));
                 if self.breaks >= BREAKS_MAX || !worth_it {
                     return Err(error);
                 }
                 tracing::debug!(%error, path = self.path, at = self.rest.start, "A range broke off; going on");
-                self.upstream.clock.sleep(jittered(self.breaks, SITE_WAIT_MAX)).await;
+                self.upstream.clock.sleep(jittered(self.breaks, SITE_WAIT_MAX).max(asked_wait)).await;
                 Ok(())
             }
             None => Err(JobError::NoSource(self.said.join("; "))),

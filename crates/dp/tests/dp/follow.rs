@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use agent::{Event, Goal};
+use clock::{Clock, SystemClock};
 use http::StatusCode;
 
 use crate::site::{PACKAGE, Running, Site};
@@ -123,6 +124,77 @@ async fn a_stop_in_mid_transfer_goes_on_where_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_every_attempt_received_is_counted() {
+    let (site, dir) = (Site::start().await, tempfile::tempdir().unwrap());
+    site.write("disk.img", &samples::Rng::new(1).bytes(40 << 20));
+    site.publish(1);
+    let dp = Running::start(site.options(dir.path())).await;
+    site.script.faults.close_after.store(2, Ordering::SeqCst);
+    let generation = site.hold(1, false);
+    wait_until(&dp, || site.script.faults.content_bytes.load(Ordering::SeqCst) > 8 << 20).await;
+    dp.stop().await;
+    site.script.open.send_replace(true);
+    let dp = Running::start(site.options(dir.path())).await;
+    let received = site.installed(generation).await;
+    assert!(received >= 40 << 20, "{received} bytes of content that cannot be compressed");
+    let is_started = |fact: &&agent::Fact| matches!(fact.event, Event::Started { .. });
+    assert_eq!(site.facts().iter().filter(is_started).count(), 1, "the same attempt goes on");
+    dp.stop().await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_refuses_for_maintenance_is_not_asked_again_at_once() {
+    let (site, dir) = (Site::start().await, tempfile::tempdir().unwrap());
+    site.write("a.inf", b"one");
+    site.publish(1);
+    let dp = Running::start(site.options(dir.path())).await;
+    *site.script.faults.refusal.lock().unwrap() = "maintenance";
+    site.script.faults.refuse.store(usize::MAX, Ordering::SeqCst);
+    let generation = site.hold(1, false);
+    let refused = || site.script.faults.fired.load(Ordering::SeqCst);
+    wait_until(&dp, || refused() > 0).await;
+    let since = SystemClock.monotonic();
+    for _ in 0..50 {
+        dp.get("PS100001/a.inf").await;
+    }
+    // It waits for 5 s at least.
+    let waits = (SystemClock.monotonic() - since).as_secs() / 5;
+    assert!(refused() as u64 <= 2 + waits, "{} times", refused());
+    // It hears of the mode, and of its end, which it need not wait out.
+    site.maintain(true);
+    site.settled().await;
+    site.script.faults.refuse.store(0, Ordering::SeqCst);
+    site.maintain(false);
+    site.installed(generation).await;
+    let is_failed = |fact: &agent::Fact| matches!(fact.event, Event::Failed { .. });
+    assert!(!site.facts().iter().any(is_failed), "it is no failure");
+    dp.stop().await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_package_that_the_site_does_not_want_here_is_no_failure_and_the_whole_list_is_asked_for() {
+    let (site, dir) = (Site::start().await, tempfile::tempdir().unwrap());
+    site.write("a.inf", b"one");
+    site.publish(1);
+    let dp = Running::start(site.options(dir.path())).await;
+    *site.script.faults.refusal.lock().unwrap() = "package_not_assigned";
+    site.script.faults.refuse.store(1, Ordering::SeqCst);
+    let first = site.hold(1, false);
+    // One at the start, and one more.
+    wait_until(&dp, || site.script.faults.lists.load(Ordering::SeqCst) > 1).await;
+    assert_eq!(site.script.faults.fired.load(Ordering::SeqCst), 1);
+    let second = site.hold(1, false);
+    site.installed(second).await;
+    let of_the_first =
+        |fact: &agent::Fact| fact.generation == first && !matches!(fact.event, Event::Started { .. });
+    assert!(!site.facts().iter().any(of_the_first), "{:?}", site.facts());
+    dp.stop().await;
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn facts_wait_for_a_site_that_does_not_listen_and_survive_a_restart() {
     let (site, dir) = (Site::start().await, tempfile::tempdir().unwrap());
     site.write("a.inf", b"one");
@@ -165,6 +237,17 @@ async fn a_fact_that_the_site_never_takes_does_not_take_others_with_it() {
     assert_eq!(site.facts().len(), 1);
     dp.stop().await;
     site.stop().await;
+}
+
+/// Asks the distribution point for something until it is so.
+async fn wait_until(dp: &Running, is_so: impl Fn() -> bool) {
+    for _ in 0..10_000 {
+        if is_so() {
+            return;
+        }
+        dp.get("PS100001/a.inf").await;
+    }
+    panic!("it never was so");
 }
 
 /// There is nothing to wait on when nobody is told, so this asks.

@@ -54,6 +54,13 @@ pub(crate) struct Faults {
     pub(crate) deaf: AtomicBool,
     /// Routes that name a pack which is gone.
     pub(crate) stale: AtomicUsize,
+    /// Routes to refuse, and the code.
+    pub(crate) refuse: AtomicUsize,
+    pub(crate) refusal: Mutex<&'static str>,
+    /// Full lists that were asked for.
+    pub(crate) lists: AtomicUsize,
+    /// Content waits after so many large answers; 0: never.
+    pub(crate) close_after: AtomicUsize,
     /// Whether facts that a version was started are refused for good, with all that came along.
     pub(crate) picky: AtomicBool,
     pub(crate) fired: AtomicUsize,
@@ -443,6 +450,9 @@ async fn desired(
 ) -> Response {
     let name = caller(&headers, &peer);
     script.asked.send_replace(asked.after);
+    if asked.after == 0 {
+        script.faults.lists.fetch_add(1, Ordering::SeqCst);
+    }
     loop {
         let demanded = script.demanded.notified();
         tokio::pin!(demanded);
@@ -498,6 +508,13 @@ async fn route(
     headers: HeaderMap,
     UrlPath((package, version)): UrlPath<(String, u32)>,
 ) -> Response {
+    if take(&script.faults.refuse) {
+        script.faults.fired.fetch_add(1, Ordering::SeqCst);
+        let code = *script.faults.refusal.lock().unwrap();
+        let is_not_there = code.starts_with("package");
+        let status = if is_not_there { StatusCode::NOT_FOUND } else { StatusCode::SERVICE_UNAVAILABLE };
+        return refuse(status, code);
+    }
     let Some(id) = script.versions.lock().unwrap().get(&version).copied() else {
         return refuse(StatusCode::NOT_FOUND, "version_not_found");
     };
@@ -551,6 +568,10 @@ async fn content(
     if is_cut {
         script.faults.fired.fetch_add(1, Ordering::SeqCst);
         bytes.truncate(bytes.len() / 2);
+    }
+    if span.end - span.start > 100_000 && script.faults.close_after.load(Ordering::SeqCst) > 0 {
+        let left = script.faults.close_after.fetch_sub(1, Ordering::SeqCst) - 1;
+        script.open.send_if_modified(|open| std::mem::replace(open, left > 0) != (left > 0));
     }
     script.faults.content_bytes.fetch_add(bytes.len() as u64, Ordering::SeqCst);
     // No Content-Length: an answer that ends early looks like one that is whole.

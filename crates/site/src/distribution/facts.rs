@@ -1,27 +1,35 @@
 //! What agents report, and what follows from it.
 //!
 //! A fact about an earlier demand changes only what is true whatever is wanted now: the installed version.
-//! A fact may come twice, since an agent repeats what it got no answer for; the second time changes nothing.
+//! A fact may come twice, since an agent repeats what it got no answer for; the second time changes nothing (`taken`). What
+//! an agent says becomes messages within limits (`telling`).
 
-use agent::link::{DpName, Gone};
 use agent::{Event as Reported, FACTS_MAX, Fact, Fault, WINDOW_CLOSED};
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
 use super::DpId;
 use super::demand::at;
-use super::rate::{self, Sample, Window};
+use super::rate::{self, Sample};
 use super::state::{Event, Next, State, transition};
-use crate::db::{Row, Tx, counter};
+use crate::db::{Tx, counter};
 use crate::error::{Result, SiteError};
-use crate::hierarchy::tombstone;
 use crate::metrics::Metrics;
-use crate::package::{by_id, delete};
+use crate::package::by_id;
 use crate::route::{Destination, Passage};
 use crate::server::Site;
 use crate::status::{self, Message, failure_id};
 
+mod assignment;
+mod removal;
+mod taken;
+mod telling;
 mod verification;
+
+use assignment::Assignment;
+use taken::Taken;
+pub(crate) use telling::Telling;
+use telling::Told;
 
 /// Failed attempts in a row after which the state says "failed" and no longer "retrying".
 pub(crate) const ATTEMPTS_BEFORE_FAILED: u32 = 10;
@@ -40,17 +48,23 @@ impl Site {
         let now = self.now();
         let turn = self.turns().report().await;
         let mut tx = self.db().write().await?;
-        let select = Query::select().column("name").from("dp").and_where(Expr::col("id").eq(dp.0)).to_owned();
-        let name: String = tx.optional(&select).await?.ok_or(SiteError::AgentUnknown)?.get("name")?;
+        let select = Query::select()
+            .columns(["name", "facts_taken"])
+            .from("dp")
+            .and_where(Expr::col("id").eq(dp.0))
+            .to_owned();
+        let point = tx.optional(&select).await?.ok_or(SiteError::AgentUnknown)?;
+        let name: String = point.get("name")?;
+        let mut taken = Taken::read(&point)?;
         self.seen().note(dp, now);
         let (mut gone, mut told_again, mut revision) = (Vec::new(), false, None);
         let own = self.identity().site_code.as_str();
-        for fact in facts {
+        let reporter = Reporter { dp, name: &name, site_code: own };
+        for fact in facts.iter().filter(|fact| taken.is_new(fact)) {
             // An agent's clock may be wrong; a fact does not lie in the future.
             let at = fact.at.parse::<Timestamp>().map_or(now, |at| at.min(now));
             if let Reported::Collected { versions, bytes } = &fact.event {
-                let message = Message::orphan_collected(&fact.package_id, &name, versions.len(), *bytes);
-                status::add(&mut tx, at, message).await?;
+                self.collected(&mut tx, reporter, fact, at, (versions.len(), *bytes)).await?;
             }
             let Some(row) = Assignment::read(&mut tx, &fact.package_id, dp).await? else { continue };
             let reopened = self.is_open_again(dp, fact).await?;
@@ -58,24 +72,26 @@ impl Site {
                 Some(revision) => revision,
                 None => *revision.insert(counter::next(&mut tx, "revision").await?),
             };
-            let metrics = Some(self.metrics());
-            let reporter = Reporter { dp, name: &name, site_code: own };
             let mut record = Record {
                 tx: &mut tx,
                 row,
                 reporter,
-                own: true,
+                here: Some(Here {
+                    metrics: self.metrics(),
+                    telling: self.telling(),
+                    monotonic: self.clock().monotonic(),
+                }),
                 revision,
                 fact,
                 at,
                 now,
-                metrics,
                 reopened,
                 told_again: false,
             };
             gone.extend(record.apply().await?);
             told_again |= record.told_again;
         }
+        taken.store(&mut tx, dp).await?;
         tx.commit().await?;
         drop(turn);
         self.changes().notify(told_again.then_some(dp).as_slice());
@@ -86,6 +102,28 @@ impl Site {
         }
         self.release(&gone).await;
         Ok(())
+    }
+
+    /// What nobody wanted is gone. Of a package that is not known here there is nothing to say.
+    async fn collected(
+        &self,
+        tx: &mut Tx,
+        reporter: Reporter<'_>,
+        fact: &Fact,
+        at: Timestamp,
+        (versions, bytes): (usize, u64),
+    ) -> Result<()> {
+        let id = &fact.package_id;
+        let known = Query::select().column("package_id").from("package").and_where(by_id(id)).to_owned();
+        if tx.optional(&known).await?.is_none() {
+            return Ok(());
+        }
+        let message = match self.telling().may(reporter.dp, self.clock().monotonic()) {
+            Told::Now => Message::orphan_collected(id, reporter.name, versions, bytes),
+            Told::Last => Message::messages_dropped(reporter.name, telling::MESSAGES_AT_ONCE_MAX),
+            Told::Not => return Ok(()),
+        };
+        status::add(tx, at, message).await
     }
 
     /// Whether an agent waits for a window that opened while it said so.
@@ -120,95 +158,17 @@ pub(crate) async fn replay(
     let at = fact.at.parse::<Timestamp>().unwrap_or(now);
     let Some(row) = Assignment::read(tx, &fact.package_id, reporter.dp).await? else { return Ok(Vec::new()) };
     let revision = counter::next(tx, "revision").await?;
-    let (own, reopened, told_again, metrics) = (false, false, false, None);
-    let mut record =
-        Record { tx, row, reporter, own, revision, fact, at, reopened, now, metrics, told_again };
+    let (here, reopened, told_again) = (None, false, false);
+    let mut record = Record { tx, row, reporter, here, revision, fact, at, reopened, now, told_again };
     record.apply().await
 }
 
-/// What the site knows of one package at one distribution point.
-struct Assignment {
-    dp: DpId,
-    state: State,
-    absent: bool,
-    cancelled: bool,
-    generation: i64,
-    owner_epoch: i64,
-    owner_generation: i64,
-    desired_version: u32,
-    verify: bool,
-    installed_version: u32,
-    attempts: u32,
-    bytes_received: u64,
-    window: Window,
-    /// The call behind the demand.
-    call: Option<String>,
-    requested_at: Option<Timestamp>,
-    last_copied_at: Option<Timestamp>,
-    last_verified_at: Option<Timestamp>,
-    fault_at: Option<Timestamp>,
-    paused_reason: Option<String>,
-    paused_until: Option<Timestamp>,
-    reported_at: Option<Timestamp>,
-}
-
-impl Assignment {
-    async fn read(tx: &mut Tx, package_id: &str, dp: DpId) -> Result<Option<Self>> {
-        let select = Query::select()
-            .columns([
-                "state",
-                "absent",
-                "cancelled",
-                "generation",
-                "owner_epoch",
-                "owner_generation",
-                "desired_version",
-                "verify",
-                "installed_version",
-                "attempts",
-                "bytes_received",
-                "call_id",
-                "requested_at",
-                "last_copied_at",
-                "last_verified_at",
-                "fault_at",
-                "paused_reason",
-                "paused_until",
-                "reported_at",
-            ])
-            .columns(rate::COLUMNS)
-            .from("distribution")
-            .and_where(by_id(package_id))
-            .and_where(at(dp))
-            .to_owned();
-        tx.optional(&select).await?.as_ref().map(|row| Self::decode(row, dp)).transpose()
-    }
-
-    fn decode(row: &Row, dp: DpId) -> Result<Self> {
-        Ok(Self {
-            dp,
-            state: State::from_number(row.get("state")?)?,
-            absent: row.flag("absent")?,
-            cancelled: row.flag("cancelled")?,
-            generation: row.get("generation")?,
-            owner_epoch: row.get("owner_epoch")?,
-            owner_generation: row.get("owner_generation")?,
-            desired_version: row.unsigned("desired_version")?,
-            verify: row.flag("verify")?,
-            installed_version: row.unsigned("installed_version")?,
-            attempts: row.unsigned("attempts")?,
-            bytes_received: row.unsigned("bytes_received")?,
-            window: Window::read(row)?,
-            call: row.get("call_id")?,
-            requested_at: row.time_or_null("requested_at")?,
-            last_copied_at: row.time_or_null("last_copied_at")?,
-            last_verified_at: row.time_or_null("last_verified_at")?,
-            fault_at: row.time_or_null("fault_at")?,
-            paused_reason: row.get("paused_reason")?,
-            paused_until: row.time_or_null("paused_until")?,
-            reported_at: row.time_or_null("reported_at")?,
-        })
-    }
+/// What a site has for its own distribution points: each counts for these, and says what the others say already.
+#[derive(Clone, Copy)]
+struct Here<'r> {
+    metrics: &'r Metrics,
+    telling: &'r Telling,
+    monotonic: std::time::Duration,
 }
 
 /// One fact on its way into the database.
@@ -216,8 +176,8 @@ struct Record<'r> {
     tx: &'r mut Tx,
     row: Assignment,
     reporter: Reporter<'r>,
-    /// Whether it is this site's.
-    own: bool,
+    /// What there is for this site's own distribution points only.
+    here: Option<Here<'r>>,
     /// Tells neighbors that the row has changed.
     revision: i64,
     fact: &'r Fact,
@@ -225,8 +185,6 @@ struct Record<'r> {
     /// Whether what the agent waits for is here already.
     reopened: bool,
     now: Timestamp,
-    /// Where it is counted; each site counts for its own distribution points.
-    metrics: Option<&'r Metrics>,
     /// Whether the agent must hear of the row once more.
     told_again: bool,
 }
@@ -239,6 +197,11 @@ impl Record<'_> {
                 Some(source) => format!("{reason}; it came from distribution point {source}"),
                 None => reason.clone(),
             };
+            if let Some(Here { telling, .. }) = self.here
+                && !telling.is_new_refusal(self.row.dp, &self.fact.package_id, self.row.generation, &reason)
+            {
+                return Ok(Vec::new());
+            }
             self.say(|id, dp| Message::refused(id, dp, object, &reason)).await?;
             return Ok(Vec::new());
         }
@@ -301,9 +264,12 @@ impl Record<'_> {
 
     async fn started(&mut self, version: u32, attempt: u32) -> Result<()> {
         let Some(state) = self.step(Event::Working) else { return Ok(()) };
-        let mut update = self.going_on();
+        let mut update = self.update();
         update.value("state", state).value("attempts", i64::from(Ord::max(attempt, self.row.attempts)));
-        update.value("next_attempt_at", Option::<i64>::None);
+        // One that is paused asks again now and then; it goes on when bytes come.
+        if self.row.paused_reason.is_none() {
+            update.value("next_attempt_at", Option::<i64>::None);
+        }
         rate::stop(&mut update);
         self.store(&mut update).await?;
         if attempt > 1 || self.row.attempts > 0 || self.row.absent {
@@ -353,7 +319,12 @@ impl Record<'_> {
         let (Some(state), true) = (state, version == self.row.desired_version) else {
             return self.note_truth().await;
         };
-        let repeated = self.row.state == State::Installed && self.row.last_copied_at == Some(self.at);
+        let Assignment { state: before, cancelled, installed_version, .. } = self.row;
+        if self.here.is_some() && before == State::Installed && installed_version == version && !cancelled {
+            // It says what it holds once more, as after the loss of its memory.
+            return Ok(());
+        }
+        let repeated = before == State::Installed && self.row.last_copied_at == Some(self.at);
         let mut update = self.going_on();
         update
             .value("state", state)
@@ -378,7 +349,7 @@ impl Record<'_> {
         if repeated {
             return Ok(());
         }
-        if let (Some(metrics), Some(requested_at)) = (self.metrics, self.row.requested_at) {
+        if let (Some(Here { metrics, .. }), Some(requested_at)) = (self.here, self.row.requested_at) {
             metrics.installed(self.now.duration_since(requested_at));
         }
         if bytes_received > 0 {
@@ -426,7 +397,7 @@ impl Record<'_> {
             "an attempt failed"
         );
         if !repeated {
-            if let Some(metrics) = self.metrics {
+            if let Some(Here { metrics, .. }) = self.here {
                 metrics.failed(&fault.code);
             }
             let next = next
@@ -471,31 +442,6 @@ impl Record<'_> {
         Ok(())
     }
 
-    async fn removed(&mut self) -> Result<Vec<String>> {
-        let id = &self.fact.package_id;
-        match transition(self.row.state, Event::Removed)? {
-            Next::Gone => {
-                let gone = Query::delete()
-                    .from_table("distribution")
-                    .and_where(by_id(id))
-                    .and_where(at(self.row.dp))
-                    .to_owned();
-                self.tx.execute(&gone).await?;
-                self.say(Message::removed).await?;
-                if self.own {
-                    self.bury().await?;
-                }
-                delete::finish(self.tx, id, self.at).await
-            }
-            Next::State(state) => {
-                let mut update = self.going_on();
-                update.value("state", i64::from(state.number())).value("installed_version", 0i64);
-                self.store(&mut update).await?;
-                Ok(Vec::new())
-            }
-        }
-    }
-
     /// The number of the state after an event; none where the event makes no sense in this state.
     fn step(&self, event: Event) -> Option<i64> {
         match transition(self.row.state, event) {
@@ -509,11 +455,11 @@ impl Record<'_> {
     }
 
     fn update(&self) -> UpdateStatement {
-        let at = self.at.as_microsecond();
         Query::update()
             .table("distribution")
-            .value("changed_at", at)
-            .value("reported_at", at)
+            .value("changed_at", self.at.as_microsecond())
+            // By the site's clock, as the time of a demand is: whether it said anything since is a question of both.
+            .value("reported_at", self.now.as_microsecond())
             .value("report_revision", self.revision)
             .to_owned()
     }
@@ -532,30 +478,18 @@ impl Record<'_> {
     }
 
     async fn say(&mut self, message: impl FnOnce(&str, &str) -> Message) -> Result<()> {
-        let mut message =
-            message(&self.fact.package_id, self.reporter.name).of_call(self.row.call.as_deref());
-        if !self.own {
+        let told = self
+            .here
+            .map_or(Told::Now, |Here { telling, monotonic, .. }| telling.may(self.row.dp, monotonic));
+        let mut message = match told {
+            Told::Now => message(&self.fact.package_id, self.reporter.name).of_call(self.row.call.as_deref()),
+            Told::Last => Message::messages_dropped(self.reporter.name, telling::MESSAGES_AT_ONCE_MAX),
+            Told::Not => return Ok(()),
+        };
+        if self.here.is_none() {
             message = message.of_site(self.reporter.site_code);
         }
         status::add(self.tx, self.at, message).await
-    }
-
-    /// Tells the sites above and the package's owner that nothing is left.
-    async fn bury(&mut self) -> Result<()> {
-        let select = Query::select()
-            .columns(["source_site", "owner_epoch"])
-            .from("package")
-            .and_where(by_id(&self.fact.package_id))
-            .to_owned();
-        let Some(package) = self.tx.optional(&select).await? else { return Ok(()) };
-        let (epoch, generation) = match package.get::<String>("source_site")? == self.reporter.site_code {
-            true => (package.get("owner_epoch")?, self.row.generation),
-            false => (self.row.owner_epoch, self.row.owner_generation),
-        };
-        let dp =
-            DpName { site_code: self.reporter.site_code.to_owned(), name: self.reporter.name.to_owned() };
-        let gone = Gone::Distribution { package_id: self.fact.package_id.clone(), dp, epoch, generation };
-        tombstone::bury(self.tx, "", gone, self.at).await
     }
 }
 

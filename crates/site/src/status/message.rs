@@ -465,6 +465,11 @@ impl Message {
         Self::new(39091, &inserts).of_package(id).at_dp(dp).seen_at(dp)
     }
 
+    /// A distribution point says so much that it is not written down any more.
+    pub(crate) fn messages_dropped(dp: &str, messages_max: u32) -> Self {
+        Self::new(39092, &[dp, &messages_max.to_string()]).at_dp(dp)
+    }
+
     pub(crate) fn refused(id: &str, dp: &str, object: &str, reason: &str) -> Self {
         Self::new(2383, &[id, dp, reason, object]).of_package(id).at_dp(dp).seen_at(dp)
     }

@@ -212,7 +212,7 @@ impl Point {
 
     fn say(&mut self, package: &str, generation: i64, clock: &ManualClock, event: Event) {
         let (package_id, at) = (package.to_owned(), now(clock).to_string());
-        self.outbox.push_back(Fact { package_id, generation, at, event });
+        self.outbox.push_back(Fact { package_id, generation, at, serial: None, event });
     }
 
     /// One attempt at a demand; of a hundred so many fail or come to no end, where the distribution point is well.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use agent::{Event, FACTS_MAX};
+use agent::{Event, FACTS_MAX, Fact, Serial};
 use site::{Severity, State, StatusFilter, Value};
 
 use crate::stage::{Point, Stage, admin, code, failed, installed, time, write};
@@ -193,6 +193,97 @@ on_both! {
         stage.site.run_due_snapshots().await.unwrap();
         stage.site.redistribute(&admin(), &package.package_id, &point.nal).await.unwrap();
         assert_eq!(last().await, reported, "that the site asked is no report");
+    }
+
+    async fn a_report_that_comes_again_changes_nothing_whatever_the_agents_clock_says(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        let (generation, _) = stage.goal(&package, &point).await;
+        let fact = |run: &str, number, event| {
+            let serial = Some(Serial { run: run.to_owned(), number });
+            Fact { at: "2027-01-01T00:00:00Z".to_owned(), serial, ..stage.fact(&package, generation, event) }
+        };
+        let before = stage.message_ids().await.len();
+        let facts = vec![fact("a", 7, started(1)), fact("a", 8, progress(4)), fact("a", 9, installed(1))];
+        let expect = [2342, 8204, 8200, 2330];
+        let mut status = None;
+        for _ in 0..3 {
+            stage.site.record_facts(point.id, &facts).await.unwrap();
+            assert_eq!(stage.message_ids().await[before..], expect);
+            let now = stage.status(&package, &point).await;
+            assert_eq!(*status.get_or_insert_with(|| now.clone()), now, "neither its times");
+            stage.clock.advance(Duration::from_secs(60));
+        }
+        // After a restart of the agent, with what is new; and of the site.
+        let later = [facts, vec![fact("b", 1, started(1)), fact("b", 2, verified(&[]))]].concat();
+        let again = stage.reopen().await;
+        for site in [&stage.site, &again] {
+            site.record_facts(point.id, &later).await.unwrap();
+            assert_eq!(stage.message_ids().await[before..], [&expect[..], &[2342, 2384]].concat());
+        }
+        again.close().await;
+    }
+
+    async fn a_pause_is_told_once_and_ends_when_bytes_come(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        let paused = || Event::Paused {
+            code: "elsewhere".to_owned(),
+            reason: "closed".to_owned(),
+            until: Some("2026-01-01T08:00:00Z".to_owned()),
+        };
+        step(stage, &package, &point, started(1), State::InstallPending, &[2342]).await;
+        step(stage, &package, &point, paused(), State::InstallPending, &[39045]).await;
+        for _ in 0..3 {
+            stage.clock.advance(Duration::from_secs(3600));
+            for event in [started(1), paused()] {
+                step(stage, &package, &point, event, State::InstallPending, &[]).await;
+                let status = stage.status(&package, &point).await.unwrap();
+                assert_eq!(status.paused.unwrap().until, Some(time("2026-01-01T08:00:00Z")));
+                assert_eq!(status.next_attempt_at, Some(time("2026-01-01T08:00:00Z")));
+            }
+        }
+        step(stage, &package, &point, progress(4), State::InstallPending, &[8204]).await;
+        assert_eq!(stage.status(&package, &point).await.unwrap().paused, None);
+        step(stage, &package, &point, paused(), State::InstallPending, &[39045]).await;
+    }
+
+    async fn what_is_installed_is_not_announced_again(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.assign(&package, &[&point]).await;
+        step(stage, &package, &point, installed(1), State::Installed, &[8200, 2330]).await;
+        stage.clock.advance(Duration::from_secs(60));
+        stage.site.validate(&admin(), &package.package_id, &point.nal).await.unwrap();
+        step(stage, &package, &point, verifying(1), State::ContentMonitoring, &[2380]).await;
+        step(stage, &package, &point, verified(&[]), State::Installed, &[2384]).await;
+        let before = stage.status(&package, &point).await;
+        stage.clock.advance(Duration::from_secs(60));
+        let held = Event::Installed { version: 1, files: 1, bytes_total: 10, bytes_received: 0, files_verified: 0 };
+        step(stage, &package, &point, held.clone(), State::Installed, &[]).await;
+        assert_eq!(stage.status(&package, &point).await, before);
+        // A demand is met by what is held.
+        stage.site.redistribute(&admin(), &package.package_id, &point.nal).await.unwrap();
+        step(stage, &package, &point, held, State::Installed, &[2330]).await;
+    }
+
+    async fn who_reports_is_not_unknown_though_its_clock_is_behind(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let point = stage.point("dp1").await;
+        stage.clock.advance(Duration::from_secs(3600));
+        stage.assign(&package, &[&point]).await;
+        let unknown = async || {
+            let sql = "SELECT CAST(SUM(unknown) AS TEXT) FROM content_status".to_owned();
+            stage.raw_sql(sql).await.remove(0).remove(0)
+        };
+        assert_eq!(unknown().await, "1");
+        let (generation, _) = stage.goal(&package, &point).await;
+        let at = "2026-01-01T00:00:00Z".to_owned();
+        let fact = Fact { at, ..stage.fact(&package, generation, started(1)) };
+        stage.site.record_facts(point.id, &[fact]).await.unwrap();
+        assert_eq!(unknown().await, "0");
     }
 
     async fn a_repair_that_the_agent_began_by_itself_is_shown(stage: &Stage) {

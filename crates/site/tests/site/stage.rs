@@ -151,7 +151,13 @@ impl Stage {
 
     pub(crate) fn fact(&self, package: &Package, generation: i64, event: Event) -> Fact {
         use clock::Clock;
-        Fact { package_id: package.package_id.clone(), generation, at: self.clock.now().to_string(), event }
+        Fact {
+            package_id: package.package_id.clone(),
+            generation,
+            at: self.clock.now().to_string(),
+            serial: None,
+            event,
+        }
     }
 
     pub(crate) async fn status(&self, package: &Package, point: &Point) -> Option<DistributionStatus> {

@@ -37,9 +37,9 @@ impl Record<'_> {
         Ok(())
     }
 
-    /// Whether a step of a verification came before: it is the last that was reported, or the verification has ended.
+    /// Whether a step of a verification comes once more: the verification has ended.
     fn is_told_already(&self) -> bool {
-        self.row.reported_at == Some(self.at) || self.row.state == State::Installed
+        self.row.state == State::Installed
     }
 
     pub(super) async fn verifying(&mut self) -> Result<()> {

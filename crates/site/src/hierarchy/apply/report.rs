@@ -111,6 +111,7 @@ fn news(row: &Assigned, record: &ReportRecord, now: Timestamp) -> Vec<Fact> {
         package_id: record.package_id.clone(),
         generation: row.generation,
         at: at.to_string(),
+        serial: None,
         event,
     };
     let version = record.desired_version;

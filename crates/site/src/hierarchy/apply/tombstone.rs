@@ -152,6 +152,7 @@ impl Apply<'_> {
             package_id: package_id.to_owned(),
             generation,
             at: self.now.to_string(),
+            serial: None,
             event: agent::Event::Removed,
         };
         let reporter = Reporter { dp: known.id, name: &dp.name, site_code: &dp.site_code };

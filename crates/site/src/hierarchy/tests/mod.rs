@@ -208,7 +208,7 @@ impl Tree {
         let generation = self.told(code, point, package_id).await.unwrap().generation;
         use clock::Clock;
         let at = self.stage(code).clock.now().to_string();
-        let fact = agent::Fact { package_id: package_id.to_owned(), generation, at, event };
+        let fact = agent::Fact { package_id: package_id.to_owned(), generation, at, serial: None, event };
         self.site(code).record_facts(point.id, &[fact]).await.unwrap();
     }
 

@@ -139,6 +139,14 @@ pub(super) const ENTRIES: &[Entry] = &[
         "Distribution point %2 held package %1, which nobody wants there, and removed it: %3 versions, %4 bytes.",
         "Nothing.",
     ),
+    warning(
+        39092,
+        DP_MONITOR,
+        "distribution point, messages",
+        "Distribution point %1 reported more than %2 messages in a short time; what else it reports is not written down for an \
+         hour or more.",
+        "Look into its log for what goes wrong again and again. If it was tampered with: `haulier dp revoke NAME`.",
+    ),
     information(39997, RAISED, "text", "%1", "A script wrote it; ask its author."),
     warning(39998, RAISED, "text", "%1", "A script wrote it; ask its author."),
     error(39999, RAISED, "text", "%1", "A script wrote it; ask its author."),
