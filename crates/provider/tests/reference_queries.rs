@@ -234,6 +234,12 @@ async fn the_steps_of_workflows_ask_what_they_need() {
             0,
         ),
         ("select * from SMS_DistributionDPStatus where PackageID = 'PS100001'".to_owned(), 1),
+        (
+            "select PackageID,ObjectTypeID from SMS_DistributionStatus where Type = '3' or Type = '4'"
+                .to_owned(),
+            0,
+        ),
+        ("select * from SMS_DistributionStatus where PackageID = 'PS100001' and Assets = 1".to_owned(), 1),
         ("select * from SMS_ObjectContentExtraInfo where PackageID = 'PS100001'".to_owned(), 1),
     ] {
         assert_eq!(world.rows(&text).await.len(), expect, "{text}");

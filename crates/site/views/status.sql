@@ -239,7 +239,7 @@ SELECT
             AND COALESCE(NULLIF(m.site_code, ''), (SELECT own.site_code FROM site own)) = dp.site_code), 0)
         AS "LastStatusID",
     d.changed_at AS "LastUpdateDate",
-    CAST(0 AS BIGINT) AS "MessageCategory",
+    d.message_id + CASE WHEN d.message_state > 3 THEN 100000 ELSE 0 END AS "MessageCategory",
     d.severity + d.message_id AS "MessageFullID",
     d.message_id AS "MessageID",
     d.severity AS "MessageSeverity",
@@ -256,6 +256,30 @@ JOIN package p ON p.package_id = d.package_id
 JOIN package_object o ON o.package_id = d.package_id
 JOIN dp ON dp.id = d.dp_id
 JOIN site_node s ON s.site_code = dp.site_code;
+
+-- Each row of "SMS_DistributionDPStatus" counts in the one row here that has its package and category. What is left of an
+-- attempt and what failed for good may have one message, but not one type.
+CREATE VIEW "SMS_DistributionStatus" AS
+SELECT
+    CAST(COUNT(*) AS BIGINT) AS "Assets",
+    MAX(c.changed_at) AS "LastUpdateDate",
+    c.category AS "MessageCategory",
+    c.package_id AS "ObjectID",
+    o.object_type AS "ObjectTypeID",
+    c.package_id AS "PackageID",
+    MAX(c.message_state) AS "Type"
+FROM (
+    SELECT
+        d.package_id,
+        d.message_state,
+        d.changed_at,
+        d.message_id + CASE WHEN d.message_state > 3 THEN 100000 ELSE 0 END AS category
+    FROM content_status d
+    JOIN dp ON dp.id = d.dp_id
+    JOIN site_node s ON s.site_code = dp.site_code
+) c
+JOIN package_object o ON o.package_id = c.package_id
+GROUP BY c.package_id, o.object_type, c.category;
 
 -- Success, in progress, errors and unknown add up to targeted.
 CREATE VIEW "SMS_ObjectContentExtraInfo" AS

@@ -13,6 +13,7 @@ async fn every_status_class_is_listed_as_the_golden_files_show() {
         ("SMS_PackageStatusRootSummarizer", "SMS_PackageStatusRootSummarizer.json"),
         ("SMS_PackageStatusDetailSummarizer", "SMS_PackageStatusDetailSummarizer.json"),
         ("SMS_DistributionDPStatus", "SMS_DistributionDPStatus.json"),
+        ("SMS_DistributionStatus", "SMS_DistributionStatus.json"),
         ("SMS_ObjectContentInfo", "SMS_ObjectContentInfo.json"),
         ("SMS_ObjectContentExtraInfo", "SMS_ObjectContentExtraInfo.json"),
         ("SMS_Site", "SMS_Site.json"),

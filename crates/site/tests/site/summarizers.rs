@@ -257,6 +257,17 @@ impl<'s> Play<'s> {
                 "{row:?}"
             );
         }
+        for state in 1..=3 {
+            let of_state = |row: &Row| match state {
+                1 => row.state == 0,
+                2 => row.state != 0 && !row.is_error(),
+                _ => row.is_error(),
+            };
+            let found =
+                self.numbers("SMS_DistributionStatus", "Assets", &format!("{of} AND Type = {state}")).await;
+            let found: i64 = found.iter().map(|[assets]: &[i64; 1]| assets).sum();
+            assert_eq!(found, count(&of_state), "{id} in state {state}");
+        }
         let all = self.numbers::<1>("SMS_PackageStatusDistPointsSummarizer", "State", &of).await;
         assert_eq!(all.len(), rows.len(), "{id} has rows that nobody asked for");
     }

@@ -13,7 +13,8 @@ pub(super) fn handler(class: &str) -> Option<Arc<dyn ClassHandler>> {
     Some(match class {
         "SMS_StatusMessage" => Arc::new(status_message::StatusMessage),
         "SMS_DistributionDPStatus" => Arc::new(dp_status::DpStatus),
-        "SMS_ObjectContentExtraInfo"
+        "SMS_DistributionStatus"
+        | "SMS_ObjectContentExtraInfo"
         | "SMS_ObjectContentInfo"
         | "SMS_PackageStatus"
         | "SMS_PackageStatusDetailSummarizer"

@@ -24,6 +24,11 @@ pub(super) const VIEWS: &[View] = &[
         key: &["PackageID"],
     },
     View { name: "SMS_DistributionDPStatus", columns: DISTRIBUTION_DP_STATUS, key: &["ID"] },
+    View {
+        name: "SMS_DistributionStatus",
+        columns: DISTRIBUTION_STATUS,
+        key: &["MessageCategory", "ObjectID"],
+    },
     View { name: "SMS_ObjectContentExtraInfo", columns: OBJECT_CONTENT_INFO, key: &["ObjectID"] },
     View { name: "SMS_ObjectContentInfo", columns: OBJECT_CONTENT_INFO, key: &["ObjectID"] },
     View { name: "SMS_StatusMessage", columns: STATUS_MESSAGE, key: &["RecordID"] },
@@ -124,6 +129,16 @@ const DISTRIBUTION_DP_STATUS: &[Column] = &[
     text("PackageID"),
     text("ResourceType"),
     text("SiteCode"),
+];
+
+const DISTRIBUTION_STATUS: &[Column] = &[
+    integer("Assets"),
+    time("LastUpdateDate"),
+    integer("MessageCategory"),
+    text("ObjectID"),
+    integer("ObjectTypeID"),
+    text("PackageID"),
+    integer("Type"),
 ];
 
 const OBJECT_CONTENT_INFO: &[Column] = &[
