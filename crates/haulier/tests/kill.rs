@@ -98,6 +98,34 @@ async fn nothing_is_lost_or_wrong_when_processes_are_killed_at_random() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_removal_waits_for_a_distribution_point_that_is_off_and_then_nothing_is_left() {
+    let mut hierarchy = Hierarchy::start(1).await;
+    let source = hierarchy.folder.path().join("source");
+    write(&source, 1);
+    let package = hierarchy.create_package("Removed", &source).await;
+    hierarchy.distribute(&package).await;
+    hierarchy.wait_for_version(&package, 1).await;
+    let (name, address) = (hierarchy.points[0].name.clone(), hierarchy.points[0].address.clone());
+    let versions = hierarchy.folder.path().join(&name).join("versions");
+    let held = || std::fs::read_dir(&versions).expect("the folder is there").count();
+    assert_eq!(held(), 1);
+    hierarchy.points[0].kill().await;
+    hierarchy.text(&["package", "remove", &package, &name]).await;
+    // Neither end remembers it by being asked.
+    hierarchy.site.kill().await;
+    hierarchy.site.start().await;
+    let states = hierarchy.states(&package).await;
+    assert_eq!((states.len(), &states[0]["State"]), (1, &serde_json::json!(4)), "{states:#?}");
+    assert_eq!(held(), 1, "nobody could tell it");
+    hierarchy.points[0].start().await;
+    wait_until("the assignment has ended", || async { hierarchy.states(&package).await.is_empty() }).await;
+    assert_eq!(processes::fetch(&address, &format!("{package}/{MARKER}")).await, None);
+    assert_eq!(held(), 0, "nothing of it is on the disk");
+    hierarchy.text(&["package", "delete", &package]).await;
+    assert_eq!(hierarchy.haulier(&["package", "show", &package]).await.status.code(), Some(5));
+}
+
 fn number_from(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |text| text.parse().expect("a number"))
 }
