@@ -66,11 +66,8 @@ impl Admitted {
         };
         let paced = paced(bytes, link, priority, Following::new(changed, terms));
         Ok(Body::from_stream(paced.inspect_ok(move |piece| {
-            let bytes = piece.len() as u64;
-            stats.content_bytes.add(bytes);
-            if is_site {
-                stats.child_site_content_bytes.add(bytes);
-            }
+            let sent = if is_site { &stats.child_site_content_bytes } else { &stats.dp_content_bytes };
+            sent.add(piece.len() as u64);
         })))
     }
 }

@@ -24,8 +24,8 @@ net::counters! {
     records_heard,
     /// Answers begun with content in them.
     content_responses,
-    /// Bytes of content handed to the network, whoever they are for.
-    content_bytes,
-    /// Those of them that are for child sites.
+    /// Bytes of content handed to the network for distribution points.
+    dp_content_bytes,
+    /// The same for child sites.
     child_site_content_bytes,
 }

@@ -85,8 +85,8 @@ async fn whole_exchange(transport: Transport) {
     let package_id = rig.package("dp1.example.test").await;
     let (manifest, generation, revision) = agent.until_version(0, 1).await;
     assert!(fetch_all(&agent, &package_id, 1, &manifest).await > 5);
-    assert!(rig.stats.content_bytes() > 0);
-    assert!(agent.client.received_bytes() > rig.stats.content_bytes(), "content and JSON");
+    assert!(rig.stats.dp_content_bytes() > 0);
+    assert!(agent.client.received_bytes() > rig.stats.dp_content_bytes(), "content and JSON");
 
     agent.client.post("/agent/v1/facts", &installed(&package_id, generation, 1)).await.unwrap();
     let status = rig.site.distribution_status(Some(&package_id)).await.unwrap();

@@ -83,13 +83,13 @@ async fn content_answers_ranges_tags_and_head() {
         }
     }
 
-    let served = rig.stats.content_bytes();
+    let served = rig.stats.dp_content_bytes();
     let mut head = get(&path, &agent, &[]);
     *head.method_mut() = Method::HEAD;
     let (status, answer, body) = ask(&rig, "127.0.0.1:1", head).await;
     assert_eq!((status, body.len()), (StatusCode::OK, 0));
     assert_eq!(answer[header::CONTENT_LENGTH], bytes.to_string());
-    assert_eq!(rig.stats.content_bytes(), served, "nothing is read for a HEAD");
+    assert_eq!(rig.stats.dp_content_bytes(), served, "nothing is read for a HEAD");
 }
 
 #[tokio::test]

@@ -58,8 +58,10 @@ fn is_paused(state: &Value) -> bool {
 async fn sent_bytes(hierarchy: &Hierarchy) -> u64 {
     let url = format!("{}/metrics", hierarchy.site.address);
     let text = reqwest::get(&url).await.unwrap().text().await.unwrap();
-    let line =
-        text.lines().find(|line| line.starts_with("haulier_site_agents_content_bytes_total ")).unwrap();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("haulier_site_sent_bytes_total{to=\"distribution_point\"} "))
+        .unwrap();
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 

@@ -145,7 +145,7 @@ impl<'w> Fleet<'w> {
 
     /// What the site's own counter says that it sent of content.
     fn site_bytes(&self) -> Result<u64> {
-        const COUNTER: &str = "haulier_site_agents_content_bytes_total ";
+        const COUNTER: &str = "haulier_site_sent_bytes_total{to=\"distribution_point\"} ";
         let url = format!("{}/metrics", self.site.url);
         let text = output(command("curl").args(["--silent", "--fail", "--noproxy", "*", &url]))?;
         let value = text.lines().find_map(|line| line.strip_prefix(COUNTER));

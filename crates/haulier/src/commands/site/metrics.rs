@@ -46,12 +46,11 @@ impl Metrics {
             text
         });
         let name = "haulier_site_sent_bytes";
-        let to_sites = self.agents.child_site_content_bytes();
         let help = "Bytes of content sent, by the kind of who they went to";
         text.push_str(&format!("# HELP {name} {help}.\n# TYPE {name} counter\n# UNIT {name} bytes\n"));
         for (to, sent) in [
-            ("distribution_point", self.agents.content_bytes().saturating_sub(to_sites)),
-            ("child_site", to_sites),
+            ("distribution_point", self.agents.dp_content_bytes()),
+            ("child_site", self.agents.child_site_content_bytes()),
             ("parent_site", self.links.sent_bytes()),
         ] {
             text.push_str(&format!("{name}_total{{to=\"{to}\"}} {sent}\n"));
