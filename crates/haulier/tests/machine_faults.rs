@@ -89,7 +89,7 @@ async fn a_disk_that_cannot_be_read_is_told_and_mended_by_a_validation() {
     assert!(std::fs::read(&file).is_err(), "the fault fires: {}", file.display());
     let address = format!("{}/SMS_DP_SMSPKG$/{id}/a.sys", hierarchy.points[1].address);
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let served = client.get(address).send().await.unwrap().error_for_status();
+    let served = client.get(address).send().await.and_then(reqwest::Response::error_for_status);
     let is_whole = match served {
         Ok(served) => served.bytes().await.is_ok(),
         Err(_) => false,

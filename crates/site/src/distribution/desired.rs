@@ -18,15 +18,10 @@ impl Site {
     ///
     /// A revision that this site never gave (its database was restored) counts as 0: everything is told.
     /// A package whose first version is not published yet is not told; it follows when it is.
-    ///
-    /// Errors: [`SiteError::AgentUnknown`] when its identity was revoked meanwhile.
     pub async fn desired(&self, dp: DpId, after: i64) -> Result<DesiredReply> {
         let _turn = self.turns().read().await;
         // Before the rows: revisions become visible in their order, so no row of an earlier one is missed.
         let (told, after) = self.settings_told(dp, after).await?;
-        if !told.is_known {
-            return Err(SiteError::AgentUnknown);
-        }
         let limit = DESIRED_MAX as u64 + 1;
         let mut rows = self.db().all(select(dp, after).limit(limit)).await?;
         let more = rows.len() > DESIRED_MAX;

@@ -96,9 +96,10 @@ on_both! {
         let before = stage.site.desired(two.id, 0).await.unwrap().revision;
         stage.site.revoke_dp(&admin(), "dp2").await.unwrap();
         assert_eq!(stage.site.pull_sources(three.id, true).await.unwrap().sources.len(), 0);
-        assert_eq!(code(stage.site.desired(two.id, 0).await), "agent_unknown");
-        let two = &stage.point("dp2").await;
         assert!(stage.site.desired(two.id, 0).await.unwrap().revision > before, "other processes see it too");
+        let wait = stage.site.wait_for_change(two.id, before, Duration::ZERO).await;
+        assert_eq!(code(wait), "agent_unknown");
+        let two = &stage.point("dp2").await;
         assert_eq!(stage.site.pull_sources(three.id, true).await.unwrap().sources.len(), 1);
         stage.site.remove_dp(&admin(), "dp3").await.unwrap();
         assert_eq!(stage.site.desired(two.id, 0).await.unwrap().pullers, Some(vec![]));
