@@ -381,6 +381,8 @@ impl Point {
             return;
         }
         let fact = old[random.below(old.len())].clone();
+        // That it began what it is done with is not so, either.
+        self.has_lied |= is_lying;
         site.record_facts(self.id, std::slice::from_ref(&fact)).await.unwrap();
         self.note(&fact);
     }
