@@ -54,7 +54,7 @@ fn is_paused(state: &Value) -> bool {
     state["PausedReason"].as_str().is_some_and(|reason| !reason.is_empty())
 }
 
-/// Bytes of content that the site has sent so far, to everybody.
+/// Bytes of content that the site has sent to its distribution points so far.
 async fn sent_bytes(hierarchy: &Hierarchy) -> u64 {
     let url = format!("{}/metrics", hierarchy.site.address);
     let text = reqwest::get(&url).await.unwrap().text().await.unwrap();
