@@ -283,6 +283,18 @@ pub struct ReportRecord {
     pub bytes_done: u64,
     /// Bytes received for the version.
     pub bytes_received: u64,
+    /// Files of the version.
+    #[serde(default)]
+    pub files_total: u64,
+    /// Files in place.
+    #[serde(default)]
+    pub files_done: u64,
+    /// Content bytes put in place in a second, of late; 0 while nothing is transferred.
+    #[serde(default)]
+    pub done_bytes_per_s: u64,
+    /// Bytes received in a second, of late.
+    #[serde(default)]
+    pub received_bytes_per_s: u64,
     /// Files whose hash was checked last.
     pub files_verified: u64,
     /// Why the last attempt failed; absent after a success.

@@ -212,7 +212,7 @@ pub(super) struct Assigned {
     pub(super) installed_version: u32,
     pub(super) attempts: u32,
     pub(super) next_attempt_at: Option<Timestamp>,
-    pub(super) bytes: [u64; 3],
+    pub(super) progress: Progress,
     pub(super) files_verified: u64,
     pub(super) fault: Option<Fault>,
     pub(super) fault_at: Option<Timestamp>,
@@ -221,6 +221,32 @@ pub(super) struct Assigned {
     pub(super) last_verified_at: Option<Timestamp>,
     pub(super) reported_at: Option<Timestamp>,
     pub(super) changed_at: Timestamp,
+}
+
+/// How far a transfer is; the names are those of [`ReportRecord`].
+#[derive(Debug, Clone)]
+pub(super) struct Progress {
+    bytes_total: u64,
+    bytes_done: u64,
+    pub(super) bytes_received: u64,
+    files_total: u64,
+    files_done: u64,
+    done_bytes_per_s: u64,
+    received_bytes_per_s: u64,
+}
+
+impl Progress {
+    fn read(row: &Row) -> Result<Self> {
+        Ok(Self {
+            bytes_total: row.unsigned("bytes_total")?,
+            bytes_done: row.unsigned("bytes_done")?,
+            bytes_received: row.unsigned("bytes_received")?,
+            files_total: row.unsigned("files_total")?,
+            files_done: row.unsigned("files_done")?,
+            done_bytes_per_s: row.unsigned("rate_done")?,
+            received_bytes_per_s: row.unsigned("rate_received")?,
+        })
+    }
 }
 
 pub(super) fn select_assigned() -> SelectStatement {
@@ -246,6 +272,10 @@ pub(super) fn select_assigned() -> SelectStatement {
         "bytes_total",
         "bytes_done",
         "bytes_received",
+        "files_total",
+        "files_done",
+        "rate_done",
+        "rate_received",
         "files_verified",
         "fault_code",
         "fault_message",
@@ -294,11 +324,7 @@ impl Assigned {
             installed_version: row.unsigned("installed_version")?,
             attempts: row.unsigned("attempts")?,
             next_attempt_at: row.time_or_null("next_attempt_at")?,
-            bytes: [
-                row.unsigned("bytes_total")?,
-                row.unsigned("bytes_done")?,
-                row.unsigned("bytes_received")?,
-            ],
+            progress: Progress::read(row)?,
             files_verified: row.unsigned("files_verified")?,
             fault: read_fault(row)?,
             fault_at: row.time_or_null("fault_at")?,
@@ -354,9 +380,13 @@ impl Assigned {
             installed_version: self.installed_version,
             attempts: self.attempts,
             next_attempt_at: written(self.next_attempt_at),
-            bytes_total: self.bytes[0],
-            bytes_done: self.bytes[1],
-            bytes_received: self.bytes[2],
+            bytes_total: self.progress.bytes_total,
+            bytes_done: self.progress.bytes_done,
+            bytes_received: self.progress.bytes_received,
+            files_total: self.progress.files_total,
+            files_done: self.progress.files_done,
+            done_bytes_per_s: self.progress.done_bytes_per_s,
+            received_bytes_per_s: self.progress.received_bytes_per_s,
             files_verified: self.files_verified,
             fault: self.fault.clone(),
             fault_at: written(self.fault_at),

@@ -80,6 +80,10 @@ impl Apply<'_> {
             .value("bytes_total", number(record.bytes_total))
             .value("bytes_done", number(record.bytes_done))
             .value("bytes_received", number(record.bytes_received))
+            .value("files_total", number(record.files_total))
+            .value("files_done", number(record.files_done))
+            .value("rate_done", number(record.done_bytes_per_s))
+            .value("rate_received", number(record.received_bytes_per_s))
             .value("files_verified", number(record.files_verified))
             .value("fault_code", fault.as_ref().map(|fault| fault.code.clone()))
             .value("fault_message", fault.as_ref().map(|fault| fault.message.clone()))
@@ -117,7 +121,7 @@ fn news(row: &Assigned, record: &ReportRecord, now: Timestamp) -> Vec<Fact> {
     let version = record.desired_version;
     let mut facts = Vec::new();
     let begun = record.attempts > 0 || record.bytes_received > 0;
-    if begun && row.attempts == 0 && row.bytes[2] == 0 && !record.absent {
+    if begun && row.attempts == 0 && row.progress.bytes_received == 0 && !record.absent {
         let at = time(&record.reported_at).unwrap_or(now);
         facts.push(fact(at, Reported::Started { version, attempt: 1 }));
     }
@@ -125,7 +129,7 @@ fn news(row: &Assigned, record: &ReportRecord, now: Timestamp) -> Vec<Fact> {
     if let Some(at) = copied.filter(|_| record.installed_version == version) {
         let event = Reported::Installed {
             version,
-            files: record.files_verified,
+            files: record.files_total,
             bytes_total: record.bytes_total,
             bytes_received: record.bytes_received,
             files_verified: record.files_verified,

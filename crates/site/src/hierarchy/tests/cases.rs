@@ -228,6 +228,41 @@ hierarchies! {
         assert_eq!(site.distribution_points().await.unwrap().len(), 1);
     }
 
+    async fn sites_above_see_a_transfer_as_its_own_site_does(tree: &Tree, THREE_LEVELS) {
+        let dp = tree.point("S01", "dp1").await;
+        let package = tree.stage("CAS").package("dell").await;
+        let id = &package.package_id;
+        tree.settle().await;
+        tree.assign("CAS", id, &[&dp]).await;
+        tree.settle_all().await;
+        tree.report("S01", &dp, id, Event::Started { version: 1, attempt: 1 }).await;
+        for (bytes_done, bytes_received, files_done) in [(1_000, 500, 3), (5_000, 2_500, 7)] {
+            for site in ["S01", "PS1", "CAS"] {
+                tree.stage(site).clock.advance(Duration::from_secs(2));
+            }
+            let progress = Event::Progress {
+                version: 1, bytes_done, bytes_total: 9_000, bytes_received, files_done: Some(files_done), files_total: Some(12),
+            };
+            tree.report("S01", &dp, id, progress).await;
+        }
+        tree.settle().await;
+        let columns = [
+            "StateName", "BytesDone", "BytesTotal", "BytesReceived", "FilesDone", "FilesTotal", "BytesPerSecond", "BytesReceivedPerSecond",
+            "SecondsLeft",
+        ];
+        let columns = columns.map(|column| format!("COALESCE(CAST(\"{column}\" AS TEXT), '')")).join(", ");
+        let seen = format!("SELECT {columns} FROM \"Haulier_DistributionState\"");
+        for site in ["S01", "PS1", "CAS"] {
+            let expect = ["install pending", "5000", "9000", "2500", "7", "12", "2000", "1000", "2"];
+            assert_eq!(tree.sql(site, &seen).await, [expect], "{site}");
+        }
+        tree.install("S01", &dp, id).await;
+        tree.settle().await;
+        let after = tree.sql("S01", &seen).await;
+        assert_eq!((after[0][0].as_str(), after[0][6].as_str()), ("installed", "0"), "nothing is transferred any more");
+        assert_eq!(tree.sql("CAS", &seen).await, after);
+    }
+
     async fn faults_and_cancellations_are_told_upwards(tree: &Tree, BRANCHES) {
         let dp = tree.point("S01", "dp1").await;
         let package = tree.stage("PS1").package("dell").await;
