@@ -11,6 +11,7 @@
 //! * [`prestage`]: a version in one file, for where the network does not reach.
 //! * [`tree`]: subfolders of a source, put there whole or not at all.
 
+mod background;
 mod collect;
 mod content_hash;
 mod error;
@@ -33,6 +34,7 @@ pub mod tree;
 mod verify;
 mod writer;
 
+pub use background::at_lowest_priority;
 pub use collect::{CollectReport, RecountReport};
 pub use error::Error;
 pub use format::{

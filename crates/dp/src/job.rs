@@ -253,8 +253,10 @@ async fn check(context: &Context, wanted: &Wanted, stop: &Stop) -> Result<Verify
     let (clock, serving) = (Arc::clone(&context.clock), context.serving.clone());
     let runtime = tokio::runtime::Handle::current();
     blocking(move || {
-        let pace = Pace::new(clock, serving, runtime);
-        holder.verify_at_pace(&want.package, want.version, &flag, &|bytes| pace.wait(bytes))
+        content::at_lowest_priority(|| {
+            let pace = Pace::new(clock, serving, runtime);
+            holder.verify_at_pace(&want.package, want.version, &flag, &|bytes| pace.wait(bytes))
+        })
     })
     .await
 }

@@ -1,6 +1,6 @@
 //! How fast a verification reads: slow enough that nobody who downloads notices.
 //!
-//! A rate is kept to instead of a priority of the operating system's: most disks are scheduled without regard to one.
+//! A rate is kept to beside the lowest priority of the operating system's: most disks are scheduled without regard to one.
 
 use std::cell::Cell;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use content::{Counter, CountingMonitor, VerifyReport};
+use content::{Counter, CountingMonitor, VerifyReport, at_lowest_priority};
 use jiff::Timestamp;
 
 use crate::access::{Action, Actor};
@@ -89,7 +89,9 @@ impl Site {
         let site = self.clone();
         tokio::spawn(async move {
             let read = async {
-                let report = blocking(move || library.verify(&*monitor, &[]).map_err(library_failed)).await?;
+                let read =
+                    move || at_lowest_priority(|| library.verify(&*monitor, &[])).map_err(library_failed);
+                let report = blocking(read).await?;
                 let report = site.mend_from_sources(report).await?;
                 site.note_damage(&report).await?;
                 Ok::<_, SiteError>(report)
