@@ -133,6 +133,17 @@ pub(crate) enum PackageCommand {
         #[arg(long = "move")]
         moves: bool,
     },
+    /// Give a package to another site, which reads its source and publishes its versions from then on.
+    ///
+    /// At the site that owns it, or at one above that site, as when the owner is lost. What distribution points hold stays.
+    #[command(after_help = "Example: haulier package set-source-site PS100001 S01")]
+    SetSourceSite {
+        /// The package: its ID or exact name.
+        package: String,
+        /// The code of the site that shall own it.
+        #[arg(value_name = "SITE")]
+        site: String,
+    },
     /// Choose the package for a machine by manufacturer, model and SKU, as driver scripts do.
     Choose(PackageChoose),
     /// Write a version to one prestaged file, for distribution points and child sites that the network does not reach.

@@ -71,6 +71,9 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
         PackageCommand::ValidateSource { package, source, moves } => {
             package_drivers::validate_source(remote, package, source, *moves, format).await
         }
+        PackageCommand::SetSourceSite { package, site } => {
+            set_source_site(remote, package, site, format).await
+        }
         PackageCommand::Choose(args) => driver::choose(args, remote, format).await,
         PackageCommand::Export(args) => super::prestage::export(args, format).await,
         PackageCommand::Rollback { package, to } => roll_back(remote, package, *to, format).await,
@@ -88,6 +91,14 @@ async fn found(remote: &Remote, package: &str) -> Result<(String, Key)> {
 
 async fn id_of(remote: &Remote, package: &str) -> Result<String> {
     Ok(found(remote, package).await?.0)
+}
+
+/// Gives a package to another site.
+async fn set_source_site(remote: &Remote, package: &str, site: &str, format: Format) -> Result<()> {
+    let (id, key) = found(remote, package).await?;
+    remote.invoke(&key, "SetSourceSite", &json!({ "SourceSite": site })).await?;
+    output::done(format, &json!({ "PackageID": id, "SourceSite": site.to_uppercase() }));
+    Ok(())
 }
 
 async fn list(remote: &Remote, format: Format) -> Result<()> {
