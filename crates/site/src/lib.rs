@@ -43,6 +43,7 @@ mod package;
 mod package_content;
 mod prestage;
 mod query;
+mod restored;
 mod route;
 mod server;
 mod snapshot;

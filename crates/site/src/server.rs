@@ -37,6 +37,7 @@ use crate::metrics::Metrics;
 use crate::package::source::UNPACKED_FOLDER;
 use crate::package_content::{COMPARISONS_MAX, ContentWork};
 use crate::query::{self, STREAMS_LATE_MAX, STREAMS_MAX, Shares, SpoolRoom};
+use crate::restored::Restored;
 use crate::route::Routes;
 use crate::sources::Sources;
 use crate::status;
@@ -121,6 +122,7 @@ struct Inner {
     suspects: Suspects,
     damaged: Damaged,
     leaps: Leaps,
+    restored: Restored,
     wants: Wants,
     verification: Verification,
     content_work: ContentWork,
@@ -229,6 +231,7 @@ impl Site {
             suspects: Suspects::default(),
             damaged: Damaged::default(),
             leaps: Leaps::default(),
+            restored: Restored::default(),
             wants: Wants::default(),
             verification: Verification::default(),
             content_work: ContentWork::default(),
@@ -359,6 +362,10 @@ impl Site {
 
     pub(crate) fn leaps(&self) -> &Leaps {
         &self.inner.leaps
+    }
+
+    pub(crate) fn restored(&self) -> &Restored {
+        &self.inner.restored
     }
 
     pub(crate) fn damaged(&self) -> &Damaged {

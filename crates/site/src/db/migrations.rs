@@ -31,9 +31,10 @@ const TRUST: &str = include_str!("../../migrations/shared/0017_trust.sql");
 const SITE_REPAIRS: &str = include_str!("../../migrations/shared/0018_site_repairs.sql");
 const REQUEST_CALLS: &str = include_str!("../../migrations/shared/0019_request_calls.sql");
 const FACTS_TAKEN: &str = include_str!("../../migrations/shared/0021_facts_taken.sql");
+const VERSION_FLOOR: &str = include_str!("../../migrations/shared/0022_version_floor.sql");
 const STATUS: &str = include_str!("../../migrations/shared/0016_status.sql");
 
-const STEPS: [Step; 20] = [
+const STEPS: [Step; 21] = [
     Step {
         version: 1,
         name: "base",
@@ -85,6 +86,7 @@ const STEPS: [Step; 20] = [
     Step { version: 18, name: "site repairs", sqlite: SITE_REPAIRS, postgres: SITE_REPAIRS },
     Step { version: 19, name: "request calls", sqlite: REQUEST_CALLS, postgres: REQUEST_CALLS },
     Step { version: 21, name: "facts taken", sqlite: FACTS_TAKEN, postgres: FACTS_TAKEN },
+    Step { version: 22, name: "version floor", sqlite: VERSION_FLOOR, postgres: VERSION_FLOOR },
 ];
 
 pub(super) fn sqlite() -> Migrator {

@@ -148,7 +148,8 @@ async fn offered_version(tx: &mut Tx, package_id: &str) -> Result<u32> {
     tx.optional(&select).await?.map_or(Ok(0), |row| row.unsigned("version"))
 }
 
-/// The number of a version that is about to be published: after every one that was ever used, here or by another owner.
+/// The number of a version that is about to be published: after every one that was ever used, here, by another owner, or
+/// before a backup was restored.
 pub(super) async fn next_version(tx: &mut Tx, package_id: &str) -> Result<u32> {
     let newest = newest_version(tx, package_id).await?;
     let used = Query::select()
@@ -157,8 +158,11 @@ pub(super) async fn next_version(tx: &mut Tx, package_id: &str) -> Result<u32> {
         .and_where(by_id(package_id))
         .to_owned();
     let used: u32 = tx.optional(&used).await?.map_or(Ok(0), |row| row.unsigned("used"))?;
+    let floor =
+        Query::select().column("version_floor").from("package").and_where(by_id(package_id)).to_owned();
+    let floor: u32 = tx.optional(&floor).await?.map_or(Ok(0), |row| row.unsigned("version_floor"))?;
     tx.execute(Query::delete().from_table("offered_version").and_where(by_id(package_id))).await?;
-    Ok(Ord::max(newest, used).saturating_add(1))
+    Ok(Ord::max(Ord::max(newest, used), floor).saturating_add(1))
 }
 
 pub(super) async fn insert_version(

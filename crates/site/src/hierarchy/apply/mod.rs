@@ -26,6 +26,7 @@ use crate::db::{Tx, counter};
 use crate::distribution::DpId;
 use crate::error::{Result, SiteError};
 use crate::library::error_chain;
+use crate::restored::pass_over_numbers;
 use crate::server::Site;
 
 /// Refused records of one message that are logged one by one.
@@ -147,6 +148,7 @@ impl Site {
             seen,
             "a neighbor knows more of this site than it does itself: its database was restored"
         );
+        pass_over_numbers(&mut tx, self).await?;
         counter::at_least(&mut tx, "revision", seen).await?;
         let revision = counter::next(&mut tx, "revision").await?;
         let own_dps = Query::select()
@@ -190,6 +192,7 @@ impl Site {
             tx.execute(&update).await?;
         }
         tx.commit().await?;
+        self.restored().committed();
         self.changes().notify(&[]);
         Ok(())
     }

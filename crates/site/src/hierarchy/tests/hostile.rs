@@ -7,7 +7,8 @@ use agent::link::{
 
 use super::{BRANCHES, Tree, hierarchies};
 use crate::hierarchy::leap::{LEAP_INTERVAL, LEAP_MAX, NUMBER_MAX, RESTORES_MAX};
-use crate::stage::{admin, code};
+use crate::restored::LOST_MAX;
+use crate::stage::{admin, code, write};
 use crate::{Neighbor, Site};
 
 const AT: &str = "2026-01-01T00:00:00Z";
@@ -184,6 +185,48 @@ hierarchies! {
         tree.settle_all().await;
         let told = tree.told("S01", &point, id).await.unwrap();
         assert!(matches!(told.goal, agent::Goal::Hold { verify: true, .. }), "{told:?}");
+    }
+
+    async fn a_number_that_a_backup_does_not_know_is_never_given_to_other_content(tree: &Tree, BRANCHES) {
+        let point = tree.point("S01", "dp1").await;
+        let stage = tree.stage("PS1");
+        let package = stage.package("dell").await;
+        let id = &package.package_id;
+        tree.settle().await;
+        tree.assign("PS1", id, &[&point]).await;
+        tree.settle_all().await;
+        tree.install("S01", &point, id).await;
+        tree.settle().await;
+        // The second version, and another package, were made after the backup.
+        let publish = async |text: &str| {
+            write(&stage.source("dell", &[]).join("new.inf"), text);
+            stage.site.refresh_package(&admin(), id).await.unwrap();
+            stage.site.run_due_snapshots().await.unwrap();
+        };
+        publish("after the backup").await;
+        let lost = stage.package("hp").await;
+        tree.settle_all().await;
+        tree.install("S01", &point, id).await;
+        tree.settle_all().await;
+        tree.sql("PS1", "UPDATE counter SET value = 3 WHERE name = 'revision'").await;
+        tree.sql("PS1", "UPDATE counter SET value = value - 1 WHERE name = 'package'").await;
+        for table in ["package_version", "package"] {
+            tree.sql("PS1", &format!("DELETE FROM {table} WHERE package_id = '{}'", lost.package_id)).await;
+        }
+        tree.sql("PS1", &format!("DELETE FROM package_version WHERE package_id = '{id}' AND version = 2")).await;
+        tree.sql("PS1", &format!("UPDATE package SET source_version = 1, stored_version = 1, content_hash = 'x' WHERE package_id = '{id}'")).await;
+        tree.settle_all().await;
+
+        publish("after the restore").await;
+        tree.settle_all().await;
+        let told = tree.told("S01", &point, id).await.unwrap();
+        assert!(matches!(told.goal, agent::Goal::Hold { version, .. } if i64::from(version) == 1 + LOST_MAX + 1), "{told:?}");
+        let other = stage.package("lenovo").await;
+        assert_ne!(other.package_id, lost.package_id, "it is known elsewhere as something else");
+        // It is said by everybody who has seen more, and passed over once.
+        stage.site.was_restored().await.unwrap();
+        let floor = tree.sql("PS1", &format!("SELECT CAST(version_floor AS TEXT) FROM package WHERE package_id = '{id}'")).await;
+        assert_eq!(floor, [[(1 + LOST_MAX).to_string()]]);
     }
 
     async fn a_neighbor_cannot_use_the_counter_up(tree: &Tree, BRANCHES) {
