@@ -28,6 +28,8 @@ const NOT_HERE: &[(&str, &str)] = &[
 const REFUSED: &[&str] = &[
     "Haulier_DistributionPoint create",
     "Haulier_DistributionPoint modify",
+    "Haulier_Site create",
+    "Haulier_Site modify",
     "Haulier_Token create",
     "Haulier_SecurityScope modify",
     "Haulier_Token modify",
@@ -474,6 +476,7 @@ async fn access(world: &mut World) {
     world.join_child("S09").await;
     let child = ObjectPath::new("Haulier_Site", [("SiteCode".to_owned(), text("S09"))]);
     world.invoke(&child, "Revoke", &[]).await;
+    world.delete(&child).await;
 }
 
 async fn points(world: &mut World) {

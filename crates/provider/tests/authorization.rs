@@ -41,6 +41,7 @@ const MAY: &[(&str, &str, &str)] = &[
     ("Haulier_SecurityScope", "create", "A"),
     ("Haulier_SecurityScope", "delete", "A"),
     ("Haulier_Site", "Revoke", "A"),
+    ("Haulier_Site", "delete", "A"),
     // One's own.
     ("Haulier_Token", "Create", EVERYBODY),
     ("Haulier_Token", "delete", EVERYBODY),

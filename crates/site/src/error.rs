@@ -245,7 +245,10 @@ pub enum SiteError {
         reason: String,
     },
     /// The agent is not enrolled here, or was removed.
-    #[error("this agent is not enrolled at this site")]
+    #[error(
+        "this identity is not known here: it was removed or revoked, or the same name joined again elsewhere; a new token \
+         lets it in again"
+    )]
     AgentUnknown,
     /// No neighbor has this code.
     #[error("there is no neighboring site {site_code}")]

@@ -39,6 +39,16 @@ pub(crate) enum SiteCommand {
         /// The child's site code.
         code: String,
     },
+    /// Take a child site that is gone for good out of the hierarchy, with the sites and distribution points below it. Revoke
+    /// it first; its packages belong to its parent then.
+    #[command(after_help = "Example: haulier site revoke S01; haulier site remove S01")]
+    Remove {
+        /// The data folder of its parent, to do it there without signing in.
+        #[arg(long, value_name = "DIR")]
+        data: Option<PathBuf>,
+        /// The child's site code.
+        code: String,
+    },
     /// Replace the site's signing key, or believe another site's new one.
     #[command(subcommand)]
     Key(SiteKeyCommand),

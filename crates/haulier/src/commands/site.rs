@@ -36,6 +36,7 @@ pub(crate) async fn run(command: &SiteCommand, address: &SiteAddress, format: Fo
         SiteCommand::Show { code } => hierarchy::show(&Remote::new(address)?, code, format).await,
         SiteCommand::Key(command) => key::run(command, format).await,
         SiteCommand::Revoke { data, code } => hierarchy::revoke(data.as_deref(), code, address, format).await,
+        SiteCommand::Remove { data, code } => hierarchy::remove(data.as_deref(), code, address, format).await,
         SiteCommand::Init(args) => init(args, format).await,
         SiteCommand::Run(args) => serve::run(args).await,
         SiteCommand::Import { file, data } => super::prestage::import_at_site(file, data, format).await,

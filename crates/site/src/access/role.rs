@@ -63,7 +63,7 @@ impl Action {
             Self::Refresh => "refresh packages",
             Self::Distribute => "change what is on distribution points",
             Self::ManageDps => "add or remove distribution points",
-            Self::ManageSites => "add or revoke child sites, and put the site below a parent",
+            Self::ManageSites => "add, revoke or remove child sites, and put the site below a parent",
             Self::ManageGroups => "make, change or delete groups of distribution points",
             Self::ManageUsers => "manage users, tokens and security scopes",
             Self::MaintainContent => "maintain the content library",

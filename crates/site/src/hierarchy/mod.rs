@@ -12,6 +12,7 @@ pub(crate) mod node;
 pub(crate) mod ownership;
 mod pause;
 mod release;
+mod remove;
 pub(crate) mod repair;
 pub(crate) mod requests;
 mod rows;

@@ -91,15 +91,16 @@ async fn insert(
     parent_code: Option<&str>,
 ) -> Result<()> {
     let revision = counter::next(tx, "revision").await?;
-    tombstone::forget_site(tx, &identity.site_code).await?;
+    let received = tombstone::forget_site(tx, &identity.site_code).await?;
     // What was received before stays: who joins anew and has less goes on from beyond it.
     let replaced =
         ["site_name", "site_type", "parent_code", "server_name", "revision", "acknowledged_revision"];
     let insert = Query::insert()
         .into_table("site_node")
-        .columns(["site_code"].into_iter().chain(replaced))
+        .columns(["site_code", "received_revision"].into_iter().chain(replaced))
         .values_panic([
             identity.site_code.as_str().into(),
+            received.into(),
             identity.site_name.as_str().into(),
             i64::from(site_type.number()).into(),
             parent_code.map(str::to_owned).into(),
@@ -150,7 +151,7 @@ pub(crate) async fn own_type(tx: &mut Tx) -> Result<SiteType> {
     SiteType::from_number(row.unsigned("site_type")?).ok_or_else(|| SiteError::corrupt("site_node.site_type"))
 }
 
-/// Forgets a site and those below it, with their distribution points. Returns manifests to release.
+/// Forgets a site and those below it, with their distribution points and what they asked for. Returns manifests to release.
 pub(crate) async fn remove_branch(
     tx: &mut Tx,
     topology: &Topology,
@@ -167,6 +168,8 @@ pub(crate) async fn remove_branch(
         for row in tx.all(&select).await? {
             gone.extend(point::drop_rows(tx, DpId(row.get("id")?), now).await?);
         }
+        let asked = Expr::col("origin").eq(code.as_str());
+        tx.execute(Query::delete().from_table("site_request").and_where(asked)).await?;
         tx.execute(Query::delete().from_table("site_node").and_where(by_code(&code))).await?;
     }
     Ok(gone)

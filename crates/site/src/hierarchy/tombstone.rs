@@ -104,9 +104,23 @@ pub(crate) async fn forget_distribution(tx: &mut Tx, package_id: &str, dp: &DpNa
     forget(tx, DISTRIBUTION, &distribution_key(package_id, dp)).await
 }
 
-/// A site is there again.
-pub(crate) async fn forget_site(tx: &mut Tx, site_code: &str) -> Result<()> {
-    forget(tx, SITE, site_code).await
+/// Keeps with a site's tombstone how much of the site was heard.
+pub(crate) async fn keep_count(tx: &mut Tx, site_code: &str, received: i64) -> Result<()> {
+    let update = Query::update()
+        .table("tombstone")
+        .value("number", received)
+        .and_where(is(SITE, site_code))
+        .to_owned();
+    tx.execute(&update).await?;
+    Ok(())
+}
+
+/// A site is there again. Returns how much was heard of the one before: who takes its code goes on from beyond that, since
+/// a site that was away meanwhile knows it by those numbers.
+pub(crate) async fn forget_site(tx: &mut Tx, site_code: &str) -> Result<i64> {
+    let received = find(tx, SITE, site_code).await?.map_or(0, |(_, number)| number);
+    forget(tx, SITE, site_code).await?;
+    Ok(received)
 }
 
 /// Forgets what is gone for long, and requests that were answered then.

@@ -69,7 +69,12 @@ impl Topology {
 
     /// The code of this site's parent.
     pub(crate) fn parent(&self) -> Option<&str> {
-        self.parents.get(&self.own)?.as_deref()
+        self.parent_of(&self.own)
+    }
+
+    /// The code of the site above another; absent also for a code that nobody has.
+    pub(crate) fn parent_of(&self, site_code: &str) -> Option<&str> {
+        self.parents.get(site_code)?.as_deref()
     }
 
     pub(crate) fn knows(&self, site_code: &str) -> bool {

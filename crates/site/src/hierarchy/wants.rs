@@ -190,6 +190,11 @@ impl Wants {
         self.lock().of.entry(child.to_owned()).or_default().changed.subscribe()
     }
 
+    /// Nobody answers any more: whoever waits hears of it.
+    pub(super) fn forget(&self, child: &str) {
+        self.lock().of.remove(child);
+    }
+
     fn heard_at(&self, child: &str) -> Duration {
         self.lock().of.get(child).map_or(Duration::ZERO, |board| board.heard_at)
     }

@@ -25,7 +25,7 @@ pub(crate) mod tests;
 pub use check::{FOLDER_IN_USE, FOLDER_NOT_ACCESSIBLE, FOLDER_NOT_EMPTY, FOLDER_NOT_UNC};
 pub(crate) use files::{Place, StoredFile, Watch, content_hash};
 pub(crate) use hold::{ContentWork, is_held};
-pub(crate) use owner::require_unlocked;
+pub(crate) use owner::{give_to, require_unlocked};
 pub use rebuild::{RebuiltContent, RestoredFrom};
 pub(crate) use rows::{Content, any_unsettled, contents_of, settle};
 pub(crate) use validate::COMPARISONS_MAX;

@@ -55,7 +55,8 @@ impl Site {
                     source_site: package.source_site.clone(),
                 });
             }
-            give_to(&mut tx, self, actor, &package, &site_code).await?;
+            let given = (package_id, package.fields.name.as_str(), package.source_site.as_str());
+            give_to(&mut tx, self, actor, given, &site_code).await?;
         }
         tx.commit().await?;
         self.changes().notify(&[]);
@@ -89,15 +90,22 @@ async fn due_at_once(tx: &mut Tx, package_id: &str) -> Result<()> {
     Ok(())
 }
 
-async fn give_to(tx: &mut Tx, site: &Site, actor: &Actor, package: &Package, code: &str) -> Result<()> {
+/// Gives a package, named by its id, name and owner, to the site with this code.
+pub(crate) async fn give_to(
+    tx: &mut Tx,
+    site: &Site,
+    actor: &Actor,
+    (package_id, name, from): (&str, &str, &str),
+    code: &str,
+) -> Result<()> {
     let select = Query::select()
         .columns(["owner_epoch", "former_owners"])
         .from("package")
-        .and_where(by_id(&package.package_id))
+        .and_where(by_id(package_id))
         .to_owned();
-    let row = tx.optional(&select).await?.ok_or_else(|| SiteError::package(&package.package_id))?;
+    let row = tx.optional(&select).await?.ok_or_else(|| SiteError::package(package_id))?;
     let epoch: i64 = row.get("owner_epoch")?;
-    let former = ownership::with_former(&row.get::<String>("former_owners")?, &package.source_site, epoch)?;
+    let former = ownership::with_former(&row.get::<String>("former_owners")?, from, epoch)?;
     let update = Query::update()
         .table("package")
         .value("source_site", code)
@@ -111,12 +119,11 @@ async fn give_to(tx: &mut Tx, site: &Site, actor: &Actor, package: &Package, cod
         // A snapshot that is being taken is not published here any more.
         .value("lease_owner", Option::<String>::None)
         .value("lease_until", Option::<i64>::None)
-        .and_where(by_id(&package.package_id))
+        .and_where(by_id(package_id))
         .to_owned();
     tx.execute(&update).await?;
-    let (package_id, from) = (&package.package_id, &package.source_site);
-    let change = Change { package_id, from, to: code, epoch_before: epoch, told_by: &package.source_site };
+    let change = Change { package_id, from, to: code, epoch_before: epoch, told_by: from };
     ownership::follow(tx, site, change).await?;
-    let message = Message::package_given(actor, &package.package_id, &package.fields.name, code);
+    let message = Message::package_given(actor, package_id, name, code);
     status::add(tx, site.now(), message).await
 }

@@ -1,4 +1,4 @@
-//! `haulier site token`, `list`, `show`, `revoke`, and the join of `haulier site init --parent`.
+//! `haulier site token`, `list`, `show`, `revoke`, `remove`, and the join of `haulier site init --parent`.
 
 use std::path::Path;
 
@@ -43,6 +43,24 @@ pub(super) async fn revoke(
         }
     }
     output::done(format, &json!({ "Revoked": code }));
+    Ok(())
+}
+
+/// Takes a child site out of the hierarchy.
+pub(super) async fn remove(
+    data: Option<&Path>,
+    code: &str,
+    address: &SiteAddress,
+    format: Format,
+) -> Result<()> {
+    match data {
+        Some(data) => open_site(data).await?.remove_site(&Actor::local(), code).await?,
+        None => {
+            let key = Key::one("Haulier_Site", "SiteCode", &code.to_ascii_uppercase());
+            Remote::new(address)?.delete(&key).await?;
+        }
+    }
+    output::done(format, &json!({ "Removed": code }));
     Ok(())
 }
 

@@ -6,10 +6,10 @@ use sea_query::{Expr, Func, OnConflict, Query};
 use super::{Apply, Verdict, fits, is_hex, is_package_id, is_site_code};
 use crate::error::Result;
 use crate::hierarchy::node::{SiteType, by_code};
-use crate::hierarchy::repair;
 use crate::hierarchy::rows::json;
 use crate::hierarchy::topology::NextHop;
 use crate::hierarchy::topology::{Neighbor, Topology};
+use crate::hierarchy::{repair, tombstone};
 use crate::server::is_host_name;
 use crate::status::{self, Message};
 
@@ -56,6 +56,8 @@ impl Apply<'_> {
         if known.is_none() && self.is_full().await? {
             return Ok(Verdict::Refused("the hierarchy has too many sites"));
         }
+        // It joined anew; who was away hears of the site that is, not of the one that was.
+        tombstone::forget_site(self.tx, &record.site_code).await?;
         self.say_repairs(record).await?;
         self.store_site(record, kind, endorsements).await?;
         Ok(Verdict::Stored)

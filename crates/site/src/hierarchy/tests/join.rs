@@ -11,11 +11,11 @@ use crate::{AgentCredential, Neighbor, SiteError};
 /// Sites that nothing connects yet.
 const LOOSE: Plan = &[("CAS", None), ("PS1", None), ("PS2", None), ("S01", None), ("S02", None)];
 
-async fn token(tree: &Tree, at: &str, for_code: &str) -> String {
+pub(super) async fn token(tree: &Tree, at: &str, for_code: &str) -> String {
     tree.site(at).create_site_token(&admin(), for_code, None).await.unwrap().to_string()
 }
 
-async fn request(tree: &Tree, child: &str, token: String) -> JoinRequest {
+pub(super) async fn request(tree: &Tree, child: &str, token: String) -> JoinRequest {
     let (site, identity) = (tree.site(child), tree.site(child).identity());
     JoinRequest {
         token,
@@ -29,11 +29,11 @@ async fn request(tree: &Tree, child: &str, token: String) -> JoinRequest {
     }
 }
 
-async fn ask(tree: &Tree, parent: &str, request: &JoinRequest) -> Result<JoinReply, SiteError> {
+pub(super) async fn ask(tree: &Tree, parent: &str, request: &JoinRequest) -> Result<JoinReply, SiteError> {
     tree.site(parent).join_child(request, &no_signer).await
 }
 
-async fn join(tree: &Tree, child: &str, parent: &str) -> JoinReply {
+pub(super) async fn join(tree: &Tree, child: &str, parent: &str) -> JoinReply {
     let request = request(tree, child, token(tree, parent, child).await).await;
     let reply = ask(tree, parent, &request).await.unwrap();
     tree.site(child).join_parent(&admin(), &reply).await.unwrap();

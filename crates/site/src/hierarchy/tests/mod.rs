@@ -8,6 +8,7 @@ mod keys;
 mod moved;
 mod pause;
 mod release;
+mod remove;
 mod repair;
 mod requests;
 mod validation;
@@ -135,9 +136,9 @@ impl Tree {
     }
 
     /// One exchange on every link, both ways. Returns the number of records told.
-    pub(super) async fn round(&self) -> usize {
+    async fn round(&self, links: &[(&'static str, &'static str)]) -> usize {
         let mut told = 0;
-        for (child, parent) in self.links() {
+        for (child, parent) in links {
             let down = self.down(child, parent, 512).await;
             if !down.records.is_empty() {
                 self.heard_below(child, &down).await;
@@ -153,9 +154,16 @@ impl Tree {
 
     /// Exchanges until nobody has anything to tell.
     pub(super) async fn settle(&self) {
+        self.settle_without(&[]).await;
+    }
+
+    /// As [`Tree::settle`], while some sites are gone.
+    pub(super) async fn settle_without(&self, gone: &[&str]) {
         const ROUNDS_MAX: usize = 60;
+        let mut links = self.links();
+        links.retain(|(child, parent)| !gone.contains(child) && !gone.contains(parent));
         for _ in 0..ROUNDS_MAX {
-            if self.round().await == 0 {
+            if self.round(&links).await == 0 {
                 return;
             }
         }

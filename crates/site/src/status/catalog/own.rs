@@ -95,7 +95,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         AGENT_SERVICE,
         "site, name",
         "Site %1 (%2) joined below this site.",
-        "Nothing, if somebody made a token for it. Else remove it.",
+        "Nothing, if somebody made a token for it. Else `haulier site revoke CODE` at once, and `haulier site remove CODE`.",
     ),
     error(
         39072,
