@@ -4,8 +4,8 @@ use agent::link::{FORMER_OWNERS_MAX, FormerOwner};
 use sea_query::{Expr, ExprTrait, Func, JoinType, Query};
 
 use super::apply::lead_to;
-use super::rows;
 use super::topology::{Neighbor, Topology};
+use super::{requests, rows};
 use crate::db::{Tx, counter};
 use crate::distribution::DpId;
 use crate::distribution::demand::at;
@@ -111,12 +111,5 @@ pub(crate) async fn follow(tx: &mut Tx, site: &Site, change: Change<'_>) -> Resu
             );
         }
     }
-    let waiting = Query::update()
-        .table("site_request")
-        .value("revision", revision)
-        .and_where(by_id(package_id))
-        .and_where(Expr::col("done_at").is_null())
-        .to_owned();
-    tx.execute(&waiting).await?;
-    Ok(())
+    requests::tell_again(tx, Some(package_id)).await
 }

@@ -4,7 +4,7 @@
 
 use agent::link::{Call, DpName, RequestRecord};
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Func, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
 
 use super::rows::{self, json};
 use super::topology::{NextHop, Topology};
@@ -39,8 +39,8 @@ pub(crate) struct Closed {
 }
 
 impl Site {
-    /// Asks the owner of a package for something; durable with the caller's transaction. The same call that is still
-    /// waiting is asked for once.
+    /// Asks the owner of a package for something; durable with the caller's transaction. It takes the place of the same call
+    /// that still waits, if nothing was asked about the package since.
     ///
     /// Errors: [`SiteError::PackageLocked`] where nobody knows the owner, [`SiteError::Busy`].
     pub(crate) async fn ask_owner(
@@ -55,22 +55,11 @@ impl Site {
             let (package_id, source_site) = (package_id.to_owned(), source_site.to_owned());
             return Err(SiteError::PackageLocked { package_id, source_site });
         }
-        let open = || Expr::col("done_at").is_null();
         let (own, text) = (self.identity().site_code.as_str(), json(&call));
-        if count(tx, open().and(Expr::col("origin").eq(own))).await? >= REQUESTS_OPEN_MAX {
+        supersede(tx, package_id, [own, actor.name.as_str(), text.as_str()]).await?;
+        let open = Expr::col("done_at").is_null();
+        if count(tx, open.and(Expr::col("origin").eq(own))).await? >= REQUESTS_OPEN_MAX {
             return Err(SiteError::Busy { what: "too many calls wait for sites that are away" });
-        }
-        let same = Query::select()
-            .column("request_id")
-            .from("site_request")
-            .and_where(open())
-            .and_where(by_id(package_id))
-            .and_where(Expr::col("origin").eq(own))
-            .and_where(Expr::col("user_name").eq(actor.name.as_str()))
-            .and_where(Expr::col("call").eq(text.as_str()))
-            .to_owned();
-        if tx.optional(&same).await?.is_some() {
-            return Ok(());
         }
         let now = self.now();
         let record = RequestRecord {
@@ -88,9 +77,9 @@ impl Site {
     /// Carries out what other sites ask of the packages that this one owns, and refuses what asks for packages that are
     /// gone. Returns how many were answered. One that cannot be answered now stays open, and holds up no other.
     pub(crate) async fn answer_requests(&self) -> Result<usize> {
-        let (mut answered, mut failed, mut passed) = (0, 0usize, 0);
+        let (mut answered, mut failed, mut passed) = (0, 0usize, None);
         loop {
-            let (due, last) = self.due_requests(passed).await?;
+            let (due, last) = self.due_requests(passed.as_ref()).await?;
             for request in &due {
                 match self.answer_request(request).await {
                     Ok(is_answered) => answered += usize::from(is_answered),
@@ -109,8 +98,10 @@ impl Site {
                     }
                 }
             }
-            let Some(last) = last else { break };
             passed = last;
+            if passed.is_none() {
+                break;
+            }
         }
         if answered > 0 {
             self.changes().notify(&[]);
@@ -119,15 +110,15 @@ impl Site {
         Ok(answered)
     }
 
-    /// Open requests after a revision that are to be answered here, and the revision after which more may follow.
-    async fn due_requests(&self, after: i64) -> Result<(Vec<RequestRecord>, Option<i64>)> {
+    /// Open requests after a place in their order that are to be answered here, and the place after which more may follow.
+    async fn due_requests(&self, after: Option<&Place>) -> Result<(Vec<RequestRecord>, Option<Place>)> {
         let mut tx = self.db().read().await?;
         let topology = Topology::load(&mut tx, self).await?;
-        let select = select_open()
-            .and_where(Expr::col(("r", "revision")).gt(after))
-            .order_by(("r", "revision"), sea_query::Order::Asc)
-            .limit(READ_AT_ONCE_MAX)
-            .to_owned();
+        let mut select = select_open();
+        in_order(&mut select, &Order::Asc).limit(READ_AT_ONCE_MAX);
+        if let Some(place) = after {
+            select.and_where(place.is_before());
+        }
         let rows = tx.all(&select).await?;
         tx.commit().await?;
         let mut due = Vec::new();
@@ -140,7 +131,7 @@ impl Site {
             }
         }
         let is_full = rows.len() as u64 == READ_AT_ONCE_MAX;
-        let last = rows.last().filter(|_| is_full).map(|row| row.get("revision")).transpose()?;
+        let last = rows.last().filter(|_| is_full).map(Place::of).transpose()?;
         Ok((due, last))
     }
 
@@ -223,6 +214,82 @@ impl Site {
         }
         Ok(found)
     }
+}
+
+/// What requests are ordered by, first to last. Each gets a revision of its own when it is stored; one call changed them
+/// together only in databases of earlier versions.
+pub(super) const ORDER: [&str; 3] = ["revision", "requested_at", "request_id"];
+
+/// Puts requests, called `r`, in the order in which they were made.
+fn in_order<'s>(select: &'s mut SelectStatement, order: &Order) -> &'s mut SelectStatement {
+    for column in ORDER {
+        select.order_by(("r", column), order.clone());
+    }
+    select
+}
+
+/// Where a request stands in the order.
+struct Place {
+    revision: i64,
+    requested_at: i64,
+    id: String,
+}
+
+impl Place {
+    fn of(row: &Row) -> Result<Self> {
+        let (revision, requested_at) = (row.get("revision")?, row.get("requested_at")?);
+        Ok(Self { revision, requested_at, id: row.get("request_id")? })
+    }
+
+    fn is_before(&self) -> Expr {
+        let [revision, requested_at, id] = ORDER.map(|column| Expr::col(("r", column)));
+        let later_id = requested_at.clone().eq(self.requested_at).and(id.gt(self.id.as_str()));
+        let later = requested_at.gt(self.requested_at).or(later_id);
+        revision.clone().gt(self.revision).or(revision.eq(self.revision).and(later))
+    }
+}
+
+/// Takes back the newest open request about a package if it asks for the same, of one origin, user and call. The owner may
+/// have carried that one out already, and knows it by its id; so it is no answer to a call that is made now. An older one
+/// stays: what was asked for in between would be done after it.
+async fn supersede(tx: &mut Tx, package_id: &str, asked: [&str; 3]) -> Result<()> {
+    let mut newest = Query::select();
+    newest
+        .columns(["request_id", "origin", "user_name", "call"].map(|column| ("r", column)))
+        .from_as("site_request", "r")
+        .and_where(Expr::col(("r", "done_at")).is_null())
+        .and_where(Expr::col(("r", "package_id")).eq(package_id));
+    in_order(&mut newest, &Order::Desc).limit(1);
+    let Some(row) = tx.optional(&newest).await? else { return Ok(()) };
+    let found = [row.get::<String>("origin")?, row.get("user_name")?, row.get("call")?];
+    if found == asked {
+        let of_row = Expr::col("request_id").eq(row.get::<String>("request_id")?);
+        tx.execute(Query::delete().from_table("site_request").and_where(of_row)).await?;
+    }
+    Ok(())
+}
+
+/// Has open requests told anew, and in the order in which they were made: each gets a revision of its own.
+pub(crate) async fn tell_again(tx: &mut Tx, package_id: Option<&str>) -> Result<()> {
+    let mut select = Query::select();
+    select
+        .column(("r", "request_id"))
+        .from_as("site_request", "r")
+        .and_where(Expr::col(("r", "done_at")).is_null())
+        .and_where_option(package_id.map(|id| Expr::col(("r", "package_id")).eq(id)));
+    in_order(&mut select, &Order::Asc);
+    let rows = tx.all(&select).await?;
+    let count = i64::try_from(rows.len()).expect("fewer rows than i64 counts");
+    let last = counter::raise(tx, "revision", count).await?;
+    for (revision, row) in (last - count + 1..).zip(&rows) {
+        let update = Query::update()
+            .table("site_request")
+            .value("revision", revision)
+            .and_where(Expr::col("request_id").eq(row.get::<String>("request_id")?))
+            .to_owned();
+        tx.execute(&update).await?;
+    }
+    Ok(())
 }
 
 /// Requests that wait for an answer.

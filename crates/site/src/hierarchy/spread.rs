@@ -4,6 +4,7 @@
 use agent::link::RECORDS_MAX;
 use sea_query::{Expr, ExprTrait, Order, Query, Value};
 
+use super::requests;
 use crate::db::{Row, Tx, counter};
 use crate::error::Result;
 use crate::server::Site;
@@ -21,28 +22,44 @@ pub(super) struct Stamp {
     /// The first part of the key, where it has two.
     outer: Option<&'static str>,
     key: &'static str,
+    /// What comes before the key where rows of one revision are in an order.
+    before_key: Option<&'static str>,
     has_number: bool,
 }
 
 pub(super) const DPS: Stamp =
-    Stamp { table: "dp", revision: "revision", outer: None, key: "id", has_number: true };
-pub(super) const PACKAGES: Stamp =
-    Stamp { table: "package", revision: "revision", outer: None, key: "package_id", has_number: false };
+    Stamp { table: "dp", revision: "revision", outer: None, key: "id", before_key: None, has_number: true };
+pub(super) const PACKAGES: Stamp = Stamp {
+    table: "package",
+    revision: "revision",
+    outer: None,
+    key: "package_id",
+    before_key: None,
+    has_number: false,
+};
 pub(super) const TARGETS: Stamp = Stamp {
     table: "distribution",
     revision: "revision",
     outer: Some("package_id"),
     key: "dp_id",
+    before_key: None,
     has_number: true,
 };
 pub(super) const REPORTS: Stamp = Stamp { revision: "report_revision", ..TARGETS };
-pub(super) const REQUESTS: Stamp =
-    Stamp { table: "site_request", revision: "revision", outer: None, key: "request_id", has_number: false };
+pub(super) const REQUESTS: Stamp = Stamp {
+    table: "site_request",
+    revision: requests::ORDER[0],
+    outer: None,
+    key: requests::ORDER[2],
+    before_key: Some(requests::ORDER[1]),
+    has_number: false,
+};
 pub(super) const TOMBSTONES: Stamp = Stamp {
     table: "tombstone",
     revision: "revision",
     outer: Some("kind"),
     key: "object_key",
+    before_key: None,
     has_number: false,
 };
 
@@ -64,8 +81,9 @@ impl Site {
 pub(super) async fn spread(tx: &mut Tx, stamp: Stamp, revision: i64) -> Result<usize> {
     let mut select = Query::select();
     select.from(stamp.table).and_where(Expr::col(stamp.revision).eq(revision));
-    for key in stamp.outer.into_iter().chain([stamp.key]) {
-        select.column(key).order_by(key, Order::Asc);
+    select.columns(stamp.outer.into_iter().chain([stamp.key]));
+    for column in stamp.outer.into_iter().chain(stamp.before_key).chain([stamp.key]) {
+        select.order_by(column, Order::Asc);
     }
     let rows = tx.all(&select).await?;
     let outer = |row: &Row| stamp.outer.and_then(|outer| row.get::<String>(outer).ok());
@@ -92,6 +110,11 @@ pub(super) async fn spread(tx: &mut Tx, stamp: Stamp, revision: i64) -> Result<u
 }
 
 impl Stamp {
+    /// What rows of one revision are told by, where their order matters.
+    pub(super) fn order(self) -> impl Iterator<Item = &'static str> {
+        self.before_key.into_iter().flat_map(move |first| [first, self.key])
+    }
+
     fn key_of(self, row: &Row) -> Result<Value> {
         Ok(match self.has_number {
             true => row.get::<i64>(self.key)?.into(),

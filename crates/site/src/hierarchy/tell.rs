@@ -196,11 +196,12 @@ impl Teller<'_> {
         after: i64,
     ) -> Result<Changed> {
         let revision = (alias, stamp.revision);
+        select.order_by(revision, Order::Asc);
+        for column in stamp.order() {
+            select.order_by((alias, column), Order::Asc);
+        }
         let whole = select.clone();
-        select
-            .and_where(Expr::col(revision).gt(after))
-            .order_by(revision, Order::Asc)
-            .limit(self.max as u64 + 1);
+        select.and_where(Expr::col(revision).gt(after)).limit(self.max as u64 + 1);
         let mut rows = self.tx.all(&select).await?;
         if rows.len() <= self.max {
             return Ok(Changed { rows, cut: None });

@@ -21,7 +21,7 @@ use super::leap::NUMBER_MAX;
 use super::node::by_code;
 use super::tell::require_neighbor;
 use super::topology::{Neighbor, Topology};
-use super::{rows, spread};
+use super::{requests, rows, spread};
 use crate::db::{Tx, counter};
 use crate::distribution::DpId;
 use crate::error::{Result, SiteError};
@@ -165,7 +165,7 @@ impl Site {
             ("site_node", "revision", Expr::val(1i64).eq(1i64)),
             ("dp", "revision", Expr::col("site_code").eq(own.as_str())),
             ("package", "revision", Expr::val(1i64).eq(1i64)),
-            ("site_request", "revision", Expr::val(1i64).eq(1i64)),
+            ("site_request", "revision", Expr::col("done_at").is_not_null()),
             ("tombstone", "revision", Expr::val(1i64).eq(1i64)),
             ("distribution", "report_revision", Expr::col("dp_id").in_subquery(own_dps)),
         ] {
@@ -174,6 +174,7 @@ impl Site {
         for stamp in spread::STAMPS {
             spread::spread(&mut tx, stamp, revision).await?;
         }
+        requests::tell_again(&mut tx, None).await?;
         // Demands that were forgotten had higher generations than those that are left.
         let select = Query::select()
             .columns(["package_id", "dp_id"])

@@ -5,7 +5,7 @@ use agent::link::{Call, Record, RecordsReply, RequestRecord};
 use super::{BRANCHES, THREE_LEVELS, Tree, hierarchies};
 use crate::Neighbor;
 use crate::hierarchy::requests::REQUESTS_OPEN_MAX;
-use crate::stage::{admin, code};
+use crate::stage::{Point, admin, code};
 
 const OPEN: &str = "SELECT request_id FROM site_request WHERE done_at IS NULL ORDER BY 1";
 
@@ -24,7 +24,87 @@ async fn requested(tree: &Tree, site: &str) -> i64 {
     tree.sql(site, "SELECT CAST(refresh_requested AS TEXT) FROM package").await[0][0].parse().unwrap()
 }
 
+/// A call to assign a package and then one to take it away, still at the site where they were made; their ids sort the other
+/// way round.
+async fn assigned_and_removed(tree: &Tree, site: &str, package_id: &str, point: &Point) {
+    tree.assign(site, package_id, &[point]).await;
+    tree.site(site).remove_from_distribution_point(&admin(), package_id, &point.nal).await.unwrap();
+    let rename = "UPDATE site_request SET request_id = CASE WHEN call LIKE '%assign%' THEN 'z' ELSE 'a' END";
+    tree.sql(site, rename).await;
+}
+
+/// How the owner answered, by the order of the calls: an assignment that was done, and a removal that found it.
+async fn answered_in_order(tree: &Tree, site: &str) {
+    tree.settle_all().await;
+    let answers = "SELECT request_id, COALESCE(refused_code, 'done') FROM site_request ORDER BY 1";
+    assert_eq!(tree.sql(site, answers).await, [["a", "done"], ["z", "done"]]);
+}
+
 hierarchies! {
+    async fn a_later_call_is_not_taken_for_an_earlier_one(tree: &Tree, BRANCHES) {
+        let point = tree.point("S01", "dp1").await;
+        let package = tree.stage("PS1").package("dell").await;
+        let id = &package.package_id;
+        tree.settle_all().await;
+        // While the link is down.
+        let child = tree.site("S01");
+        tree.assign("S01", id, &[&point]).await;
+        child.remove_from_distribution_point(&admin(), id, &point.nal).await.unwrap();
+        for _ in 0..3 {
+            tree.assign("S01", id, &[&point]).await;
+        }
+        assert_eq!(tree.sql("S01", OPEN).await.len(), 3, "the same call waits once, if nothing came in between");
+        tree.settle_all().await;
+        assert_eq!(tree.install("S01", &point, id).await, 1);
+
+        // The owner has done it, and nobody knows here: that was for the earlier call.
+        let before = requested(tree, "PS1").await;
+        child.refresh_package(&admin(), id).await.unwrap();
+        let told = tree.up("S01", 512).await;
+        tree.site("PS1").apply_records(&Neighbor::Child("S01".to_owned()), &told).await.unwrap();
+        assert_eq!(requested(tree, "PS1").await - before, 1);
+        child.refresh_package(&admin(), id).await.unwrap();
+        tree.settle().await;
+        assert_eq!(requested(tree, "PS1").await - before, 2);
+        assert!(tree.sql("S01", OPEN).await.is_empty());
+    }
+
+    async fn calls_keep_their_order_when_the_package_goes_to_another_owner(tree: &Tree, BRANCHES) {
+        let point = tree.point("S01", "dp1").await;
+        let package = tree.stage("PS1").package("dell").await;
+        let id = &package.package_id;
+        tree.settle_all().await;
+        assigned_and_removed(tree, "S01", id, &point).await;
+        tree.site("PS1").set_source_site(&admin(), id, "S02").await.unwrap();
+        // The child hears of it before it tells its calls.
+        let told = tree.down("S01", "PS1", 512).await;
+        tree.heard_below("S01", &told).await;
+        answered_in_order(tree, "S01").await;
+    }
+
+    async fn calls_keep_their_order_after_a_restored_backup(tree: &Tree, BRANCHES) {
+        let point = tree.point("S01", "dp1").await;
+        let package = tree.stage("PS1").package("dell").await;
+        tree.settle_all().await;
+        assigned_and_removed(tree, "S01", &package.package_id, &point).await;
+        let child = tree.site("S01");
+        let beyond = child.newest_revision().await.unwrap() + 1000;
+        child.records_acknowledged(&Neighbor::Parent, beyond).await.unwrap();
+        answered_in_order(tree, "S01").await;
+    }
+
+    async fn calls_that_one_revision_tells_are_ordered_by_their_time(tree: &Tree, BRANCHES) {
+        let point = tree.point("S01", "dp1").await;
+        let package = tree.stage("PS1").package("dell").await;
+        tree.settle_all().await;
+        assigned_and_removed(tree, "S01", &package.package_id, &point).await;
+        // As an earlier version of this program left them.
+        let newest = tree.site("S01").newest_revision().await.unwrap();
+        let tie = format!("UPDATE site_request SET revision = {newest}, requested_at = CASE WHEN request_id = 'z' THEN 1 ELSE 2 END");
+        tree.sql("S01", &tie).await;
+        answered_in_order(tree, "S01").await;
+    }
+
     async fn a_request_is_carried_out_once(tree: &Tree, BRANCHES) {
         let package = tree.stage("PS1").package("dell").await;
         tree.settle().await;
@@ -48,6 +128,9 @@ hierarchies! {
         tree.sql("PS1", "UPDATE site_request SET call = 'x' WHERE request_id = 'r1'").await;
         assert_eq!(tree.site("PS1").answer_requests().await.unwrap(), 599);
         assert_eq!(tree.sql("PS1", OPEN).await.len(), 302);
+        // More of one revision than are read at once.
+        waiting(tree, "PS1", &package.package_id, (2000, 2599), "7").await;
+        assert_eq!(tree.site("PS1").answer_requests().await.unwrap(), 600);
     }
 
     async fn a_request_too_many_is_refused_where_it_was_made(tree: &Tree, THREE_LEVELS) {
