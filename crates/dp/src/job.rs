@@ -142,7 +142,7 @@ async fn hold(
     let (holder, want) = (context.holder.clone(), wanted.clone());
     let held = blocking(move || holder.version(&want.package, want.version)).await?;
     let Some(held) = held.filter(|held| held.manifest == wanted.manifest) else {
-        let pulled = bring_in(context, wanted, stop).await?;
+        let pulled = bring_in(context, wanted, verify, stop).await?;
         return Ok(vec![installed(wanted, &pulled)]);
     };
     if !verify && !repair {
@@ -155,13 +155,21 @@ async fn hold(
             files_verified: 0,
         }]);
     }
-    let report = if verify { check(context, wanted, stop).await? } else { VerifyReport::default() };
+    let report = match verify {
+        true => {
+            let event = Event::Verifying { version: wanted.version };
+            let begins = context.fact(&wanted.package, wanted.generation, event);
+            context.remember(move |state| state.push(begins)).await;
+            check(context, wanted, stop).await?
+        }
+        false => VerifyReport::default(),
+    };
     if report.files_damaged > 0 {
         tell_damage(context, wanted, &report).await;
     }
     let (mut files_verified, mut files_repaired) = (report.files_verified, Vec::new());
     if repair || report.files_damaged > 0 {
-        let pulled = bring_in(context, wanted, stop).await?;
+        let pulled = bring_in(context, wanted, false, stop).await?;
         files_verified = files_verified.max(pulled.installed.files_verified);
         files_repaired = named(if report.damaged.is_empty() { pulled.lacked } else { report.damaged });
     }
@@ -197,12 +205,28 @@ fn named(mut names: Vec<String>) -> Vec<String> {
     names
 }
 
-async fn bring_in(context: &Arc<Context>, wanted: &Wanted, stop: &Stop) -> Result<Pulled, JobError> {
+/// Brings a version in and serves it. Files that it shares with what is held are believed, unless all are to be verified: then
+/// nothing of it is served before that.
+async fn bring_in(
+    context: &Arc<Context>,
+    wanted: &Wanted,
+    verify: bool,
+    stop: &Stop,
+) -> Result<Pulled, JobError> {
     if context.is_in_maintenance() {
         return Err(JobError::Maintenance { wait: None });
     }
     begin(context, wanted).await;
-    let pulled = pull(context, wanted, stop).await?;
+    let mut pulled = pull(context, wanted, stop).await?;
+    if verify {
+        let report = check(context, wanted, stop).await?;
+        if report.files_damaged > 0 {
+            tell_damage(context, wanted, &report).await;
+            let again = pull(context, wanted, stop).await?;
+            pulled.received_bytes += again.received_bytes;
+        }
+        pulled.installed.files_verified = report.files_verified;
+    }
     activate(context, wanted).await?;
     context.upstream.trust_again();
     tracing::info!(
@@ -245,9 +269,6 @@ async fn activate(context: &Context, wanted: &Wanted) -> Result<(), JobError> {
 
 /// Hashes all files of a version, at a pace that leaves the disk to others.
 async fn check(context: &Context, wanted: &Wanted, stop: &Stop) -> Result<VerifyReport, JobError> {
-    let begins =
-        context.fact(&wanted.package, wanted.generation, Event::Verifying { version: wanted.version });
-    context.remember(move |state| state.push(begins)).await;
     let (holder, want): (_, Wanted) = (context.holder.clone(), wanted.clone());
     let flag: Arc<AtomicBool> = Arc::clone(&stop.flag);
     let (clock, serving) = (Arc::clone(&context.clock), context.serving.clone());

@@ -34,7 +34,7 @@ impl Pace {
         let now = self.clock.monotonic();
         let at = self.next.get().max(now);
         if at > now {
-            self.runtime.block_on(self.clock.sleep(at - now));
+            self.runtime.block_on(async { self.clock.sleep(at - now).await });
         }
         self.next.set(at + took(bytes, self.serving.is_in_use()));
     }

@@ -126,6 +126,34 @@ async fn a_demand_to_verify_finds_what_no_reader_met() {
     site.stop().await;
 }
 
+/// A version shares most of its files with the one before, and takes them as they lie there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_version_that_is_to_be_verified_takes_no_damage_over() {
+    let (site, dir, dp) = scene().await;
+    site.installed(site.hold(1, false)).await;
+    let tag = dp.get("PS100001/disk.img").await.headers()["etag"].to_str().unwrap().to_owned();
+    let tag = tag.trim_matches('"');
+    let stored = dir.path().join("files").join(&tag[..2]).join(tag);
+    let mut bytes = std::fs::read(&stored).unwrap();
+    bytes[5 << 20] ^= 1;
+    std::fs::write(&stored, bytes).unwrap();
+    site.write("net/e1d.sys", &samples::Rng::new(3).bytes(90_000));
+    site.publish(2);
+    let generation = site.hold(2, true);
+    let finds = |fact: &Fact| match &fact.event {
+        Event::Damaged { version: 2, damaged, .. } => {
+            fact.generation == generation && *damaged == ["disk.img"]
+        }
+        _ => false,
+    };
+    site.fact("Damaged", finds).await;
+    site.installed(generation).await;
+    assert_eq!(dp.bytes(&format!("{PACKAGE}/disk.img")).await, samples::Rng::new(1).bytes(10 << 20));
+    assert_eq!(dp.bytes(&format!("{PACKAGE}/net/e1d.sys")).await, samples::Rng::new(3).bytes(90_000));
+    dp.stop().await;
+    site.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_version_that_a_rebuilt_index_lacks_is_pulled_again() {
     /// Gets the version file and a stored file.

@@ -446,7 +446,8 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// A new version is published: every assignment that stands wants it now. Returns whom to tell.
+/// A new version is published: every assignment that stands wants it now, and a verification that was asked for and not done is
+/// done with it. Returns whom to tell.
 pub(crate) async fn want_version(
     tx: &mut Tx,
     package_id: &str,
@@ -466,7 +467,6 @@ pub(crate) async fn want_version(
         let mut update = demand_values(state, revision, now);
         update
             .value("desired_version", i64::from(version))
-            .value("verify", 0i64)
             .and_where(by_id(package_id))
             .and_where(Expr::col("absent").eq(0i64))
             .and_where(Expr::col("revision").ne(revision))

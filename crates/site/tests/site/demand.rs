@@ -5,7 +5,7 @@ use std::time::Duration;
 use agent::{DESIRED_MAX, Event, Goal};
 use site::{Actor, Role, State};
 
-use crate::stage::{admin, code, failed, installed, with_source};
+use crate::stage::{admin, code, failed, installed, with_source, write};
 
 /// SQL that makes packages like the one that there is, with its version and its assignment.
 fn copies_of_the_only_package(count: usize) -> String {
@@ -104,6 +104,13 @@ on_both! {
         assert_eq!(stage.state(&package, &point).await, State::ContentUpdating);
         assert!(matches!(stage.goal(&package, &point).await.1, Goal::Hold { version: 1, verify: true, .. }));
         assert_eq!(stage.site.package(id).await.unwrap().source_version, 1);
+        // A version that comes in between is what is verified; what was asked for is not forgotten.
+        write(&stage.source("dell", &[]).join("new.inf"), "new");
+        stage.site.refresh_package(&admin(), id).await.unwrap();
+        stage.site.run_due_snapshots().await.unwrap();
+        assert!(matches!(stage.goal(&package, &point).await.1, Goal::Hold { version: 2, verify: true, .. }));
+        stage.report(&package, &point, installed(2)).await;
+        assert!(matches!(stage.goal(&package, &point).await.1, Goal::Hold { version: 2, verify: false, .. }));
     }
 
     async fn a_removed_assignment_can_be_made_again_before_it_is_gone(stage: &Stage) {
