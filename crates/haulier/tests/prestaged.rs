@@ -122,6 +122,34 @@ async fn a_distribution_point_without_a_way_to_content_gets_it_by_hand_and_serve
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no version 9"));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_child_site_whose_window_is_closed_gets_a_version_by_hand_and_none_by_network() {
+    const BELOW: &str = "dp1.s01.example.test";
+    let parent = Hierarchy::start_central(0).await;
+    let child = parent.child("S01", "primary", 1).await;
+    let source = parent.folder.path().join("source");
+    write(&source, 1);
+    let id = parent.create_package("By hand", &source).await;
+    parent.knows_point(BELOW).await;
+    parent.text(&["site", "route", "S01", "set", "--window", "daily 00-24 high", "--time-zone", "UTC"]).await;
+    parent.text(&["package", "distribute", &id, BELOW]).await;
+    let is_paused = |state: &Value| state["PausedReason"].as_str().is_some_and(|reason| !reason.is_empty());
+    parent.wait_for_states(&id, |states| states.iter().all(is_paused)).await;
+
+    let file = parent.folder.path().join("version.hcp");
+    let file = file.to_str().unwrap();
+    parent.at_data(&["package", "export", &id, "--output", file]).await;
+    let child_data = child.site.data.to_str().unwrap();
+    let imported = child.json(&["site", "import", file, "--data", child_data]).await;
+    assert_eq!(imported["Result"], "taken_in", "{imported}");
+    let states = parent.wait_for_version(&id, 1).await;
+    assert!(states.iter().all(|state| state["PausedReason"] == ""), "{states:#?}");
+    let received = child.site.find_counter("haulier_site_links_received_bytes_total").await;
+    assert_eq!(received.unwrap_or(0), 0, "nothing came by network");
+    let served = fetch(&child.points[0].address, &format!("{id}/net/a.sys")).await;
+    assert!(served == Some(vec![1; 300_000]));
+}
+
 /// One byte, somewhere in the content.
 async fn refuses_what_is_damaged(hierarchy: &Hierarchy, good: &str, dp_data: &str) {
     let mut bytes = std::fs::read(good).unwrap();

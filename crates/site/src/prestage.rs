@@ -4,10 +4,11 @@
 //! came by the hierarchy. So the file needs no trust of its own: the record names the manifest, and the manifest
 //! proves every byte. The version is published here when it is needed, and then nothing is left to transfer.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use content::prestage::{Answer, Exported, Imported, Inbox, Label, PrestageError, Prestaged, StoreReader};
 use content::{Counter, FileHash, LocalStore, Monitor};
@@ -25,7 +26,28 @@ const INBOX_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 /// Bytes written to a prestaged file at once.
 const WRITE_BYTES: usize = 1 << 20;
 
+/// Packages of which a version was taken in since it was last asked.
+#[derive(Debug, Default)]
+pub(crate) struct TakenIn(Mutex<BTreeSet<String>>);
+
+impl TakenIn {
+    fn note(&self, package_id: &str) {
+        self.lock().insert(package_id.to_owned());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Site {
+    /// The packages of which a version came by a prestaged file since this was last asked: it is here now, whatever kept it from
+    /// coming from elsewhere.
+    #[must_use]
+    pub fn taken_in(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.prestaged().lock())
+    }
+
     /// Writes a version of a package, the newest kept one unless told otherwise, to a prestaged file. Works beside
     /// the process that runs the site.
     ///
@@ -120,6 +142,9 @@ impl Site {
             Ok((file.label().clone(), imported))
         })
         .await?;
+        self.prestaged().note(&label.package_id);
+        // Whoever waits for it from elsewhere looks again.
+        self.changes().note();
         tracing::info!(
             package = label.package_id,
             version = label.version,

@@ -36,6 +36,7 @@ use crate::matching::Matching;
 use crate::metrics::Metrics;
 use crate::package::source::UNPACKED_FOLDER;
 use crate::package_content::{COMPARISONS_MAX, ContentWork};
+use crate::prestage::TakenIn;
 use crate::query::{self, STREAMS_LATE_MAX, STREAMS_MAX, Shares, SpoolRoom};
 use crate::restored::Restored;
 use crate::route::Routes;
@@ -123,6 +124,7 @@ struct Inner {
     damaged: Damaged,
     leaps: Leaps,
     restored: Restored,
+    prestaged: TakenIn,
     wants: Wants,
     verification: Verification,
     content_work: ContentWork,
@@ -232,6 +234,7 @@ impl Site {
             damaged: Damaged::default(),
             leaps: Leaps::default(),
             restored: Restored::default(),
+            prestaged: TakenIn::default(),
             wants: Wants::default(),
             verification: Verification::default(),
             content_work: ContentWork::default(),
@@ -362,6 +365,10 @@ impl Site {
 
     pub(crate) fn leaps(&self) -> &Leaps {
         &self.inner.leaps
+    }
+
+    pub(crate) fn prestaged(&self) -> &TakenIn {
+        &self.inner.prestaged
     }
 
     pub(crate) fn restored(&self) -> &Restored {

@@ -313,7 +313,7 @@ async fn or_stop<T>(
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, content::Error> + Send + 'static,
 ) -> Result<T, PullError> {
     match spawn_blocking(work).await {

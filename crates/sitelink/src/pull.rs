@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use content::ManifestId;
+use content::{Library, ManifestId, Replicated};
 use jiff::Timestamp;
 use membership::backoff::JOB_WAIT_MAX;
 use site::{Need, Site};
 use tokio_util::sync::CancellationToken;
 
 use crate::SiteLink;
-use crate::fetch::{Limits, PullError, Wanted, fetch, root};
+use crate::fetch::{Limits, PullError, Wanted, blocking, fetch, root};
 use crate::source::{SourceError, Sources};
 
 /// The longest wait for a neighbor that has not got the version itself yet: it is on its way there.
@@ -97,9 +97,17 @@ async fn try_pull(
     let library = link.site.library().await?;
     let (package_id, version, call) = (package_id.clone(), *version, call.clone());
     let wanted = Wanted { package_id, version, manifest: id, call };
-    let root = root(source.as_ref(), &wanted, stop).await?;
-    link.site.content_goes_on(need).await?;
-    let replicated = fetch(&library, source, &wanted, root, limits, stop).await?;
+    let replicated = match held(&library, need, id).await? {
+        Some(held) => {
+            link.site.content_goes_on(need).await?;
+            held
+        }
+        None => {
+            let root = root(source.as_ref(), &wanted, stop).await?;
+            link.site.content_goes_on(need).await?;
+            fetch(&library, source, &wanted, root, limits, stop).await?
+        }
+    };
     let outdated = link.site.version_arrived(need, replicated.stored_new_bytes).await?;
     match outdated {
         Some(outdated) => {
@@ -111,6 +119,15 @@ async fn try_pull(
         None => release(&link.site, vec![manifest.clone()]).await,
     }
     Ok(())
+}
+
+/// What came by hand needs no neighbor, who may be away or closed.
+async fn held(library: &Arc<Library>, need: &Need, id: ManifestId) -> Result<Option<Replicated>, PullError> {
+    if need.is_repair {
+        return Ok(None);
+    }
+    let library = Arc::clone(library);
+    blocking(move || library.take_up(id)).await
 }
 
 /// Lets go of manifests. One that stays is let go when the library is next recounted.

@@ -78,6 +78,9 @@ pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToke
     let mut news = link.site.news();
     while !stop.is_cancelled() {
         news.mark_unchanged();
+        for package in link.site.taken_in() {
+            waiting.remove(&package);
+        }
         let wait = match link.site.content_needs().await {
             Ok(needs) => {
                 supersede(&needs, &mut running);

@@ -74,6 +74,14 @@ pub struct Replicated {
     pub stored_new_bytes: u64,
 }
 
+impl Replicated {
+    fn of(manifest: ManifestId, root: &ManifestRoot, stored_new_bytes: u64) -> Self {
+        let ManifestRoot { files, folders, bytes, .. } = *root;
+        let content_hash = root.content_hash.to_string().to_uppercase();
+        Self { manifest, content_hash, files, folders, bytes, stored_new_bytes }
+    }
+}
+
 /// What a replica still lacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Missing {
@@ -84,6 +92,17 @@ pub struct Missing {
 }
 
 impl Library {
+    /// Retains a version that is here already, whole, as after a prestaged file; `None` for any other, which has to be brought
+    /// in.
+    pub fn take_up(&self, id: ManifestId) -> Result<Option<Replicated>, Error> {
+        let is_wanted = matches!(self.ref_state(id)?, Some(RefState::Present(_)));
+        if !is_wanted || !self.lost_chunks(id)?.is_empty() {
+            return Ok(None);
+        }
+        self.retain(id)?;
+        Ok(Some(Replicated::of(id, &self.root(id)?, 0)))
+    }
+
     /// Begins or takes up the way in of a version that another library holds; also one that is here already and
     /// lost chunks, which come again. `root_bytes` is the manifest's root object; wrong bytes are refused.
     ///
@@ -218,15 +237,7 @@ impl Replica {
             return Err(self.incomplete(self.wanted.missing().0));
         }
         self.publish()?;
-        let ManifestRoot { files, folders, bytes, .. } = self.root;
-        Ok(Replicated {
-            manifest: self.id,
-            content_hash: self.root.content_hash.to_string().to_uppercase(),
-            files,
-            folders,
-            bytes,
-            stored_new_bytes: self.stored_bytes.load(Ordering::Relaxed),
-        })
+        Ok(Replicated::of(self.id, &self.root, self.stored_bytes.load(Ordering::Relaxed)))
     }
 
     /// Makes every running and later step end with [`Error::Cancelled`].
