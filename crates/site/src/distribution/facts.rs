@@ -14,6 +14,7 @@ use super::rate::{self, Sample};
 use super::state::{Event, Next, State, transition};
 use crate::db::{Tx, counter};
 use crate::error::{Result, SiteError};
+use crate::hierarchy::is_package_id;
 use crate::metrics::Metrics;
 use crate::package::by_id;
 use crate::route::{Destination, Passage};
@@ -104,7 +105,7 @@ impl Site {
         Ok(())
     }
 
-    /// What nobody wanted is gone. Of a package that is not known here there is nothing to say.
+    /// What nobody wanted is gone; most likely of a package that is not known here any more.
     async fn collected(
         &self,
         tx: &mut Tx,
@@ -114,8 +115,7 @@ impl Site {
         (versions, bytes): (usize, u64),
     ) -> Result<()> {
         let id = &fact.package_id;
-        let known = Query::select().column("package_id").from("package").and_where(by_id(id)).to_owned();
-        if tx.optional(&known).await?.is_none() {
+        if !is_package_id(id) {
             return Ok(());
         }
         let message = match self.telling().may(reporter.dp, self.clock().monotonic()) {

@@ -26,6 +26,7 @@ pub(crate) mod wants;
 mod tests;
 
 pub use apply::LinkState;
+pub(crate) use apply::is_package_id;
 pub use content::Need;
 pub use node::SiteType;
 pub use topology::{Neighbor, NextHop};

@@ -347,7 +347,7 @@ pub(super) fn is_site_code(code: &str) -> bool {
     code.len() == 3 && code.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
 }
 
-pub(super) fn is_package_id(id: &str) -> bool {
+pub(crate) fn is_package_id(id: &str) -> bool {
     let (code, number) = (id.get(..3).unwrap_or_default(), id.get(3..).unwrap_or_default());
     is_site_code(code)
         && number.len() == 5
