@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use processes::disk::SmallDisk;
 use processes::{Hierarchy, fetch, wait_until};
 use serde_json::Value;
 
@@ -338,42 +339,4 @@ fn largest_file(folder: &Path) -> PathBuf {
         }
     }
     largest.1
-}
-
-/// A small file system of its own, for tests that fill a disk.
-struct SmallDisk {
-    folder: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    /// `None` where this user may not mount.
-    async fn mount(size: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let options = format!("size={size}");
-        let mounted =
-            run("mount", &["-t", "tmpfs", "-o", &options, "haulier-test", folder.path().to_str()?]).await;
-        mounted.then_some(Self { folder })
-    }
-
-    fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    async fn grow(&self, size: &str) {
-        let options = format!("remount,size={size}");
-        assert!(run("mount", &["-o", &options, self.folder.path().to_str().unwrap()]).await);
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily, because a server of the test may still have files open there.
-        let _ = std::process::Command::new("umount").arg("--lazy").arg(self.folder.path()).status();
-    }
-}
-
-async fn run(program: &str, arguments: &[&str]) -> bool {
-    let mut command = tokio::process::Command::new(program);
-    command.args(arguments).stderr(std::process::Stdio::null());
-    command.status().await.is_ok_and(|status| status.success())
 }

@@ -49,12 +49,35 @@ fn secrets_of(identity: &Path) -> Vec<String> {
     key.chain([secret]).filter(|secret| secret.len() >= SECRET_CHARS_MIN).collect()
 }
 
+/// What a site must keep to itself: the keys by which it signs certificates and versions.
+fn keys_of(site: &Path) -> Vec<String> {
+    let authority = std::fs::read_to_string(site.join("ca/site-ca.pem")).unwrap();
+    let key = authority.split_once("BEGIN PRIVATE KEY-----").unwrap().1;
+    let key = key.split_once("-----END").unwrap().0.lines().map(str::to_owned);
+    let signing_key = std::fs::read(site.join("signing-key.p8")).unwrap();
+    // The seed of an Ed25519 key, as hexadecimal and as numbers would show it.
+    let seed = &signing_key[16..48];
+    let numbers = format!("{seed:?}");
+    let hex: String = seed.iter().map(|byte| format!("{byte:02x}")).collect();
+    key.filter(|line| line.len() >= SECRET_CHARS_MIN).chain([hex, numbers]).collect()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_id_leads_from_the_call_to_the_last_byte_and_no_secret_is_told() {
+    a_refresh_and_all_secrets(false).await;
+}
+
+/// With certificates and their keys, and with what the libraries for TLS say at their most talkative.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_is_one_told_where_everything_goes_over_tls() {
+    a_refresh_and_all_secrets(true).await;
+}
+
+async fn a_refresh_and_all_secrets(secure: bool) {
     let folder = tempfile::tempdir().unwrap();
     let talkative = Surroundings::of(&[("HAULIER_LOG", "trace"), ("HAULIER_LOG_FORMAT", "json")]);
     let talkative = Surroundings { logs: Some(folder.path().to_owned()), ..talkative };
-    let parent = Hierarchy::start_amid(talkative, false, 1).await;
+    let parent = Hierarchy::start_amid(talkative, secure, 1).await;
     let child = parent.child("S01", "secondary", 1).await;
     let names = ["PS1", "dp1.example.test", "S01", BELOW, "commands"];
     let logs = names.map(|name| folder.path().join(format!("{name}.log")));
@@ -118,6 +141,9 @@ async fn one_id_leads_from_the_call_to_the_last_byte_and_no_secret_is_told() {
         token.rsplit('.').next().unwrap().to_owned(),
     ];
     secrets.extend([&enrolment, &joining].map(|token| token.split('.').nth(1).unwrap().to_owned()));
+    for site in [&parent.site, &child.site] {
+        secrets.extend(keys_of(&site.data));
+    }
     for member in [&parent.points[0], &child.site, &child.points[0]] {
         secrets.extend(secrets_of(&member.data.join("identity.json")));
     }

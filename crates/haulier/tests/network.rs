@@ -35,12 +35,34 @@ async fn cut_lossy_and_slow_wires_delay_what_they_carry_and_nothing_else() {
         eprintln!("NOT RUN: cut_lossy_and_slow_wires: network namespaces need root and iproute2");
         return;
     };
+    // Machine 1 is the one whose wire is bad.
+    wires_that_are_bad(&machines, 1, 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_lossy_and_slow_wires_to_a_child_site_delay_what_they_carry_and_nothing_else() {
+    let Some(machines) = Machines::start_tree().await else {
+        eprintln!(
+            "NOT RUN: cut_lossy_and_slow_wires_to_a_child_site: network namespaces need root and iproute2"
+        );
+        return;
+    };
+    let known = "SELECT ServerName FROM SMS_DistributionPointInfo WHERE SiteCode = 'S01'";
+    wait_until("the child's distribution point is known", || async {
+        machines.haulier(&["query", known, "--json"]).await.contains(&machines.name(2))
+    })
+    .await;
+    wires_that_are_bad(&machines, 2, 1).await;
+}
+
+/// The wire to one machine is slow and cut in mid-transfer, then it loses packets; the other machine has a good one.
+async fn wires_that_are_bad(machines: &Machines, bad: usize, good: usize) {
     let source = machines.folder.path().join("source");
     write(&source, 1);
     let create = ["package", "create", "Wired", "--source", source.to_str().unwrap()];
     let id = machines.haulier(&create).await.trim().to_owned();
-    let (one, two) = (machines.name(1), machines.name(2));
-    machines.haulier(&["package", "distribute", &id, &one, &two]).await;
+    let (far, near) = (machines.name(bad), machines.name(good));
+    machines.haulier(&["package", "distribute", &id, &far, &near]).await;
     let state = async |name: &str| {
         let states = machines.haulier(&["status", &id, "--json"]).await;
         let Value::Array(states) = serde_json::from_str(&states).unwrap() else { panic!("{states}") };
@@ -54,38 +76,36 @@ async fn cut_lossy_and_slow_wires_delay_what_they_carry_and_nothing_else() {
         })
         .await;
     };
-    for name in [&one, &two] {
+    for name in [&far, &near] {
         holds(name, 1).await;
     }
 
     // Cut in mid-transfer: slow enough that it is.
-    machines.slow_down(1, "16mbit").await;
+    machines.slow_down(bad, "16mbit").await;
+    let before = machines.received_bytes(bad).await;
     write(&source, 2);
     machines.haulier(&["package", "refresh", &id]).await;
-    wait_until("the first bytes are there", || async {
-        state(&one).await["BytesReceived"].as_u64() > Some(0)
-    })
-    .await;
-    machines.rule(1, &["-j", "DROP"]).await;
-    holds(&two, 2).await;
-    let cut = state(&one).await;
+    let begun = before + FILE_BYTES as u64 / 8;
+    wait_until("the first bytes are there", || async { machines.received_bytes(bad).await > begun }).await;
+    machines.rule(bad, &["-j", "DROP"]).await;
+    holds(&near, 2).await;
+    let cut = state(&far).await;
     assert_eq!(cut["InstalledVersion"], 1, "the fault fired: nothing comes through");
-    let dropped = machines.end_rules(1).await;
+    let dropped = machines.end_rules(bad).await;
     assert!(dropped > 0, "packets were dropped");
-    holds(&one, 2).await;
-    let received = state(&one).await["BytesReceived"].as_u64().unwrap();
-    let needed = FILE_BYTES as u64;
+    holds(&far, 2).await;
+    let (received, needed) = (machines.received_bytes(bad).await - before, FILE_BYTES as u64);
     assert!(received < needed * 3 / 2, "it went on where it was: {received} of {needed} bytes");
-    assert!(machines.fetch(1, &format!("{id}/a.sys")).await == noise(2));
+    assert!(machines.fetch(bad, &format!("{id}/a.sys")).await == noise(2));
 
-    machines.slow_down(1, "1gbit").await;
-    machines.rule(1, &["-m", "statistic", "--mode", "random", "--probability", "0.05", "-j", "DROP"]).await;
+    machines.slow_down(bad, "1gbit").await;
+    machines.rule(bad, &["-m", "statistic", "--mode", "random", "--probability", "0.05", "-j", "DROP"]).await;
     write(&source, 3);
     machines.haulier(&["package", "refresh", &id]).await;
-    holds(&one, 3).await;
-    let lost = machines.end_rules(1).await;
+    holds(&far, 3).await;
+    let lost = machines.end_rules(bad).await;
     assert!(lost > 0, "packets were lost");
-    assert!(machines.fetch(1, &format!("{id}/a.sys")).await == noise(3));
+    assert!(machines.fetch(bad, &format!("{id}/a.sys")).await == noise(3));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -129,11 +149,11 @@ async fn a_relay_that_delays_truncates_and_corrupts_costs_time_and_never_a_byte(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stalled_transfer_delays_no_other_package_and_gives_way_to_a_newer_version() {
-    let mut hierarchy = Hierarchy::start(0).await;
+async fn a_stalled_transfer_delays_no_other_package_or_destination_and_gives_way_to_a_newer_version() {
+    let mut hierarchy = Hierarchy::start(1).await;
     let site = hierarchy.site.address.trim_start_matches("http://").parse().unwrap();
     let relay = Relay::start(site).await;
-    hierarchy.add_point_through("dp1.example.test", &format!("http://{}", relay.address)).await;
+    hierarchy.add_point_through("dp2.example.test", &format!("http://{}", relay.address)).await;
     let source = hierarchy.folder.path().join("source");
     write(&source, 1);
     let id = hierarchy.create_package("Stalled", &source).await;
@@ -145,6 +165,13 @@ async fn a_stalled_transfer_delays_no_other_package_and_gives_way_to_a_newer_ver
     hierarchy.text(&["package", "refresh", &id]).await;
     wait_until("the transfer stalls", || async { relay.done() > 0 }).await;
     relay.does(Mischief::None);
+    // The stalled connection stays as it is: whoever has a good wire gets the version all the same.
+    let [near, far] = [0, 1].map(|number| hierarchy.points[number].name.clone());
+    let of = |states: &[Value], name: &str| {
+        states.iter().find(|state| state["ServerName"] == name).unwrap()["InstalledVersion"].as_u64()
+    };
+    let states = hierarchy.wait_for_states(&id, |states| of(states, &near) == Some(2)).await;
+    assert_eq!(of(&states, &far), Some(1), "the fault fired: this one waits for bytes");
     let small = hierarchy.folder.path().join("small");
     std::fs::create_dir(&small).unwrap();
     std::fs::write(small.join("a.inf"), "[Version]").unwrap();
@@ -154,5 +181,5 @@ async fn a_stalled_transfer_delays_no_other_package_and_gives_way_to_a_newer_ver
     write(&source, 3);
     hierarchy.text(&["package", "refresh", &id]).await;
     hierarchy.wait_for_version(&id, 3).await;
-    assert!(fetch(&hierarchy.points[0].address, &format!("{id}/a.sys")).await == Some(noise(3)));
+    assert!(fetch(&hierarchy.points[1].address, &format!("{id}/a.sys")).await == Some(noise(3)));
 }

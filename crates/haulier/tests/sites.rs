@@ -79,6 +79,61 @@ async fn refreshes_reach_distribution_points_of_other_sites() {
     interrupted(&parent, &mut child, &package, &source).await;
 }
 
+/// What a site says that it knows of a package.
+async fn owner(site: &Hierarchy, package: &str) -> Value {
+    let wql =
+        format!("SELECT SourceSite, SourceVersion FROM SMS_DriverPackage WHERE PackageID = '{package}'");
+    site.json(&["query", &wql]).await[0].take()
+}
+
+#[tokio::test]
+async fn a_package_moves_to_a_child_and_back_when_the_child_is_lost() {
+    let mut parent = Hierarchy::start_central(1).await;
+    let mut child = parent.child("S01", "primary", 1).await;
+    let (above, below) = (parent.points[0].address.clone(), child.points[0].address.clone());
+    // Both sites have a folder of this path, as two machines would.
+    let source = parent.folder.path().join("source");
+    write(&source, "of the parent");
+    let package = parent.create_package("Moving", &source).await;
+    parent.knows_point("dp1.s01.example.test").await;
+    parent.text(&["package", "distribute", &package, "dp1.example.test", "dp1.s01.example.test"]).await;
+    reaches(&parent, &above, &package, 1, "of the parent").await;
+
+    // Killed as soon as it said yes: what was accepted is done.
+    knows_package(&child, &package).await;
+    parent.text(&["package", "set-source-site", &package, "S01"]).await;
+    parent.site.kill().await;
+    parent.site.start().await;
+    wait_until("the child owns it", || async { owner(&child, &package).await["SourceSite"] == "S01" }).await;
+    write(&source, "of the child");
+    child.text(&["package", "refresh", &package]).await;
+    reaches(&child, &below, &package, 2, "of the child").await;
+    reaches(&parent, &above, &package, 2, "of the child").await;
+    write(&source, "asked for above");
+    parent.text(&["package", "refresh", &package]).await;
+    reaches(&parent, &above, &package, 3, "asked for above").await;
+    reaches(&child, &below, &package, 3, "asked for above").await;
+
+    // The child's site server is lost; the one above takes the package and goes on, with a number that was never used.
+    child.site.kill().await;
+    parent.text(&["package", "set-source-site", &package, "PS1"]).await;
+    write(&source, "of the parent again");
+    parent.text(&["package", "refresh", &package]).await;
+    let near = |state: &Value| state["ServerName"] == "dp1.example.test" && state["InstalledVersion"] == 4;
+    parent.wait_for_states(&package, |states| states.iter().any(near)).await;
+    let served = fetch(&above, &format!("{package}/driver.inf")).await;
+    assert_eq!(served.as_deref(), Some(&b"of the parent again"[..]));
+    assert_eq!(
+        fetch(&below, &format!("{package}/driver.inf")).await.as_deref(),
+        Some(&b"asked for above"[..])
+    );
+
+    // It was not lost after all: it hears that the package is not its own any more, and gets what others have.
+    child.site.start().await;
+    reaches(&parent, &below, &package, 4, "of the parent again").await;
+    assert_eq!(owner(&child, &package).await["SourceSite"], "PS1");
+}
+
 /// The child is away for ten refreshes: others go on meanwhile, and it needs one transfer, of the newest version.
 async fn away(parent: &Hierarchy, child: &mut Hierarchy, package: &str, source: &Path) {
     let (near, far) = (&parent.points[0], &child.points[0]);

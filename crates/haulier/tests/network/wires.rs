@@ -1,8 +1,9 @@
-//! Network namespaces as machines: a site in one, each distribution point in one of its own, a wire between them that
-//! can be cut, lose packets and be slow.
+//! Network namespaces as machines: a site in one, each distribution point and each child site in one of its own, a wire
+//! between them that can be cut, lose packets and be slow.
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
@@ -11,29 +12,44 @@ use crate::processes::{PASSWORD, program, succeed};
 
 const SITE_PORT: u16 = 8530;
 const POINT_PORT: u16 = 8540;
+/// Machines of tests that run at the same time have different names.
+static SITES: AtomicUsize = AtomicUsize::new(0);
 
-/// A site and distribution points, each alone on its machine.
+/// A site and, each alone on its machine, distribution points; the last may be a child site with its own.
 pub(crate) struct Machines {
     pub(crate) folder: tempfile::TempDir,
     prefix: String,
-    points: usize,
+    /// All but the site.
+    others: usize,
     running: Vec<Child>,
 }
 
 impl Machines {
-    /// `None` where this user may not make machines.
+    /// A site and distribution points. `None` where this user may not make machines.
     pub(crate) async fn start(points: usize) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let prefix = format!("h{}", std::process::id());
-        let mut machines = Self { folder, prefix, points, running: Vec::new() };
-        if !machines.wire_up().await {
-            return None;
-        }
-        machines.start_site().await;
+        let mut machines = Self::wired(points).await?;
+        machines.start_site("primary").await;
         for number in 1..=points {
             machines.start_point(number).await;
         }
         Some(machines)
+    }
+
+    /// A central site with a distribution point, machine 1, and a primary site `S01` below it with one, machine 2.
+    pub(crate) async fn start_tree() -> Option<Self> {
+        let mut machines = Self::wired(2).await?;
+        machines.start_site("cas").await;
+        machines.start_point(1).await;
+        machines.start_child(2).await;
+        Some(machines)
+    }
+
+    async fn wired(others: usize) -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let number = SITES.fetch_add(1, Ordering::SeqCst);
+        let prefix = format!("h{}-{number}", std::process::id());
+        let machines = Self { folder, prefix, others, running: Vec::new() };
+        machines.wire_up().await.then_some(machines)
     }
 
     async fn wire_up(&self) -> bool {
@@ -45,8 +61,8 @@ impl Machines {
             run("ip", &["-n", namespace, "link", "set", device, "up"]).await
         };
         let mut made = up(&site, "lo").await;
-        for number in 1..=self.points {
-            let (point, near, far) = (self.point(number), format!("p{number}"), "site");
+        for number in 1..=self.others {
+            let (point, near, far) = (self.machine(number), format!("p{number}"), "site");
             made &= run("ip", &["netns", "add", &point]).await;
             made &=
                 run("ip", &["-n", &site, "link", "add", &near, "type", "veth", "peer", far, "netns", &point])
@@ -61,12 +77,13 @@ impl Machines {
         made
     }
 
-    async fn start_site(&mut self) {
+    async fn start_site(&mut self, kind: &str) {
         let (data, password) = (self.folder.path().join("ps1"), self.folder.path().join("pw"));
         std::fs::write(&password, PASSWORD).unwrap();
         let [data, password] = [&data, &password].map(|path| path.to_str().unwrap());
-        succeed(&["site", "init", "--data", data, "--site-code", "PS1", "--password-file", password]).await;
-        let names: Vec<String> = (1..=self.points).map(|number| format!("\"10.77.{number}.1\"")).collect();
+        let init = ["site", "init", "--data", data, "--site-code", "PS1", "--password-file", password];
+        succeed(&[init.as_slice(), &["--type", kind]].concat()).await;
+        let names: Vec<String> = (1..=self.others).map(|number| format!("\"{}\"", site_at(number))).collect();
         let config = format!("names = [{}]\n", names.join(", "));
         std::fs::write(Path::new(data).join("haulier.toml"), config).unwrap();
         let mut command = inside(&self.site());
@@ -77,13 +94,34 @@ impl Machines {
     }
 
     async fn start_point(&mut self, number: usize) {
-        let (name, site_data) = (self.name(number), self.folder.path().join("ps1"));
+        let site = format!("https://{}:{SITE_PORT}", site_at(number));
+        self.start_point_of("ps1", number, &site).await;
+    }
+
+    async fn start_point_of(&mut self, site_data: &str, number: usize, site: &str) {
+        let (name, site_data) = (self.name(number), self.folder.path().join(site_data));
         let token = succeed(&["dp", "token", "--data", site_data.to_str().unwrap(), &name]).await;
-        let mut command = inside(&self.point(number));
+        let mut command = inside(&self.machine(number));
         command.args(["dp", "run", "--listen", &format!("127.0.0.1:{POINT_PORT}"), "--name", &name]);
-        command.args(["--token", token.trim(), "--site", &format!("https://10.77.{number}.1:{SITE_PORT}")]);
+        command.args(["--token", token.trim(), "--site", site]);
         command.arg("--data").arg(self.folder.path().join(&name));
         self.running.push(listening(command).await);
+    }
+
+    /// The child site, and its distribution point on the same machine.
+    async fn start_child(&mut self, number: usize) {
+        let folder = self.folder.path();
+        let [data, parent_data, password] = ["s01", "ps1", "pw"].map(|name| folder.join(name));
+        let token = succeed(&["site", "token", "S01", "--data", parent_data.to_str().unwrap()]).await;
+        let mut init = inside(&self.machine(number));
+        init.args(["site", "init", "--site-code", "S01", "--type", "primary", "--token", token.trim()]);
+        init.args(["--parent", &format!("https://{}:{SITE_PORT}", site_at(number))]);
+        let made = init.arg("--data").arg(&data).arg("--password-file").arg(password).output().await.unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let mut run = inside(&self.machine(number));
+        run.args(["site", "run", "--listen", &format!("127.0.0.1:{SITE_PORT}"), "--data"]).arg(data);
+        self.running.push(listening(run).await);
+        self.start_point_of("s01", number, &format!("http://127.0.0.1:{SITE_PORT}")).await;
     }
 
     /// The name of a distribution point, from 1.
@@ -108,7 +146,7 @@ impl Machines {
         curl.args([
             "netns",
             "exec",
-            &self.point(number),
+            &self.machine(number),
             "curl",
             "--silent",
             "--fail",
@@ -119,14 +157,22 @@ impl Machines {
         curl.output().await.unwrap().stdout
     }
 
-    /// A rule of a distribution point's machine for what comes from its site; ended by [`Machines::end_rule`].
+    /// What came over the wire to a machine so far.
+    pub(crate) async fn received_bytes(&self, number: usize) -> u64 {
+        let counter = "/sys/class/net/site/statistics/rx_bytes";
+        let machine = self.machine(number);
+        let counted = Command::new("ip").args(["netns", "exec", &machine, "cat", counter]).output().await;
+        String::from_utf8(counted.unwrap().stdout).unwrap().trim().parse().unwrap()
+    }
+
+    /// A rule of a machine for what comes from the site; ended by [`Machines::end_rules`].
     pub(crate) async fn rule(&self, number: usize, rule: &[&str]) {
         assert!(self.iptables(number, &[&["-A", "INPUT", "-i", "site"], rule].concat()).await, "{rule:?}");
     }
 
     /// Ends all rules and returns how many packets they met.
     pub(crate) async fn end_rules(&self, number: usize) -> u64 {
-        let point = self.point(number);
+        let point = self.machine(number);
         let list = ["netns", "exec", &point, "iptables", "-L", "INPUT", "-v", "-x", "-n"];
         let listed = Command::new("ip").args(list).output().await.unwrap();
         let listed = String::from_utf8(listed.stdout).unwrap();
@@ -138,11 +184,11 @@ impl Machines {
     }
 
     async fn iptables(&self, number: usize, arguments: &[&str]) -> bool {
-        let point = self.point(number);
+        let point = self.machine(number);
         run("ip", &[&["netns", "exec", &point, "iptables"], arguments].concat()).await
     }
 
-    /// Lets the site send no faster to one distribution point.
+    /// Lets the site send no faster to one machine.
     pub(crate) async fn slow_down(&self, number: usize, rate: &str) {
         let (site, device) = (self.site(), format!("p{number}"));
         let shape = ["root", "tbf", "rate", rate, "burst", "64kb", "latency", "200ms"];
@@ -154,7 +200,7 @@ impl Machines {
         format!("{}-site", self.prefix)
     }
 
-    fn point(&self, number: usize) -> String {
+    fn machine(&self, number: usize) -> String {
         format!("{}-{number}", self.prefix)
     }
 }
@@ -164,11 +210,16 @@ impl Drop for Machines {
         for child in &mut self.running {
             let _ = child.start_kill();
         }
-        for namespace in (1..=self.points).map(|number| self.point(number)).chain([self.site()]) {
+        for namespace in (1..=self.others).map(|number| self.machine(number)).chain([self.site()]) {
             let mut remove = std::process::Command::new("ip");
             let _ = remove.args(["netns", "del", &namespace]).stderr(Stdio::null()).status();
         }
     }
+}
+
+/// The site's address on the wire to a machine.
+fn site_at(number: usize) -> String {
+    format!("10.77.{number}.1")
 }
 
 /// The program under test on another machine.

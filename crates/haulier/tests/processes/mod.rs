@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+pub(crate) mod disk;
 pub(crate) mod faketime;
 
 /// The administrator's password in every test.
@@ -93,10 +94,19 @@ impl Hierarchy {
 
     /// The same for one that knows this site by another address.
     pub(crate) async fn child_through(&self, parent: &str, code: &str, kind: &str, points: usize) -> Self {
+        self.child_with(&std::env::temp_dir(), parent, code, kind, points).await
+    }
+
+    /// The same with all of the site's data in a folder of its own inside `folder`, and no distribution points.
+    pub(crate) async fn child_in(&self, folder: &Path, code: &str, kind: &str) -> Self {
+        self.child_with(folder, &self.site.address, code, kind, 0).await
+    }
+
+    async fn child_with(&self, folder: &Path, parent: &str, code: &str, kind: &str, points: usize) -> Self {
         let token = self.site_token(code).await;
         let more = ["--type", kind, "--parent", parent, "--token", &token];
         let surroundings = self.surroundings.clone();
-        Self::make(Plan { surroundings, ..Plan::of(&std::env::temp_dir(), code, &more) }, points).await
+        Self::make(Plan { surroundings, ..Plan::of(folder, code, &more) }, points).await
     }
 
     async fn make(plan: Plan<'_>, points: usize) -> Self {
