@@ -16,6 +16,7 @@ mod rig;
 mod serve;
 mod snapshot;
 mod trees;
+mod validate;
 mod wire;
 
 use std::path::{Path, PathBuf};
@@ -44,11 +45,12 @@ impl Workshop {
 
 type Bench = (&'static str, fn(&Workshop, &mut Report) -> Result<()>);
 
-const BENCHES: [Bench; 12] = [
+const BENCHES: [Bench; 13] = [
     ("snapshot", snapshot::first),
     ("unchanged", snapshot::unchanged),
     ("wire", wire::updates),
     ("serve", serve::large_file),
+    ("validate", validate::cost),
     ("memory", memory::large_package),
     ("infs", drivers::infs),
     ("import", drivers::import),

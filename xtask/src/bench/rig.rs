@@ -15,7 +15,7 @@ use super::proxy::Proxy;
 use crate::process::{command, output};
 
 const PASSWORD: &str = "bench only, on loopback";
-const POINT: &str = "dp1.example.test";
+pub(super) const POINT: &str = "dp1.example.test";
 /// Whatever is not done by then will not be.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -116,15 +116,25 @@ impl Rig {
         Ok((self.site.memory_peak()?, self.point.memory_peak()?))
     }
 
+    /// Waits until a package's state at the distribution point is so.
+    pub(crate) fn wait_for_state(&self, package: &str, state: u64) -> Result<()> {
+        self.wait_until(package, &format!("state {state}"), |row| row["State"] == state)
+    }
+
     fn wait_for(&self, package: &str, version: u64) -> Result<()> {
+        let has = |row: &Value| row["State"] == 0 && row["InstalledVersion"] == version;
+        self.wait_until(package, &format!("version {version}"), has)
+    }
+
+    fn wait_until(&self, package: &str, what: &str, is_so: impl Fn(&Value) -> bool) -> Result<()> {
         let give_up = SystemClock.monotonic() + PATIENCE;
         loop {
             let states: Value = serde_json::from_str(&self.haulier(&["status", package, "--json"])?)?;
             let state = &states[0];
-            if state["State"] == 0 && state["InstalledVersion"] == version {
+            if is_so(state) {
                 return Ok(());
             }
-            ensure!(SystemClock.monotonic() < give_up, "{package} does not reach version {version}: {state}");
+            ensure!(SystemClock.monotonic() < give_up, "{package} does not reach {what}: {state}");
         }
     }
 }

@@ -55,7 +55,7 @@ pub(crate) fn large_file(workshop: &Workshop, report: &mut Report) -> Result<()>
 }
 
 /// MB/s of so many downloads at once; each must be whole.
-fn download(url: &str, streams: usize, bytes: u64) -> Result<f64> {
+pub(super) fn download(url: &str, streams: usize, bytes: u64) -> Result<f64> {
     let curl = || {
         let mut curl = command("curl");
         curl.args(["--silent", "--show-error", "--fail", "--noproxy", "*", "--output", "/dev/null"]);
