@@ -374,6 +374,14 @@ pub enum Call {
         /// At most [`CALL_POINTS_MAX`].
         points: Vec<DpName>,
     },
+    /// Try at once what failed or was cancelled; where nothing did, nothing changes.
+    Retry {
+        /// At most [`CALL_POINTS_MAX`].
+        points: Vec<DpName>,
+    },
+    /// A call of a newer program. Who reads it refuses it, and the rest of the page stands.
+    #[serde(other)]
+    Unknown,
 }
 
 /// What became of a request; it travels back to where the call was made.

@@ -451,11 +451,13 @@ fn calls_that_travel_and_what_is_gone() {
         refused: Some(refused),
     };
     let refresh = RequestRecord { call: Call::Refresh, correlation: None, ..request.clone() };
+    let retry = RequestRecord { call: Call::Retry { points: vec![dp()] }, ..refresh.clone() };
     let gone = |gone| Record::Tombstone(TombstoneRecord { gone, at: own("2026-11-22T16:07:00Z") });
     let package_id = own("PS100001");
     let records = vec![
         Record::Request(refresh),
         Record::Request(request),
+        Record::Request(retry),
         Record::Outcome(outcome),
         gone(Gone::Distribution { package_id: package_id.clone(), dp: dp(), epoch: 1, generation: 42 }),
         gone(Gone::Package { package_id, source_site: own("PS1"), epoch: 1 }),
@@ -463,6 +465,14 @@ fn calls_that_travel_and_what_is_gone() {
         gone(Gone::Site { site_code: own("S01") }),
     ];
     check("site_records_rare", &RecordsReply { after: 42, revision: 60, more: true, records });
+}
+
+#[test]
+fn a_call_of_a_newer_site_is_read_as_one() {
+    for text in [json!({"call": "levitate", "points": [{"x": 1}], "by": 2}), json!({"call": "unknown"})] {
+        assert_eq!(serde_json::from_value::<Call>(text).unwrap(), Call::Unknown);
+    }
+    assert!(serde_json::from_value::<Call>(json!({"call": "remove"})).is_err(), "of a known one all is read");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::distribution::seen::SEEN_INTERVAL;
 use crate::driver::import::worker::IMPORTS_MAX;
 use crate::error::{Result, SiteError};
 use crate::hierarchy::tombstone;
+use crate::hierarchy::topology::Topology;
 use crate::library::error_chain;
 use crate::server::Site;
 use crate::snapshot::worker::SNAPSHOTS_MAX;
@@ -163,7 +164,8 @@ impl Site {
         let long_ago = now.checked_sub(ENDED_TOKEN_KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
         tx.execute(&ended_before("enrol_token", long_ago)).await?;
         tx.execute(&ended_before("site_token", long_ago)).await?;
-        tombstone::forget_old(&mut tx, now).await?;
+        let topology = Topology::load(&mut tx, self).await?;
+        tombstone::forget_old(&mut tx, &topology, now).await?;
         tx.commit().await?;
         self.forget_messages_before(now, status::FORGOTTEN_MAX).await?;
         self.forget_messages_beyond(status::KEPT_MAX).await

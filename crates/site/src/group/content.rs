@@ -164,6 +164,11 @@ impl Site {
             if package.source_site == self.identity().site_code {
                 let cause = Cause::of(actor, now);
                 touched.extend(demand_again(&mut tx, &package.id, targets, Again::Failed, cause, now).await?);
+            } else {
+                // The owner knows what failed; of other sites' distribution points this site may not.
+                let points = targets::names(&mut tx, &package.id, targets, false).await?;
+                self.ask_for(&mut tx, actor, package.owned(), points, |points| Call::Retry { points })
+                    .await?;
             }
             touched.extend(self.send(&mut tx, actor, &package, targets, now).await?);
         }

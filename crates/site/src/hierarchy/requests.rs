@@ -2,17 +2,21 @@
 //!
 //! The caller's 0 means that the request is durable. It is carried out once, in one transaction with its outcome.
 
+use std::collections::HashSet;
+use std::time::Duration;
+
 use agent::link::{Call, DpName, RequestRecord};
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Func, Order, Query, SelectStatement};
 
 use super::rows::{self, json};
-use super::topology::{NextHop, Topology};
+use super::topology::{Neighbor, NextHop, Topology};
 use crate::access::{self, Actor, Role};
 use crate::db::{Row, Tx, counter};
-use crate::distribution::DpId;
+use crate::distribution::cause::Cause;
 use crate::distribution::demand::Demand;
-use crate::distribution::point;
+use crate::distribution::targets::{Again, Targets, demand_again};
+use crate::distribution::{DpId, point};
 use crate::error::{Result, SiteError};
 use crate::library::error_chain;
 use crate::package::{self, Package, by_id};
@@ -21,8 +25,13 @@ use crate::status::{self, Message};
 
 /// The most requests that wait at a site for their owners: of its own users, and of the sites behind each neighbor.
 pub(crate) const REQUESTS_OPEN_MAX: i64 = 10_000;
-/// The most requests of the sites behind one neighbor that are remembered, with those that were answered.
+/// The most requests of the sites behind one neighbor that are remembered, with those that were answered. Beyond it those go
+/// that will not be told again; where there are none, new ones are answered with `busy`.
 pub(crate) const REQUESTS_KEPT_MAX: i64 = 100_000;
+/// The most with those that were answered so: a neighbor that tells more and hears no answer waits.
+pub(crate) const REQUESTS_TOLD_MAX: i64 = 2 * REQUESTS_KEPT_MAX;
+/// So long at least an answered request is remembered: a page that was told twice may come late.
+pub(crate) const ANSWERED_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 /// Requests that are read in one go.
 const READ_AT_ONCE_MAX: u64 = 256;
 /// Requests of one round that could not be answered and are logged one by one.
@@ -184,6 +193,11 @@ impl Site {
                 let points = self.known_points(tx, points).await?;
                 return self.assign_missing(tx, &actor, &package, &points).await;
             }
+            Call::Retry { points } => {
+                let points = self.known_points(tx, points).await?;
+                return self.retry_failed(tx, &actor, &package.package_id, &points).await;
+            }
+            Call::Unknown => return Err(unknown_call()),
             Call::Redistribute { .. } => Demand::Again,
             Call::Validate { .. } => Demand::Validate,
             Call::Remove { .. } => Demand::Remove,
@@ -311,12 +325,13 @@ fn due_here(topology: &Topology, row: &Row) -> Result<Option<RequestRecord>> {
 /// The distribution points of a call; absent where it names none.
 pub(crate) fn points_of(call: &Call) -> Option<&[DpName]> {
     match call {
-        Call::Refresh => None,
+        Call::Refresh | Call::Unknown => None,
         Call::Assign { points }
         | Call::Redistribute { points }
         | Call::Validate { points }
         | Call::Remove { points }
-        | Call::Cancel { points } => Some(points),
+        | Call::Cancel { points }
+        | Call::Retry { points } => Some(points),
     }
 }
 
@@ -328,7 +343,17 @@ fn name_of(call: &Call) -> &'static str {
         Call::Validate { .. } => "VerifyPackage",
         Call::Remove { .. } => "removal",
         Call::Cancel { .. } => "CancelDistribution",
+        Call::Retry { .. } => "RefreshDPGroup",
+        Call::Unknown => "unknown",
     }
+}
+
+/// What a newer site asks for is refused by the first that does not know it.
+pub(crate) fn unknown_call() -> SiteError {
+    SiteError::invalid(
+        "call",
+        "a site on the way to the package's owner, or the owner, is older than this call; update it",
+    )
 }
 
 /// How many requests there are of some kind.
@@ -339,6 +364,36 @@ pub(crate) async fn count(tx: &mut Tx, which: Expr) -> Result<i64> {
         .and_where(which)
         .to_owned();
     tx.optional(&count).await?.map_or(Ok(0), |row| row.get("requests"))
+}
+
+/// The condition that a request was made behind a neighbor: what no site is known of comes from above.
+pub(crate) fn made_behind(topology: &Topology, neighbor: &Neighbor) -> Expr {
+    let origin = Expr::col("origin");
+    match neighbor {
+        Neighbor::Parent => origin.is_not_in(topology.branch(topology.own())),
+        Neighbor::Child(code) => origin.is_in(topology.branch(code)),
+    }
+}
+
+/// Forgets requests that were answered before a time and with a revision that the neighbor acknowledged: it has the answer,
+/// so it does not tell them again. The oldest first, at most so many; returns how many.
+pub(crate) async fn forget_answered(
+    tx: &mut Tx,
+    which: Expr,
+    (before, acknowledged): (Timestamp, i64),
+    max: u64,
+) -> Result<u64> {
+    let oldest = Query::select()
+        .column("request_id")
+        .from("site_request")
+        .and_where(which)
+        .and_where(Expr::col("done_at").lt(before.as_microsecond()))
+        .and_where(Expr::col("revision").lte(acknowledged))
+        .order_by("revision", Order::Asc)
+        .limit(max)
+        .to_owned();
+    let of_those = Expr::col("request_id").in_subquery(oldest);
+    tx.execute(Query::delete().from_table("site_request").and_where(of_those)).await
 }
 
 pub(crate) async fn exists(tx: &mut Tx, request_id: &str) -> Result<bool> {
@@ -419,5 +474,27 @@ impl Site {
         let messages = missing.iter().map(|(_, name)| Message::dp_added(actor, &package.package_id, name));
         status::add_all(tx, now, messages.collect()).await?;
         Ok(missing.into_iter().map(|(dp, _)| dp).collect())
+    }
+
+    /// Demands a package again where its last attempt failed or was cancelled.
+    async fn retry_failed(
+        &self,
+        tx: &mut Tx,
+        actor: &Actor,
+        package_id: &str,
+        points: &[(DpId, String)],
+    ) -> Result<Vec<DpId>> {
+        let now = self.now();
+        let mut touched = Vec::new();
+        for some in points.chunks(point::AT_ONCE_MAX) {
+            let dps: Vec<DpId> = some.iter().map(|(dp, _)| *dp).collect();
+            let (targets, cause) = (Targets::Points(&dps), Cause::of(actor, now));
+            touched.extend(demand_again(tx, package_id, targets, Again::Failed, cause, now).await?);
+        }
+        let again: HashSet<DpId> = touched.iter().copied().collect();
+        let names = points.iter().filter(|(dp, _)| again.contains(dp));
+        let messages = names.map(|(_, name)| Message::dp_refreshed(actor, package_id, name));
+        status::add_all(tx, now, messages.collect()).await?;
+        Ok(touched)
     }
 }

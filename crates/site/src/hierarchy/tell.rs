@@ -75,7 +75,7 @@ impl Site {
     }
 
     /// Waits until a neighbor has to hear of something after a revision, at most `wait`. Returns what there is then; nothing
-    /// before its time where the route to the neighbor changed.
+    /// before its time where the route to the neighbor changed. Who asks after a revision has everything up to it.
     ///
     /// Errors: as [`Site::records_for`].
     pub async fn wait_for_records(
@@ -85,6 +85,9 @@ impl Site {
         wait: Duration,
     ) -> Result<RecordsReply> {
         let wait = wait.min(Duration::from_secs(agent::WAIT_S_MAX));
+        if self.link_state(neighbor).await?.acknowledged != after {
+            self.records_acknowledged(neighbor, after).await?;
+        }
         // The order matters: who subscribes after looking misses what comes between.
         let mut changed = self.changes().news();
         let mut routes = self.route_changes();

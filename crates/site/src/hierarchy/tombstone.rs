@@ -4,14 +4,21 @@ use std::time::Duration;
 
 use agent::link::{DpName, Gone, TombstoneRecord};
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, OnConflict, Query};
+use sea_query::{Expr, ExprTrait, OnConflict, Order, Query};
 
+use super::apply::link_state;
+use super::requests;
 use super::rows::json;
+use super::topology::{Neighbor, Topology};
 use crate::db::{Tx, counter};
 use crate::error::Result;
 
-/// How long; a site that was away for longer joins anew.
+/// How long at least; longer, while a neighbor has not heard of it.
 pub(crate) const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// The most that are kept beyond [`KEPT_FOR`]: a neighbor that is away for ever holds no more, and is told of in the log.
+pub(crate) const OVERDUE_MAX: u64 = 100_000;
+/// Requests behind one neighbor that are forgotten in one round.
+const FORGOTTEN_MAX: u64 = 100_000;
 
 /// Remembers that something is gone; `learned_from` is the neighbor that said so, empty for this site itself.
 pub(crate) async fn bury(tx: &mut Tx, learned_from: &str, gone: Gone, now: Timestamp) -> Result<()> {
@@ -123,12 +130,42 @@ pub(crate) async fn forget_site(tx: &mut Tx, site_code: &str) -> Result<i64> {
     Ok(received)
 }
 
-/// Forgets what is gone for long, and requests that were answered then.
-pub(crate) async fn forget_old(tx: &mut Tx, now: Timestamp) -> Result<()> {
-    let long_ago = now.checked_sub(KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH).as_microsecond();
-    let old = Expr::col("buried_at").lt(long_ago);
-    tx.execute(Query::delete().from_table("tombstone").and_where(old)).await?;
-    let answered = Expr::col("done_at").lt(long_ago);
-    tx.execute(Query::delete().from_table("site_request").and_where(answered)).await?;
+/// Forgets what is gone for long, and requests that were answered then, once every neighbor that has to has heard of it.
+pub(crate) async fn forget_old(tx: &mut Tx, topology: &Topology, now: Timestamp) -> Result<()> {
+    let long_ago = now.checked_sub(KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
+    let old = || Expr::col("buried_at").lt(long_ago.as_microsecond());
+    let mut heard = old();
+    for neighbor in topology.neighbors() {
+        let code = topology.code_of(&neighbor).unwrap_or_default();
+        let acknowledged = link_state(tx, code).await?.acknowledged;
+        let has = Expr::col("revision").lte(acknowledged).or(Expr::col("learned_from").eq(code));
+        heard = heard.and(has);
+        let behind = requests::made_behind(topology, &neighbor);
+        requests::forget_answered(tx, behind, (long_ago, acknowledged), FORGOTTEN_MAX).await?;
+    }
+    tx.execute(Query::delete().from_table("tombstone").and_where(heard)).await?;
+    let own = Expr::col("origin").eq(topology.own());
+    let nobody_hears = match topology.parent() {
+        Some(_) => own,
+        None => own.or(requests::made_behind(topology, &Neighbor::Parent)),
+    };
+    requests::forget_answered(tx, nobody_hears, (long_ago, i64::MAX), FORGOTTEN_MAX).await?;
+
+    let overdue = Query::select()
+        .column("revision")
+        .from("tombstone")
+        .and_where(old())
+        .order_by("revision", Order::Desc)
+        .limit(1)
+        .offset(OVERDUE_MAX)
+        .to_owned();
+    let Some(row) = tx.optional(&overdue).await? else { return Ok(()) };
+    let surplus = old().and(Expr::col("revision").lte(row.get::<i64>("revision")?));
+    let forgotten = tx.execute(Query::delete().from_table("tombstone").and_where(surplus)).await?;
+    tracing::warn!(
+        forgotten,
+        "forgot what is gone although a neighboring site that is away did not hear of it; before that site comes back, \
+         remove it, and let it join with a new data folder"
+    );
     Ok(())
 }

@@ -199,7 +199,7 @@ impl Site {
     }
 }
 
-async fn link_state(tx: &mut Tx, site_code: &str) -> Result<LinkState> {
+pub(super) async fn link_state(tx: &mut Tx, site_code: &str) -> Result<LinkState> {
     let select = Query::select()
         .columns(["received_revision", "acknowledged_revision"])
         .from("site_node")
@@ -248,8 +248,8 @@ pub(super) struct Apply<'a> {
     touched: Vec<DpId>,
     /// Manifests to let go of after the commit.
     gone: Vec<String>,
-    /// Requests of the sites behind the neighbor, once they were counted: all, and those that are open.
-    requests: Option<(i64, i64)>,
+    /// Requests of the sites behind the neighbor, once they were counted.
+    requests: Option<request::Behind>,
     refused: usize,
 }
 

@@ -1,12 +1,15 @@
 //! Calls of other sites on their way to the owner, and what became of them on their way back.
 
-use agent::link::{CALL_POINTS_MAX, Call, OutcomeRecord, RequestRecord};
+use agent::link::{CALL_POINTS_MAX, Call, OutcomeRecord, RECORDS_AT_ONCE_MAX, RequestRecord};
+use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait};
 
-use super::{Apply, Verdict, fits, is_package_id, is_site_code, past};
+use super::{Apply, Verdict, fits, is_package_id, is_site_code, link_state, past};
 use crate::distribution::nal::NalPath;
 use crate::error::{Result, SiteError};
-use crate::hierarchy::requests::{self, REQUESTS_KEPT_MAX, REQUESTS_OPEN_MAX};
+use crate::hierarchy::requests::{
+    self, ANSWERED_KEPT_FOR, REQUESTS_KEPT_MAX, REQUESTS_OPEN_MAX, REQUESTS_TOLD_MAX,
+};
 use crate::hierarchy::rows::json;
 use crate::hierarchy::topology::Neighbor;
 use crate::status::{self, Message};
@@ -15,6 +18,13 @@ const ID_CHARS_MAX: usize = 64;
 const USER_CHARS_MAX: usize = 256;
 const CODE_CHARS_MAX: usize = 64;
 const MESSAGE_CHARS_MAX: usize = 1024;
+
+/// How many requests of the sites behind a neighbor there are, and how many of them are open.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Behind {
+    kept: i64,
+    open: i64,
+}
 
 impl Apply<'_> {
     pub(super) async fn request_record(&mut self, record: &RequestRecord) -> Result<Verdict> {
@@ -36,45 +46,46 @@ impl Apply<'_> {
         if requests::exists(self.tx, &record.id).await? {
             return Ok(Verdict::Known);
         }
-        let (kept, open) = self.requests_from_there().await?;
-        if kept >= REQUESTS_KEPT_MAX {
-            return Ok(Verdict::Refused("too many requests were made behind this neighbor"));
+        let Behind { kept, open } = self.requests_from_there().await?;
+        if kept >= REQUESTS_TOLD_MAX {
+            // Nothing of the page is acknowledged, so that it is told again.
+            return Err(SiteError::Busy { what: "a neighbor tells more calls than it hears answers of" });
         }
-        let is_full = open >= REQUESTS_OPEN_MAX;
-        self.requests = Some((kept + 1, open + i64::from(!is_full)));
+        let refused = match (&record.call, open >= REQUESTS_OPEN_MAX, kept >= REQUESTS_KEPT_MAX) {
+            (Call::Unknown, ..) => Some(requests::unknown_call()),
+            (_, true, _) => Some(SiteError::Busy { what: "too many calls wait for sites that are away" }),
+            (_, _, true) => Some(SiteError::Busy { what: "too many calls were made at other sites of late" }),
+            _ => None,
+        };
+        self.requests = Some(Behind { kept: kept + 1, open: open + i64::from(refused.is_none()) });
         let at = past(&record.at, self.now);
         requests::insert(self.tx, record, json(&record.call), at).await?;
-        if is_full {
+        if let Some(refused) = refused {
             // Answered at once, so that its caller hears of it: the neighbor does not tell it again.
-            let full = SiteError::Busy { what: "too many calls wait for sites that are away" };
-            let (code, message) = (full.code(), full.to_string());
+            let (code, message) = (refused.code(), refused.to_string());
             let refused = Some((code, message.as_str()));
             requests::close(self.tx, &record.id, &record.package_id, refused, self.now).await?;
         }
         Ok(Verdict::Stored)
     }
 
-    /// How many requests of the sites behind the neighbor there are, and how many of them are open.
-    async fn requests_from_there(&mut self) -> Result<(i64, i64)> {
+    /// The requests of the sites behind the neighbor that are remembered. Room is made once for each message.
+    async fn requests_from_there(&mut self) -> Result<Behind> {
         if let Some(counted) = self.requests {
             return Ok(counted);
         }
-        let open = self.is_from_there().and(Expr::col("done_at").is_null());
-        let kept = requests::count(self.tx, self.is_from_there()).await?;
-        Ok((kept, requests::count(self.tx, open).await?))
-    }
-
-    /// The condition that a request was made behind the neighbor that is speaking.
-    fn is_from_there(&self) -> Expr {
-        let branch = match self.from {
-            Neighbor::Parent => self.topology.branch(self.topology.own()),
-            Neighbor::Child(code) => self.topology.branch(code),
-        };
-        let origin = Expr::col("origin");
-        match self.from {
-            Neighbor::Parent => origin.is_not_in(branch),
-            Neighbor::Child(_) => origin.is_in(branch),
+        let from_there = requests::made_behind(&self.topology, self.from);
+        let open = from_there.clone().and(Expr::col("done_at").is_null());
+        let mut kept = requests::count(self.tx, from_there.clone()).await?;
+        let room = RECORDS_AT_ONCE_MAX as u64;
+        if kept.saturating_add_unsigned(room) > REQUESTS_KEPT_MAX {
+            let before = self.now.checked_sub(ANSWERED_KEPT_FOR).unwrap_or(Timestamp::UNIX_EPOCH);
+            let acknowledged = link_state(self.tx, &self.code).await?.acknowledged;
+            let forgotten =
+                requests::forget_answered(self.tx, from_there, (before, acknowledged), room).await?;
+            kept = kept.saturating_sub_unsigned(forgotten);
         }
+        Ok(Behind { kept, open: requests::count(self.tx, open).await? })
     }
 
     pub(super) async fn outcome_record(&mut self, record: &OutcomeRecord) -> Result<Verdict> {

@@ -1,5 +1,6 @@
 //! Several sites in one process that tell each other their rows, as `sitelink` has them do over the network.
 
+mod absence;
 mod cases;
 mod converge;
 mod hostile;
@@ -116,7 +117,9 @@ impl Tree {
     /// What the child would be told next.
     pub(super) async fn down(&self, child: &str, parent: &str, max: usize) -> RecordsReply {
         let after = self.site(child).link_state(&Neighbor::Parent).await.unwrap().received;
-        self.site(parent).records_for(&Neighbor::Child(child.to_owned()), after, max).await.unwrap()
+        let (site, child) = (self.site(parent), Neighbor::Child(child.to_owned()));
+        site.records_acknowledged(&child, after).await.unwrap();
+        site.records_for(&child, after, max).await.unwrap()
     }
 
     /// What the parent would be told next.
