@@ -64,6 +64,17 @@ async fn listening(mut command: Command) -> (Child, String) {
     (child, line)
 }
 
+/// A command that does not trust the site says so, and what to do; it does not ask whether the site runs.
+async fn says_what_to_do(mut command: Command) {
+    let refused = command.output().await.unwrap();
+    let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(3), "{why}");
+    for text in ["is not trusted", "HAULIER_CA", "`haulier site ca`", "`names` in haulier.toml"] {
+        assert!(why.contains(text), "{why}");
+    }
+    assert!(!why.contains("site run"), "{why}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn distribution_points_and_commands_trust_the_sites_own_ca_and_nothing_else() {
     let site = TlsSite::start().await;
@@ -76,8 +87,13 @@ async fn distribution_points_and_commands_trust_the_sites_own_ca_and_nothing_els
     let list = ["package", "list"];
     assert_eq!(site.command(&list, Some(&ca)).status().await.unwrap().code(), Some(0));
     for wrong in [None, Some(other_ca.as_path())] {
-        assert_eq!(site.command(&list, wrong).output().await.unwrap().status.code(), Some(3), "{wrong:?}");
+        says_what_to_do(site.command(&list, wrong)).await;
     }
+    // An address of this machine that the certificate does not name.
+    let port = site.url.rsplit(':').next().unwrap();
+    let mut elsewhere = site.command(&list, Some(&ca));
+    elsewhere.env("HAULIER_SITE", format!("https://127.0.0.2:{port}"));
+    says_what_to_do(elsewhere).await;
 
     let token = succeed(&["dp", "token", "--data", &site.data(), "dp1.example.test"]).await;
     let run = |folder: &str, url: &str| {

@@ -295,13 +295,15 @@ fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
 fn failure(endpoint: &Endpoint, error: &reqwest::Error) -> NetError {
     let url = error.url().map_or_else(|| endpoint.to_string(), ToString::to_string);
     let reason = chain(error);
-    match certificate_error(error) {
+    match is_untrusted(error) {
         true => NetError::Untrusted { url, reason },
         false => NetError::Unreachable { url, reason },
     }
 }
 
-fn certificate_error(error: &(dyn std::error::Error + 'static)) -> bool {
+/// Whether a request failed because the server's certificate must not be trusted.
+#[must_use]
+pub fn is_untrusted(error: &(dyn std::error::Error + 'static)) -> bool {
     causes(error).any(|cause| {
         // An I/O error hides what it carries from `source`, and here one carries another.
         let mut cause = cause;

@@ -80,7 +80,11 @@ pub enum NetError {
         reason: String,
     },
     /// The server's certificate is not from the trusted authority, not for this name, or out of date.
-    #[error("{url}: the server's certificate is not trusted: {reason}")]
+    #[error(
+        "{url}: the server's certificate is not trusted: {reason}. If the name in the address is not in the certificate, \
+         add it to `names` in haulier.toml there; if the server has another authority than when this one joined it, join \
+         anew with a new token"
+    )]
     Untrusted {
         /// The address asked.
         url: String,

@@ -13,7 +13,7 @@ pub mod object;
 pub mod pace;
 mod way;
 
-pub use client::{Client, ClientOptions, Endpoint, Identity};
+pub use client::{Client, ClientOptions, Endpoint, Identity, is_untrusted};
 pub use counters::Counter;
 pub use error::{NetError, Refusal};
 pub use listener::{
