@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use agent::link::{DpName, Gone};
 use jiff::Timestamp;
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, Func, Order, Query};
 
 use super::DpId;
 use super::nal::NalPath;
@@ -71,24 +71,18 @@ impl Site {
     /// Removes a distribution point that goes or never comes back, with all its assignments.
     ///
     /// Its identity ends at once. Nothing is asked of it: what is on its disk stays there. To empty it first,
-    /// remove its packages and wait. Errors: [`SiteError::DpNotFound`].
+    /// remove its packages and wait. Errors: [`SiteError::DpNotFound`], [`SiteError::Conflict`] for one of another site.
     pub async fn remove_dp(&self, actor: &Actor, name: &str) -> Result<()> {
         actor.may(Action::ManageDps)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
-        let select = Query::select()
-            .columns(["id", "name", "site_code"])
-            .from("dp")
-            .and_where(Expr::col("name_key").eq(name_key(name)))
-            .to_owned();
-        let missing = || SiteError::DpNotFound { name: name.to_owned() };
-        let row = tx.optional(&select).await?.ok_or_else(missing)?;
-        let (dp, name) = (DpId(row.get("id")?), row.get::<String>("name")?);
+        let (dp, name) = own(self, &mut tx, name, |code| format!("remove it at site {code}")).await?;
         let mut told = super::pull::retell_sources(&mut tx, dp).await?;
         told.push(dp);
         let gone = drop_rows(&mut tx, dp, now).await?;
         let stamp = counter::next(&mut tx, "revision").await?;
-        let dead = Gone::Dp { dp: DpName { site_code: row.get("site_code")?, name: name.clone() }, stamp };
+        let site_code = self.identity().site_code.clone();
+        let dead = Gone::Dp { dp: DpName { site_code, name: name.clone() }, stamp };
         tombstone::bury(&mut tx, "", dead, now).await?;
         status::add(&mut tx, now, Message::dp_server_changed(actor, &name, "removed")).await?;
         tx.commit().await?;
@@ -167,6 +161,48 @@ pub(crate) fn is_silent(last_seen_at: Option<Timestamp>, now: Timestamp) -> bool
 /// The form in which names are compared.
 pub(crate) fn name_key(name: &str) -> String {
     name.to_ascii_lowercase()
+}
+
+/// The distribution point of this site that a person names, `NAME` or `NAME@CODE`: names are unique within a site only.
+/// `instead` says what to do about one of another site.
+///
+/// Errors: [`SiteError::DpNotFound`]; [`SiteError::Conflict`] for one of another site.
+pub(crate) async fn own(
+    site: &Site,
+    tx: &mut Tx,
+    named: &str,
+    instead: impl FnOnce(&str) -> String,
+) -> Result<(DpId, String)> {
+    let own = &site.identity().site_code;
+    let (name, code) = named.split_once('@').map_or((named, None), |(name, code)| (name, Some(code)));
+    if code.is_none_or(|code| code.eq_ignore_ascii_case(own)) {
+        let select = Query::select()
+            .columns(["id", "name"])
+            .from("dp")
+            .and_where(Expr::col("name_key").eq(name_key(name)))
+            .to_owned();
+        if let Some(row) = tx.optional(&select).await? {
+            return Ok((DpId(row.get("id")?), row.get("name")?));
+        }
+    }
+    let mut elsewhere = Query::select()
+        .column("site_code")
+        .from("dp")
+        .and_where(Func::lower(Expr::col("name")).eq(name_key(name)))
+        .and_where(Expr::col("site_code").ne(own.as_str()))
+        .order_by("site_code", Order::Asc)
+        .to_owned();
+    if let Some(code) = code {
+        elsewhere.and_where(Expr::col("site_code").eq(code.to_ascii_uppercase()));
+    }
+    match tx.optional(&elsewhere).await? {
+        None => Err(SiteError::DpNotFound { name: named.to_owned() }),
+        Some(row) => {
+            let code: String = row.get("site_code")?;
+            let reason = format!("distribution point {name} belongs to site {code}: {}", instead(&code));
+            Err(SiteError::Conflict { reason })
+        }
+    }
 }
 
 /// Distribution points in one statement.

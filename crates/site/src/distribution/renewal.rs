@@ -6,8 +6,7 @@ use sea_query::{Expr, ExprTrait, Query};
 use super::enrol::{AgentCredential, CsrSigner, check_csr, fingerprint};
 use super::maintenance::touch;
 use super::nal::NalPath;
-use super::point::name_key;
-use super::{DpId, pull};
+use super::{DpId, point, pull};
 use crate::access::{Action, Actor};
 use crate::db::counter;
 use crate::error::{Result, SiteError};
@@ -79,11 +78,12 @@ impl Site {
     /// Ends a distribution point's identity at once: its next request is refused, and nobody is sent to it any more,
     /// since somebody else may answer there. Its assignments stay, and go on when it enrols again with a new token.
     ///
-    /// Errors: [`SiteError::DpNotFound`].
+    /// Errors: [`SiteError::DpNotFound`], [`SiteError::Conflict`] for one of another site.
     pub async fn revoke_dp(&self, actor: &Actor, name: &str) -> Result<()> {
         actor.may(Action::ManageDps)?;
         let now = self.now();
         let mut tx = self.db().write().await?;
+        let (dp, name) = point::own(self, &mut tx, name, |code| format!("revoke it at site {code}")).await?;
         let nothing = Option::<String>::None;
         let update = Query::update()
             .table("dp")
@@ -92,12 +92,9 @@ impl Site {
             .value("secret_hash", nothing.clone())
             .value("certificate_fingerprint", nothing.clone())
             .value("previous_fingerprint", nothing)
-            .and_where(Expr::col("name_key").eq(name_key(name)))
-            .returning(Query::returning().columns(["id", "name"]))
+            .and_where(Expr::col("id").eq(dp.0))
             .to_owned();
-        let missing = || SiteError::DpNotFound { name: name.to_owned() };
-        let row = tx.optional(&update).await?.ok_or_else(missing)?;
-        let (dp, name) = (DpId(row.get("id")?), row.get::<String>("name")?);
+        tx.execute(&update).await?;
         // A token that nobody used yet would let it in again.
         let unused = Expr::col("used_at").is_null().and(super::demand::at(dp));
         tx.execute(Query::delete().from_table("enrol_token").and_where(unused)).await?;

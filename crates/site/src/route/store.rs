@@ -7,7 +7,7 @@ use crate::access::{Action, Actor};
 use crate::db::{Row, Tx, counter};
 use crate::distribution::DpId;
 use crate::distribution::demand::{at, tell_waiting};
-use crate::distribution::point::name_key;
+use crate::distribution::point::{self, name_key};
 use crate::error::{Result, SiteError};
 use crate::library::error_chain;
 use crate::server::Site;
@@ -60,7 +60,8 @@ impl Site {
     /// Says when and how fast content goes to a destination. Transfers follow at once: what runs slows down or ends, and
     /// what waits for a window that is open now goes on.
     ///
-    /// Errors: [`SiteError::AccessDenied`], [`SiteError::DpNotFound`], [`SiteError::InvalidField`].
+    /// Errors: [`SiteError::AccessDenied`], [`SiteError::DpNotFound`], [`SiteError::Conflict`] for a distribution point of
+    /// another site, [`SiteError::InvalidField`].
     pub async fn set_route(
         &self,
         actor: &Actor,
@@ -134,15 +135,13 @@ impl Site {
     async fn route_place(&self, tx: &mut Tx, target: &RouteTarget) -> Result<Place> {
         match target {
             RouteTarget::DistributionPoint(name) => {
-                let select = Query::select()
-                    .columns(["id", "name"])
-                    .from("dp")
-                    .and_where(Expr::col("name_key").eq(name_key(name)))
-                    .to_owned();
-                let missing = || SiteError::DpNotFound { name: name.clone() };
-                let row = tx.optional(&select).await?.ok_or_else(missing)?;
-                let name: String = row.get("name")?;
-                let destination = Destination::Dp(DpId(row.get("id")?));
+                let instead = |code: &str| {
+                    format!(
+                        "set its route there, or limit the whole site with a route to it: `haulier site route {code} set`"
+                    )
+                };
+                let (dp, name) = point::own(self, tx, name, instead).await?;
+                let destination = Destination::Dp(dp);
                 Ok(Place { destination, key: format!("dp:{}", name_key(&name)), name })
             }
             RouteTarget::Site(code) => {
