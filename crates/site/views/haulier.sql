@@ -1,22 +1,38 @@
 -- What Haulier knows beyond the provider's published classes, as classes of its own.
 
+-- IsAwaited: another site has published a newer version than is here, and a distribution point of this site or of one
+-- below it shall hold it. The hierarchy has three levels. One behind the owner itself gets it without this site.
 CREATE VIEW "Haulier_PackageState" AS
 SELECT
     snapshot_attempts AS "Attempts",
     COALESCE(source_fault_code, '') AS "FaultCode",
     COALESCE(source_fault_message, '') AS "FaultText",
     source_fault_at AS "FaultTime",
+    CAST(CASE WHEN o.version > p.stored_version AND EXISTS (
+        SELECT 1 FROM distribution d
+        JOIN dp x ON x.id = d.dp_id
+        JOIN site_node n ON n.site_code = x.site_code
+        JOIN site own ON own.site_code IN (n.site_code, n.parent_code)
+            OR n.parent_code IN (SELECT c.site_code FROM site_node c WHERE c.parent_code = own.site_code)
+        WHERE d.package_id = p.package_id AND d.absent = 0 AND d.cancelled = 0
+            AND (p.source_site = own.site_code OR NOT EXISTS (
+                SELECT 1 FROM site_node owner
+                WHERE owner.site_code = p.source_site AND owner.parent_code = own.site_code
+                    AND owner.site_code IN (n.site_code, n.parent_code)))
+    ) THEN 1 ELSE 0 END AS BIGINT) AS "IsAwaited",
     CAST(CASE WHEN lease_owner IS NULL THEN 0 ELSE 1 END AS BIGINT) AS "IsReadingSource",
     s.last_at AS "LastScheduledRefresh",
     name AS "Name",
     snapshot_next_at AS "NextAttempt",
     s.next_at AS "NextScheduledRefresh",
+    COALESCE(o.version, 0) AS "OfferedVersion",
     p.package_id AS "PackageID",
     CAST(CASE WHEN refresh_requested > refresh_done THEN 1 ELSE 0 END AS BIGINT) AS "RefreshPending",
     source_version AS "SourceVersion",
     stored_version AS "StoredPkgVersion"
 FROM package p
 LEFT JOIN package_schedule s ON s.package_id = p.package_id
+LEFT JOIN offered_version o ON o.package_id = p.package_id
 WHERE action_in_progress <> 3;
 
 CREATE VIEW "Haulier_PackageVersion" AS
@@ -106,6 +122,8 @@ SELECT
     dp.agent_version AS "AgentVersion",
     dp.content_url AS "ContentUrl",
     dp.enrolled_at AS "Enrolled",
+    CAST(CASE WHEN dp.site_code <> (SELECT own.site_code FROM site own) THEN NULL
+        WHEN dp.secret_hash IS NULL AND dp.certificate_fingerprint IS NULL THEN 0 ELSE 1 END AS BIGINT) AS "IsEnrolled",
     CAST(CASE WHEN dp.maintenance_since IS NULL THEN 0 ELSE 1 END AS BIGINT) AS "IsInMaintenance",
     dp.is_pull AS "IsPullDP",
     dp.last_seen_at AS "LastHeard",

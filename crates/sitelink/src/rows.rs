@@ -15,6 +15,7 @@ pub(crate) async fn hear(link: &SiteLink, parent: &Membership) -> Result<Step, L
     let after = link.site.link_state(&Neighbor::Parent).await?.received;
     let path = format!("{SITE_ROOT}/records?after={after}&wait={WAIT_S_MAX}");
     let reply: RecordsReply = parent.control().get_json(&path).await?;
+    link.site.heard(&Neighbor::Parent);
     let is_new = !reply.records.is_empty() || reply.revision != after;
     if is_new {
         link.site.apply_records(&Neighbor::Parent, &reply).await?;

@@ -184,7 +184,9 @@ impl Site {
             .and_where(Expr::col("parent_code").eq(self.identity().site_code.as_str()))
             .to_owned();
         let row = self.db().optional(&select).await?.ok_or(SiteError::AgentUnknown)?;
-        Ok(Neighbor::Child(row.get("site_code")?))
+        let child = Neighbor::Child(row.get("site_code")?);
+        self.heard(&child);
+        Ok(child)
     }
 
     /// As [`Site::renew`], for a child site.

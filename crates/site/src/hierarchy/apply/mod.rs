@@ -118,6 +118,7 @@ impl Site {
             .to_owned();
         tx.execute(&update).await?;
         tx.commit().await?;
+        self.heard(from);
         self.changes().notify(&touched);
         self.snapshot_wake().notify_one();
         self.release(&gone).await;
