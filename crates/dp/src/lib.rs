@@ -58,6 +58,9 @@ pub struct DpOptions {
     pub data_dir: PathBuf,
     /// The site's address; may be left out once enrolled.
     pub site_url: Option<String>,
+    /// Whether one that is enrolled already follows its site to that address. One that was found in the environment may
+    /// be meant for something else.
+    pub moves: bool,
     /// The one-time token. The same one again is no second enrolment, so that one command line serves every start; a new
     /// one enrols anew.
     pub token: Option<EnrolToken>,
@@ -93,7 +96,8 @@ impl Dp {
     /// Binds the listener, opens the data folder and enrols if needed. The site must be reachable for an
     /// enrolment only.
     pub async fn start(options: DpOptions, clock: SharedClock) -> Result<Self, DpError> {
-        let DpOptions { data_dir, site_url, token, name, listen, content_url, relay_cache_bytes } = options;
+        let DpOptions { data_dir, site_url, moves, token, name, listen, content_url, relay_cache_bytes } =
+            options;
         let listening = ListenerOptions {
             addr: listen,
             tls: None,
@@ -123,7 +127,7 @@ impl Dp {
                     (Err(error), None) => return Err(error),
                 }
             }
-            (Some(saved), None) => moved(saved, site_url, &data_dir)?,
+            (Some(saved), None) => moved(saved, site_url, moves, &data_dir)?,
             (None, None) => return Err(DpError::NotEnrolled),
         };
         let membership = Membership::new(data_dir.clone(), identity.clone(), Arc::clone(&clock))?;
@@ -229,10 +233,20 @@ fn believe_the_disk(holder: &Holder, state: &State) -> Result<bool, DpError> {
 fn moved(
     mut saved: Identity,
     site_url: Option<String>,
+    moves: bool,
     data_dir: &std::path::Path,
 ) -> Result<Identity, DpError> {
     let Some(site_url) = site_url else { return Ok(saved) };
+    let known = saved.site_url.clone();
     if saved.moved_to(&site_url)? {
+        if !moves {
+            tracing::warn!(
+                from = known, to = %saved.site_url,
+                "HAULIER_SITE is another address than the one it enrolled at, and is passed over; --site moves it"
+            );
+            saved.site_url = known;
+            return Ok(saved);
+        }
         tracing::info!(to = %saved.site_url, "The site has another address now");
         saved.save(data_dir)?;
     }

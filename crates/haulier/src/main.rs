@@ -5,8 +5,6 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
-
 mod args;
 mod commands;
 mod config;
@@ -20,7 +18,7 @@ mod remote;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let cli = args::Cli::read();
     start_log(&cli.log, cli.log_format);
     if cli.command.is_server() {
         match commands::environment(&cli.command) {

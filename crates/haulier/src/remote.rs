@@ -64,6 +64,12 @@ pub(crate) enum RemoteError {
     )]
     Unreachable { url: String, reason: String },
     #[error(
+        "the certificate of the site at {url} is not trusted: {reason}; give its CA certificate with --ca or HAULIER_CA \
+         (`haulier site ca` prints it at the site), or, if {url} is a name that is not in the certificate, add the name to \
+         `names` in haulier.toml at the site and start it again"
+    )]
+    Untrusted { url: String, reason: String },
+    #[error(
         "the site at {url} has not answered yet; it may still be working on it: `haulier status --messages` shows what was done"
     )]
     Unanswered { url: String },
@@ -87,7 +93,9 @@ impl RemoteError {
     /// The exit code for scripts; the command line's help lists them.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            RemoteError::Unreachable { .. } | RemoteError::Unanswered { .. } => 3,
+            RemoteError::Unreachable { .. }
+            | RemoteError::Untrusted { .. }
+            | RemoteError::Unanswered { .. } => 3,
             RemoteError::NoCredentials | RemoteError::NotSignedIn | RemoteError::Forbidden { .. } => 4,
             RemoteError::NotFound { .. } => 5,
             RemoteError::PlainNotLoopback { .. }
@@ -165,6 +173,25 @@ impl Remote {
             let Some(next) = page["@odata.nextLink"].as_str() else { return Ok(rows) };
             let path = self.path_of(next)?;
             page = self.send(Method::GET, &path, None).await?;
+        }
+    }
+
+    /// The first instances that pass an OData filter, in this order, and how many pass it in all.
+    pub(crate) async fn first(
+        &self,
+        most: usize,
+        class: &str,
+        filter: &str,
+        order: &str,
+    ) -> Result<(Vec<Value>, u64)> {
+        let [filter, order] = [filter, order].map(|value| utf8_percent_encode(value, QUERY_ESCAPE));
+        let path = format!("{class}?$filter={filter}&$orderby={order}&$top={most}&$count=true");
+        let mut page = self.send(Method::GET, &path, None).await?;
+        let garbled =
+            || RemoteError::Garbled { what: format!("a list of {class} without `value` or its count") };
+        match (page["value"].take(), page["@odata.count"].as_u64()) {
+            (Value::Array(instances), Some(count)) => Ok((instances, count)),
+            _ => Err(garbled()),
         }
     }
 
@@ -285,7 +312,11 @@ impl Remote {
         while let Some(next) = cause.source() {
             cause = next;
         }
-        RemoteError::Unreachable { url: self.base.clone(), reason: cause.to_string() }
+        let (url, reason) = (self.base.clone(), cause.to_string());
+        match net::is_untrusted(error) {
+            true => RemoteError::Untrusted { url, reason },
+            false => RemoteError::Unreachable { url, reason },
+        }
     }
 }
 

@@ -271,6 +271,34 @@ async fn a_token_enrols_one_distribution_point_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_enrolled_distribution_point_moves_by_the_command_line_alone() {
+    let mut hierarchy = Hierarchy::start(1).await;
+    assert!(hierarchy.points[0].terminate().await);
+    let data = &hierarchy.points[0].data;
+    let known_site = || {
+        let identity = std::fs::read(data.join("identity.json")).unwrap();
+        serde_json::from_slice::<Value>(&identity).unwrap()["site_url"].as_str().unwrap().to_owned()
+    };
+    let elsewhere = "http://127.0.0.1:9";
+    let started = async |arguments: &[&str]| {
+        let mut command = processes::program();
+        command.args(["dp", "run", "--listen", "127.0.0.1:0", "--data"]).arg(data).args(arguments);
+        command.env("HAULIER_SITE", elsewhere).stdout(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let mut stdout = tokio::io::BufReader::new(child.stdout.take().unwrap());
+        tokio::io::AsyncBufReadExt::read_line(&mut stdout, &mut line).await.unwrap();
+        assert!(line.starts_with("listening on "), "{line}");
+        child.kill().await.unwrap();
+    };
+    let enrolled_at = known_site();
+    started(&[]).await;
+    assert_eq!(known_site(), enrolled_at, "the environment may be meant for other commands");
+    started(&["--site", elsewhere]).await;
+    assert_eq!(known_site(), elsewhere);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_stop_cleanly_on_sigterm() {
     let mut hierarchy = Hierarchy::start(1).await;
     assert!(hierarchy.points[0].terminate().await);

@@ -89,6 +89,8 @@ async fn a_certificate_that_was_renewed_goes_on_and_one_that_ended_needs_a_new_t
     let found = String::from_utf8(doctor.stdout).unwrap();
     let told = found.lines().find(|line| line.starts_with("PROBLEM") && line.contains(AWAY));
     assert!(told.is_some_and(|told| told.contains("haulier dp token")), "{found}");
+    let told = found.lines().find(|line| line.starts_with("PROBLEM") && line.contains("the child site S01"));
+    assert!(told.is_some_and(|told| told.contains("haulier site token")), "{found}");
     serves(&parent.points[1], &id, 1).await;
     serves(&child.points[0], &id, 1).await;
 

@@ -30,9 +30,9 @@ async fn a_plain_package_is_made_sent_refreshed_and_deleted_like_a_driver_packag
     );
     let listed = hierarchy.text(&["package", "list"]).await;
     let lines: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0][..2], ["PACKAGE", "TYPE"], "{listed}");
-    assert_eq!(lines[1][..2], [first.as_str(), "driver"], "{listed}");
-    assert_eq!(lines[2][..2], [second.as_str(), "package"], "{listed}");
+    assert_eq!(lines[0][..3], ["PACKAGE", "TYPE", "OWNER"], "{listed}");
+    assert_eq!(lines[1][..3], [first.as_str(), "driver", "PS1"], "{listed}");
+    assert_eq!(lines[2][..3], [second.as_str(), "package", "PS1"], "{listed}");
 
     hierarchy.distribute("Archive").await;
     hierarchy.wait_for_version(&second, 1).await;
@@ -58,6 +58,111 @@ async fn a_plain_package_is_made_sent_refreshed_and_deleted_like_a_driver_packag
         .await;
     assert_eq!(hierarchy.haulier(&["package", "show", &second]).await.status.code(), Some(5));
     assert_eq!(hierarchy.json(&["package", "list"]).await.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_packages_source_and_name_are_changed_and_what_it_is_is_shown() {
+    let hierarchy = Hierarchy::start(1).await;
+    let (old, new) = (folder(&hierarchy, "old"), folder(&hierarchy, "new"));
+    let id = hierarchy.create_package("Latitude 7440", &old).await;
+    hierarchy.distribute(&id).await;
+    hierarchy.wait_for_version(&id, 1).await;
+
+    hierarchy.text(&["package", "set", &id, "--source", new.to_str().unwrap(), "--name", "Dock"]).await;
+    hierarchy.wait_for_version(&id, 2).await;
+    let served = fetch(&hierarchy.points[0].address, &format!("{id}/drivers.wim")).await;
+    assert_eq!(served.as_deref(), Some(&b"new"[..]), "the new source is published at once");
+    hierarchy.text(&["package", "set", "Dock", "--priority", "low"]).await;
+    let shown = hierarchy.text(&["package", "show", "Dock"]).await;
+    let value = |name: &str| {
+        let line = shown.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("no {name}: {shown}"))[name.len()..].trim().to_owned()
+    };
+    let expected = [("SourceSite", "PS1"), ("Priority", "low"), ("PkgSourcePath", new.to_str().unwrap())];
+    for (name, expect) in expected {
+        assert_eq!(value(name), expect, "{shown}");
+    }
+
+    for (arguments, says) in [
+        (vec!["--source", "relative/path"], "path"),
+        (vec!["--name", ""], "Name"),
+        (vec![], "--source, --name"),
+    ] {
+        let refused = hierarchy.haulier(&[&["package", "set", &id], arguments.as_slice()].concat()).await;
+        let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(1) && why.contains(says), "{arguments:?}: {why}");
+    }
+    assert_eq!(hierarchy.json(&["package", "show", &id]).await["package"]["Name"], "Dock");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_is_cancelled_and_found_among_the_faults() {
+    let hierarchy = Hierarchy::start(2).await;
+    let [first, second] = [0, 1].map(|point: usize| hierarchy.points[point].name.as_str());
+    hierarchy.text(&["site", "route", "--dp", second, "set", "--window", "daily 00-24 closed"]).await;
+    let id = hierarchy.create_package("Dock", &folder(&hierarchy, "dock")).await;
+    hierarchy.distribute(&id).await;
+    let is_there = |state: &Value| state["ServerName"] == first && state["State"] == 0;
+    hierarchy.wait_for_states(&id, |states| states.iter().any(is_there)).await;
+
+    let cancelled = hierarchy.haulier(&["package", "cancel", &id, first, second]).await;
+    let why = String::from_utf8_lossy(&cancelled.stderr).into_owned();
+    assert!(
+        cancelled.status.code() == Some(1) && why.contains(&format!("not cancelled: {first}: ")),
+        "{why}"
+    );
+    let names = async |arguments: &[&str]| -> Vec<String> {
+        let rows = hierarchy.json(&[&["status"], arguments].concat()).await;
+        let name = |row: &Value| row["ServerName"].as_str().unwrap().to_owned();
+        rows.as_array().unwrap().iter().map(name).collect()
+    };
+    assert_eq!(names(&["--faults"]).await, [second]);
+    assert_eq!(names(&["--faults", "--dp", first]).await, [""; 0]);
+    assert_eq!(names(&["--dp", first]).await, [first]);
+    assert_eq!(names(&[]).await.len(), 2);
+    assert_eq!(hierarchy.states(&id).await[1]["FaultCode"], "cancelled");
+    let doctor = String::from_utf8(hierarchy.haulier(&["doctor"]).await.stdout).unwrap();
+    assert!(
+        doctor.lines().any(|line| line.starts_with(&format!("PROBLEM  distribution: {id} ({second})"))),
+        "{doctor}"
+    );
+
+    // What is started anew goes where it was stopped.
+    hierarchy.text(&["site", "route", "--dp", second, "clear"]).await;
+    hierarchy.text(&["package", "redistribute", &id, second]).await;
+    hierarchy.wait_for_version(&id, 1).await;
+    assert_eq!(names(&["--faults"]).await, [""; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_shown_by_how_bad_they_are_and_whom_they_concern() {
+    let hierarchy = Hierarchy::start(2).await;
+    let source = folder(&hierarchy, "dock");
+    let id = hierarchy.create_package("Dock", &source).await;
+    hierarchy.distribute(&id).await;
+    hierarchy.wait_for_version(&id, 1).await;
+    std::fs::remove_dir_all(&source).unwrap();
+    hierarchy.text(&["package", "refresh", &id]).await;
+    let messages = async |arguments: &[&str]| -> Vec<Value> {
+        let rows = hierarchy.json(&[&["status", "--messages"], arguments].concat()).await;
+        rows.as_array().unwrap().clone()
+    };
+    processes::wait_until("the fault is told", || async {
+        !messages(&["--severity", "error"]).await.is_empty()
+    })
+    .await;
+    let of = |rows: &[Value], name: &str| rows.iter().filter(|row| row["SeverityName"] == name).count();
+    let all = messages(&[]).await;
+    assert!(of(&all, "information") > 0, "{all:#?}");
+    for severity in ["warning", "error"] {
+        let some = messages(&["--severity", severity]).await;
+        assert_eq!(of(&some, "information"), 0, "{some:#?}");
+        assert!(of(&some, "error") > 0, "{some:#?}");
+    }
+    let point = hierarchy.points[1].name.as_str();
+    let of_point = messages(&["--dp", point]).await;
+    assert!(!of_point.is_empty() && of_point.iter().all(|row| row["ServerName"] == point), "{of_point:#?}");
+    assert_eq!(messages(&["--dp", point, "--severity", "error"]).await, [Value::Null; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

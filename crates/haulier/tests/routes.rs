@@ -136,6 +136,12 @@ async fn a_route_to_a_child_site_holds_its_rate_and_lets_only_the_urgent_pass() 
     write_source(&folder("large"), 0, FILES);
     let id = parent.create_package("Large", &folder("large")).await;
     parent.knows_point(BELOW).await;
+    for named in [BELOW.to_owned(), format!("{BELOW}@S01")] {
+        let refused = parent.haulier(&["site", "route", "--dp", &named, "set", "--rate", "1mbit"]).await;
+        let why = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(refused.status.code() == Some(1) && why.contains("belongs to site S01"), "{named}: {why}");
+        assert!(why.contains("`haulier site route S01 set`"), "{why}");
+    }
     parent.text(&["package", "distribute", &id, BELOW]).await;
     // Whoever is near gets the same meanwhile, as fast as it goes.
     let other = async {

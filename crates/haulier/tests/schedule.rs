@@ -59,6 +59,10 @@ fn schedules_are_encoded_decoded_and_foretold() {
          2026-03-10T02:00:00+01:00  2026-03-10T01:00:00Z",
     );
     check("schedule next 7913788000080000 --after 2026-01-01T00:00", 0, "never again");
+    let ten: Vec<_> =
+        (2..=11).map(|day| format!("2026-01-{day:02}T00:00:00+00:00  2026-01-{day:02}T00:00:00Z")).collect();
+    let expect = format!("LOCAL TIME                 UTC\n{}", ten.join("\n"));
+    check("schedule next 0001200000100009 --after 2026-01-01T00:00:00Z", 0, &expect);
 }
 
 #[test]
@@ -82,7 +86,7 @@ fn scripts_get_json() {
 ]"##,
     );
     check(
-        "schedule next 0001200000100009 --after 2026-01-01T00:00:00Z --json",
+        "schedule next 0001200000100009 --after 2026-01-01T00:00:00Z --count 1 --json",
         0,
         "[\n  {\n    \"Time\": \"2026-01-02T00:00:00Z\",\n    \"LocalTime\": \"2026-01-02T00:00:00+00:00\"\n  }\n]",
     );

@@ -299,6 +299,7 @@ impl Site {
     pub(crate) fn options_of(&self, name: &str, dir: &Path) -> DpOptions {
         DpOptions {
             data_dir: dir.to_owned(),
+            moves: true,
             site_url: Some(self.url.clone()),
             token: Some(self.token_of(name)),
             name: name.to_owned(),

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 mod access;
 mod dp;
@@ -21,7 +22,8 @@ pub(crate) use driver::{
 };
 pub(crate) use group::GroupCommand;
 pub(crate) use package::{
-    PackageChanges, PackageChoose, PackageCommand, PackageCreate, PackageExport, PackageKind,
+    PackageChanges, PackageChoose, PackageCommand, PackageCreate, PackageExport, PackageKind, PackageSet,
+    Priority,
 };
 pub(crate) use route::{RouteArgs, RouteCommand, RouteSet};
 pub(crate) use schedule::{ScheduleCommand, ScheduleEncode, ScheduleNext};
@@ -32,7 +34,7 @@ Exit codes:
   0  done
   1  failed; the message says why and what to do
   2  the command line is wrong
-  3  the site did not answer
+  3  the site did not answer, or its certificate is not trusted
   4  the site refused: sign-in, role or security scopes
   5  no such package, driver, import, distribution point, group, user, role or scope, or no package that fits";
 
@@ -60,6 +62,16 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
+impl Cli {
+    /// What was typed; ends the process with help or an error where that is the answer.
+    pub(crate) fn read() -> Self {
+        let matches = Self::command().get_matches();
+        let mut cli = Self::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+        cli.site.is_typed = matches.value_source("url") == Some(ValueSource::CommandLine);
+        cli
+    }
+}
+
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum LogFormat {
@@ -75,6 +87,10 @@ pub(crate) struct SiteAddress {
     /// The site's address [default: http://127.0.0.1:8530].
     #[arg(long = "site", global = true, env = "HAULIER_SITE", value_name = "URL", help_heading = "Site")]
     pub(crate) url: Option<String>,
+
+    /// Whether it stands on the command line, not in the environment.
+    #[arg(skip)]
+    pub(crate) is_typed: bool,
 
     /// The user to sign in as.
     #[arg(long, global = true, env = "HAULIER_USER", default_value = "admin", help_heading = "Site")]
@@ -179,7 +195,9 @@ pub(crate) struct DemoArgs {
 
 /// `haulier status`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: haulier status PS100001 --watch")]
+#[command(after_help = "Example: haulier status PS100001 --watch\n\
+                        Example: haulier status --faults --dp dp1.example.test\n\
+                        Example: haulier status --messages --severity warning")]
 pub(crate) struct StatusArgs {
     /// Only this package: its ID or exact name.
     pub(crate) package: Option<String>,
@@ -191,6 +209,37 @@ pub(crate) struct StatusArgs {
     /// Show what happened instead, newest first: status messages, audit messages among them.
     #[arg(long, conflicts_with = "watch")]
     pub(crate) messages: bool,
+
+    /// Only distributions with a fault.
+    #[arg(long, conflicts_with_all = ["watch", "messages"])]
+    pub(crate) faults: bool,
+
+    /// Only this distribution point: its name, NAME@CODE where several sites have it.
+    #[arg(long, value_name = "NAME", conflicts_with = "watch")]
+    pub(crate) dp: Option<String>,
+
+    /// Of the messages, only those that are at least so bad.
+    #[arg(long, value_name = "SEVERITY", requires = "messages")]
+    pub(crate) severity: Option<Severity>,
+}
+
+/// How bad what a message tells is.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum Severity {
+    /// Warnings and errors.
+    Warning,
+    /// Errors alone.
+    Error,
+}
+
+impl Severity {
+    /// The least `Severity` of a message that is so bad.
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Severity::Warning => 0x8000_0000,
+            Severity::Error => 0xC000_0000,
+        }
+    }
 }
 
 /// `haulier content`.
@@ -209,8 +258,6 @@ pub(crate) enum ContentCommand {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn leaves(command: &clap::Command, path: &str, found: &mut Vec<(String, bool)>) {

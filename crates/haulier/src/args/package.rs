@@ -18,14 +18,8 @@ pub(crate) enum PackageCommand {
     },
     /// Create a package and print its ID; its first version is read from the source at once.
     Create(PackageCreate),
-    /// Change a package's properties.
-    #[command(after_help = "Example: haulier package set PS100001 --priority high --label A07")]
-    Set {
-        /// The package: its ID or exact name.
-        package: String,
-        #[command(flatten)]
-        changes: PackageChanges,
-    },
+    /// Change a package's properties, its source folder and its name among them.
+    Set(PackageSet),
     /// Delete a package: content first leaves its distribution points, then the site.
     #[command(after_help = "Example: haulier package delete PS100001")]
     Delete {
@@ -65,6 +59,16 @@ pub(crate) enum PackageCommand {
     /// Remove a package from distribution points.
     #[command(after_help = "Example: haulier package remove PS100001 dp2.example.test")]
     Remove {
+        /// The package: its ID or exact name.
+        package: String,
+        /// The distribution points' names.
+        #[arg(required = true)]
+        distribution_points: Vec<String>,
+    },
+    /// Stop the transfer of a package to distribution points: it is not tried again until the package is refreshed or
+    /// redistributed. What they serve stays.
+    #[command(after_help = "Example: haulier package cancel PS100001 dp2.example.test")]
+    Cancel {
         /// The package: its ID or exact name.
         package: String,
         /// The distribution points' names.
@@ -229,6 +233,27 @@ pub(crate) struct PackageCreate {
     pub(crate) changes: PackageChanges,
 }
 
+/// `haulier package set`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: haulier package set PS100001 --priority high --label A07\n\
+                        Example: haulier package set PS100001 --source /srv/drivers/7440")]
+pub(crate) struct PackageSet {
+    /// The package: its ID or exact name.
+    pub(crate) package: String,
+
+    /// Another name, at most 50 characters.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+
+    /// Another source folder as the site server sees it: a local path, or a UNC path mapped in `[shares]`. What is in it
+    /// is published as the next version at once; `haulier package validate-source` looks first whether it is the same.
+    #[arg(long, value_name = "PATH")]
+    pub(crate) source: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) changes: PackageChanges,
+}
+
 /// The kind of a package.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 pub(crate) enum PackageKind {
@@ -299,6 +324,24 @@ impl Priority {
             Priority::High => 1,
             Priority::Normal => 2,
             Priority::Low => 3,
+        }
+    }
+
+    /// The priority of that number; normal where it is none.
+    pub(crate) fn of_number(number: u64) -> Self {
+        match number {
+            1 => Priority::High,
+            3 => Priority::Low,
+            _ => Priority::Normal,
+        }
+    }
+
+    /// As people type it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Priority::High => "high",
+            Priority::Normal => "normal",
+            Priority::Low => "low",
         }
     }
 }

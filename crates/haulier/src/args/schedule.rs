@@ -80,7 +80,7 @@ pub(crate) struct ScheduleNext {
     pub(crate) after: Option<String>,
 
     /// How many occurrences.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) count: u16,
 
     /// The site's time zone, by its IANA name; without it that of this machine.

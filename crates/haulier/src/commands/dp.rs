@@ -102,12 +102,13 @@ async fn list(remote: &Remote, format: Format) -> Result<()> {
 }
 
 /// What is shown of one distribution point.
-const SHOWN: [&str; 14] = [
+const SHOWN: [&str; 15] = [
     "ServerName",
     "SiteCode",
     "NALPath",
     "ContentUrl",
     "AgentVersion",
+    "IsEnrolled",
     "LastHeard",
     "IsInMaintenance",
     "IsPullDP",
@@ -141,9 +142,10 @@ async fn show(remote: &Remote, name: &str, format: Format) -> Result<()> {
 
 /// What an administrator must know of a distribution point before wondering about its packages.
 fn mode(point: &Value) -> &'static str {
-    match (point["IsInMaintenance"].as_bool(), point["IsPullDP"].as_bool()) {
-        (Some(true), _) => "maintenance",
-        (_, Some(true)) => "pull",
+    match (point["IsEnrolled"].as_bool(), point["IsInMaintenance"].as_bool(), point["IsPullDP"].as_bool()) {
+        (Some(false), ..) => "not enrolled",
+        (_, Some(true), _) => "maintenance",
+        (.., Some(true)) => "pull",
         _ => "",
     }
 }
@@ -236,6 +238,7 @@ async fn serve(args: &DpRun, site: &SiteAddress) -> Result<()> {
         data_dir: args.data.clone(),
         // An enrolled distribution point knows its site; it moves only when told to.
         site_url: site.url.clone().or_else(|| token.is_some().then(|| site.url().to_owned())),
+        moves: site.is_typed,
         token,
         name: args.name.clone().unwrap_or_default(),
         listen: args.listen.or(config.listen).unwrap_or_else(default_listen),

@@ -1,12 +1,12 @@
 //! `haulier package`.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use serde_json::{Map, Value, json};
 
 use super::{driver, package_drivers, package_schedule, rows};
-use crate::args::{PackageChanges, PackageCommand, PackageCreate};
+use crate::args::{PackageChanges, PackageCommand, PackageCreate, PackageSet, Priority};
 use crate::output::{self, Format, Table};
-use crate::remote::{Key, Remote, literal, no_parameters};
+use crate::remote::{Key, Remote, RemoteError, literal, no_parameters};
 
 /// `PkgSourceFlag`: the site reads the source folder directly.
 const STORAGE_DIRECT: u32 = 2;
@@ -17,7 +17,7 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
         PackageCommand::List => list(remote, format).await,
         PackageCommand::Show { package } => show(remote, package, format).await,
         PackageCommand::Create(args) => create(remote, args, format).await,
-        PackageCommand::Set { package, changes } => set(remote, package, changes, format).await,
+        PackageCommand::Set(args) => set(remote, args, format).await,
         PackageCommand::Delete { package } => {
             let (id, key) = found(remote, package).await?;
             remote.delete(&key).await?;
@@ -50,6 +50,9 @@ pub(crate) async fn run(command: &PackageCommand, remote: &Remote, format: Forma
             }
             output::done(format, &json!({ "Removing": distribution_points }));
             Ok(())
+        }
+        PackageCommand::Cancel { package, distribution_points } => {
+            cancel(remote, package, distribution_points, format).await
         }
         PackageCommand::Redistribute { package, distribution_points } => {
             for assignment in assignments(remote, package, distribution_points).await? {
@@ -107,11 +110,12 @@ async fn list(remote: &Remote, format: Format) -> Result<()> {
         output::json(&packages);
         return Ok(());
     }
-    let mut table = Table::new(&["PACKAGE", "TYPE", ">VERSION", ">SIZE", "SOURCE DATE", "NAME"]);
+    let mut table = Table::new(&["PACKAGE", "TYPE", "OWNER", ">VERSION", ">SIZE", "SOURCE DATE", "NAME"]);
     for package in &packages {
         table.row([
             rows::text(package, "PackageID"),
             rows::kind(package).name().to_owned(),
+            rows::text(package, "SourceSite"),
             rows::text(package, "SourceVersion"),
             output::bytes(rows::number(package, "PackageSize") * 1024),
             rows::text(package, "SourceDate"),
@@ -138,6 +142,7 @@ async fn show(remote: &Remote, package: &str, format: Format) -> Result<()> {
         "Description",
         "Manufacturer",
         "Version",
+        "SourceSite",
         "PkgSourcePath",
         "SourceVersion",
         "StoredPkgVersion",
@@ -146,6 +151,8 @@ async fn show(remote: &Remote, package: &str, format: Format) -> Result<()> {
     ] {
         output::line(format_args!("{property:<17} {}", rows::text(&package, property)));
     }
+    let priority = Priority::of_number(rows::number(&package, "Priority")).name();
+    output::line(format_args!("{:<17} {priority}", "Priority"));
     output::line("");
     super::status::print(&states);
     Ok(())
@@ -154,8 +161,7 @@ async fn show(remote: &Remote, package: &str, format: Format) -> Result<()> {
 async fn create(remote: &Remote, args: &PackageCreate, format: Format) -> Result<()> {
     let mut properties = properties_of(&args.changes);
     properties.insert("Name".to_owned(), json!(args.name));
-    properties.insert("PkgSourceFlag".to_owned(), json!(STORAGE_DIRECT));
-    properties.insert("PkgSourcePath".to_owned(), json!(args.source));
+    properties.extend(source_of(&args.source));
     let package = remote.create(args.kind.class(), &Value::Object(properties)).await?;
     match format {
         Format::Json => output::json(&package),
@@ -164,12 +170,29 @@ async fn create(remote: &Remote, args: &PackageCreate, format: Format) -> Result
     Ok(())
 }
 
-async fn set(remote: &Remote, package: &str, changes: &PackageChanges, format: Format) -> Result<()> {
-    let (id, key) = found(remote, package).await?;
-    let properties = properties_of(changes);
+async fn set(remote: &Remote, args: &PackageSet, format: Format) -> Result<()> {
+    let mut properties = properties_of(&args.changes);
+    if let Some(name) = &args.name {
+        properties.insert("Name".to_owned(), json!(name));
+    }
+    if let Some(source) = &args.source {
+        properties.extend(source_of(source));
+    }
+    ensure!(
+        !properties.is_empty(),
+        "nothing to set: give --source, --name, --description, --manufacturer, --label or --priority"
+    );
+    let (id, key) = found(remote, &args.package).await?;
     remote.change(&key, &Value::Object(properties.clone())).await?;
     output::done(format, &json!({ "PackageID": id, "Changed": properties }));
     Ok(())
+}
+
+fn source_of(path: &str) -> Map<String, Value> {
+    Map::from_iter([
+        ("PkgSourceFlag".to_owned(), json!(STORAGE_DIRECT)),
+        ("PkgSourcePath".to_owned(), json!(path)),
+    ])
 }
 
 fn properties_of(changes: &PackageChanges) -> Map<String, Value> {
@@ -202,6 +225,29 @@ async fn distribute(remote: &Remote, package: &str, names: &[String], format: Fo
     let parameters = json!({ "SiteCode": site_codes, "NALPath": nal_paths });
     remote.invoke(&key, "AddDistributionPoints", &parameters).await?;
     output::done(format, &json!({ "PackageID": id, "Distributing": names }));
+    Ok(())
+}
+
+/// Ends transfers that are under way; where none is, the others are ended all the same.
+async fn cancel(remote: &Remote, package: &str, names: &[String], format: Format) -> Result<()> {
+    let id = id_of(remote, package).await?;
+    let mut paths = Vec::new();
+    for name in names {
+        paths.push(rows::text(&rows::distribution_point(remote, name).await?, "NALPath"));
+    }
+    let (mut cancelled, mut refused) = (Vec::new(), Vec::new());
+    for (name, nal_path) in names.iter().zip(&paths) {
+        let parameters = json!({ "PackageId": id, "NALPath": nal_path });
+        match remote.invoke_static("SMS_DistributionPoint", "CancelDistribution", &parameters).await {
+            Ok(_) => cancelled.push(name),
+            Err(RemoteError::Refused { message } | RemoteError::NotFound { message }) => {
+                refused.push(format!("{name}: {message}"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    output::done(format, &json!({ "PackageID": id, "Cancelled": cancelled }));
+    ensure!(refused.is_empty(), "not cancelled: {}; see `haulier status {id}`", refused.join("; "));
     Ok(())
 }
 

@@ -65,6 +65,12 @@ async fn one_package(
     Err(RemoteError::NotFound { message })
 }
 
+/// The code of the site that is asked.
+pub(crate) async fn own_site(remote: &Remote) -> Result<String, RemoteError> {
+    let rows = remote.list("SMS_Identification", &[]).await?;
+    Ok(rows.first().map(|row| text(row, "ThisSiteCode")).unwrap_or_default())
+}
+
 /// The distribution point with this name, `NAME@CODE` where several sites have one.
 pub(crate) async fn distribution_point(remote: &Remote, name: &str) -> Result<Value, RemoteError> {
     let (server, site_code) = name.split_once('@').map_or((name, None), |(name, code)| (name, Some(code)));

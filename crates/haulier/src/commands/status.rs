@@ -20,12 +20,22 @@ pub(crate) async fn run(args: &StatusArgs, remote: &Remote, format: Format) -> R
         Some(package) => Some(rows::text(&rows::package(remote, package).await?, "PackageID")),
         None => None,
     };
+    let dp = match &args.dp {
+        Some(name) => Some(rows::distribution_point(remote, name).await?),
+        None => None,
+    };
+    let mut conditions: Vec<String> = id.iter().map(|id| format!("PackageID eq {}", literal(id))).collect();
     if args.messages {
-        return messages(remote, id.as_deref(), format).await;
+        let server = dp.map(|dp| format!("ServerName eq {}", literal(&rows::text(&dp, "ServerName"))));
+        let severity = args.severity.map(|severity| format!("Severity ge {}", severity.number()));
+        conditions.extend(server.into_iter().chain(severity));
+        return messages(remote, &conditions, format).await;
     }
+    conditions.extend(dp.map(|dp| format!("NALPath eq {}", literal(&rows::text(&dp, "NALPath")))));
+    conditions.extend(args.faults.then(|| "FaultCode ne ''".to_owned()));
     let states = match args.watch {
         true => watch::watch(remote, id.as_deref(), format).await?,
-        false => states(remote, id.as_deref()).await?,
+        false => states_that(remote, &conditions).await?,
     };
     match format {
         // The last line of many, like those before it.
@@ -36,11 +46,11 @@ pub(crate) async fn run(args: &StatusArgs, remote: &Remote, format: Format) -> R
     Ok(())
 }
 
-async fn messages(remote: &Remote, package_id: Option<&str>, format: Format) -> Result<()> {
-    let filter = package_id.map(|id| format!("PackageID eq {}", literal(id)));
+async fn messages(remote: &Remote, conditions: &[String], format: Format) -> Result<()> {
+    let filter = conditions.join(" and ");
     let mut options = vec![("$orderby", "RecordID desc"), ("$top", MESSAGES_SHOWN)];
-    if let Some(filter) = &filter {
-        options.push(("$filter", filter));
+    if !filter.is_empty() {
+        options.push(("$filter", &filter));
     }
     let messages = remote.list("Haulier_StatusMessage", &options).await?;
     if format == Format::Json {
@@ -57,10 +67,16 @@ async fn messages(remote: &Remote, package_id: Option<&str>, format: Format) -> 
 
 /// The distribution state of one package, or of all.
 pub(crate) async fn states(remote: &Remote, package_id: Option<&str>) -> Result<Vec<Value>, RemoteError> {
-    let filter = package_id.map(|id| format!("PackageID eq {}", literal(id)));
+    let condition = package_id.map(|id| format!("PackageID eq {}", literal(id)));
+    states_that(remote, condition.as_slice()).await
+}
+
+/// The distribution states that fulfil all of these; the site looks for them.
+async fn states_that(remote: &Remote, conditions: &[String]) -> Result<Vec<Value>, RemoteError> {
+    let filter = conditions.join(" and ");
     let mut options = vec![("$orderby", "PackageID,ServerName")];
-    if let Some(filter) = &filter {
-        options.push(("$filter", filter));
+    if !filter.is_empty() {
+        options.push(("$filter", &filter));
     }
     remote.list("Haulier_DistributionState", &options).await
 }

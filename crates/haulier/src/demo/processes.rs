@@ -86,6 +86,7 @@ impl Hierarchy {
     /// Where the site is and how to sign in.
     pub(super) fn sign_in(&self) -> SiteAddress {
         SiteAddress {
+            is_typed: true,
             url: Some(self.site.url.clone()),
             user: "admin".to_owned(),
             password: Some(PASSWORD.to_owned()),

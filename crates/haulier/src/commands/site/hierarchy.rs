@@ -7,7 +7,7 @@ use agent::token::SiteToken;
 use anyhow::{Context, Result, bail, ensure};
 use clock::SystemClock;
 use membership::{Identity, Joining, Membership};
-use serde_json::json;
+use serde_json::{Value, json};
 use site::{Actor, Site};
 
 use super::{load_ca, open_site, site_type};
@@ -125,18 +125,25 @@ fn type_name(number: u64) -> &'static str {
 
 /// The sites of the hierarchy.
 pub(super) async fn list(remote: &Remote, format: Format) -> Result<()> {
-    let sites = remote.list("SMS_Site", &[("$orderby", "SiteCode")]).await?;
+    let mut sites = remote.list("SMS_Site", &[("$orderby", "SiteCode")]).await?;
+    let links = remote.list(LINK, &[("$orderby", "SiteCode")]).await?;
+    for site in &mut sites {
+        let code = rows::text(site, "SiteCode");
+        add_link(site, links.iter().find(|link| rows::text(link, "SiteCode") == code));
+    }
     if format == Format::Json {
         output::json(&sites);
         return Ok(());
     }
-    let mut table = Table::new(&["SITE", "NAME", "TYPE", "PARENT", "SERVER"]);
+    let mut table = Table::new(&["SITE", "NAME", "TYPE", "PARENT", "JOINED", "LAST HEARD", "SERVER"]);
     for site in &sites {
         table.row([
             rows::text(site, "SiteCode"),
             rows::text(site, "SiteName"),
             type_name(rows::number(site, "Type")).to_owned(),
             rows::text(site, "ReportingSiteCode"),
+            rows::text(site, "Joined"),
+            rows::text(site, "LastHeard"),
             rows::text(site, "ServerName"),
         ]);
     }
@@ -144,16 +151,29 @@ pub(super) async fn list(remote: &Remote, format: Format) -> Result<()> {
     Ok(())
 }
 
+/// What this site knows of its connection to each.
+const LINK: &str = "Haulier_Site";
+
+fn add_link(site: &mut Value, link: Option<&Value>) {
+    for property in ["Joined", "LastHeard"] {
+        site[property] = link.map_or(Value::Null, |link| link[property].clone());
+    }
+}
+
 /// One site of the hierarchy.
 pub(super) async fn show(remote: &Remote, code: &str, format: Format) -> Result<()> {
     let filter = format!("SiteCode eq {}", literal(&code.to_ascii_uppercase()));
-    let sites = remote.list("SMS_Site", &[("$filter", &filter)]).await?;
-    let Some(site) = sites.first() else { bail!("there is no site {code} in the hierarchy") };
+    let mut sites = remote.list("SMS_Site", &[("$filter", &filter)]).await?;
+    let links = remote.list(LINK, &[("$filter", &filter)]).await?;
+    let Some(site) = sites.first_mut() else { bail!("there is no site {code} in the hierarchy") };
+    add_link(site, links.first());
     if format == Format::Json {
         output::json(site);
         return Ok(());
     }
-    for property in ["SiteCode", "SiteName", "ServerName", "ReportingSiteCode", "Version"] {
+    for property in
+        ["SiteCode", "SiteName", "ServerName", "ReportingSiteCode", "Version", "Joined", "LastHeard"]
+    {
         output::line(format_args!("{property:<17} {}", rows::text(site, property)));
     }
     output::line(format_args!("{:<17} {}", "Type", type_name(rows::number(site, "Type"))));

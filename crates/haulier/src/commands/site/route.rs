@@ -8,7 +8,7 @@ use site::{Availability, Grid, HOURS, RateLimit};
 use crate::args::{RouteArgs, RouteCommand, RouteSet};
 use crate::commands::rows;
 use crate::output::{self, Format};
-use crate::remote::{Key, Remote, literal};
+use crate::remote::{Key, Remote, RemoteError, literal};
 
 const CLASS: &str = "Haulier_Route";
 /// Monday first, as people read a week.
@@ -27,7 +27,7 @@ const UNITS: [(&str, u64); 4] = [("gbit", 1_000_000_000), ("mbit", 1_000_000), (
 pub(crate) async fn run(args: &RouteArgs, remote: &Remote, format: Format) -> Result<()> {
     let (destination, kind) = match (&args.code, &args.dp) {
         (Some(code), None) => (code.to_ascii_uppercase(), 0),
-        (None, Some(name)) => (rows::text(&rows::distribution_point(remote, name).await?, "ServerName"), 1),
+        (None, Some(name)) => (own_point(remote, name).await?, 1),
         _ => bail!("name a child site by its code, or a distribution point with --dp"),
     };
     let filter = format!("Destination eq {} and DestinationType eq {kind}", literal(&destination));
@@ -60,6 +60,24 @@ pub(crate) async fn run(args: &RouteArgs, remote: &Remote, format: Format) -> Re
             Ok(())
         }
     }
+}
+
+/// The name of a distribution point of this site; routes to those of others are set where content is sent to them from.
+async fn own_point(remote: &Remote, named: &str) -> Result<String> {
+    let own = rows::own_site(remote).await?;
+    let wanted = if named.contains('@') { named.to_owned() } else { format!("{named}@{own}") };
+    let point = match rows::distribution_point(remote, &wanted).await {
+        // Of this site there is none: which others have one?
+        Err(RemoteError::NotFound { .. }) => rows::distribution_point(remote, named).await?,
+        found => found?,
+    };
+    let [name, code] = ["ServerName", "SiteCode"].map(|property| rows::text(&point, property));
+    ensure!(
+        code == own,
+        "{name} belongs to site {code}: set its route there, or limit the whole site with a route to it, \
+         `haulier site route {code} set`"
+    );
+    Ok(name)
 }
 
 fn show(destination: &str, stored: Option<&Value>, format: Format) -> Result<()> {

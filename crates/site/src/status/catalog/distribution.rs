@@ -38,7 +38,8 @@ pub(super) const ENTRIES: &[Entry] = &[
         DISTRIBUTION_MANAGER,
         "name, package, source path, reason",
         "The source folder %3 of package %1 (%2) is missing or cannot be read: %4",
-        "Give the site's user the right to read it, mount it, or correct the path; then it goes on by itself.",
+        "Give the site's user the right to read it, mount it, or correct the path with `haulier package set PACKAGE --source PATH`; \
+         then it goes on by itself.",
     ),
     information(
         2311,

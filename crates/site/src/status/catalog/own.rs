@@ -39,7 +39,7 @@ pub(super) const ENTRIES: &[Entry] = &[
         DRIVER_CATALOG,
         "import, imported, already there, failed",
         "Driver import %1 ended: %2 imported, %3 already there, %4 failed.",
-        "As a warning: `haulier driver import` shows why each file failed.",
+        "As a warning: `haulier driver import --watch IMPORT` shows why each file failed.",
     ),
     error(
         39011,
