@@ -213,19 +213,30 @@ hierarchies! {
         tree.settle().await;
         let site = tree.site("PS1");
         let nal: crate::NalPath = below.nal.parse().unwrap();
+        let to = |name: &str| crate::RouteTarget::DistributionPoint(name.to_owned());
+        let limits = crate::RouteSettings::default();
         for error in [
             site.remove_dp_of(&admin(), &nal).await.unwrap_err(),
             site.revoke_dp_of(&admin(), &nal).await.unwrap_err(),
+            site.remove_dp(&admin(), "dp1@S01").await.unwrap_err(),
+            site.revoke_dp(&admin(), "DP1@s01").await.unwrap_err(),
+            site.set_route(&admin(), &to("dp1@S01"), &limits).await.unwrap_err(),
         ] {
             assert!(error.code() == "conflict" && error.to_string().contains("belongs to site S01"), "{error}");
         }
         assert_eq!(site.distribution_points().await.unwrap().len(), 2);
         let known = || site.authenticate_agent(crate::AgentCredential::Secret(&own.secret));
         assert_eq!(known().await.unwrap(), own.id);
-        site.revoke_dp_of(&admin(), &own.nal.parse().unwrap()).await.unwrap();
+        site.set_route(&admin(), &to("dp1@ps1"), &limits).await.unwrap();
+        assert_eq!(tree.sql("PS1", "SELECT CAST(dp_id AS TEXT) FROM route").await, [[own.id.0.to_string()]]);
+        site.revoke_dp(&admin(), "dp1@PS1").await.unwrap();
         assert_eq!(code(known().await), "agent_unknown");
         site.remove_dp_of(&admin(), &own.nal.parse().unwrap()).await.unwrap();
         assert_eq!(site.distribution_points().await.unwrap().len(), 1);
+        assert_eq!(code(site.set_route(&admin(), &to("dp1"), &limits).await), "conflict", "it has none itself");
+        for name in ["dp9", "dp1@PS1", "dp1@S09", "@"] {
+            assert_eq!(code(site.set_route(&admin(), &to(name), &limits).await), "dp_not_found", "{name}");
+        }
     }
 
     async fn sites_above_see_a_transfer_as_its_own_site_does(tree: &Tree, THREE_LEVELS) {
@@ -261,6 +272,32 @@ hierarchies! {
         let after = tree.sql("S01", &seen).await;
         assert_eq!((after[0][0].as_str(), after[0][6].as_str()), ("installed", "0"), "nothing is transferred any more");
         assert_eq!(tree.sql("CAS", &seen).await, after);
+    }
+
+    async fn what_is_shown_as_awaited_is_what_the_site_needs(tree: &Tree, THREE_LEVELS) {
+        const AWAITED: &str = r#"SELECT "PackageID" FROM "Haulier_PackageState" WHERE "IsAwaited" = 1"#;
+        let mut needed = 0;
+        for owner in ["CAS", "PS1"] {
+            for (number, target) in tree.codes().into_iter().enumerate() {
+                let dp = tree.point(target, &format!("{owner}{number}")).await;
+                let package = tree.stage(owner).package(&format!("to {target}")).await;
+                tree.settle().await;
+                tree.assign(owner, &package.package_id, &[&dp]).await;
+                tree.settle().await;
+                for site in tree.codes() {
+                    let needs = tree.site(site).content_needs().await.unwrap();
+                    let needs: Vec<_> = needs.into_iter().map(|need| vec![need.package_id]).collect();
+                    assert_eq!(tree.sql(site, AWAITED).await, needs, "{owner} to {target}, at {site}");
+                    needed += needs.len();
+                }
+                tree.settle_all().await;
+                for site in tree.codes() {
+                    assert!(tree.sql(site, AWAITED).await.is_empty(), "{site}: it came");
+                }
+            }
+        }
+        // CAS to PS1, PS2 and through PS1 to S01; PS1 to CAS, through it to PS2, and to S01.
+        assert_eq!(needed, 1 + 1 + 2 + 1 + 2 + 1);
     }
 
     async fn faults_and_cancellations_are_told_upwards(tree: &Tree, BRANCHES) {
