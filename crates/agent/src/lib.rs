@@ -25,6 +25,8 @@ pub const RUN_CHARS_MAX: usize = 32;
 pub const PACKAGE_HEADER: &str = "haulier-package";
 /// The code of the refusal of content while the route's window is closed, and of the [`Event::Paused`] that follows.
 pub const WINDOW_CLOSED: &str = "window_closed";
+/// The code of the refusal of content that the site which is asked waits for itself: it comes, and is worth asking for again.
+pub const ON_ITS_WAY: &str = "on_its_way";
 /// The most packages in one `desired` reply; the agent asks again from the returned revision.
 pub const DESIRED_MAX: usize = 512;
 

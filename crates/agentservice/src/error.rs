@@ -47,6 +47,10 @@ pub(crate) enum ServiceError {
     TooManyReports(usize),
     #[error("the window to this destination is closed for packages of priority {priority}")]
     WindowClosed { opens_at: Option<Timestamp>, retry_after_s: u64, priority: u8 },
+    #[error("{reason}")]
+    WaitsItself { reason: String, until: Option<Timestamp>, retry_after_s: u64 },
+    #[error("it is on its way to this site; ask again")]
+    OnItsWay,
     #[error("this distribution point is in maintenance mode; nothing is sent to it until that ends")]
     Maintenance,
     #[error("the server is busy; try again shortly")]
@@ -82,7 +86,8 @@ impl ServiceError {
             Self::TooManyAttempts { .. } => "too_many_attempts",
             Self::TooManyWaits(_) => "too_many_waits",
             Self::TooManyReports(_) => "too_many_reports",
-            Self::WindowClosed { .. } => agent::WINDOW_CLOSED,
+            Self::WindowClosed { .. } | Self::WaitsItself { .. } => agent::WINDOW_CLOSED,
+            Self::OnItsWay => agent::ON_ITS_WAY,
             Self::Maintenance => "maintenance",
             Self::Busy => "busy",
             Self::NoSuchRoute => "no_such_route",
@@ -109,7 +114,11 @@ impl ServiceError {
             Self::TooManyAttempts { .. } | Self::TooManyWaits(_) | Self::TooManyReports(_) => {
                 StatusCode::TOO_MANY_REQUESTS
             }
-            Self::Busy | Self::Maintenance | Self::WindowClosed { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Busy
+            | Self::Maintenance
+            | Self::WindowClosed { .. }
+            | Self::WaitsItself { .. }
+            | Self::OnItsWay => StatusCode::SERVICE_UNAVAILABLE,
             Self::Storage(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Site(error) => site_status(error),
         }
@@ -117,9 +126,9 @@ impl ServiceError {
 
     fn retry_after_s(&self) -> Option<u64> {
         match self {
-            Self::TooManyAttempts { retry_after_s } | Self::WindowClosed { retry_after_s, .. } => {
-                Some(*retry_after_s)
-            }
+            Self::TooManyAttempts { retry_after_s }
+            | Self::WindowClosed { retry_after_s, .. }
+            | Self::WaitsItself { retry_after_s, .. } => Some(*retry_after_s),
             _ if self.status() == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_AFTER_S),
             _ if self.status() == StatusCode::TOO_MANY_REQUESTS => Some(RETRY_AFTER_S),
             _ => None,
@@ -156,7 +165,10 @@ impl IntoResponse for ServiceError {
     fn into_response(self) -> Response {
         let (status, code) = (self.status(), self.code());
         let until = match &self {
-            Self::WindowClosed { opens_at, .. } => opens_at.map(|at| at.to_string()),
+            Self::WindowClosed { opens_at: until, .. } | Self::WaitsItself { until, .. } => {
+                until.map(|at| at.to_string())
+            }
+            Self::OnItsWay => None,
             _ if status.is_server_error() => {
                 let cause = std::error::Error::source(&self).map(ToString::to_string);
                 tracing::warn!(code, error = %self, cause, "Refused an agent's request");

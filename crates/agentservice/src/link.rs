@@ -73,11 +73,16 @@ pub(crate) async fn wants(
     Ok(Json(WantsReply { wants }))
 }
 
-/// `refused`: why the child has no bytes to answer with; `until`: from when on it is worth asking again.
+/// The longest sentence of a refused want.
+const REASON_CHARS_MAX: usize = 1024;
+
+/// `refused`: why the child has no bytes to answer with, `reason`: in a sentence; `until`: from when on it is worth asking
+/// again.
 #[derive(Debug, serde::Deserialize)]
 pub(crate) struct Answer {
     refused: Option<String>,
     until: Option<Timestamp>,
+    reason: Option<String>,
 }
 
 /// `POST wants/ID`: the bytes, no more than were asked for. Of a body that breaks off, what came is taken.
@@ -90,14 +95,17 @@ pub(crate) async fn answer(
 ) -> Result<StatusCode, ServiceError> {
     let Path(id) =
         id.map_err(|e| ServiceError::BadRequest { what: "the want's id", reason: e.body_text() })?;
-    let Query(Answer { refused, until }) = answer.map_err(bad_query)?;
+    let Query(Answer { refused, until, reason }) = answer.map_err(bad_query)?;
     let (site, child) = (&service.0.site, code(&child));
     let bytes_max = site.want_bytes_max(child, id).ok_or(ServiceError::WantNotFound(id))?;
     let answer = match refused {
         Some(code) if code.chars().count() > CODE_CHARS_MAX => {
             return Err(ServiceError::BadRequest { what: "refused", reason: shown(&code) });
         }
-        Some(code) => Err(WantRefusal { code, until }),
+        Some(code) => {
+            let reason = reason.map(|reason| reason.chars().take(REASON_CHARS_MAX).collect());
+            Err(WantRefusal { code, until, reason })
+        }
         None => {
             let mut came = Vec::new();
             if let Err(error) = take(site, child, body, bytes_max, &mut came).await {

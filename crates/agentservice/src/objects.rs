@@ -68,7 +68,9 @@ async fn serve(
         turns: Arc::clone(&service.0.reads),
         key,
     };
-    let object_bytes = reader.size().await?.ok_or_else(|| ServiceError::ObjectNotFound(key.to_string()))?;
+    let Some(object_bytes) = reader.size().await? else {
+        return Err(not_found(service, to, headers, key).await);
+    };
     let ObjectAnswer { mut response, body } = object::answer(method, headers, &key.id(), object_bytes)?;
     if body.is_empty() {
         return Ok(response);
@@ -77,6 +79,22 @@ async fn serve(
     service.0.stats.content_responses.inc();
     *response.body_mut() = admitted.body(service, reader.stream(body))?;
     Ok(response)
+}
+
+/// A pack that is not here was rewritten. A manifest that a child site asks for may be on its way here, which is said when
+/// the window to the child is open: until then that is what it waits for.
+async fn not_found(
+    service: &AgentService,
+    to: Destination,
+    headers: &HeaderMap,
+    key: ObjectKey,
+) -> ServiceError {
+    let gone = ServiceError::ObjectNotFound(key.to_string());
+    let (ObjectKey::Manifest(_), Ok(Some(package))) = (key, pace::package(headers)) else { return gone };
+    match pace::not_here(service, &to, package.as_str(), gone).await {
+        gone @ ServiceError::ObjectNotFound(_) => gone,
+        waits => pace::admit(service, to, headers).await.err().unwrap_or(waits),
+    }
 }
 
 /// Reads one object on blocking threads, in its turn among all answers.

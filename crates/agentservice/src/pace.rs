@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use futures_util::{Stream, TryStreamExt};
 use jiff::Timestamp;
 use net::pace::{Following, Terms, paced};
-use site::{Destination, PRIORITY_LOWEST, Passage};
+use site::{Destination, Neighbor, OnItsWay, PRIORITY_LOWEST, Passage};
 use tokio::sync::watch;
 
 use crate::AgentService;
@@ -18,6 +18,9 @@ use crate::path::{PackageId, shown};
 
 /// When to ask again where no window is known to open.
 const NEVER_OPEN_RETRY_S: u64 = 3600;
+
+/// When to ask again what waits for the window of another site: this one is not told at once when it opens it.
+const OF_ANOTHER_RETRY_S_MAX: u64 = 60;
 
 /// A request that may be answered with content now.
 pub(crate) struct Admitted {
@@ -49,6 +52,26 @@ pub(crate) async fn admit(
     }
 }
 
+/// Why a child site gets nothing of a version that is not here: this site may wait for it itself.
+pub(crate) async fn not_here(
+    service: &AgentService,
+    to: &Destination,
+    package_id: &str,
+    error: ServiceError,
+) -> ServiceError {
+    let Destination::Site(code) = to else { return error };
+    let site = &service.0.site;
+    match site.content_on_its_way(&Neighbor::Child(code.clone()), package_id).await {
+        Ok(None) => error,
+        Ok(Some(OnItsWay::Coming)) => ServiceError::OnItsWay,
+        Ok(Some(OnItsWay::Paused { reason, until })) => {
+            let retry_after_s = retry_after_s(until, site.clock().now()).min(OF_ANOTHER_RETRY_S_MAX);
+            ServiceError::WaitsItself { reason, until, retry_after_s }
+        }
+        Err(error) => error.into(),
+    }
+}
+
 impl Admitted {
     /// The answer's body.
     pub(crate) fn body(
@@ -72,15 +95,18 @@ impl Admitted {
     }
 }
 
-fn package(headers: &HeaderMap) -> Result<Option<PackageId>, ServiceError> {
+pub(crate) fn package(headers: &HeaderMap) -> Result<Option<PackageId>, ServiceError> {
     let Some(value) = headers.get(PACKAGE_HEADER) else { return Ok(None) };
     let text = value.to_str().map_err(|_| ServiceError::BadPackageId(shown(&format!("{value:?}"))))?;
     text.parse().map(Some)
 }
 
 fn closed(opens_at: Option<Timestamp>, now: Timestamp, priority: u8) -> ServiceError {
+    ServiceError::WindowClosed { opens_at, retry_after_s: retry_after_s(opens_at, now), priority }
+}
+
+/// Rounded up: who comes earlier comes in vain.
+fn retry_after_s(opens_at: Option<Timestamp>, now: Timestamp) -> u64 {
     let wait = opens_at.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default());
-    // Rounded up: who comes earlier comes in vain.
-    let retry_after_s = wait.map_or(NEVER_OPEN_RETRY_S, |wait| wait.as_secs() + 1);
-    ServiceError::WindowClosed { opens_at, retry_after_s, priority }
+    wait.map_or(NEVER_OPEN_RETRY_S, |wait| wait.as_secs() + 1)
 }

@@ -5,11 +5,12 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
 use net::Peer;
-use site::{Destination, Neighbor};
+use site::{Destination, Neighbor, SiteError};
 
 use crate::AgentService;
 use crate::auth::{Agent, Member};
 use crate::error::ServiceError;
+use crate::pace;
 use crate::path::{self, PackageId};
 
 /// For a distribution point that shall hold the package, and for a child site with one below it.
@@ -26,7 +27,14 @@ pub(crate) async fn route(
     let dp = match to {
         Destination::Dp(dp) => dp,
         Destination::Site(code) => {
-            return Ok(Json(site.route_for_child(&Neighbor::Child(code), id, version).await?));
+            let route = site.route_for_child(&Neighbor::Child(code.clone()), id, version).await;
+            return match route {
+                Err(error @ SiteError::VersionNotFound { .. }) => {
+                    let to = Destination::Site(code);
+                    Err(pace::not_here(&service, &to, id, error.into()).await)
+                }
+                route => Ok(Json(route?)),
+            };
         }
     };
     // Every transfer begins here, so that none begins, whatever the agent believes.

@@ -114,9 +114,9 @@ async fn wants_are_answered_by_the_child_that_they_are_for() {
     let rig = Rig::start(Transport::Plain).await;
     let child = join(&rig).await;
     let range = || WantKind::Range { pack: "ab".repeat(32), from: 0, bytes: 4 };
-    let refusal = |code: &str, until: Option<&str>| {
+    let refusal = |code: &str, until: Option<&str>, reason: Option<&str>| {
         let until = until.map(|until| until.parse().unwrap());
-        Err(site::WantRefusal { code: code.to_owned(), until })
+        Err(site::WantRefusal { code: code.to_owned(), until, reason: reason.map(str::to_owned) })
     };
     let ask = async |post: &str, bytes: &[u8]| {
         let wanted = rig.site.want("S01", "S0100001", 2, range());
@@ -134,9 +134,9 @@ async fn wants_are_answered_by_the_child_that_they_are_for() {
         answer.unwrap()
     };
     assert_eq!(ask("", b"abcd").await, Ok(b"abcd".to_vec()));
-    assert_eq!(ask("?refused=object_not_found", b"").await, refusal("object_not_found", None));
-    let closed = ask("?refused=window_closed&until=2026-03-02T18:00:00Z", b"").await;
-    assert_eq!(closed, refusal("window_closed", Some("2026-03-02T18:00:00Z")));
+    assert_eq!(ask("?refused=object_not_found", b"").await, refusal("object_not_found", None, None));
+    let closed = ask("?refused=window_closed&until=2026-03-02T18:00:00Z&reason=S02%20%26%20S03", b"").await;
+    assert_eq!(closed, refusal("window_closed", Some("2026-03-02T18:00:00Z"), Some("S02 & S03")));
     let odd = child.post_bytes("/agent/v1/site/wants/x", Vec::new()).await;
     assert_eq!(refused(odd), (400, "bad_request".to_owned()));
     rig.stopped().await;

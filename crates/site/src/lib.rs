@@ -81,7 +81,9 @@ pub use error::{Result, SiteError};
 pub use events::{EVENT_READERS_MAX, EVENT_READERS_OF_USER_MAX, EventCursor, EventCursorError, EventReader};
 pub use folder::{Folder, FolderChange, FolderItem, FolderType, NewFolder};
 pub use group::{DpGroup, DpGroupChange, NewDpGroup};
-pub use hierarchy::{LinkState, Need, Neighbor, NextHop, SiteType, WANT_TIMEOUT, WantAnswer, WantRefusal};
+pub use hierarchy::{
+    LinkState, Need, Neighbor, NextHop, OnItsWay, SiteType, WANT_TIMEOUT, WantAnswer, WantRefusal,
+};
 pub use lock::{LockAnswer, LockInformation, LockObject, LockRequestState, LockState};
 pub use matching::{
     Architecture, ChosenPackage, ContentPlace, DeviceIds, DeviceMatch, DownloadEntry, DriverDownload,

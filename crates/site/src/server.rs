@@ -28,6 +28,7 @@ use crate::driver::{Drafts, platform};
 use crate::error::{Result, SiteError};
 use crate::events::EventReaders;
 use crate::hierarchy::leap::Leaps;
+use crate::hierarchy::pause::Pauses;
 use crate::hierarchy::repair::Damaged;
 use crate::hierarchy::wants::Wants;
 use crate::hierarchy::{SiteType, node};
@@ -126,6 +127,7 @@ struct Inner {
     restored: Restored,
     prestaged: TakenIn,
     wants: Wants,
+    pauses: Pauses,
     verification: Verification,
     content_work: ContentWork,
     /// The roots of [`SiteOptions::trust_roots`].
@@ -236,6 +238,7 @@ impl Site {
             restored: Restored::default(),
             prestaged: TakenIn::default(),
             wants: Wants::default(),
+            pauses: Pauses::default(),
             verification: Verification::default(),
             content_work: ContentWork::default(),
             trust,
@@ -357,6 +360,10 @@ impl Site {
 
     pub(crate) fn content_work(&self) -> &ContentWork {
         &self.inner.content_work
+    }
+
+    pub(crate) fn pauses(&self) -> &Pauses {
+        &self.inner.pauses
     }
 
     pub(crate) fn wants(&self) -> &Wants {

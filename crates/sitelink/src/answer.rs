@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use agent::link::{SITE_ROOT, WANT_BYTES_MAX, Want, WantKind, WantsReply};
-use agent::{WAIT_S_MAX, WINDOW_CLOSED};
+use agent::{ON_ITS_WAY, WAIT_S_MAX, WINDOW_CLOSED};
 use bytes::Bytes;
 use content::format::ROOT_BYTES_MAX;
 use content::{ObjectKey, ObjectKind};
@@ -14,13 +14,16 @@ use jiff::Timestamp;
 use membership::Membership;
 use net::pace::{Following, Terms, paced};
 use net::{Client, NetError};
-use site::{Destination, PRIORITY_LOWEST, Passage, Site, SiteError};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use site::{Destination, Neighbor, OnItsWay, PRIORITY_LOWEST, Passage, Site, SiteError};
 use tokio::task::JoinSet;
 
 use crate::{HASTE, LinkError, SiteLink, Step};
 
 /// Wants answered at once. Each holds up to [`WANT_BYTES_MAX`].
 const ANSWERS_MAX: usize = 4;
+/// The longest sentence of a refusal. It goes into the address, three bytes for one.
+const REASON_CHARS_MAX: usize = 512;
 
 /// Answers what the parent wants, the urgent first, until it wants nothing; it keeps the request open meanwhile.
 pub(crate) async fn answer(link: &SiteLink, parent: &Membership) -> Result<Step, LinkError> {
@@ -81,14 +84,18 @@ async fn answer_one(
     let path = format!("{SITE_ROOT}/wants/{id}");
     let posted = match give(&link, &parent, &lane, &path, want).await {
         Ok(posted) => posted,
-        Err(Refused { code, until }) => {
+        Err(Refused { code, until, reason }) => {
             link.stats.wants_refused.inc();
             match code {
-                WINDOW_CLOSED => tracing::debug!(want = id, "The window to the parent is closed"),
+                WINDOW_CLOSED | ON_ITS_WAY => tracing::debug!(want = id, code, "The parent has to wait"),
                 _ => tracing::warn!(want = id, code, "Cannot give the parent what it wants"),
             }
             let until = until.map(|until| format!("&until={until}")).unwrap_or_default();
-            parent.control().post_bytes(&format!("{path}?refused={code}{until}"), Vec::new()).await
+            let reason = reason
+                .map(|reason| format!("&reason={}", utf8_percent_encode(&reason, NON_ALPHANUMERIC)))
+                .unwrap_or_default();
+            let path = format!("{path}?refused={code}{until}{reason}");
+            parent.control().post_bytes(&path, Vec::new()).await
         }
     };
     match posted {
@@ -99,16 +106,18 @@ async fn answer_one(
 }
 
 /// Why a want is not answered with bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Refused {
     code: &'static str,
     /// From when on it is worth asking again.
     until: Option<Timestamp>,
+    /// Where the code does not say it all.
+    reason: Option<String>,
 }
 
 impl From<&'static str> for Refused {
     fn from(code: &'static str) -> Self {
-        Self { code, until: None }
+        Self { code, until: None, reason: None }
     }
 }
 
@@ -122,7 +131,7 @@ async fn give(
 ) -> Result<Result<(), NetError>, Refused> {
     let site = link.site.clone();
     if let WantKind::Route { .. } = want.kind {
-        let bytes = read(&site, &want.kind).await?;
+        let bytes = read_or_wait(&site, &want).await?;
         return Ok(parent.control().post_bytes(path, bytes).await);
     }
     let changed = site.route_changes();
@@ -135,9 +144,9 @@ async fn give(
         }
     };
     if let Passage::Closed { opens_at } = site.passage(&to, priority) {
-        return Err(Refused { code: WINDOW_CLOSED, until: opens_at });
+        return Err(Refused { code: WINDOW_CLOSED, until: opens_at, reason: None });
     }
-    let bytes = Bytes::from(read(&site, &want.kind).await?);
+    let bytes = Bytes::from(read_or_wait(&site, &want).await?);
     let terms = move || {
         let terms = site.passage(&to, priority).terms(site.clock().now());
         terms.map(|(bytes_per_s, holds_for)| Terms { bytes_per_s, holds_for })
@@ -151,6 +160,30 @@ async fn give(
         link.stats.wants_answered.inc();
     }
     Ok(posted)
+}
+
+/// The bytes of a want. Of a version that is not here this site may wait for it itself; a pack that is not here was
+/// rewritten.
+async fn read_or_wait(site: &Site, want: &Want) -> Result<Vec<u8>, Refused> {
+    let code = match read(site, &want.kind).await {
+        Ok(bytes) => return Ok(bytes),
+        Err(code) => code,
+    };
+    let is_missing = match &want.kind {
+        WantKind::Route { .. } => code == "version_not_found",
+        WantKind::Root { .. } => code == "object_not_found",
+        WantKind::Range { .. } => false,
+    };
+    let Some(package_id) = want.package_id.as_deref().filter(|_| is_missing) else { return Err(code.into()) };
+    let waits = site.content_on_its_way(&Neighbor::Parent, package_id).await;
+    match waits.map_err(|error| error.code())? {
+        None => Err(code.into()),
+        Some(OnItsWay::Coming) => Err(ON_ITS_WAY.into()),
+        Some(OnItsWay::Paused { reason, until }) => {
+            let reason = reason.chars().take(REASON_CHARS_MAX).collect();
+            Err(Refused { code: WINDOW_CLOSED, until, reason: Some(reason) })
+        }
+    }
 }
 
 /// The bytes of a want, or the code of why not.

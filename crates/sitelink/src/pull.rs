@@ -14,7 +14,7 @@ use crate::fetch::{Limits, PullError, Wanted, blocking, fetch, root};
 use crate::source::{SourceError, Sources};
 
 /// The longest wait for a neighbor that has not got the version itself yet: it is on its way there.
-const ON_ITS_WAY_WAIT_MAX: Duration = Duration::from_secs(10);
+pub(crate) const ON_ITS_WAY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How a pull ended.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) enum Ended {
         until: Option<Timestamp>,
         wait: Duration,
     },
+    /// The neighbor waits for it itself: no failure.
+    OnItsWay,
     Failed {
         code: &'static str,
         text: String,
@@ -69,6 +71,7 @@ fn ended(link: &SiteLink, failure: Failure) -> Ended {
         Failure::Pull(PullError::Source(SourceError::Closed { reason, until, wait })) => {
             Ended::Paused { reason, until, wait }
         }
+        Failure::Pull(PullError::Source(SourceError::OnItsWay)) => Ended::OnItsWay,
         failure => {
             if matches!(failure, Failure::Untrusted(_)) {
                 link.stats.versions_refused.inc();

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::SiteLink;
 use crate::fetch::{FEEDS_MAX, Limits};
-use crate::pull::{Ended, pull};
+use crate::pull::{Ended, ON_ITS_WAY_WAIT_MAX, pull};
 use crate::source::Sources;
 
 /// Pulls from one neighbor at once. More would share the same link.
@@ -49,6 +49,8 @@ struct Running {
 struct Waiting {
     version: u32,
     failures: u32,
+    /// Times in a row that it was on its way to the neighbor.
+    looks: u32,
     /// On the monotonic clock.
     next_at: Duration,
     /// The code of the last failure that was told.
@@ -206,10 +208,11 @@ async fn settle(link: &SiteLink, need: Need, ended: Ended, waiting: &mut HashMap
             waiting.remove(&need.package_id);
         }
         Ended::Paused { reason, until, wait } => pause(link, &need, entry, (reason, until, wait)).await,
+        Ended::OnItsWay => on_its_way(link, &need, entry).await,
         Ended::Failed { code, text, passing, wait_max } => {
             link.stats.pulls_failed.inc();
             entry.failures += 1;
-            entry.paused = None;
+            (entry.looks, entry.paused) = (0, None);
             let wait = jittered(entry.failures, wait_max);
             entry.next_at = link.clock.monotonic() + wait;
             let (call, package, version, failures) =
@@ -229,6 +232,22 @@ async fn settle(link: &SiteLink, need: Need, ended: Ended, waiting: &mut HashMap
     }
 }
 
+/// The neighbor has not got it itself yet: no failure, and nothing to say.
+async fn on_its_way(link: &SiteLink, need: &Need, entry: &mut Waiting) {
+    let is_news = entry.looks == 0 || entry.paused.is_some();
+    entry.looks = entry.looks.saturating_add(1);
+    (entry.failures, entry.told, entry.paused) = (0, None, None);
+    entry.next_at = link.clock.monotonic() + jittered(entry.looks, ON_ITS_WAY_WAIT_MAX);
+    if !is_news {
+        return;
+    }
+    let (call, package, version, from) = (&need.call, &need.package_id, need.version, &need.from_site);
+    tracing::info!(call, %package, version, from, "A version is on its way to the site that it comes from");
+    if let Err(error) = link.site.content_goes_on(need).await {
+        tracing::error!(%error, "Cannot write that a version waits for a window no more");
+    }
+}
+
 /// The neighbor sends nothing now: no failure, and said once for each time until which it waits.
 async fn pause(
     link: &SiteLink,
@@ -238,7 +257,7 @@ async fn pause(
 ) {
     let is_told = entry.paused.as_ref().is_some_and(|pause| pause.until == until);
     entry.paused = Some(Pause { priority: need.priority, until });
-    (entry.failures, entry.told) = (0, None);
+    (entry.failures, entry.looks, entry.told) = (0, 0, None);
     let wait_max = match need.from {
         Neighbor::Parent => PAUSE_WAIT_MAX,
         Neighbor::Child(_) => PAUSE_OF_CHILD_WAIT_MAX,

@@ -48,6 +48,9 @@ pub enum SourceError {
         /// When to ask again, whatever the clocks here and there say.
         wait: Duration,
     },
+    /// The neighbor waits for it itself: no failure.
+    #[error("it is on its way to the neighbor")]
+    OnItsWay,
     /// The neighbor refused.
     #[error("the neighbor refused: {0}")]
     Refused(String),
@@ -64,6 +67,7 @@ impl SourceError {
             Self::Gone(_) => "content_gone",
             Self::Unreachable(_) => "neighbor_unreachable",
             Self::Closed { .. } => agent::WINDOW_CLOSED,
+            Self::OnItsWay => agent::ON_ITS_WAY,
             Self::Refused(_) => "neighbor_refused",
             Self::BadAnswer(_) => "bad_answer",
         }

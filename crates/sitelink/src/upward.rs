@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use agent::link::{WANT_BYTES_MAX, WantKind};
-use agent::{CONTENT_ROOT, PACKAGE_HEADER, ROOT, Route, WINDOW_CLOSED};
+use agent::{CONTENT_ROOT, ON_ITS_WAY, PACKAGE_HEADER, ROOT, Route, WINDOW_CLOSED};
 use content::format::ROOT_BYTES_MAX;
 use jiff::Timestamp;
 use membership::Membership;
@@ -93,6 +93,9 @@ fn failed(error: &NetError) -> SourceError {
             wait: refusal.retry_after.unwrap_or(NEVER_OPEN_RETRY),
         };
     }
+    if error.refusal().is_some_and(|refusal| refusal.code == ON_ITS_WAY) {
+        return SourceError::OnItsWay;
+    }
     match error.refusal().map(|refusal| refusal.status) {
         Some(404 | 410) => SourceError::Gone(error.to_string()),
         Some(408 | 429 | 500..) => SourceError::Unreachable(error.to_string()),
@@ -134,14 +137,17 @@ impl ChildSource {
         answer.map_err(|refusal| self.refused(refusal))
     }
 
-    fn refused(&self, WantRefusal { code, until }: WantRefusal) -> SourceError {
+    fn refused(&self, WantRefusal { code, until, reason }: WantRefusal) -> SourceError {
         match code.as_str() {
             "object_not_found" | "version_not_found" => SourceError::Gone(code),
+            ON_ITS_WAY => SourceError::OnItsWay,
             WINDOW_CLOSED => {
                 let now = self.site.clock().now();
                 let wait = |until: Timestamp| Duration::try_from(until.duration_since(now));
                 SourceError::Closed {
-                    reason: format!("the window of site {} to this site is closed", self.code),
+                    reason: reason.unwrap_or_else(|| {
+                        format!("the window of site {} to this site is closed", self.code)
+                    }),
                     until,
                     wait: until.map_or(NEVER_OPEN_RETRY, |until| wait(until).unwrap_or_default()),
                 }
@@ -237,6 +243,7 @@ mod tests {
         };
         for (status, code, expect) in [
             (503, WINDOW_CLOSED, WINDOW_CLOSED),
+            (503, ON_ITS_WAY, ON_ITS_WAY),
             (503, "busy", "neighbor_unreachable"),
             (429, "too_many_waits", "neighbor_unreachable"),
             (404, "object_not_found", "content_gone"),

@@ -60,9 +60,22 @@ impl Site {
     /// What has to come here, by priority and package; once for each package.
     pub async fn content_needs(&self) -> Result<Vec<Need>> {
         let mut tx = self.db().read().await?;
-        let topology = Topology::load(&mut tx, self).await?;
+        let mut needs = self.needs(&mut tx, None).await?;
+        tx.commit().await?;
+        self.pauses().retain(&needs);
+        needs.sort_by_key(|need| need.priority);
+        Ok(needs)
+    }
+
+    /// What has to come here, of one package or of all, by package.
+    pub(super) async fn needs(&self, tx: &mut Tx, package_id: Option<&str>) -> Result<Vec<Need>> {
+        let topology = Topology::load(tx, self).await?;
+        let mut select = select_needs();
+        if let Some(package_id) = package_id {
+            select.and_where(Expr::col(("p", "package_id")).eq(package_id));
+        }
         let mut needs: Vec<Need> = Vec::new();
-        for row in tx.all(&select_needs()).await? {
+        for row in tx.all(&select).await? {
             let package_id: String = row.get("package_id")?;
             if needs.last().is_some_and(|last| last.package_id == package_id) {
                 continue;
@@ -72,14 +85,13 @@ impl Site {
                 needs.push(Need { call: row.get("call_id")?, ..need(&row, from, from_site)? });
             }
         }
-        for repair in self.repairs(&mut tx).await? {
+        for repair in self.repairs(tx).await? {
+            let is_asked_for = package_id.is_none_or(|package_id| repair.package_id == package_id);
             // What replaces the damaged version mends it too.
-            if !needs.iter().any(|need| need.package_id == repair.package_id) {
+            if is_asked_for && !needs.iter().any(|need| need.package_id == repair.package_id) {
                 needs.push(repair);
             }
         }
-        tx.commit().await?;
-        needs.sort_by_key(|need| need.priority);
         Ok(needs)
     }
 

@@ -1,10 +1,14 @@
 //! What comes from a neighbor waits while the route's window is closed: shown at the distribution points that wait for it, said
-//! once, and no failure.
+//! once, and no failure. Who asks this site for the same meanwhile hears that it waits, and for what.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query};
 
 use super::content::Need;
+use super::topology::Neighbor;
 use crate::db::{Tx, counter};
 use crate::error::Result;
 use crate::package::by_id;
@@ -14,12 +18,79 @@ use crate::status::{self, Message};
 /// As of what distribution points say themselves.
 const REASON_CHARS_MAX: usize = 1024;
 
+/// What a neighbor hears that asks for a version which this site needs itself and has not got yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OnItsWay {
+    /// It comes as soon as it can.
+    Coming,
+    /// This site waits for a window.
+    Paused {
+        /// One sentence for whoever asks.
+        reason: String,
+        /// When the window opens; absent where nothing is known to open.
+        until: Option<Timestamp>,
+    },
+}
+
+/// What waits for a window, by package. In memory only: after a restart it is asked for again, and refused again. A site
+/// between others may have no distribution point to show it at.
+#[derive(Debug, Default)]
+pub(crate) struct Pauses(Mutex<HashMap<String, Pause>>);
+
+#[derive(Debug)]
+struct Pause {
+    version: u32,
+    priority: u8,
+    reason: String,
+    until: Option<Timestamp>,
+}
+
+impl Pauses {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Pause>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what is not needed any more.
+    pub(super) fn retain(&self, needs: &[Need]) {
+        self.lock().retain(|package_id, _| needs.iter().any(|need| need.package_id == *package_id));
+    }
+}
+
 impl Site {
+    /// Whether this site needs a package's newest version itself, so that the neighbor who asks for it need only wait.
+    pub async fn content_on_its_way(
+        &self,
+        asked_by: &Neighbor,
+        package_id: &str,
+    ) -> Result<Option<OnItsWay>> {
+        let mut tx = self.db().read().await?;
+        let need = self.needs(&mut tx, Some(package_id)).await?.into_iter().next();
+        tx.commit().await?;
+        // Two that need it of each other would wait for ever.
+        let Some(need) = need.filter(|need| need.from != *asked_by) else { return Ok(None) };
+        let (own, now) = (self.identity().site_code.as_str(), self.now());
+        let pauses = self.pauses().lock();
+        // This site asks again when the window opens or the package is more urgent than it was.
+        let holds = |pause: &&Pause| {
+            pause.version == need.version
+                && pause.priority <= need.priority
+                && pause.until.is_none_or(|until| until > now)
+        };
+        let pause = pauses.get(package_id).filter(holds);
+        Ok(Some(pause.map_or(OnItsWay::Coming, |Pause { reason, until, .. }| OnItsWay::Paused {
+            reason: format!("site {own} waits for it itself: {reason}"),
+            until: *until,
+        })))
+    }
+
     /// The neighbor sends nothing of a version until its window opens.
     pub async fn content_paused(&self, need: &Need, until: Option<Timestamp>, reason: &str) -> Result<()> {
         let (now, own) = (self.now(), self.identity().site_code.as_str());
         let until_us = until.map(Timestamp::as_microsecond);
         let reason: String = reason.chars().filter(|c| *c != '\0').take(REASON_CHARS_MAX).collect();
+        let (version, priority) = (need.version, need.priority);
+        let pause = Pause { version, priority, reason: reason.clone(), until };
+        self.pauses().lock().insert(need.package_id.clone(), pause);
         let mut tx = self.db().write().await?;
         let said = match until_us {
             Some(until) => Expr::col("paused_until").eq(until),
@@ -47,6 +118,7 @@ impl Site {
 
     /// The neighbor sends again.
     pub async fn content_goes_on(&self, need: &Need) -> Result<()> {
+        self.pauses().lock().remove(&need.package_id);
         let own = self.identity().site_code.as_str();
         let mut tx = self.db().read().await?;
         let is_shown = shows_pause(&mut tx, need, own, Expr::col("paused_reason").is_not_null()).await?;

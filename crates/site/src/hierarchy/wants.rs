@@ -28,6 +28,8 @@ pub struct WantRefusal {
     pub code: String,
     /// When it is worth asking again, by the child's clock; absent where the child does not know.
     pub until: Option<Timestamp>,
+    /// The child's sentence; absent where the code says enough.
+    pub reason: Option<String>,
 }
 
 /// Open wants of all children.
@@ -241,7 +243,7 @@ mod tests {
                 tokio::join!(site.want("S01", "S0100001", 2, root()), child).0.unwrap()
             };
             assert_eq!(ask(Ok(b"bytes".to_vec())).await, Ok(b"bytes".to_vec()));
-            let refusal = WantRefusal { code: "object_not_found".to_owned(), until: None };
+            let refusal = WantRefusal { code: "object_not_found".to_owned(), until: None, reason: None };
             assert_eq!(ask(Err(refusal.clone())).await, Err(refusal));
             let long = WantKind::Range { pack: "ab".to_owned(), from: 0, bytes: WANT_BYTES_MAX + 1 };
             assert_eq!(site.want("S01", "P", 2, long).await.unwrap_err().code(), "invalid_field");
