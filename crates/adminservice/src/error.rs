@@ -181,6 +181,7 @@ fn site_status(error: &SiteError) -> StatusCode {
     match error {
         SiteError::PackageNotFound { .. }
         | SiteError::VersionNotFound { .. }
+        | SiteError::VersionNotOffered { .. }
         | SiteError::DpNotFound { .. }
         | SiteError::SiteNotFound { .. }
         | SiteError::DistributionNotFound { .. }
@@ -210,10 +211,12 @@ fn site_status(error: &SiteError) -> StatusCode {
         | SiteError::DriverAlreadyImported { .. }
         | SiteError::DriverOutOfScope { .. }
         | SiteError::Conflict { .. }
+        | SiteError::VersionNotHere { .. }
         | SiteError::VersionNotKept { .. }
         | SiteError::EditionMismatch { .. }
         | SiteError::ContentInPackage { .. }
         | SiteError::PackageLocked { .. }
+        | SiteError::PackageNotBelow { .. }
         | SiteError::ObjectLocked { .. }
         | SiteError::LockNotHeld { .. }
         | SiteError::DriverSourceChanged { .. }
@@ -236,9 +239,9 @@ fn site_status(error: &SiteError) -> StatusCode {
         }
         SiteError::DiskFull(_) | SiteError::SourceFull { .. } => StatusCode::INSUFFICIENT_STORAGE,
         // The first ones answer agents and the command line; here they would be mistakes of this program.
-        SiteError::EnrolTokenUnknown
-        | SiteError::EnrolTokenUsed
-        | SiteError::EnrolTokenExpired
+        SiteError::EnrolTokenUnknown { .. }
+        | SiteError::EnrolTokenUsed { .. }
+        | SiteError::EnrolTokenExpired { .. }
         | SiteError::CertificateRefused { .. }
         | SiteError::AgentUnknown
         | SiteError::AlreadyInitialized

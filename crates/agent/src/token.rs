@@ -23,7 +23,7 @@ pub struct OfDp;
 
 impl Purpose for OfDp {
     const PREFIX: &'static str = "hdp1";
-    const MADE_BY: &'static str = "haulier dp token NAME";
+    const MADE_BY: &'static str = "haulier dp token NAME --data DATA";
 }
 
 /// A child site joins.
@@ -32,7 +32,7 @@ pub struct OfSite;
 
 impl Purpose for OfSite {
     const PREFIX: &'static str = "hst1";
-    const MADE_BY: &'static str = "haulier site token CODE";
+    const MADE_BY: &'static str = "haulier site token CODE --data DATA";
 }
 
 /// The token by which a distribution point enrols.
@@ -149,9 +149,13 @@ mod tests {
             &format!("hdp1.{secret}.{secret}.{secret}"),
             &format!("hdp1.{}", secret.to_uppercase().replace('0', "A")),
         ] {
-            assert_eq!(text.parse::<EnrolToken>().unwrap_err().made_by, "haulier dp token NAME", "{text}");
+            assert_eq!(
+                text.parse::<EnrolToken>().unwrap_err().made_by,
+                "haulier dp token NAME --data DATA",
+                "{text}"
+            );
         }
         let dp_token = format!("hdp1.{secret}");
-        assert_eq!(dp_token.parse::<SiteToken>().unwrap_err().made_by, "haulier site token CODE");
+        assert_eq!(dp_token.parse::<SiteToken>().unwrap_err().made_by, "haulier site token CODE --data DATA");
     }
 }

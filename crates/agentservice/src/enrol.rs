@@ -109,9 +109,9 @@ pub(crate) fn count<T>(
 fn guessed(error: &SiteError) -> bool {
     matches!(
         error,
-        SiteError::EnrolTokenUnknown
-            | SiteError::EnrolTokenUsed
-            | SiteError::EnrolTokenExpired
+        SiteError::EnrolTokenUnknown { .. }
+            | SiteError::EnrolTokenUsed { .. }
+            | SiteError::EnrolTokenExpired { .. }
             | SiteError::CertificateRefused { .. }
     )
 }

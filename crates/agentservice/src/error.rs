@@ -141,19 +141,21 @@ impl ServiceError {
 fn site_status(error: &SiteError) -> StatusCode {
     match error {
         SiteError::AgentUnknown => StatusCode::UNAUTHORIZED,
-        SiteError::EnrolTokenUnknown | SiteError::EnrolTokenUsed | SiteError::EnrolTokenExpired => {
-            StatusCode::FORBIDDEN
-        }
+        SiteError::EnrolTokenUnknown { .. }
+        | SiteError::EnrolTokenUsed { .. }
+        | SiteError::EnrolTokenExpired { .. } => StatusCode::FORBIDDEN,
         SiteError::PackageNotFound { .. }
         | SiteError::VersionNotFound { .. }
+        | SiteError::VersionNotOffered { .. }
         | SiteError::DpNotFound { .. }
         | SiteError::SiteNotFound { .. }
         | SiteError::PackageNotAssigned { .. }
         | SiteError::DistributionNotFound { .. } => StatusCode::NOT_FOUND,
         SiteError::InvalidField { .. } | SiteError::CertificateRefused { .. } => StatusCode::BAD_REQUEST,
-        SiteError::AlreadyExists { .. } | SiteError::Conflict { .. } | SiteError::VersionNotKept { .. } => {
-            StatusCode::CONFLICT
-        }
+        SiteError::AlreadyExists { .. }
+        | SiteError::Conflict { .. }
+        | SiteError::VersionNotHere { .. }
+        | SiteError::VersionNotKept { .. } => StatusCode::CONFLICT,
         SiteError::Busy { .. } | SiteError::Stopped | SiteError::DiskFull(_) => {
             StatusCode::SERVICE_UNAVAILABLE
         }

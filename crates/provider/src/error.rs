@@ -239,6 +239,7 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
     match error {
         SiteError::PackageNotFound { .. }
         | SiteError::VersionNotFound { .. }
+        | SiteError::VersionNotOffered { .. }
         | SiteError::DpNotFound { .. }
         | SiteError::SiteNotFound { .. }
         | SiteError::DistributionNotFound { .. }
@@ -272,11 +273,13 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::Busy { .. } | SiteError::ReaderTooSlow { .. } => (0x8004_1045, ERROR_BUSY),
         SiteError::QueryTooLong { .. } => (0x8004_106c, ERROR_TIMEOUT),
         SiteError::EditionMismatch { .. } => (FAILED, ERROR_REVISION_MISMATCH),
-        SiteError::Transition(_) | SiteError::Conflict { .. } | SiteError::VersionNotKept { .. } => {
-            (FAILED, ERROR_INVALID_STATE)
-        }
+        SiteError::Transition(_)
+        | SiteError::Conflict { .. }
+        | SiteError::VersionNotHere { .. }
+        | SiteError::VersionNotKept { .. } => (FAILED, ERROR_INVALID_STATE),
         SiteError::ContentInPackage { .. } => (FAILED, SiteError::CONTENT_IN_PACKAGE),
         SiteError::PackageLocked { .. }
+        | SiteError::PackageNotBelow { .. }
         | SiteError::SourceReadOnly { .. }
         | SiteError::DriverOutOfScope { .. } => (FAILED, ERROR_ACCESS_DENIED),
         SiteError::ObjectLocked { .. } => (FAILED, ERROR_LOCK_VIOLATION),
@@ -293,9 +296,9 @@ fn site_codes(error: &SiteError) -> (u32, u32) {
         SiteError::DiskFull(_) | SiteError::SourceFull { .. } => (FAILED, ERROR_DISK_FULL),
         SiteError::NoSource { .. }
         | SiteError::TooManyFailures { .. }
-        | SiteError::EnrolTokenUnknown
-        | SiteError::EnrolTokenUsed
-        | SiteError::EnrolTokenExpired
+        | SiteError::EnrolTokenUnknown { .. }
+        | SiteError::EnrolTokenUsed { .. }
+        | SiteError::EnrolTokenExpired { .. }
         | SiteError::CertificateRefused { .. }
         | SiteError::AgentUnknown
         | SiteError::AlreadyInitialized

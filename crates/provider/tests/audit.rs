@@ -310,7 +310,8 @@ async fn packages(world: &mut World) {
     world.delete(&point).await;
     world.invoke(&package, "RefreshPkgSource", &[]).await;
     world.invoke(&package, "AddChangeNotification", &[]).await;
-    world.invoke(&package, "SetSourceSite", &[("SourceSite", text("PS2"))]).await;
+    world.join_child("S08").await;
+    world.invoke(&package, "SetSourceSite", &[("SourceSite", text("S08"))]).await;
     world.invoke(&package, "Unlock", &[]).await;
     world.site.run_due_snapshots().await.unwrap();
     let first = [("PackageID", id.clone()), ("SourceVersion", Value::Integer(1))];
@@ -338,7 +339,8 @@ async fn plain_packages(world: &mut World) {
     world.install(id.as_str().unwrap(), "dp1").await;
     world.call("SMS_DistributionPoint", None, "VerifyPackage", &place).await;
     world.invoke(&package, "AddChangeNotification", &[]).await;
-    world.invoke(&package, "SetSourceSite", &[("SourceSite", text("PS2"))]).await;
+    world.join_child("S08").await;
+    world.invoke(&package, "SetSourceSite", &[("SourceSite", text("S08"))]).await;
     world.invoke(&package, "Unlock", &[]).await;
     world.delete(&package).await;
 }

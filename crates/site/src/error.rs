@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::distribution::state::TransitionError;
 
+mod code;
 mod database;
 
 /// The crate's result.
@@ -28,6 +29,30 @@ pub enum SiteError {
         package_id: String,
         /// As asked for.
         version: u32,
+    },
+    /// A prestaged file has a version that this site never heard of, or other content than it heard of.
+    #[error(
+        "this site does not know version {version} of package {package_id} with this content: let it hear from its parent \
+         first, or export the version that it offers"
+    )]
+    VersionNotOffered {
+        /// The package.
+        package_id: String,
+        /// As the file says.
+        version: u32,
+    },
+    /// Another site's version, whose content no distribution point of this site needed.
+    #[error(
+        "the content of version {version} of package {package_id} is not at this site; export it at site {source_site}, which \
+         owns the package, or assign the package to a distribution point of this site first"
+    )]
+    VersionNotHere {
+        /// The package.
+        package_id: String,
+        /// As asked for.
+        version: u32,
+        /// The site that owns the package.
+        source_site: String,
     },
     /// The package had this version, but its content is no longer kept.
     #[error("version {version} of package {package_id} is no longer kept; these are: {kept}")]
@@ -230,14 +255,23 @@ pub enum SiteError {
         retry_after_s: u64,
     },
     /// The enrolment token was never made, or belongs to another name.
-    #[error("the enrolment token is not known for this name; make one with `haulier dp token NAME`")]
-    EnrolTokenUnknown,
+    #[error("the enrolment token is not known for this name; make one with `{made_by}`")]
+    EnrolTokenUnknown {
+        /// The command that makes one.
+        made_by: &'static str,
+    },
     /// The enrolment token was traded before.
-    #[error("the enrolment token was used before; make another with `haulier dp token NAME`")]
-    EnrolTokenUsed,
+    #[error("the enrolment token was used before; make another with `{made_by}`")]
+    EnrolTokenUsed {
+        /// The command that makes another.
+        made_by: &'static str,
+    },
     /// The enrolment token is too old.
-    #[error("the enrolment token has expired; make another with `haulier dp token NAME`")]
-    EnrolTokenExpired,
+    #[error("the enrolment token has expired; make another with `{made_by}`")]
+    EnrolTokenExpired {
+        /// The command that makes another.
+        made_by: &'static str,
+    },
     /// The certificate request could not be signed.
     #[error("the certificate request was refused: {reason}")]
     CertificateRefused {
@@ -265,8 +299,9 @@ pub enum SiteError {
     SigningKeyMissing,
     /// The data folder has another key than the site signs with.
     #[error(
-        "the signing key ({}) in the data folder is not the site's; put back the one from a backup or from another \
-         server of the site",
+        "the signing key ({}) in the data folder is not the one that the site's database names: they are not of one \
+         backup. Put back the key and the database that belong together; if that key is lost, `haulier site key rotate \
+         --lost --data DATA` makes another",
         ::trust::KEY_FILE
     )]
     SigningKeyWrong,
@@ -341,13 +376,27 @@ pub enum SiteError {
     },
     /// Another site owns the package.
     #[error(
-        "package {package_id} belongs to site {source_site}; change it there, or give it to this site with SetSourceSite"
+        "package {package_id} belongs to site {source_site}; change it there, or give it to another site with SetSourceSite, \
+         which is called there or at a site above it"
     )]
     PackageLocked {
         /// The package.
         package_id: String,
         /// The site that owns it.
         source_site: String,
+    },
+    /// Only the owner of a package and the sites above the owner give it away.
+    #[error(
+        "package {package_id} belongs to site {source_site}, which is not below this one: give it away at site {at}, with \
+         SetSourceSite"
+    )]
+    PackageNotBelow {
+        /// The package.
+        package_id: String,
+        /// The site that owns it.
+        source_site: String,
+        /// The sites that may, by code.
+        at: String,
     },
     /// No driver has this content.
     #[error("there is no driver content {content_id}; SMS_CIToContent shows those that exist")]
@@ -480,89 +529,6 @@ pub enum SiteError {
 }
 
 impl SiteError {
-    /// The ErrorCode of SMS_ExtendedStatus by which scripts know [`SiteError::ContentInPackage`]: severity 1,
-    /// facility 1, action 8, object 7, reason 21.
-    pub const CONTENT_IN_PACKAGE: u32 = 0x4048_0715;
-
-    /// A stable code, for scripts and tests.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::PackageNotFound { .. } => "package_not_found",
-            Self::VersionNotFound { .. } => "version_not_found",
-            Self::VersionNotKept { .. } => "version_not_kept",
-            Self::DpNotFound { .. } => "dp_not_found",
-            Self::DistributionNotFound { .. } => "distribution_not_found",
-            Self::GroupNotFound { .. } => "group_not_found",
-            Self::NotInGroup { .. } => "not_in_group",
-            Self::DriverNotFound { .. } => "driver_not_found",
-            Self::CategoryNotFound { .. } => "category_not_found",
-            Self::PlatformNotFound => "platform_not_found",
-            Self::ImportNotFound { .. } => "import_not_found",
-            Self::DriverUnreadable { .. } => "driver_unreadable",
-            Self::DriverInvalid { .. } => "driver_invalid",
-            Self::DriverAlreadyImported { .. } => "driver_already_imported",
-            Self::DriverOutOfScope { .. } => "driver_out_of_scope",
-            Self::DriverNotSupported { .. } => "driver_not_supported",
-            Self::FolderNotFound { .. } => "folder_not_found",
-            Self::FolderItemNotFound { .. } => "folder_item_not_found",
-            Self::DriverUnknown { .. } => "driver_not_found",
-            Self::ObjectLocked { .. } => "object_locked",
-            Self::LockRequestNotFound { .. } => "lock_request_not_found",
-            Self::LockNotHeld { .. } => "lock_not_held",
-            Self::UserNotFound { .. } => "user_not_found",
-            Self::AccessDenied { .. } => "access_denied",
-            Self::AllScopesNeeded { .. } => "all_scopes_needed",
-            Self::PasswordNeeded { .. } => "password_needed",
-            Self::ScopeNotFound { .. } => "scope_not_found",
-            Self::InvalidCredentials => "invalid_credentials",
-            Self::InvalidToken => "invalid_token",
-            Self::TooManyFailures { .. } => "too_many_failures",
-            Self::EnrolTokenUnknown => "token_unknown",
-            Self::EnrolTokenUsed => "token_used",
-            Self::EnrolTokenExpired => "token_expired",
-            Self::CertificateRefused { .. } => "certificate_refused",
-            Self::AgentUnknown => "agent_unknown",
-            Self::SiteNotFound { .. } => "site_not_found",
-            Self::SigningKeyMissing => "signing_key_missing",
-            Self::SigningKeyWrong => "signing_key_wrong",
-            Self::SigningKey(_) => "signing_key",
-            Self::InvalidField { .. } => "invalid_field",
-            Self::AlreadyExists { .. } => "already_exists",
-            Self::Conflict { .. } => "conflict",
-            Self::EditionMismatch { .. } => "edition_mismatch",
-            Self::NoSource { .. } => "no_source",
-            Self::SourceUnusable { .. } => "source_unusable",
-            Self::SourceReadOnly { .. } => "source_read_only",
-            Self::SourceFull { .. } => "source_full",
-            Self::SourceDiffers { .. } => "source_differs",
-            Self::PackageLocked { .. } => "package_locked",
-            Self::PackageNotAssigned { .. } => "package_not_assigned",
-            Self::ContentNotFound { .. } => "content_not_found",
-            Self::ContentNotInPackage { .. } => "content_not_in_package",
-            Self::ContentInPackage { .. } => "content_in_package",
-            Self::DriverSourceChanged { .. } => "driver_source_changed",
-            Self::ContentLost { .. } => "content_lost",
-            Self::Busy { .. } => "busy",
-            Self::ReaderTooSlow { .. } => "reader_too_slow",
-            Self::QueryTooLong { .. } => "query_too_long",
-            Self::UnknownView { .. } => "unknown_class",
-            Self::InvalidQuery { .. } => "invalid_query",
-            Self::InvalidOption { .. } => "invalid_option",
-            Self::AlreadyInitialized => "already_initialized",
-            Self::NotInitialized => "not_initialized",
-            Self::AlreadyRunning => "already_running",
-            Self::DiskFull(_) => "disk_full",
-            Self::Library(_) => "library_failed",
-            Self::Prestaged(error) => error.code(),
-            Self::Database(_) => "database_failed",
-            Self::Corrupt { .. } => "database_corrupt",
-            Self::Transition(_) => "transition_refused",
-            Self::Io { .. } => "data_folder_failed",
-            Self::Stopped => "stopped",
-        }
-    }
-
     pub(crate) fn corrupt(what: impl Into<String>) -> Self {
         Self::Corrupt { what: what.into() }
     }

@@ -62,6 +62,13 @@ impl Site {
         Ok(())
     }
 
+    /// Keeps the site from being run on this data folder until what is returned is dropped.
+    ///
+    /// Errors: [`SiteError::AlreadyRunning`] while a process runs it.
+    pub fn hold_folder(&self) -> Result<File> {
+        self.lock_data_folder()
+    }
+
     fn lock_data_folder(&self) -> Result<File> {
         lock_folder(&self.options().data_dir)
     }

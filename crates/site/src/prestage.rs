@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use crate::access::{Action, Actor};
 use crate::error::{Result, SiteError};
 use crate::library::{OBJECTS_FOLDER, blocking, error_chain, library_failed, manifest_id};
-use crate::package::by_id;
+use crate::package::{Package, by_id};
 use crate::server::Site;
+use crate::snapshot::rollback::kept;
 
 /// How often the inbox is looked at.
 const INBOX_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
@@ -80,8 +81,8 @@ impl Site {
     /// Takes a prestaged file into the content library of a site that no process runs.
     ///
     /// Errors: [`SiteError::AccessDenied`], [`SiteError::AlreadyRunning`] if one does: then it must be handed the file
-    /// by its [`Inbox`]; [`SiteError::Prestaged`], [`SiteError::VersionNotFound`] for a version that the site does
-    /// not know.
+    /// by its [`Inbox`]; [`SiteError::Prestaged`], [`SiteError::VersionNotOffered`] for a version that the site does
+    /// not know with this content.
     pub async fn import_prestaged(&self, actor: &Actor, file: &Path) -> Result<(Label, Imported)> {
         actor.may(Action::MaintainContent)?;
         self.library().await?;
@@ -168,7 +169,7 @@ impl Site {
                 return Ok(());
             }
         }
-        Err(SiteError::VersionNotFound { package_id: label.package_id.clone(), version: label.version })
+        Err(SiteError::VersionNotOffered { package_id: label.package_id.clone(), version: label.version })
     }
 
     /// A version that was let go of and comes by a file stays until it is needed, as if it had never been here.
@@ -190,10 +191,25 @@ impl Site {
         tx.commit().await
     }
 
+    /// Why there is no content of a version.
+    async fn why_missing(&self, package: Package, version: u32, newest: u32) -> Result<SiteError> {
+        let Package { package_id, source_site, .. } = package;
+        let history = self.package_history(&package_id).await?;
+        let is_elsewhere = source_site != self.identity().site_code
+            && (1..=newest).contains(&version)
+            && history.iter().all(|one| !one.retained);
+        if is_elsewhere {
+            return Ok(SiteError::VersionNotHere { package_id, version, source_site });
+        }
+        let missing = SiteError::VersionNotFound { package_id: package_id.clone(), version };
+        Ok(kept(&package_id, version, history).err().unwrap_or(missing))
+    }
+
     async fn label(&self, actor: &Actor, package_id: &str, version: Option<u32>) -> Result<Label> {
         let package = self.package_for(actor, package_id).await?;
-        let version = version.unwrap_or(package.stored_version);
-        let missing = || SiteError::VersionNotFound { package_id: package.package_id.clone(), version };
+        let newest = Ord::max(package.stored_version, package.source_version);
+        let version =
+            version.unwrap_or(if package.stored_version == 0 { newest } else { package.stored_version });
         let select = Query::select()
             .columns(["manifest_id", "content_hash", "signature"])
             .expr_as(
@@ -205,7 +221,9 @@ impl Site {
             .and_where(Expr::col("version").eq(i64::from(version)))
             .and_where(Expr::col("retained").eq(1i64))
             .to_owned();
-        let row = self.db().optional(&select).await?.ok_or_else(missing)?;
+        let Some(row) = self.db().optional(&select).await? else {
+            return Err(self.why_missing(package, version, newest).await?);
+        };
         let hash: String = row.get("content_hash")?;
         let content_hash: FileHash = hash
             .to_ascii_lowercase()

@@ -199,8 +199,13 @@ pub(crate) async fn a_package_moves_to_a_new_source() {
 pub(crate) async fn a_package_is_handed_over_and_taken_back() {
     let service = Service::start().await;
     let site = async || service.get(&format!("{PACKAGES}('{PACKAGE}')")).await.first()["SourceSite"].clone();
-    let given = call(&service, PACKAGE, "SetSourceSite", &json!({ "SourceSite": "CAS" })).await;
-    assert_eq!((given.status, site().await), (201, json!("CAS")), "{}", given.body);
+    let known = "INSERT INTO site_node (site_code, site_name, site_type, parent_code, server_name, revision)
+                 VALUES ('S01', '', 1, 'PS1', 's01.example.test', 1)";
+    service.stage.write_beside(known).await;
+    let given = call(&service, PACKAGE, "SetSourceSite", &json!({ "SourceSite": "S01" })).await;
+    assert_eq!((given.status, site().await), (201, json!("S01")), "{}", given.body);
+    // Of an owner that nobody knows any more; a known one would be asked for the refresh.
+    service.stage.write_beside("DELETE FROM site_node WHERE site_code = 'S01'").await;
     let locked = call(&service, PACKAGE, "RefreshPkgSource", &json!({})).await;
     assert_eq!((locked.status, locked.fault("CauseInfo")), (409, json!("package_locked")), "{}", locked.body);
     let taken = call(&service, PACKAGE, "Unlock", &json!({})).await;
@@ -210,7 +215,7 @@ pub(crate) async fn a_package_is_handed_over_and_taken_back() {
     let before = version(&service, PACKAGE).await;
     let notified = call(&service, PACKAGE, "AddChangeNotification", &json!({})).await;
     assert_eq!((notified.status, version(&service, PACKAGE).await), (201, before), "{}", notified.body);
-    for site in ["", "TOOLONG", "?!"] {
+    for site in ["", "TOOLONG", "?!", "XYZ"] {
         let refused = call(&service, PACKAGE, "SetSourceSite", &json!({ "SourceSite": site })).await;
         assert_eq!(refused.status, 400, "{site}: {}", refused.body);
     }

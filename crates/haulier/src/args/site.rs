@@ -81,9 +81,9 @@ pub(crate) struct SiteInit {
     #[arg(long, env = "HAULIER_DATA", value_name = "DIR")]
     pub(crate) data: PathBuf,
 
-    /// Three letters or digits, unique in the hierarchy; part of every PackageID.
-    #[arg(long, value_name = "CODE")]
-    pub(crate) site_code: String,
+    /// Three letters or digits, unique in the hierarchy; part of every PackageID. A site that joins again knows its own.
+    #[arg(long, value_name = "CODE", required_unless_present = "parent")]
+    pub(crate) site_code: Option<String>,
 
     /// The site's name for people.
     #[arg(long, value_name = "NAME", default_value = "")]
@@ -98,12 +98,12 @@ pub(crate) struct SiteInit {
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 
-    /// What the site is.
-    #[arg(long = "type", value_enum, value_name = "TYPE", default_value_t = SiteKind::Primary)]
-    pub(crate) kind: SiteKind,
+    /// What the site is: `primary` unless said otherwise. A site that joins again knows it.
+    #[arg(long = "type", value_enum, value_name = "TYPE")]
+    pub(crate) kind: Option<SiteKind>,
 
-    /// The address of the parent that the site joins; it must answer now. On a site that was made before, the join is made
-    /// up for.
+    /// The address of the parent that the site joins; it must answer now. A site that was made before joins, or joins again;
+    /// stop it first.
     #[arg(long, value_name = "URL", requires = "token")]
     pub(crate) parent: Option<String>,
 
@@ -140,6 +140,10 @@ pub(crate) struct SiteRun {
     /// Where to listen; port 0 picks a free one. TLS with the site's own CA unless this is loopback.
     #[arg(long, env = "HAULIER_LISTEN", value_name = "ADDRESS")]
     pub(crate) listen: Option<SocketAddr>,
+
+    /// The parent's new address, where the parent moved; it is remembered.
+    #[arg(long, value_name = "URL")]
+    pub(crate) parent: Option<String>,
 
     #[command(flatten)]
     pub(crate) listeners: ListenerArgs,

@@ -49,23 +49,29 @@ pub(crate) async fn run(command: &SiteCommand, address: &SiteAddress, format: Fo
 }
 
 async fn init(args: &SiteInit, format: Format) -> Result<()> {
-    let password = match make(args).await {
-        Ok(password) => password,
-        // It was made, and the join did not come to its end.
-        Err(error) if args.parent.is_some() && is_made(&error) => None,
-        Err(error) => return Err(error),
+    let password = match &args.site_code {
+        Some(site_code) => match make(args, site_code).await {
+            Ok(password) => password,
+            // It was made, and the join did not come to its end, or is to be made again.
+            Err(error) if args.parent.is_some() && is_made(&error) => None,
+            Err(error) => return Err(error),
+        },
+        None => None,
     };
+    let mut site_code = args.site_code.clone();
     if let (Some(parent), Some(token)) = (&args.parent, &args.token) {
-        hierarchy::join(args, parent, token).await.context(
-            "the site is made, but did not join its parent; run the same command again, with a new token if it says so",
+        let joined = hierarchy::join(args, parent, token).await.context(
+            "the site did not join its parent; run the same command again, with a new token if it says so",
         )?;
+        site_code = Some(joined);
     }
     match format {
         Format::Json => {
-            output::json(&json!({ "site_code": args.site_code, "user": "admin", "password": password }))
+            output::json(&json!({ "site_code": site_code, "user": "admin", "password": password }))
         }
         Format::Text => {
-            output::line(format_args!("Site {} is ready in {}.", args.site_code, args.data.display()));
+            let code = site_code.unwrap_or_default();
+            output::line(format_args!("Site {code} is ready in {}.", args.data.display()));
             if let Some(password) = password {
                 output::line(format_args!("First administrator: admin, password {password}"));
             }
@@ -80,7 +86,7 @@ fn is_made(error: &anyhow::Error) -> bool {
 }
 
 /// Makes the site. Returns the first administrator's password if nobody knows it yet.
-async fn make(args: &SiteInit) -> Result<Option<String>> {
+async fn make(args: &SiteInit, site_code: &str) -> Result<Option<String>> {
     keep_private();
     std::fs::create_dir_all(&args.data).with_context(|| format!("cannot create {}", args.data.display()))?;
     let mut config: SiteConfig = config::load(&args.data)?;
@@ -93,9 +99,9 @@ async fn make(args: &SiteInit) -> Result<Option<String>> {
         None => made_password()?,
     };
     let options = SiteOptions {
-        site_code: args.site_code.clone(),
+        site_code: site_code.to_owned(),
         site_name: args.site_name.clone(),
-        site_type: site_type(args.kind),
+        site_type: args.kind.map(site_type).unwrap_or_default(),
         ..site_options(&args.data, &config)?
     };
     // The database comes last: what it holds is what makes the folder a site.
@@ -103,7 +109,7 @@ async fn make(args: &SiteInit) -> Result<Option<String>> {
     let authority = args.data.join(CA_FOLDER);
     let had_authority = SiteCa::exists(&authority);
     if !had_authority {
-        SiteCa::create(&authority, &args.site_code, SystemClock::shared())?;
+        SiteCa::create(&authority, site_code, SystemClock::shared())?;
     }
     if let Err(error) = Site::init(&options, &password, SystemClock::shared()).await {
         if !had_authority {

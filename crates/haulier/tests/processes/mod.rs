@@ -315,6 +315,19 @@ impl Server {
         self.arguments.extend(arguments.iter().map(|&argument| argument.to_owned()));
     }
 
+    /// The server's next start is at another address.
+    pub(crate) fn move_to_another_port(&mut self) {
+        let (from, to) = (self.port().to_owned(), free_port().to_string());
+        let moved = |text: &mut String| *text = text.replace(&format!(":{from}"), &format!(":{to}"));
+        self.arguments.iter_mut().for_each(moved);
+        moved(&mut self.address);
+        moved(&mut self.listens_at);
+    }
+
+    fn port(&self) -> &str {
+        self.address.rsplit(':').next().expect("an address has a port")
+    }
+
     /// The enrolment token that a distribution point was started with.
     pub(crate) fn token(&self) -> String {
         let at = self.arguments.iter().position(|argument| argument == "--token").expect("it has one");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use agent::link::DpName;
-use agent::token::EnrolToken;
+use agent::token::{EnrolToken, OfDp};
 use agent::{Announcement, EnrolReply, EnrolRequest};
 use aws_lc_rs::digest;
 use base64::Engine;
@@ -101,7 +101,7 @@ impl Site {
     /// Errors: [`SiteError::EnrolTokenUnknown`], [`SiteError::EnrolTokenUsed`],
     /// [`SiteError::EnrolTokenExpired`], [`SiteError::CertificateRefused`], [`SiteError::InvalidField`].
     pub async fn enrol(&self, request: &EnrolRequest, signer: CsrSigner<'_>) -> Result<EnrolReply> {
-        let token: EnrolToken = request.token.parse().map_err(|_| SiteError::EnrolTokenUnknown)?;
+        let token: EnrolToken = request.token.parse().map_err(|_| one_time::unknown::<OfDp>())?;
         check_place(&request.content_url, &request.agent_version)?;
         request.csr_pem.as_deref().map_or(Ok(()), check_csr)?;
         let now = self.now();
@@ -241,11 +241,11 @@ async fn spend_token(tx: &mut Tx, token: &EnrolToken, name: &str, now: Timestamp
         .join_as(JoinType::InnerJoin, "dp", "d", Expr::col(("d", "id")).equals(("t", "dp_id")))
         .and_where(Expr::col(("t", "secret_hash")).eq(hash.as_str()))
         .to_owned();
-    let row = tx.optional(&select).await?.ok_or(SiteError::EnrolTokenUnknown)?;
+    let row = tx.optional(&select).await?.ok_or_else(one_time::unknown::<OfDp>)?;
     if row.get::<String>("name_key")? != name_key(name) {
-        return Err(SiteError::EnrolTokenUnknown);
+        return Err(one_time::unknown::<OfDp>());
     }
-    one_time::spend(tx, "enrol_token", &hash, &row, now).await?;
+    one_time::spend::<OfDp>(tx, "enrol_token", &hash, &row, now).await?;
     Ok((DpId(row.get("dp_id")?), row.get("name")?))
 }
 

@@ -2,7 +2,7 @@
 
 use ::trust::PublicKey;
 use agent::join::{JoinReply, JoinRequest};
-use agent::token::SiteToken;
+use agent::token::{OfSite, SiteToken};
 use agent::{RenewReply, RenewRequest};
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, Query};
@@ -20,6 +20,14 @@ use crate::trust;
 const NAME_CHARS_MAX: usize = 50;
 
 impl Site {
+    /// What this site is.
+    pub async fn site_type(&self) -> Result<SiteType> {
+        let mut tx = self.db().read().await?;
+        let own = own_type(&mut tx, self).await?;
+        tx.commit().await?;
+        Ok(own)
+    }
+
     /// Makes the one-time token by which a child site of that code joins. An earlier unused one for the code ends.
     ///
     /// `ca_fingerprint` is that of the site's CA where its listener speaks TLS. Errors: [`SiteError::InvalidOption`] for
@@ -72,7 +80,7 @@ impl Site {
     /// hierarchy has elsewhere, for one that a child with another signing key has, and for a type that cannot be below
     /// this site's.
     pub async fn join_child(&self, request: &JoinRequest, signer: CsrSigner<'_>) -> Result<JoinReply> {
-        let token: SiteToken = request.token.parse().map_err(|_| SiteError::EnrolTokenUnknown)?;
+        let token: SiteToken = request.token.parse().map_err(|_| one_time::unknown::<OfSite>())?;
         let child = check_request(request)?;
         let (now, own) = (self.now(), self.identity());
         let mut tx = self.db().write().await?;
@@ -322,11 +330,11 @@ async fn spend_token(tx: &mut Tx, token: &SiteToken, site_code: &str, now: Times
         .from("site_token")
         .and_where(Expr::col("secret_hash").eq(hash.as_str()))
         .to_owned();
-    let row = tx.optional(&select).await?.ok_or(SiteError::EnrolTokenUnknown)?;
+    let row = tx.optional(&select).await?.ok_or_else(one_time::unknown::<OfSite>)?;
     if row.get::<String>("site_code")? != site_code {
-        return Err(SiteError::EnrolTokenUnknown);
+        return Err(one_time::unknown::<OfSite>());
     }
-    one_time::spend(tx, "site_token", &hash, &row, now).await?;
+    one_time::spend::<OfSite>(tx, "site_token", &hash, &row, now).await?;
     SiteType::from_number(row.unsigned("site_type")?)
         .ok_or_else(|| SiteError::corrupt("site_token.site_type"))
 }

@@ -135,6 +135,18 @@ impl Topology {
         std::iter::successors(Some(site_code), |code| self.parents.get(*code)?.as_deref()).take(LEVELS_MAX)
     }
 
+    /// The codes of a site and of those above it, from below.
+    pub(crate) fn with_those_above(&self, site_code: &str) -> Vec<String> {
+        self.upwards(site_code).map(str::to_owned).collect()
+    }
+
+    /// The codes of all sites.
+    pub(crate) fn codes(&self) -> Vec<&str> {
+        let mut codes: Vec<&str> = self.parents.keys().map(String::as_str).collect();
+        codes.sort_unstable();
+        codes
+    }
+
     /// How many levels lead down to a site.
     pub(crate) fn depth(&self, site_code: &str) -> usize {
         self.upwards(site_code).count()

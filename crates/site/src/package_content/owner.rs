@@ -35,8 +35,8 @@ impl Site {
     /// Gives a package to the site with this code. Its owner may, and a site above the owner; of an owner that nobody knows,
     /// everybody. While it belongs to another site, the package is not changed here, and its source is not read here.
     ///
-    /// Errors: [`SiteError::InvalidField`] unless the code is three letters or digits,
-    /// [`SiteError::PackageLocked`] for a package of a site that is not below this one,
+    /// Errors: [`SiteError::InvalidField`] for a code that no site of the hierarchy has,
+    /// [`SiteError::PackageNotBelow`] for a package of a site that is not below this one,
     /// [`SiteError::PackageNotFound`], [`SiteError::AccessDenied`].
     pub async fn set_source_site(&self, actor: &Actor, package_id: &str, site_code: &str) -> Result<()> {
         actor.may(Action::ChangePackages)?;
@@ -50,10 +50,14 @@ impl Site {
         if package.source_site != site_code {
             let topology = Topology::load(&mut tx, self).await?;
             if topology.knows(&package.source_site) && !topology.is_in_own_branch(&package.source_site) {
-                return Err(SiteError::PackageLocked {
-                    package_id: package.package_id.clone(),
-                    source_site: package.source_site.clone(),
-                });
+                let mut at = topology.with_those_above(&package.source_site);
+                let last = at.pop().unwrap_or_default();
+                let at = if at.is_empty() { last } else { format!("{} or {last}", at.join(", ")) };
+                let (package_id, source_site) = (package.package_id.clone(), package.source_site.clone());
+                return Err(SiteError::PackageNotBelow { package_id, source_site, at });
+            }
+            if !topology.knows(&site_code) {
+                return Err(unknown_site(&topology, &site_code));
             }
             let given = (package_id, package.fields.name.as_str(), package.source_site.as_str());
             give_to(&mut tx, self, actor, given, &site_code).await?;
@@ -67,6 +71,20 @@ impl Site {
     pub async fn unlock(&self, actor: &Actor, package_id: &str) -> Result<()> {
         self.set_source_site(actor, package_id, &self.identity().site_code).await
     }
+}
+
+/// Sites that are named where one is not known.
+const NAMED_MAX: usize = 20;
+
+fn unknown_site(topology: &Topology, site_code: &str) -> SiteError {
+    let known = topology.codes();
+    let named: Vec<&str> = known.iter().copied().take(NAMED_MAX).collect();
+    let more = if known.len() > NAMED_MAX { " and more" } else { "" };
+    let reason = format!(
+        "the hierarchy has no site {site_code}; it has {}{more} (haulier site list)",
+        named.join(", ")
+    );
+    SiteError::invalid("SourceSite", reason)
 }
 
 /// Refuses what only the site that owns the package may do.

@@ -7,5 +7,5 @@
 pub(crate) mod claim;
 mod failure;
 pub(crate) mod publish;
-mod rollback;
+pub(crate) mod rollback;
 pub(crate) mod worker;

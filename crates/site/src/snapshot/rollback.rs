@@ -110,7 +110,7 @@ impl From<PackageVersion> for Taken {
 }
 
 /// The version that is meant, if its content is still there.
-fn kept(package_id: &str, to: u32, history: Vec<PackageVersion>) -> Result<PackageVersion> {
+pub(crate) fn kept(package_id: &str, to: u32, history: Vec<PackageVersion>) -> Result<PackageVersion> {
     let mut kept: Vec<u32> = history.iter().filter(|one| one.retained).map(|one| one.version).collect();
     kept.sort_unstable();
     let package_id = package_id.to_owned();

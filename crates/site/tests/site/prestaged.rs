@@ -69,10 +69,10 @@ on_both! {
         let other = Stage::set(BackEnd::Sqlite).await;
         let theirs = other.package("lenovo").await;
         let (label, file) = export(&other, &admin(), &theirs).await.unwrap();
-        assert_eq!(code(import(stage, &file).await), "version_not_found", "no such package");
+        assert_eq!(code(import(stage, &file).await), "version_not_offered", "no such package");
         let ours = stage.package("dell").await;
         assert_eq!(ours.package_id, theirs.package_id);
-        assert_eq!(code(import(stage, &file).await), "version_not_found", "other content under the same number");
+        assert_eq!(code(import(stage, &file).await), "version_not_offered", "other content under the same number");
         offer(stage, &label).await;
         assert!(!import(stage, &file).await.unwrap());
         much_later(stage).await;

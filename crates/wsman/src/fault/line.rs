@@ -177,6 +177,7 @@ fn provider_line(error: &ProviderError) -> Line {
                 SiteError::EditionMismatch { .. }
                 | SiteError::ObjectLocked { .. }
                 | SiteError::PackageLocked { .. }
+                | SiteError::PackageNotBelow { .. }
                 | SiteError::LockNotHeld { .. },
             ),
             _,

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use clock::SystemClock;
 use membership::{Identity, Joining, Membership};
 use serde_json::{Value, json};
-use site::{Actor, Site};
+use site::{Actor, Site, SiteType};
 
 use super::{load_ca, open_site, site_type};
 use crate::args::{SiteAddress, SiteInit};
@@ -65,34 +65,48 @@ pub(super) async fn remove(
 }
 
 /// Puts the site in `args.data` below its parent: the token is traded, the identity is durable, then the site knows.
-pub(super) async fn join(args: &SiteInit, parent: &str, token: &str) -> Result<()> {
+/// Returns its code.
+pub(super) async fn join(args: &SiteInit, parent: &str, token: &str) -> Result<String> {
     let token: SiteToken = token.parse()?;
+    ensure!(args.data.is_dir(), "there is no site in {}; --site-code makes one", args.data.display());
     let site = open_site(&args.data).await?;
-    let own = site.identity().clone();
-    ensure!(
-        own.site_code.eq_ignore_ascii_case(&args.site_code),
-        "{} holds site {}, not {}",
-        args.data.display(),
-        own.site_code,
-        args.site_code
-    );
-    let (identity, reply) = trade(&site, args, parent, &token).await?;
+    // A running site reads once, at its start, who it is at its parent.
+    let held = site.hold_folder().context("the site runs; stop it first")?;
+    let own = site.identity().site_code.clone();
+    let told = args.site_code.as_ref().is_none_or(|code| own.eq_ignore_ascii_case(code));
+    ensure!(told, "{} holds site {own}; leave --site-code out, or name that", args.data.display());
+    let stored = site.site_type().await?;
+    let told = args.kind.is_none_or(|kind| site_type(kind) == stored);
+    let type_name = type_name(stored.number().into());
+    ensure!(told, "{} holds a {type_name} site; leave --type out, or say so", args.data.display());
+    let (identity, reply) = trade(&site, stored, parent, &token).await?;
     identity.save(&args.data)?;
     site.join_parent(&Actor::local(), &reply).await?;
     site.close().await;
+    drop(held);
     tracing::info!(parent = %reply.site_code, "Joined");
-    Ok(())
+    Ok(own)
 }
 
 /// The site's membership of its parent, where it joined one.
-pub(super) fn parent(data: &Path) -> Result<Option<Membership>> {
-    let Some(identity) = Identity::load(data)? else { return Ok(None) };
+/// `moved_to` is the parent's new address.
+pub(super) fn parent(data: &Path, moved_to: Option<&str>) -> Result<Option<Membership>> {
+    let Some(mut identity) = Identity::load(data)? else {
+        ensure!(moved_to.is_none(), "this site is below no other; `haulier site init --parent` joins one");
+        return Ok(None);
+    };
+    if let Some(url) = moved_to
+        && identity.moved_to(url)?
+    {
+        tracing::info!(to = %identity.site_url, "The parent has another address now");
+        identity.save(data)?;
+    }
     Ok(Some(Membership::new(data.to_owned(), identity, SystemClock::shared())?))
 }
 
 async fn trade(
     site: &Site,
-    args: &SiteInit,
+    own_type: SiteType,
     parent: &str,
     token: &SiteToken,
 ) -> Result<(Identity, JoinReply)> {
@@ -103,7 +117,7 @@ async fn trade(
         token: token.to_string(),
         site_code: own.site_code.clone(),
         site_name: own.site_name.clone(),
-        site_type: site_type(args.kind).number(),
+        site_type: own_type.number(),
         server_name: own.server_name.clone(),
         csr_pem,
         signing_key: signing_key.clone(),

@@ -68,7 +68,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(config::FILE_NAME), toml).unwrap();
         let listeners = ListenerArgs { wsman: None, wsman_tls: None, cimxml: None, cimxml_tls: None };
-        environment(&SiteRun { data: folder.path().to_owned(), listen: None, listeners })
+        environment(&SiteRun { data: folder.path().to_owned(), listen: None, parent: None, listeners })
     }
 
     #[test]

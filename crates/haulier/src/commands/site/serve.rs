@@ -55,7 +55,7 @@ pub(super) async fn run(args: &SiteRun) -> Result<()> {
     let options = SiteOptions { pack_fetcher: Some(Arc::new(packs)), ..site_options(&args.data, &config)? };
     let site = Site::open(&options, SystemClock::shared()).await?;
     let ca = load_ca(&args.data)?;
-    let link = SiteLink::new(site.clone(), super::hierarchy::parent(&args.data)?);
+    let link = SiteLink::new(site.clone(), super::hierarchy::parent(&args.data, args.parent.as_deref())?);
     let (bound, provider) = bind(args, &config, &site, ca, &link).await?;
     let shutdown = CancellationToken::new();
     shutdown_on_signal(&shutdown)?;

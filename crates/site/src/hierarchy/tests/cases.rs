@@ -175,7 +175,11 @@ hierarchies! {
         assert_eq!(tree.install("PS1", &two, id).await, 2);
         tree.settle().await;
         assert_eq!(tree.sql("PS2", STATES).await, [["0", "2"], ["0", "2"]]);
-        assert_eq!(code(tree.site("PS1").unlock(&admin(), id).await), "package_locked", "a sister may not");
+        let sister = tree.site("PS1").unlock(&admin(), id).await.unwrap_err();
+        assert_eq!(sister.code(), "package_locked");
+        assert!(sister.to_string().contains("at site PS2 or CAS"), "{sister}");
+        let nobody = tree.site("PS2").set_source_site(&admin(), id, "PS9").await.unwrap_err();
+        assert!(nobody.code() == "invalid_field" && nobody.to_string().contains("it has CAS, PS1, PS2, S01"), "{nobody}");
         tree.site("CAS").unlock(&admin(), id).await.unwrap();
         tree.settle().await;
         assert_eq!(tree.site("PS2").package(id).await.unwrap().source_site, "CAS", "a site above may");

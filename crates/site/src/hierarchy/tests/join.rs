@@ -81,10 +81,10 @@ hierarchies! {
         refused(tree, "PS1", &JoinRequest { signing_key: "ab".to_owned(), ..good.clone() }, "invalid_field", &[]).await;
         refused(tree, "PS1", &JoinRequest { server_name: "..".to_owned(), ..good.clone() }, "invalid_field", &[]).await;
         ask(tree, "PS1", &good).await.unwrap();
-        refused(tree, "PS1", &good, "token_used", &[]).await;
+        refused(tree, "PS1", &good, "token_used", &["haulier site token CODE --data DATA"]).await;
         let late = request(tree, "S02", token(tree, "PS1", "S02").await).await;
         tree.stage("PS1").clock.advance(ENROL_TOKEN_LIFE);
-        refused(tree, "PS1", &late, "token_expired", &[]).await;
+        refused(tree, "PS1", &late, "token_expired", &["haulier site token CODE --data DATA"]).await;
         let first = request(tree, "S02", token(tree, "PS1", "S02").await).await;
         token(tree, "PS1", "S02").await;
         refused(tree, "PS1", &first, "token_unknown", &[]).await;

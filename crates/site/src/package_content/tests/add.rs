@@ -319,11 +319,14 @@ on_both! {
         let one = driver(stage, "one").await;
         let package = empty_package(stage, "pkg").await;
         let (site, id) = (&stage.site, package.package_id.as_str());
-        for bad in ["", "P", "PS1X", "P 1"] {
+        for bad in ["", "P", "PS1X", "P 1", "ABC"] {
             assert_eq!(code(site.set_source_site(&admin(), id, bad).await), "invalid_field", "{bad:?}");
         }
+        knows_site(stage, "XYZ").await;
         site.set_source_site(&admin(), id, "xyz").await.unwrap();
         assert_eq!(site.package(id).await.unwrap().source_site, "XYZ");
+        // Of an owner that nobody knows any more; a known one would be asked for a refresh.
+        stage.raw_sql("DELETE FROM site_node WHERE site_code = 'XYZ'".to_owned()).await;
         let change = PackageChange { name: Some("n".to_owned()), ..PackageChange::default() };
         for (what, got) in [
             ("add", code(site.add_driver_content(&admin(), id, &[one.content_id], &[], true).await)),

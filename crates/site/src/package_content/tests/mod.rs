@@ -22,6 +22,15 @@ pub(crate) struct Imported {
     pub(crate) hash: String,
 }
 
+/// Has the site hear of another one.
+pub(crate) async fn knows_site(stage: &Stage, site_code: &str) {
+    let sql = format!(
+        "INSERT INTO site_node (site_code, site_name, site_type, parent_code, server_name, revision)
+         VALUES ('{site_code}', '', 1, 'PS1', 'other.example.test', 1)"
+    );
+    stage.raw_sql(sql).await;
+}
+
 /// An INF file with one device, and a file beside it that it copies.
 pub(crate) fn inf(name: &str, hardware_id: &str, version: &str) -> String {
     inf_with(name, hardware_id, version, "")

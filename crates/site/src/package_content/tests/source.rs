@@ -130,6 +130,7 @@ on_both! {
         let package = stage.package("dell").await;
         let (site, id) = (&stage.site, package.package_id.as_str());
         site.refresh_package(&admin(), id).await.unwrap();
+        knows_site(stage, "XYZ").await;
         site.set_source_site(&admin(), id, "XYZ").await.unwrap();
         assert_eq!(site.run_due_snapshots().await.unwrap(), 0);
         site.unlock(&admin(), id).await.unwrap();
