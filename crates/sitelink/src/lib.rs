@@ -9,6 +9,7 @@ mod fetch;
 mod pull;
 mod puller;
 mod rows;
+mod silence;
 mod source;
 mod stats;
 mod upward;

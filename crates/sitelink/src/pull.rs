@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::SiteLink;
 use crate::fetch::{Limits, PullError, Wanted, blocking, fetch, root};
+use crate::silence::Heard;
 use crate::source::{SourceError, Sources};
 
 /// The longest wait for a neighbor that has not got the version itself yet: it is on its way there.
@@ -35,6 +36,8 @@ pub(crate) enum Ended {
         text: String,
         /// It may pass by itself: the neighbor is away, or has not got the version itself yet.
         passing: bool,
+        /// The neighbor did not answer, or was too busy to.
+        unreachable: bool,
         /// The longest wait before the next attempt.
         wait_max: Duration,
     },
@@ -46,11 +49,12 @@ pub(crate) async fn pull(
     sources: Sources,
     limits: Arc<Limits>,
     need: Need,
+    heard: Heard,
     stop: CancellationToken,
 ) -> (Need, Ended) {
     let wanted = need.clone();
     let work = async move {
-        let tried = try_pull(&link, &sources, &limits, &wanted, &stop).await;
+        let tried = try_pull(&link, &sources, &limits, &wanted, (&heard, &stop)).await;
         tried.map_or_else(|failure| ended(&link, failure), |()| Ended::Arrived)
     };
     guarded(need, work).await
@@ -60,7 +64,13 @@ async fn guarded(need: Need, work: impl Future<Output = Ended> + Send + 'static)
     let ended = tokio::spawn(work).await.unwrap_or_else(|error| {
         tracing::error!(%error, call = need.call, package = %need.package_id, "A pull broke down");
         let text = "the work broke down; the log says where".to_owned();
-        Ended::Failed { code: "interrupted", text, passing: false, wait_max: JOB_WAIT_MAX }
+        Ended::Failed {
+            code: "interrupted",
+            text,
+            passing: false,
+            unreachable: false,
+            wait_max: JOB_WAIT_MAX,
+        }
     });
     (need, ended)
 }
@@ -77,11 +87,13 @@ fn ended(link: &SiteLink, failure: Failure) -> Ended {
                 link.stats.versions_refused.inc();
             }
             let passing = matches!(failure, Failure::Pull(PullError::Source(_)));
+            let unreachable =
+                matches!(failure, Failure::Pull(PullError::Source(SourceError::Unreachable(_))));
             let wait_max = match &failure {
                 Failure::Pull(PullError::Source(SourceError::Gone(_))) => ON_ITS_WAY_WAIT_MAX,
                 _ => JOB_WAIT_MAX,
             };
-            Ended::Failed { code: failure.code(), text: failure.to_string(), passing, wait_max }
+            Ended::Failed { code: failure.code(), text: failure.to_string(), passing, unreachable, wait_max }
         }
     }
 }
@@ -91,7 +103,7 @@ async fn try_pull(
     sources: &Sources,
     limits: &Limits,
     need: &Need,
-    stop: &CancellationToken,
+    (heard, stop): (&Heard, &CancellationToken),
 ) -> Result<(), Failure> {
     let Need { package_id, version, manifest, signature, call, .. } = need;
     link.site.check_version(package_id, *version, manifest, signature.as_ref()).await??;
@@ -107,6 +119,7 @@ async fn try_pull(
         }
         None => {
             let root = root(source.as_ref(), &wanted, stop).await?;
+            heard.set();
             link.site.content_goes_on(need).await?;
             fetch(&library, source, &wanted, root, limits, stop).await?
         }

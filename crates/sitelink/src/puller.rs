@@ -15,12 +15,15 @@ use tokio_util::sync::CancellationToken;
 use crate::SiteLink;
 use crate::fetch::{FEEDS_MAX, Limits};
 use crate::pull::{Ended, ON_ITS_WAY_WAIT_MAX, pull};
+use crate::silence::{Heard, Silence};
 use crate::source::Sources;
 
 /// Pulls from one neighbor at once. More would share the same link.
 const PULLS_OF_NEIGHBOR_MAX: usize = 3;
 /// Pulls at once, so that neighbors that are slow or silent leave places for the others. Each holds some tens of MiB.
 const PULLS_MAX: usize = 12;
+/// Pulls at once from neighbors that are silent, one from each, so that the others have the rest to themselves.
+const PROBES_MAX: usize = 4;
 /// How long after news the needs are looked at: one look is enough for all that comes together.
 const NEWS_SETTLE: Duration = Duration::from_millis(50);
 /// The needs are looked at so often even without news: a lost one costs time, never correctness.
@@ -41,6 +44,7 @@ struct Running {
     version: u32,
     priority: u8,
     from: Neighbor,
+    heard: Heard,
     stop: CancellationToken,
 }
 
@@ -76,6 +80,7 @@ pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToke
     let mut running: HashMap<String, Running> = HashMap::new();
     let mut pulls: JoinSet<(Need, Ended)> = JoinSet::new();
     let mut waiting: HashMap<String, Waiting> = HashMap::new();
+    let mut silence = Silence::default();
     // The order matters: who subscribes after looking misses what comes between.
     let mut news = link.site.news();
     while !stop.is_cancelled() {
@@ -88,12 +93,16 @@ pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToke
                 supersede(&needs, &mut running);
                 waiting.retain(|package, _| needs.iter().any(|need| need.package_id == *package));
                 let now = link.clock.monotonic();
-                let due: Vec<Need> =
+                running.values().filter(|pull| pull.heard.get()).for_each(|pull| silence.ends(&pull.from));
+                let mut due: Vec<Need> =
                     needs.into_iter().filter(|need| is_due(need, &running, &waiting, now)).collect();
-                for need in take_places(due, &running) {
-                    let own_stop = stop.child_token();
-                    running.insert(need.package_id.clone(), Running::new(&need, own_stop.clone()));
-                    pulls.spawn(pull(link.clone(), sources.clone(), Arc::clone(&limits), need, own_stop));
+                silence.order(&mut due);
+                for need in take_places(due, &running, &silence) {
+                    let begun = Running::new(&need, stop.child_token());
+                    let (heard, own_stop) = (begun.heard.clone(), begun.stop.clone());
+                    running.insert(need.package_id.clone(), begun);
+                    let (link, sources) = (link.clone(), sources.clone());
+                    pulls.spawn(pull(link, sources, Arc::clone(&limits), need, heard, own_stop));
                 }
                 until_next(&running, &waiting, now)
             }
@@ -107,7 +116,9 @@ pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToke
             () = stop.cancelled() => {}
             Some(ended) = pulls.join_next(), if !pulls.is_empty() => {
                 let (need, ended) = ended.expect("the outer task does nothing that can fail");
-                running.remove(&need.package_id);
+                if let Some(pull) = running.remove(&need.package_id) {
+                    silence.note(&need.from, &pull.heard, &ended);
+                }
                 settle(&link, need, ended, &mut waiting).await;
             }
             Ok(()) = news.changed() => link.clock.sleep(NEWS_SETTLE).await,
@@ -120,7 +131,13 @@ pub(crate) async fn run(link: SiteLink, sources: Sources, stop: CancellationToke
 
 impl Running {
     fn new(need: &Need, stop: CancellationToken) -> Self {
-        Self { version: need.version, priority: need.priority, from: need.from.clone(), stop }
+        Self {
+            version: need.version,
+            priority: need.priority,
+            from: need.from.clone(),
+            heard: Heard::default(),
+            stop,
+        }
     }
 }
 
@@ -148,13 +165,21 @@ fn is_due(
 }
 
 /// Those that can begin now, of what is due, the urgent first. For each that finds no place, one that is less urgent and in
-/// its way gives way: on a slow link it would keep it waiting for hours.
-fn take_places(due: Vec<Need>, running: &HashMap<String, Running>) -> Vec<Need> {
+/// its way gives way: on a slow link it would keep it waiting for hours. Nobody gives way to what comes from who is silent.
+fn take_places(due: Vec<Need>, running: &HashMap<String, Running>, silence: &Silence) -> Vec<Need> {
     let mut starting: Vec<Need> = Vec::new();
     let mut leaving: Vec<&Running> = running.values().filter(|pull| pull.stop.is_cancelled()).collect();
     for need in due {
         let from_same = running.values().filter(|pull| pull.from == need.from).count()
             + starting.iter().filter(|other| other.from == need.from).count();
+        if silence.is_silent(&need.from) {
+            let probes = running.values().filter(|pull| silence.is_silent(&pull.from)).count()
+                + starting.iter().filter(|other| silence.is_silent(&other.from)).count();
+            if from_same == 0 && probes < PROBES_MAX && running.len() + starting.len() < PULLS_MAX {
+                starting.push(need);
+            }
+            continue;
+        }
         let is_neighbor_full = from_same >= PULLS_OF_NEIGHBOR_MAX;
         if !is_neighbor_full && running.len() + starting.len() < PULLS_MAX {
             starting.push(need);
@@ -209,7 +234,7 @@ async fn settle(link: &SiteLink, need: Need, ended: Ended, waiting: &mut HashMap
         }
         Ended::Paused { reason, until, wait } => pause(link, &need, entry, (reason, until, wait)).await,
         Ended::OnItsWay => on_its_way(link, &need, entry).await,
-        Ended::Failed { code, text, passing, wait_max } => {
+        Ended::Failed { code, text, passing, wait_max, .. } => {
             link.stats.pulls_failed.inc();
             entry.failures += 1;
             (entry.looks, entry.paused) = (0, None);
@@ -304,7 +329,7 @@ mod tests {
             // Looking again before they are gone changes nothing.
             for _ in 0..2 {
                 let due = due.iter().map(|(package, priority, from)| need(package, *priority, from));
-                let started = take_places(due.collect(), &running);
+                let started = take_places(due.collect(), &running, &Silence::default());
                 let started: Vec<_> = started.iter().map(|need| need.package_id.as_str()).collect();
                 assert_eq!(started, begins, "{runs:?}");
                 let mut told: Vec<_> = running.iter().filter(|(_, pull)| pull.stop.is_cancelled()).collect();
@@ -321,12 +346,67 @@ mod tests {
         let due = (0..6).flat_map(|number| {
             (0..5).map(move |package| need(&format!("{number}{package}"), 3, &child(number)))
         });
-        let started = take_places(due.collect(), &HashMap::new());
+        let started = take_places(due.collect(), &HashMap::new(), &Silence::default());
         assert_eq!(started.len(), PULLS_MAX);
         for number in 0..PULLS_MAX / PULLS_OF_NEIGHBOR_MAX {
             let of = started.iter().filter(|need| need.from == child(number)).count();
             assert_eq!(of, PULLS_OF_NEIGHBOR_MAX, "{number}");
         }
+    }
+
+    /// Rounds in which a pull from a silent neighbor takes several to fail, and one from another ends in the next.
+    #[test]
+    fn silent_neighbors_keep_no_places_from_one_that_answers_and_take_turns() {
+        const ROUNDS: u32 = 40;
+        const IN_VAIN: u32 = 4;
+        const SILENT: usize = 13;
+        let child = |number: usize| Neighbor::Child(format!("S{number:02}"));
+        let answers = child(99);
+        let failed = || Ended::Failed {
+            code: "neighbor_unreachable",
+            text: String::new(),
+            passing: true,
+            unreachable: true,
+            wait_max: Duration::ZERO,
+        };
+        let (mut silence, mut running) = (Silence::default(), HashMap::<String, Running>::new());
+        let mut began: HashMap<String, u32> = HashMap::new();
+        let (mut arrived, mut tried) = (0, std::collections::HashSet::new());
+        for round in 0..ROUNDS {
+            let is_over =
+                |package: &str, pull: &Running| pull.from == answers || round - began[package] >= IN_VAIN;
+            let over: Vec<_> = running.extract_if(|package, pull| is_over(package, pull)).collect();
+            for (_, pull) in over {
+                let ended = if pull.from == answers { Ended::Arrived } else { failed() };
+                arrived += u32::from(pull.from == answers);
+                silence.note(&pull.from, &pull.heard, &ended);
+            }
+            // Many urgent packages of each that is silent, and some of the other that are not.
+            let silent =
+                (0..SILENT).flat_map(|number| (0..9).map(move |n| (format!("S{number}{n}"), number)));
+            let urgent = silent.map(|(package, number)| need(&package, 1, &child(number)));
+            let others = (0..9).map(|n| need(&format!("T{round}{n}"), 3, &answers));
+            let mut due: Vec<Need> =
+                urgent.chain(others).filter(|need| !running.contains_key(&need.package_id)).collect();
+            silence.order(&mut due);
+            for need in take_places(due, &running, &silence) {
+                began.insert(need.package_id.clone(), round);
+                tried.insert(need.from.clone());
+                running.insert(need.package_id.clone(), Running::new(&need, CancellationToken::new()));
+            }
+            assert!(running.len() <= PULLS_MAX);
+        }
+        // All places of it, but for the rounds until each of the others was tried in vain once.
+        assert!(arrived >= 3 * (ROUNDS - 5 * IN_VAIN), "{arrived} arrived");
+        assert_eq!(tried.len(), SILENT + 1, "each is tried");
+
+        let one = child(1);
+        silence.note(&one, &Heard::default(), &Ended::Stopped);
+        assert!(silence.is_silent(&one), "that it was stopped says nothing");
+        let heard = Heard::default();
+        heard.set();
+        silence.note(&one, &heard, &failed());
+        assert!(!silence.is_silent(&one), "something came before it broke off");
     }
 
     #[test]
