@@ -8,14 +8,15 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use agent::Puller;
 use content::ObjectKey;
-use net::Way;
+use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
 use crate::fault::JobError;
-use crate::upstream::{Origin, Transfer, Upstream};
+use crate::upstream::{Asking, Origin, Transfer, Upstream};
 
 mod cache;
 mod roots;
@@ -61,12 +62,23 @@ pub(crate) enum RelayError {
     NotFound,
     #[error("no source has it now: {0}")]
     NoSource(String),
+    /// Whom this one asks sends nothing now: no failure.
+    #[error("paused: {reason}")]
+    Closed {
+        reason: String,
+        /// When the window opens, by the site's clock; absent where nothing is known to open.
+        until: Option<Timestamp>,
+        /// When to ask again.
+        wait: Duration,
+    },
 }
 
 /// A range that is being fetched.
 #[derive(Debug)]
 struct Flight {
     range: Range<u64>,
+    /// What it was begun for.
+    package: Option<Arc<str>>,
     state: watch::Sender<Progress>,
 }
 
@@ -127,7 +139,7 @@ impl Relay {
         self: &Arc<Self>,
         key: ObjectKey,
         range: &Range<u64>,
-        way: &Way,
+        asking: &Asking,
     ) -> Result<Cached, RelayError> {
         for _ in 0..LOOKS_MAX {
             let (cache, wanted) = (Arc::clone(&self.cache), range.clone());
@@ -135,14 +147,17 @@ impl Relay {
             if let Ok(Some(cached)) = read {
                 return Ok(cached);
             }
-            let flight = self.flight(key, range, self.onward(way)?)?;
+            let flight = self.flight(key, range, self.onward(asking)?)?;
             let mut state = flight.state.subscribe();
             let at = range.start;
             let progress = state.wait_for(|now| now.done_to > at || now.ended.is_some()).await;
             let progress =
                 progress.map_err(|_| RelayError::NoSource("the fetch was interrupted".to_owned()))?;
-            if let (true, Some(Err(error))) = (progress.done_to <= at, &progress.ended) {
-                return Err(error.clone());
+            match (progress.done_to <= at, &progress.ended) {
+                // The window may be open for what this one is for.
+                (true, Some(Err(RelayError::Closed { .. }))) if flight.package != asking.package => {}
+                (true, Some(Err(error))) => return Err(error.clone()),
+                _ => {}
             }
         }
         Err(RelayError::Busy)
@@ -150,9 +165,11 @@ impl Relay {
 
     /// The way of what is fetched for a request, unless it would go in a circle. One that comes from whom this one asks
     /// itself is not even let wait for a fetch that is under way: that may be waiting for it.
-    fn onward(&self, way: &Way) -> Result<Way, RelayError> {
+    fn onward(&self, asking: &Asking) -> Result<Asking, RelayError> {
+        let Asking { way, package } = asking;
         let is_mutual = way.passed.iter().any(|passed| self.upstream.is_source(passed));
-        way.through(&self.name).filter(|_| !is_mutual).ok_or(RelayError::Loop)
+        let way = way.through(&self.name).filter(|_| !is_mutual).ok_or(RelayError::Loop)?;
+        Ok(Asking { way, package: package.clone() })
     }
 
     /// The fetch that brings the first byte of the range, begun if there is none.
@@ -160,7 +177,7 @@ impl Relay {
         self: &Arc<Self>,
         key: ObjectKey,
         range: &Range<u64>,
-        way: Way,
+        asking: Asking,
     ) -> Result<Arc<Flight>, RelayError> {
         let mut flights = self.flights();
         let under_way = flights.get(&key).into_iter().flatten();
@@ -174,25 +191,27 @@ impl Relay {
             under_way.map(|flight| flight.range.start).chain(self.cache.next_start(key, range.start));
         let end = starts.filter(|start| *start > range.start).fold(range.end, u64::min);
         let done = Progress { done_to: range.start, ended: None };
-        let flight = Arc::new(Flight { range: range.start..end, state: watch::Sender::new(done) });
+        let (range, package) = (range.start..end, asking.package.clone());
+        let flight = Arc::new(Flight { range, package, state: watch::Sender::new(done) });
         flights.entry(key).or_default().push(Arc::clone(&flight));
         drop(flights);
-        tokio::spawn(Arc::clone(self).fly(key, Arc::clone(&flight), way));
+        tokio::spawn(Arc::clone(self).fly(key, Arc::clone(&flight), asking));
         Ok(flight)
     }
 
     /// Fetches to the end, whoever is still there to see it: it is not much, and the next one asks for the same.
-    async fn fly(self: Arc<Self>, key: ObjectKey, flight: Arc<Flight>, way: Way) {
+    async fn fly(self: Arc<Self>, key: ObjectKey, flight: Arc<Flight>, asking: Asking) {
         let landing = Landing { relay: &self, key, flight: &flight };
-        let ended = self.fetch(key, &flight, way).await;
+        let ended = self.fetch(key, &flight, asking).await;
         if let Err(error) = &ended {
             tracing::debug!(%error, object = %key, "Cannot fetch what is asked for here");
         }
+        // Who is woken finds it gone, and may begin another.
+        landing.leave();
         flight.state.send_modify(|state| state.ended = Some(ended));
-        drop(landing);
     }
 
-    async fn fetch(&self, key: ObjectKey, flight: &Flight, way: Way) -> Result<(), RelayError> {
+    async fn fetch(&self, key: ObjectKey, flight: &Flight, asking: Asking) -> Result<(), RelayError> {
         let _turn = self.fetches.acquire().await.map_err(|_| RelayError::Busy)?;
         self.upstream.ask().await.map_err(RelayError::of)?;
         let path = path_of(key);
@@ -200,7 +219,7 @@ impl Relay {
         // Neighbors go over different connections.
         let lane = &lanes[usize::try_from(flight.range.start >> 20).unwrap_or(0) % lanes.len()];
         let order = self.upstream.order();
-        let mut transfer = Transfer::begin(&self.upstream, lane, order, &path, flight.range.clone(), way);
+        let mut transfer = Transfer::begin(&self.upstream, lane, order, &path, flight.range.clone(), asking);
         let (mut buffer, mut at) = (Vec::new(), flight.range.start);
         let mut from: Option<(Option<Arc<str>>, u64)> = None;
         loop {
@@ -259,8 +278,8 @@ struct Landing<'f> {
     flight: &'f Arc<Flight>,
 }
 
-impl Drop for Landing<'_> {
-    fn drop(&mut self) {
+impl Landing<'_> {
+    fn leave(&self) {
         let mut flights = self.relay.flights();
         if let Some(list) = flights.get_mut(&self.key) {
             list.retain(|flight| !Arc::ptr_eq(flight, self.flight));
@@ -268,6 +287,12 @@ impl Drop for Landing<'_> {
                 flights.remove(&self.key);
             }
         }
+    }
+}
+
+impl Drop for Landing<'_> {
+    fn drop(&mut self) {
+        self.leave();
         self.flight.state.send_modify(|state| {
             state
                 .ended
@@ -277,13 +302,13 @@ impl Drop for Landing<'_> {
 }
 
 impl RelayError {
-    #[expect(clippy::needless_pass_by_value, reason = "the shape that map_err wants")]
     fn of(error: JobError) -> Self {
-        match &error {
+        match error {
             JobError::SiteRefused(inner) if inner.refusal().is_some_and(|refusal| refusal.status == 404) => {
                 Self::NotFound
             }
-            _ => Self::NoSource(error.to_string()),
+            JobError::Paused { reason, until, wait, .. } => Self::Closed { reason, until, wait },
+            error => Self::NoSource(error.to_string()),
         }
     }
 }

@@ -7,16 +7,18 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use agent::{PullSource, Sources};
+use agent::{PACKAGE_HEADER, PullSource, Sources, WINDOW_CLOSED};
 use clock::SharedClock;
-use net::{Client, Endpoint, NetError};
+use net::{Client, Endpoint, NetError, Way};
 
 use crate::fault::JobError;
 use crate::metrics::Metrics;
 use crate::site::Site;
 
+mod closed;
 mod transfer;
 
+use closed::Said;
 pub(crate) use transfer::Transfer;
 
 /// How long a source is passed over that did not answer or sent wrong bytes, as long as there is another way.
@@ -41,6 +43,25 @@ impl Origin {
         match self {
             Self::Site => None,
             Self::Source(source) => Some(Arc::from(source.name.as_str())),
+        }
+    }
+}
+
+/// How an object is asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asking {
+    /// Through whom, and whether caches may answer.
+    pub(crate) way: Way,
+    /// For which package: its priority decides at the site whether the window is open. Without one it counts as low.
+    pub(crate) package: Option<Arc<str>>,
+}
+
+impl Asking {
+    /// A connection that says for which package it asks.
+    fn by(&self, client: &Client) -> Result<Client, NetError> {
+        match &self.package {
+            Some(package) => client.clone().saying(PACKAGE_HEADER, package),
+            None => Ok(client.clone()),
         }
     }
 }
@@ -176,6 +197,10 @@ impl Upstream {
     /// A source gave nothing of what it was asked for; why says when it is asked again.
     fn gave_nothing(&self, source: &PullSource, path: &str, error: &NetError) {
         tracing::info!(source = source.name, %error, path, "A source gave nothing; going on");
+        // Its window may be open for the next thing that is asked of it.
+        if error.refusal().is_some_and(|refusal| refusal.code == WINDOW_CLOSED) {
+            return;
+        }
         match error.refusal().map(|refusal| refusal.status) {
             // Who has not got it may have the next thing.
             Some(404) => {}
@@ -282,7 +307,8 @@ mod tests {
         let only = source("a", 1);
         upstream.told(Sources { sources: vec![only.clone()], sources_only: false });
         for (status, time) in [(404, Duration::ZERO), (401, NOT_KNOWN_FOR), (503, PASSED_OVER_FOR)] {
-            upstream.gave_nothing(&only, "/content/v1/packs/0", &refused(status));
+            let code = if status == 503 { "no_source".to_owned() } else { format!("http_{status}") };
+            upstream.gave_nothing(&only, "/content/v1/packs/0", &refused(status, &code));
             let is_asked = || names(&upstream.order())[0] == "a";
             if time > Duration::ZERO {
                 assert!(!is_asked(), "{status}");
@@ -292,10 +318,12 @@ mod tests {
             }
             assert!(is_asked(), "{status}");
         }
+        upstream.gave_nothing(&only, "/content/v1/packs/0", &refused(503, WINDOW_CLOSED));
+        assert_eq!(names(&upstream.order())[0], "a", "the next package may be a more urgent one");
     }
 
-    fn refused(status: u16) -> NetError {
-        let (code, message) = (format!("http_{status}"), String::new());
+    fn refused(status: u16, code: &str) -> NetError {
+        let (code, message) = (code.to_owned(), String::new());
         let refusal = net::Refusal { status, code, message, until: None, retry_after: None };
         NetError::Refused { url: "http://127.0.0.1:1".to_owned(), refusal }
     }

@@ -167,6 +167,33 @@ async fn a_chain_fetches_once_survives_its_source_and_refuses_a_liar() {
     served(&hierarchy, 1, &package, 3).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_window_at_the_source_pauses_its_puller_and_lets_the_urgent_pass() {
+    let hierarchy = Hierarchy::start(2).await;
+    let [one, two] = ["dp1.example.test", "dp2.example.test"];
+    hierarchy.text(&["dp", "pull", two, "--source", &format!("{one}=1"), "--no-fallback"]).await;
+    hierarchy.text(&["site", "route", "set", "--dp", one, "--window", "daily 00-24 high"]).await;
+    let source = write(&hierarchy, 1);
+    let package = hierarchy.create_package("Pulled", &source).await;
+    hierarchy.text(&["package", "distribute", &package, "--dp", two]).await;
+    let state = async || {
+        let query = format!(
+            "SELECT PausedReason, State, Attempts FROM Haulier_DistributionState WHERE PackageID='{package}'"
+        );
+        hierarchy.json(&["query", &query]).await[0].clone()
+    };
+    let is_paused =
+        || async { state().await["PausedReason"].as_str().is_some_and(|reason| reason.contains(one)) };
+    wait_until("it waits for its source's window", is_paused).await;
+    let waiting = state().await;
+    assert_eq!((&waiting["State"], &waiting["Attempts"]), (&json!(1), &json!(1)), "{waiting}");
+    // Only the puller shall hold it, and its source fetches it as what it is.
+    hierarchy.text(&["package", "set", &package, "--priority", "high"]).await;
+    served(&hierarchy, 1, &package, 1).await;
+    assert_eq!(received(&hierarchy.points[1].address, "site").await, 0);
+    assert!(received(&hierarchy.points[0].address, "site").await >= IMAGE_BYTES);
+}
+
 async fn liar(hierarchy: &Hierarchy, package: &str, puller: &str, honest: &str) {
     let liar = Impostor::enrol(hierarchy, "liar.example.test", |range| {
         let bytes = vec![0u8; usize::try_from(range.end - range.start).expect("a range")];

@@ -14,12 +14,13 @@ use crate::context::{Context, Stop};
 use crate::fault::JobError;
 use crate::relay::without;
 use crate::site::{manifest_path, pack_path};
-use crate::upstream::{Origin, Transfer};
+use crate::upstream::{Asking, Origin, Transfer};
 
 /// Fetches for one pull and counts its bytes.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     context: Arc<Context>,
+    package: Arc<str>,
     lanes: Vec<Client>,
     next: AtomicUsize,
     stop: Stop,
@@ -41,8 +42,9 @@ impl Fetcher {
     /// The site is told that it is for the package: its priority counts there.
     pub(crate) fn new(context: Arc<Context>, wanted: &Wanted, stop: Stop) -> Result<Self, JobError> {
         let lanes = context.upstream.lanes(&wanted.package)?;
+        let package = Arc::from(wanted.package.as_str());
         let (next, received_bytes) = (AtomicUsize::new(0), Arc::clone(&wanted.received));
-        Ok(Self { context, lanes, next, stop, received_bytes, blamed: Mutex::default() })
+        Ok(Self { context, package, lanes, next, stop, received_bytes, blamed: Mutex::default() })
     }
 
     /// Content bytes received for the demand so far, from wherever they came.
@@ -92,9 +94,9 @@ impl Fetcher {
 
     async fn root_from_anywhere(&self, id: ManifestId, bytes_max: usize) -> Result<Fetched, JobError> {
         let path = manifest_path(&id.to_string());
-        let way = self.way(&path);
-        if self.may_share(&way) {
-            let lent = self.context.relay.root(ObjectKey::Manifest(id), bytes_max, &Way::default()).await;
+        let asking = self.asking(&path);
+        if self.may_share(&asking.way) {
+            let lent = self.context.relay.root(ObjectKey::Manifest(id), bytes_max, &asking).await;
             if let Ok(root) = lent {
                 let fetched =
                     Fetched { bytes: root.bytes.into(), sources: root.source.into_iter().collect() };
@@ -103,7 +105,7 @@ impl Fetcher {
             }
         }
         let upstream = &self.context.upstream;
-        let (bytes, source) = upstream.object(self.lane(), self.order(), &path, bytes_max, &way).await?;
+        let (bytes, source) = upstream.object(self.lane(), self.order(), &path, bytes_max, &asking).await?;
         let fetched = Fetched { bytes, sources: source.into_iter().collect() };
         self.count(&fetched);
         Ok(fetched)
@@ -116,13 +118,13 @@ impl Fetcher {
         fetched: &mut Fetched,
     ) -> Result<(), JobError> {
         let path = pack_path(&pack.to_string());
-        let way = self.way(&path);
+        let asking = self.asking(&path);
         let mut at = range.start;
-        if self.may_share(&way) {
+        if self.may_share(&asking.way) {
             // Whatever ends this early, the way around it is tried next, and tells why if it ends too.
             let (relay, key) = (&self.context.relay, ObjectKey::Pack(pack));
             while at < range.end
-                && let Ok(piece) = relay.piece(key, &(at..range.end), &Way::default()).await
+                && let Ok(piece) = relay.piece(key, &(at..range.end), &asking).await
             {
                 at += piece.bytes.len() as u64;
                 fetched.bytes.extend_from_slice(&piece.bytes);
@@ -130,7 +132,7 @@ impl Fetcher {
             }
         }
         let upstream = &self.context.upstream;
-        let mut transfer = Transfer::begin(upstream, self.lane(), self.order(), &path, at..range.end, way);
+        let mut transfer = Transfer::begin(upstream, self.lane(), self.order(), &path, at..range.end, asking);
         while let Some(chunk) = transfer.next().await? {
             fetched.bytes.extend_from_slice(&chunk.bytes);
             fetched.sources.extend(chunk.source);
@@ -147,8 +149,9 @@ impl Fetcher {
         !way.fresh && self.context.relay.is_lending()
     }
 
-    fn way(&self, path: &str) -> Way {
-        Way { passed: Vec::new(), fresh: self.context.upstream.is_distrusted(path) }
+    fn asking(&self, path: &str) -> Asking {
+        let way = Way { passed: Vec::new(), fresh: self.context.upstream.is_distrusted(path) };
+        Asking { way, package: Some(Arc::clone(&self.package)) }
     }
 
     fn order(&self) -> Vec<Origin> {

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use content::ObjectKey;
-use net::Way;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::spawn_blocking;
 
 use super::{Cached, Relay, RelayError, path_of};
+use crate::upstream::Asking;
 
 /// Roots that are fetched at once.
 const FETCHES_MAX: usize = 32;
@@ -41,22 +41,22 @@ impl Relay {
         self: &Arc<Self>,
         key: ObjectKey,
         bytes_max: usize,
-        way: &Way,
+        asking: &Asking,
     ) -> Result<Cached, RelayError> {
-        let way = self.onward(way)?;
+        let asking = self.onward(asking)?;
         let _place = self.roots.waiting.try_acquire().map_err(|_| RelayError::Busy)?;
         let relay = Arc::clone(self);
         if let Ok(Some(cached)) = spawn_blocking(move || relay.whole(key)).await {
             return Ok(cached);
         }
-        let mut landing = self.root_flight(key, bytes_max, way);
+        let mut landing = self.root_flight(key, bytes_max, asking);
         let interrupted = || RelayError::NoSource("the fetch was interrupted".to_owned());
         let landed = landing.wait_for(Option::is_some).await.map_err(|_| interrupted())?;
         landed.clone().unwrap_or_else(|| Err(interrupted()))
     }
 
     /// The fetch of a root, begun if there is none.
-    fn root_flight(self: &Arc<Self>, key: ObjectKey, bytes_max: usize, way: Way) -> Landing {
+    fn root_flight(self: &Arc<Self>, key: ObjectKey, bytes_max: usize, asking: Asking) -> Landing {
         let mut flights = self.roots.flights();
         // One that broke down has nobody any more who would end it.
         if let Some(landing) = flights.get(&key).filter(|landing| landing.has_changed().is_ok()) {
@@ -68,7 +68,7 @@ impl Relay {
         let relay = Arc::clone(self);
         // To its end, whoever is still there to see it.
         tokio::spawn(async move {
-            let fetched = relay.fetch_root(key, bytes_max, &way).await;
+            let fetched = relay.fetch_root(key, bytes_max, &asking).await;
             relay.roots.flights().remove(&key);
             ended.send_replace(Some(fetched));
         });
@@ -79,13 +79,13 @@ impl Relay {
         self: &Arc<Self>,
         key: ObjectKey,
         bytes_max: usize,
-        way: &Way,
+        asking: &Asking,
     ) -> Result<Cached, RelayError> {
         let _turn = self.roots.fetches.acquire().await.map_err(|_| RelayError::Busy)?;
         self.upstream.ask().await.map_err(RelayError::of)?;
         let order = self.upstream.order();
         let lanes = self.upstream.shared_lanes().map_err(|error| RelayError::of(error.into()))?;
-        let fetched = self.upstream.object(&lanes[0], order, &path_of(key), bytes_max, way).await;
+        let fetched = self.upstream.object(&lanes[0], order, &path_of(key), bytes_max, asking).await;
         let (bytes, source) = fetched.map_err(RelayError::of)?;
         let bytes = bytes::Bytes::from(bytes);
         let (relay, kept, from) = (Arc::clone(self), bytes.clone(), source.clone());
@@ -144,7 +144,7 @@ mod tests {
         let relay = Arc::clone(&context.relay);
         let ask = |byte| {
             let relay = Arc::clone(&relay);
-            async move { relay.root(key(byte), 1000, &Way::default()).await }
+            async move { relay.root(key(byte), 1000, &Asking::default()).await }
         };
         let waiting: Vec<_> = (1..WAITING_MAX).map(|_| tokio::spawn(ask(1))).collect();
         let _connection = silent.accept().await.unwrap();

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use agent::{CONTENT_ROOT, ErrorReply};
+use agent::{CONTENT_ROOT, ErrorReply, PACKAGE_HEADER, WINDOW_CLOSED};
 use axum::Json;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -18,11 +18,16 @@ use net::{Peer, Way};
 
 use super::{Relay, RelayError};
 use crate::metrics::Metrics;
+use crate::upstream::Asking;
 
 /// Bytes of one range; pullers ask for 8 MiB, and for an index of at most 32 MiB.
 const RANGE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// What a puller is told to wait.
-const RETRY_AFTER_S: &str = "5";
+const RETRY_AFTER_S: u64 = 5;
+/// The longest that it is told to wait for a window of another: that this one opens it is told to nobody else.
+const CLOSED_RETRY_S_MAX: u64 = 300;
+/// Of an id like PS100001.
+const PACKAGE_ID_BYTES: usize = 8;
 
 /// Whether a path is an object's.
 pub(crate) fn is_object(path: &str) -> bool {
@@ -44,14 +49,14 @@ async fn lend(relay: &Arc<Relay>, metrics: &Arc<Metrics>, request: &Parts) -> Re
         return Err(Refused::Method);
     }
     let key = key(request.uri.path()).ok_or(Refused::NoRoute)?;
-    let way = Way::of(&request.headers);
+    let asking = asking(&request.headers);
     match key {
         ObjectKey::Manifest(_) => {
-            if way.fresh {
+            if asking.way.fresh {
                 relay.forget(key, 0..ROOT_BYTES_MAX);
             }
             let bytes_max = usize::try_from(ROOT_BYTES_MAX).expect("a root fits in memory");
-            let root = relay.root(key, bytes_max, &way).await?.bytes;
+            let root = relay.root(key, bytes_max, &asking).await?.bytes;
             let ObjectAnswer { mut response, body } =
                 object::answer(&request.method, &request.headers, &key.id(), root.len() as u64)?;
             let within = |at: u64| usize::try_from(at).expect("a root fits in memory");
@@ -59,7 +64,7 @@ async fn lend(relay: &Arc<Relay>, metrics: &Arc<Metrics>, request: &Parts) -> Re
             *response.body_mut() = Body::from(root.slice(within(body.start)..within(body.end)));
             Ok(response)
         }
-        ObjectKey::Pack(_) => pack(relay, metrics, &request.headers, key, way).await,
+        ObjectKey::Pack(_) => pack(relay, metrics, &request.headers, key, asking).await,
     }
 }
 
@@ -68,15 +73,15 @@ async fn pack(
     metrics: &Arc<Metrics>,
     headers: &HeaderMap,
     key: ObjectKey,
-    way: Way,
+    asking: Asking,
 ) -> Result<Response, Refused> {
     let asked = object::asked_range(headers).filter(|range| range.end - range.start <= RANGE_BYTES_MAX);
     let range = asked.ok_or(Refused::Range)?;
-    if way.fresh {
+    if asking.way.fresh {
         relay.forget(key, range.clone());
     }
     // The first piece comes before the head of the answer, which says the object's size and whether there is one.
-    let first = relay.piece(key, &range, &way).await?;
+    let first = relay.piece(key, &range, &asking).await?;
     let object_bytes = relay.cache.object_bytes(key).ok_or(RelayError::Busy)?;
     let ObjectAnswer { mut response, body } = object::answer(&Method::GET, headers, &key.id(), object_bytes)?;
     if body != range {
@@ -86,7 +91,7 @@ async fn pack(
     metrics.lent(first.bytes.len() as u64);
     let (relay, metrics) = (Arc::clone(relay), Arc::clone(metrics));
     let rest = stream::unfold(Some((Some(first.bytes), at)), move |state| {
-        let (relay, metrics, way) = (Arc::clone(&relay), Arc::clone(&metrics), way.clone());
+        let (relay, metrics, asking) = (Arc::clone(&relay), Arc::clone(&metrics), asking.clone());
         async move {
             let (ready, at) = state?;
             if let Some(bytes) = ready {
@@ -95,7 +100,7 @@ async fn pack(
             if at >= body.end {
                 return None;
             }
-            match relay.piece(key, &(at..body.end), &way).await {
+            match relay.piece(key, &(at..body.end), &asking).await {
                 Ok(piece) => {
                     let len = piece.bytes.len() as u64;
                     metrics.lent(len);
@@ -108,6 +113,14 @@ async fn pack(
     });
     *response.body_mut() = Body::from_stream(rest);
     Ok(response)
+}
+
+/// What a request says of itself. The site judges whether the package is meant for whoever is on the way.
+fn asking(headers: &HeaderMap) -> Asking {
+    let package = headers.get(PACKAGE_HEADER).and_then(|value| value.to_str().ok());
+    let is_package =
+        |id: &&str| id.len() == PACKAGE_ID_BYTES && id.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    Asking { way: Way::of(headers), package: package.filter(is_package).map(Arc::from) }
 }
 
 fn key(path: &str) -> Option<ObjectKey> {
@@ -180,6 +193,7 @@ impl Refused {
             Self::Relay(RelayError::Loop) => (StatusCode::LOOP_DETECTED, "loop_detected"),
             Self::Relay(RelayError::Busy) => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
             Self::Relay(RelayError::NoSource(_)) => (StatusCode::SERVICE_UNAVAILABLE, "no_source"),
+            Self::Relay(RelayError::Closed { .. }) => (StatusCode::SERVICE_UNAVAILABLE, WINDOW_CLOSED),
         }
     }
 }
@@ -192,14 +206,23 @@ impl IntoResponse for Refused {
             Self::Relay(RelayError::NoSource(_)) => {
                 "no source of this distribution point has it now".to_owned()
             }
+            Self::Relay(RelayError::Closed { .. }) => {
+                "this distribution point waits for a window itself".to_owned()
+            }
             other => other.to_string(),
         };
+        let (until, retry_after_s) = match &self {
+            Self::Relay(RelayError::Closed { until, wait, .. }) => {
+                (until.map(|until| until.to_string()), (wait.as_secs() + 1).min(CLOSED_RETRY_S_MAX))
+            }
+            _ => (None, RETRY_AFTER_S),
+        };
         let mut response =
-            (status, Json(ErrorReply { code: code.to_owned(), message, until: None })).into_response();
+            (status, Json(ErrorReply { code: code.to_owned(), message, until })).into_response();
         let headers = response.headers_mut();
         match status {
             StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));
             }
             StatusCode::UNAUTHORIZED => {
                 headers

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use net::client::RangeStream;
-use net::{Client, NetError, Way};
+use net::{Client, NetError};
 
-use super::{Origin, Upstream};
+use super::{Asking, Origin, Said, Upstream};
 use crate::fault::{JobError, asked_wait};
 use membership::backoff::{SITE_WAIT_MAX, jittered};
 
@@ -32,12 +32,11 @@ pub(crate) struct Transfer<'a> {
     path: &'a str,
     /// What is still to come.
     rest: Range<u64>,
-    way: Way,
+    asking: Asking,
     order: VecDeque<Origin>,
     open: Option<(Origin, RangeStream)>,
     breaks: u32,
-    /// What each source said that had nothing.
-    said: Vec<String>,
+    said: Said,
 }
 
 impl<'a> Transfer<'a> {
@@ -48,18 +47,18 @@ impl<'a> Transfer<'a> {
         order: Vec<Origin>,
         path: &'a str,
         range: Range<u64>,
-        way: Way,
+        asking: Asking,
     ) -> Self {
         Self {
             upstream,
             site,
             path,
             rest: range,
-            way,
+            asking,
             order: order.into(),
             open: None,
             breaks: 0,
-            said: Vec::new(),
+            said: Said::default(),
         }
     }
 
@@ -93,13 +92,11 @@ impl<'a> Transfer<'a> {
     async fn step(&mut self) -> Result<Option<Chunk>, NetError> {
         if self.open.is_none() {
             let Some(origin) = self.order.front().cloned() else { return Ok(None) };
-            let stream = match &origin {
-                Origin::Site => self.site.get_range_by(self.path, self.rest.clone(), &self.way).await?,
-                Origin::Source(source) => {
-                    let client = self.upstream.client(source)?;
-                    client.get_range_by(self.path, self.rest.clone(), &self.way).await?
-                }
+            let client = match &origin {
+                Origin::Site => self.asking.by(self.site)?,
+                Origin::Source(source) => self.asking.by(&self.upstream.client(source)?)?,
             };
+            let stream = client.get_range_by(self.path, self.rest.clone(), &self.asking.way).await?;
             self.open = Some((origin, stream));
         }
         let Some((origin, stream)) = &mut self.open else { return Ok(None) };
@@ -113,10 +110,10 @@ impl<'a> Transfer<'a> {
         match self.order.front() {
             Some(Origin::Source(source)) => {
                 self.upstream.gave_nothing(source, self.path, &error);
-                self.said.push(format!("{}: {error}", source.name));
+                self.said.source(&source.name, error);
                 self.order.pop_front();
                 match self.order.is_empty() {
-                    true => Err(JobError::NoSource(self.said.join("; "))),
+                    true => Err(self.said.nobody_left()),
                     false => Ok(()),
                 }
             }
@@ -126,13 +123,13 @@ impl<'a> Transfer<'a> {
                 let error = JobError::from(error);
                 let worth_it = matches!(error, JobError::Unreachable(_) | JobError::BadAnswer(_));
                 if self.breaks >= BREAKS_MAX || !worth_it {
-                    return Err(error);
+                    return Err(self.said.after_site(error));
                 }
                 tracing::debug!(%error, path = self.path, at = self.rest.start, "A range broke off; going on");
                 self.upstream.clock.sleep(jittered(self.breaks, SITE_WAIT_MAX).max(asked_wait)).await;
                 Ok(())
             }
-            None => Err(JobError::NoSource(self.said.join("; "))),
+            None => Err(self.said.nobody_left()),
         }
     }
 }
@@ -145,17 +142,18 @@ impl Upstream {
         order: Vec<Origin>,
         path: &str,
         bytes_max: usize,
-        way: &Way,
+        asking: &Asking,
     ) -> Result<(Vec<u8>, Option<Arc<str>>), JobError> {
-        let mut said = Vec::new();
+        let mut said = Said::default();
         for origin in order {
             let Origin::Source(source) = &origin else {
-                let bytes = site.get_object_by(path, bytes_max, way).await?;
+                let asked = asking.by(site)?.get_object_by(path, bytes_max, &asking.way).await;
+                let bytes = asked.map_err(|error| said.after_site(error.into()))?;
                 self.metrics.received_from(false, bytes.len() as u64);
                 return Ok((bytes, None));
             };
-            let asked = match self.client(source) {
-                Ok(client) => client.get_object_by(path, bytes_max, way).await,
+            let asked = match self.client(source).and_then(|client| asking.by(&client)) {
+                Ok(client) => client.get_object_by(path, bytes_max, &asking.way).await,
                 Err(error) => Err(error),
             };
             match asked {
@@ -165,10 +163,10 @@ impl Upstream {
                 }
                 Err(error) => {
                     self.gave_nothing(source, path, &error);
-                    said.push(format!("{}: {error}", source.name));
+                    said.source(&source.name, error);
                 }
             }
         }
-        Err(JobError::NoSource(said.join("; ")))
+        Err(said.nobody_left())
     }
 }

@@ -12,7 +12,7 @@ use net::{Limits, Listener, ListenerOptions};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::site::{Running, Site};
+use crate::site::{OPENS_AT, Running, Site, Window};
 
 const IMAGE_BYTES: usize = 3 << 20;
 const ONE: &str = "dp1.example.test";
@@ -108,6 +108,39 @@ async fn two_that_ask_at_once_cost_their_source_one_fetch_of_what_it_does_not_ho
     let sent = site.script.faults.content_bytes.load(Ordering::SeqCst);
     assert!(sent < IMAGE_BYTES as u64 * 11 / 10, "{sent} bytes for two");
     assert_eq!(points[0].dp.get("PS100001/disk.img").await.status(), StatusCode::NOT_FOUND);
+    for point in points {
+        point.dp.stop().await;
+    }
+    site.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_is_closed_to_the_source_pauses_and_is_open_to_the_package_that_may_pass() {
+    let site = site(false).await;
+    let points = [point(&site, ONE).await, point(&site, TWO).await, point(&site, THREE).await];
+    site.pull(TWO, &[(ONE, &points[0].dp.url, 1)], true);
+    site.pull(THREE, &[(TWO, &points[1].dp.url, 1)], true);
+    site.settled().await;
+    *site.script.faults.window.lock().unwrap() = Window::Closed;
+    let generation = site.hold_at(1, &[THREE]);
+    let paused = |fact: &Fact| matches!(&fact.event, Event::Paused { until: Some(until), reason, .. } if until == OPENS_AT && reason.contains(TWO));
+    site.facts_where("paused through two sources", |facts| facts.iter().any(paused)).await;
+    assert!(site.script.faults.fired.load(Ordering::SeqCst) > 0);
+    // Open to the package alone: its name goes through both.
+    *site.script.faults.window.lock().unwrap() = Window::PackageOnly;
+    installed_by(&site, generation, 1).await;
+    site.facts_where("no failure", |facts| {
+        !facts.iter().any(|fact| matches!(fact.event, Event::Failed { .. }))
+    })
+    .await;
+
+    // Who lends asks for its own packages in their name too, and needs no second way.
+    site.write("disk.img", &samples::Rng::new(9).bytes(IMAGE_BYTES));
+    site.publish(2);
+    let fired = site.script.faults.fired.load(Ordering::SeqCst);
+    let generation = site.hold_at(2, &[ONE]);
+    installed_by(&site, generation, 1).await;
+    assert_eq!(site.script.faults.fired.load(Ordering::SeqCst), fired, "nothing was asked for as low");
     for point in points {
         point.dp.stop().await;
     }

@@ -35,6 +35,9 @@ use trust::{KeyStatement, SigningKey, VersionStatement};
 use self::links::Links;
 
 mod links;
+mod window;
+
+pub(crate) use window::{OPENS_AT, Window};
 
 pub(crate) const PACKAGE: &str = "PS100001";
 pub(crate) const SITE: &str = "PS1";
@@ -64,6 +67,8 @@ pub(crate) struct Faults {
     /// Whether facts that a version was started are refused for good, with all that came along.
     pub(crate) picky: AtomicBool,
     pub(crate) fired: AtomicUsize,
+    /// Whether the window is closed for what is not asked for as `PS100001`, and until when for that too.
+    pub(crate) window: Mutex<Window>,
     /// Certificates that were renewed.
     pub(crate) renewals: watch::Sender<usize>,
     /// Body bytes of content that were sent.
@@ -542,6 +547,9 @@ async fn content(
     headers: HeaderMap,
 ) -> Response {
     script.open.subscribe().wait_for(|open| *open).await.unwrap();
+    if let Some(closed) = window::closed(&script, &headers) {
+        return closed;
+    }
     let kind = if kind == "packs" { ObjectKind::Pack } else { ObjectKind::Manifest };
     let key = ObjectKey::parse(kind, &id).unwrap();
     let Some(size) = script.store.size(key).unwrap() else {

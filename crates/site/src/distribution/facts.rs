@@ -10,6 +10,7 @@ use sea_query::{Expr, ExprTrait, Query, UpdateStatement};
 
 use super::DpId;
 use super::demand::at;
+use super::pull;
 use super::rate::{self, Sample};
 use super::state::{Event, Next, State, transition};
 use crate::db::{Tx, counter};
@@ -126,16 +127,23 @@ impl Site {
         status::add(tx, at, message).await
     }
 
-    /// Whether an agent waits for a window that opened while it said so.
+    /// Whether an agent waits for a window that opened while it said so. It may be the window of one that it fetches from.
     async fn is_open_again(&self, dp: DpId, fact: &Fact) -> Result<bool> {
-        let to = Destination::Dp(dp);
         match &fact.event {
-            Reported::Paused { code, .. } if code == WINDOW_CLOSED => {
-                let priority = self.priority_towards(&to, Some(&fact.package_id)).await?;
-                Ok(matches!(self.passage(&to, priority), Passage::Open { .. }))
-            }
-            _ => Ok(false),
+            Reported::Paused { code, .. } if code == WINDOW_CLOSED => {}
+            _ => return Ok(false),
         }
+        let mut tx = self.db().read().await?;
+        let on_the_way = pull::fetched_from(&mut tx, dp).await?;
+        tx.commit().await?;
+        for dp in on_the_way.into_iter().chain([dp]) {
+            let to = Destination::Dp(dp);
+            let priority = self.priority_towards(&to, Some(&fact.package_id)).await?;
+            if !matches!(self.passage(&to, priority), Passage::Open { .. }) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 }
 

@@ -237,6 +237,35 @@ pub(super) async fn sources(tx: &mut Tx, dp: DpId) -> Result<Vec<DpId>> {
     tx.all(&select).await?.iter().map(|row| row.get("source_id").map(DpId)).collect()
 }
 
+/// Who fetches from a distribution point, directly or through others.
+pub(crate) async fn fetching_from(tx: &mut Tx, dp: DpId) -> Result<BTreeSet<DpId>> {
+    reached(tx, dp, "source_id", "dp_id").await
+}
+
+/// Whom a distribution point fetches from, directly or through others.
+pub(crate) async fn fetched_from(tx: &mut Tx, dp: DpId) -> Result<BTreeSet<DpId>> {
+    reached(tx, dp, "dp_id", "source_id").await
+}
+
+async fn reached(tx: &mut Tx, dp: DpId, from: &'static str, to: &'static str) -> Result<BTreeSet<DpId>> {
+    let (mut found, mut last) = (BTreeSet::new(), vec![dp]);
+    for _ in 0..CHAIN_MAX {
+        let select = Query::select()
+            .distinct()
+            .column(to)
+            .from("dp_source")
+            .and_where(Expr::col(from).is_in(last.iter().map(|dp| dp.0)))
+            .to_owned();
+        let rows = tx.all(&select).await?;
+        let next = rows.iter().map(|row| row.get(to).map(DpId)).collect::<Result<Vec<_>>>()?;
+        last = next.into_iter().filter(|next| found.insert(*next)).collect();
+        if last.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
 /// Tells the sources of a distribution point that it is known by something else now, or not at all. Returns them.
 pub(super) async fn retell_sources(tx: &mut Tx, dp: DpId) -> Result<Vec<DpId>> {
     let sources = sources(tx, dp).await?;

@@ -8,6 +8,7 @@ use sea_query::{Expr, ExprTrait, JoinType, Query};
 use tokio::sync::watch;
 
 use super::{Destination, PRIORITY_LOWEST, Passage, Route, RouteInfo, RouteSettings};
+use crate::distribution::pull;
 use crate::error::Result;
 use crate::hierarchy::Neighbor;
 use crate::hierarchy::topology::Topology;
@@ -42,7 +43,8 @@ impl Site {
     }
 
     /// The priority with which the package counts for the destination: 1 high, 2 medium, 3 low. What is not meant for a
-    /// distribution point, or for any that lies towards a site, counts as low, whatever it is asked for as.
+    /// distribution point or for one that fetches from it, or for any that lies towards a site, counts as low, whatever it is
+    /// asked for as.
     pub async fn priority_towards(&self, to: &Destination, package_id: Option<&str>) -> Result<u8> {
         let Some(package_id) = package_id else { return Ok(PRIORITY_LOWEST) };
         let mut tx = self.db().read().await?;
@@ -56,10 +58,19 @@ impl Site {
             .and_where(Expr::col(("p", "package_id")).eq(package_id))
             .and_where(Expr::col(("d", "absent")).eq(0i64))
             .and_where(Expr::col(("d", "cancelled")).eq(0i64));
-        if let Destination::Dp(dp) = to {
-            select.and_where(Expr::col(("d", "dp_id")).eq(dp.0));
-        }
-        let rows = tx.all(&select).await?;
+        let of_dps =
+            |dps: Vec<i64>| select.clone().and_where(Expr::col(("d", "dp_id")).is_in(dps)).to_owned();
+        let rows = match to {
+            Destination::Site(_) => tx.all(&select).await?,
+            Destination::Dp(dp) => {
+                let mut rows = tx.all(&of_dps(vec![dp.0])).await?;
+                if rows.is_empty() {
+                    let pullers = pull::fetching_from(&mut tx, *dp).await?;
+                    rows = tx.all(&of_dps(pullers.into_iter().map(|dp| dp.0).collect())).await?;
+                }
+                rows
+            }
+        };
         let neighbor = match to {
             Destination::Dp(_) => None,
             Destination::Site(code) => {

@@ -8,6 +8,7 @@ use crate::db::{Row, Tx, counter};
 use crate::distribution::DpId;
 use crate::distribution::demand::{at, tell_waiting};
 use crate::distribution::point::{self, name_key};
+use crate::distribution::pull;
 use crate::error::{Result, SiteError};
 use crate::library::error_chain;
 use crate::server::Site;
@@ -98,11 +99,20 @@ impl Site {
         status::add(&mut tx, self.now(), message).await?;
         counter::next(&mut tx, "route").await?;
         let touched = match place.destination {
-            Destination::Dp(dp) => tell_waiting(&mut tx, dp).await?.then_some(dp),
+            Destination::Dp(dp) => {
+                let mut touched = Vec::new();
+                // What waits for it through others waits for the same window.
+                for dp in pull::fetching_from(&mut tx, dp).await?.into_iter().chain([dp]) {
+                    if tell_waiting(&mut tx, dp).await? {
+                        touched.push(dp);
+                    }
+                }
+                touched
+            }
             // Only so that other servers of this site look.
             Destination::Site(_) => {
                 counter::next(&mut tx, "revision").await?;
-                None
+                Vec::new()
             }
         };
         tx.commit().await?;
@@ -110,7 +120,7 @@ impl Site {
             // It is stored; the watcher reads it again.
             tracing::error!(error = error_chain(&error), "reading routes");
         }
-        self.changes().notify(touched.as_slice());
+        self.changes().notify(&touched);
         Ok(())
     }
 

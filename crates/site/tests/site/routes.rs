@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use agent::{Event, WINDOW_CLOSED};
 use site::{
-    Actor, Availability, Destination, Grid, Package, Passage, RateLimit, Role, RouteSettings, RouteTarget,
-    Severity, State, StatusFilter,
+    Actor, Availability, Destination, Grid, Package, Passage, PointChange, PullSettings, RateLimit, Role,
+    RouteSettings, RouteTarget, Severity, State, StatusFilter,
 };
 
 use crate::stage::{Point, Stage, admin, code, failed, installed, time};
@@ -18,6 +18,12 @@ fn to(point: &str) -> RouteTarget {
 fn always(availability: Availability) -> RouteSettings {
     let hours: Grid = availability.number().to_string().repeat(168).parse().unwrap();
     RouteSettings { hours, ..RouteSettings::default() }
+}
+
+async fn pull_from(stage: &Stage, point: &Point, source: &Point) {
+    let pull = Some(Some(PullSettings { sources: vec![(source.nal.clone(), 1)], fallback: false }));
+    let change = PointChange { pull, ..PointChange::default() };
+    stage.site.change_point(&admin(), &point.nal, &change).await.unwrap();
 }
 
 fn paused(until: Option<&str>) -> Event {
@@ -122,8 +128,17 @@ on_both! {
         assert_eq!(counts(&other, Some(id)).await, 3, "it is not assigned there");
         let no_child = Destination::Site("S01".to_owned());
         assert_eq!(site.priority_towards(&no_child, Some(id)).await.unwrap(), 3, "nobody there shall hold it");
+        // Whoever fetches it through others makes it theirs to fetch.
+        let third = stage.point("dp3").await;
+        pull_from(stage, &third, &other).await;
+        assert_eq!(counts(&other, Some(id)).await, 3, "nobody fetches it there");
+        pull_from(stage, &point, &third).await;
+        for through in [&other, &third] {
+            assert_eq!(counts(through, Some(id)).await, 2);
+        }
         site.cancel_distribution(&admin(), id, &point.nal).await.unwrap();
         assert_eq!(counts(&point, Some(id)).await, 3);
+        assert_eq!(counts(&other, Some(id)).await, 3);
         site.remove_from_distribution_point(&admin(), id, &point.nal).await.unwrap();
         assert_eq!(counts(&point, Some(id)).await, 3);
     }
@@ -183,5 +198,19 @@ on_both! {
         let revision = stage.site.desired(point.id, 0).await.unwrap().revision;
         stage.site.clear_route(&admin(), &to("dp1")).await.unwrap();
         assert!(!is_told(stage, &package, &point, revision).await);
+    }
+
+    async fn who_waits_for_the_window_of_its_source_is_told_when_that_opens(stage: &Stage) {
+        let (package, point) = (stage.package("dell").await, stage.point("dp1").await);
+        let (source, first) = (stage.point("dp2").await, stage.point("dp3").await);
+        stage.assign(&package, &[&point]).await;
+        pull_from(stage, &source, &first).await;
+        pull_from(stage, &point, &source).await;
+        stage.site.set_route(&admin(), &to("dp3"), &always(Availability::HighOnly)).await.unwrap();
+        let revision = stage.site.desired(point.id, 0).await.unwrap().revision;
+        stage.report(&package, &point, paused(None)).await;
+        assert!(!is_told(stage, &package, &point, revision).await, "its own window is open, that of its source is not");
+        stage.site.set_route(&admin(), &to("dp3"), &always(Availability::MediumAndHigh)).await.unwrap();
+        assert!(is_told(stage, &package, &point, revision).await);
     }
 }
