@@ -22,7 +22,7 @@ pub const WANTS_MAX: usize = 64;
 /// The most bytes that one want asks for; a longer range is asked for in parts.
 pub const WANT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// Repairs that a site tells of: more of them while a neighbor is away are told by the site's own messages only.
-pub const REPAIRS_MAX: usize = 16;
+pub const REPAIRS_MAX: usize = 32;
 /// Files of a repair that are named.
 pub const REPAIR_FILES_MAX: usize = 10;
 /// The most former owners of a package that are remembered.
@@ -89,14 +89,15 @@ pub struct SiteRecord {
     pub signing_key: String,
     /// Who vouches for the key.
     pub endorsements: Vec<Endorsement>,
-    /// Damage in its library that it mended with a neighbor's bytes, or is about to: the last [`REPAIRS_MAX`], oldest first.
+    /// Damage that it mended with others' bytes, or is about to, in its library with a neighbor's and at its distribution points with
+    /// its own: the last [`REPAIRS_MAX`], oldest first.
     #[serde(default)]
     pub repairs: Vec<RepairRecord>,
     /// Rises with each change at the site; what has a lower one is older.
     pub stamp: i64,
 }
 
-/// Content of a version that a site found damaged in its library.
+/// Content of a version that a site found damaged in its library, or a distribution point of it in what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RepairRecord {
     /// Rises at the site with each that is found or mended.
@@ -109,8 +110,14 @@ pub struct RepairRecord {
     pub files: Vec<String>,
     /// How many there are.
     pub files_damaged: u64,
-    /// The neighbor that has the bytes.
+    /// The site that has the bytes.
     pub from_site: String,
+    /// The distribution point of the telling site that it is about; absent of the site's library.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dp: Option<String>,
+    /// At a distribution point: the files were not there, rather than there with other bytes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
     /// When it was found, RFC 3339 in UTC.
     pub found_at: String,
     /// Since when it is whole again; absent while it is not.

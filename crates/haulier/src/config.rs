@@ -42,6 +42,17 @@ pub(crate) struct SiteConfig {
     pub(crate) compatibility: CompatibilityConfig,
     /// Status messages.
     pub(crate) status: StatusConfig,
+    /// The content library.
+    pub(crate) content: ContentConfig,
+}
+
+/// The content library.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ContentConfig {
+    /// How often it is read anew by itself, in days; default 30.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) verify_days: Option<u32>,
 }
 
 /// Status messages.

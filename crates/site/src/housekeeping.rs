@@ -57,7 +57,8 @@ impl Site {
             self.mend_suspects(&cancel),
             Box::pin(self.follow_inbox(&cancel)),
             Box::pin(self.follow_schedules(&cancel)),
-            Box::pin(self.follow_validations(&cancel))
+            Box::pin(self.follow_validations(&cancel)),
+            Box::pin(self.follow_verification(&cancel))
         );
         Ok(())
     }

@@ -45,7 +45,7 @@ use crate::sources::Sources;
 use crate::status;
 use crate::suspects::Suspects;
 use crate::trust as signing;
-use crate::verification::Verification;
+use crate::verification::{self, Verification};
 
 const DATABASE_FILE: &str = "site.db";
 /// The name of the user that a new site has.
@@ -77,6 +77,8 @@ pub struct SiteOptions {
     pub failed_message_state: Option<u32>,
     /// How long status messages are kept, in days: 1 to 3,650; by default 30. Servers of one site should agree.
     pub status_kept_days: Option<u32>,
+    /// How often the content library is read anew by itself, in days: 1 to 365; by default 30.
+    pub library_verify_days: Option<u32>,
     /// The zone of schedules that are not in UTC; by default the machine's. Servers of one site should agree.
     pub time_zone: Option<TimeZone>,
     /// Fetches driver packs from other servers; without one, imports name folders and archives only.
@@ -110,6 +112,7 @@ struct Inner {
     options: SiteOptions,
     time_zone: TimeZone,
     status_kept_for: Duration,
+    library_verified_every: Duration,
     event_readers: EventReaders,
     metrics: Metrics,
     library: OnceCell<Arc<Library>>,
@@ -201,6 +204,7 @@ impl Site {
         }
         let trust = read_roots(&options.trust_roots)?;
         let status_kept_for = status::kept_for(options.status_kept_days)?;
+        let library_verified_every = verification::every(options.library_verify_days)?;
         query::sweep(&options.data_dir)?;
         let db = open_database(options).await?;
         let mut tx = db.write().await?;
@@ -221,6 +225,7 @@ impl Site {
             options: own,
             time_zone: options.time_zone.clone().unwrap_or_else(TimeZone::system),
             status_kept_for,
+            library_verified_every,
             event_readers: EventReaders::default(),
             metrics: Metrics::default(),
             library: OnceCell::new(),
@@ -316,6 +321,10 @@ impl Site {
 
     pub(crate) fn event_readers(&self) -> &EventReaders {
         &self.inner.event_readers
+    }
+
+    pub(crate) fn library_verified_every(&self) -> Duration {
+        self.inner.library_verified_every
     }
 
     pub(crate) fn status_kept_for(&self) -> Duration {

@@ -155,6 +155,7 @@ fn site_options(data: &Path, config: &SiteConfig) -> Result<SiteOptions> {
         trust_roots: config.trust.roots.clone(),
         failed_message_state: config.compatibility.failed_message_state,
         status_kept_days: config.status.keep_days,
+        library_verify_days: config.content.verify_days,
         time_zone: config.time_zone.as_ref().map(zone).transpose()?,
         ..SiteOptions::default()
     })

@@ -32,9 +32,10 @@ const SITE_REPAIRS: &str = include_str!("../../migrations/shared/0018_site_repai
 const REQUEST_CALLS: &str = include_str!("../../migrations/shared/0019_request_calls.sql");
 const FACTS_TAKEN: &str = include_str!("../../migrations/shared/0021_facts_taken.sql");
 const VERSION_FLOOR: &str = include_str!("../../migrations/shared/0022_version_floor.sql");
+const LIBRARY_VERIFIED: &str = include_str!("../../migrations/shared/0024_library_verified.sql");
 const STATUS: &str = include_str!("../../migrations/shared/0016_status.sql");
 
-const STEPS: [Step; 21] = [
+const STEPS: [Step; 22] = [
     Step {
         version: 1,
         name: "base",
@@ -87,6 +88,7 @@ const STEPS: [Step; 21] = [
     Step { version: 19, name: "request calls", sqlite: REQUEST_CALLS, postgres: REQUEST_CALLS },
     Step { version: 21, name: "facts taken", sqlite: FACTS_TAKEN, postgres: FACTS_TAKEN },
     Step { version: 22, name: "version floor", sqlite: VERSION_FLOOR, postgres: VERSION_FLOOR },
+    Step { version: 24, name: "library verified", sqlite: LIBRARY_VERIFIED, postgres: LIBRARY_VERIFIED },
 ];
 
 pub(super) fn sqlite() -> Migrator {

@@ -364,6 +364,7 @@ impl Record<'_> {
             self.say(|id, dp| Message::sent(id, dp, version, bytes_received)).await?;
         }
         self.say(|id, dp| Message::installed(id, dp, version, bytes_received)).await?;
+        self.tell_repair().await?;
         let call = self.row.call.as_deref();
         tracing::info!(
             call,

@@ -340,13 +340,19 @@ impl Message {
     }
 
     /// Damage in a site's library, as it tells it.
-    pub(crate) fn site_repair(site_code: &str, repair: &RepairRecord) -> Self {
-        let more = repair.files_damaged.saturating_sub(repair.files.len() as u64);
-        let files = match (repair.files.is_empty(), more) {
-            (true, _) => "the manifest".to_owned(),
-            (false, 0) => repair.files.join(", "),
-            (false, more) => format!("{} and {more} more", repair.files.join(", ")),
+    /// What another site's distribution point found in its copy, or that this is whole again; as that site says it itself.
+    pub(crate) fn point_repair(site_code: &str, dp: &str, repair: &RepairRecord) -> Self {
+        let (id, version, files) = (&repair.package_id, repair.version, damaged_files(repair));
+        let message = match (&repair.repaired_at, repair.missing) {
+            (Some(_), _) => Self::repaired(id, dp, &files),
+            (None, true) => Self::files_missing(id, dp, version, &files),
+            (None, false) => Self::files_damaged(id, dp, version, &files),
         };
+        message.of_site(site_code)
+    }
+
+    pub(crate) fn site_repair(site_code: &str, repair: &RepairRecord) -> Self {
+        let files = damaged_files(repair);
         let outcome = match repair.repaired_at {
             Some(_) => format!("it is repaired from site {}", repair.from_site),
             None => format!("it is fetched again from site {}", repair.from_site),
@@ -507,6 +513,16 @@ pub(crate) fn failure_id(is_removal: bool, fault_code: &str, verifies: bool, hol
 /// An insertion string as it is stored: no longer than allowed, and without NUL, which PostgreSQL cannot read from JSON.
 pub(super) fn stored_insert(text: &str) -> String {
     text.chars().take(INSERT_CHARS_MAX).map(|c| if c == '\0' { ' ' } else { c }).collect()
+}
+
+/// The first files by name, and how many more.
+fn damaged_files(repair: &RepairRecord) -> String {
+    let more = repair.files_damaged.saturating_sub(repair.files.len() as u64);
+    match (repair.files.is_empty(), more) {
+        (true, _) => "the manifest".to_owned(),
+        (false, 0) => repair.files.join(", "),
+        (false, more) => format!("{} and {more} more", repair.files.join(", ")),
+    }
 }
 
 #[cfg(test)]

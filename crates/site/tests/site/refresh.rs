@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use content::FileHash;
 use futures_util::future::join_all;
-use site::{PackageChange, Role, Severity, Site, State, StatusFilter};
+use site::{PackageChange, Role, Severity, Site, State, StatusFilter, VerificationState};
 
 use crate::stage::{admin, code, installed, with_source, write};
 
@@ -235,6 +235,22 @@ on_both! {
         stage.site.verify_content(&admin()).await.unwrap();
         stage.site.collect_content(&admin()).await.unwrap();
         stage.site.route(&package.package_id, 1).await.unwrap();
+    }
+
+    async fn the_library_is_verified_by_itself_from_time_to_time(stage: &Stage) {
+        let package = stage.package("dell").await;
+        let day = Duration::from_secs(24 * 60 * 60);
+        assert!(!stage.site.verify_if_due().await.unwrap(), "a new site has nothing that is old");
+        stage.clock.advance(day * 29);
+        assert!(!stage.site.verify_if_due().await.unwrap());
+        assert_eq!(stage.site.content_verification(), VerificationState::Never);
+        stage.clock.advance(day);
+        assert!(stage.site.verify_if_due().await.unwrap());
+        let VerificationState::Done { report, .. } = stage.site.content_verification() else { panic!("it ended") };
+        assert!(report.packs_checked > 0 && report.is_whole(), "{report:?} of {}", package.package_id);
+        assert!(!stage.site.verify_if_due().await.unwrap(), "not again");
+        stage.clock.advance(day * 31);
+        assert!(stage.site.verify_if_due().await.unwrap());
     }
 
     async fn many_calls_at_once_neither_fail_nor_get_lost(stage: &Stage) {

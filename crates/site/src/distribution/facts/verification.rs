@@ -1,9 +1,11 @@
 //! What is reported of a verification: that it begins, what it found, how it ended.
 
-use super::{Record, clear_fault, number};
+use super::telling::Told;
+use super::{Here, Record, Reporter, clear_fault, number};
 use crate::distribution::repaired::name_files;
 use crate::distribution::state::{Event, State};
 use crate::error::Result;
+use crate::hierarchy::repair::{self, PointDamage};
 use crate::status::Message;
 
 impl Record<'_> {
@@ -29,6 +31,7 @@ impl Record<'_> {
             let names = name_files(repaired);
             self.say(|id, dp| Message::repaired(id, dp, &names)).await?;
         }
+        self.tell_repair().await?;
         self.say(|id, dp| Message::verified(id, dp, version, files)).await?;
         // A redistribution demands a verification, and is shown as an update while it goes on.
         if self.row.verify && self.row.state == State::ContentUpdating {
@@ -68,11 +71,32 @@ impl Record<'_> {
         if !damaged.is_empty() {
             let names = name_files(damaged);
             self.say(|id, dp| Message::files_damaged(id, dp, version, &names)).await?;
+            self.tell_damage(version, damaged, false).await?;
         }
         if !missing.is_empty() {
             let names = name_files(missing);
             self.say(|id, dp| Message::files_missing(id, dp, version, &names)).await?;
+            self.tell_damage(version, missing, true).await?;
         }
         Ok(())
+    }
+
+    /// Other sites hear of it from this one, if the distribution point is its own.
+    async fn tell_damage(&mut self, version: u32, files: &[String], missing: bool) -> Result<()> {
+        let Some(Here { telling, monotonic, .. }) = self.here else { return Ok(()) };
+        if !matches!(telling.may(self.row.dp, monotonic), Told::Now) {
+            return Ok(());
+        }
+        let Reporter { name: dp, site_code, .. } = self.reporter;
+        let damage = PointDamage { dp, package_id: &self.fact.package_id, version, files, missing };
+        repair::point_damaged(self.tx, site_code, damage, self.at).await
+    }
+
+    pub(super) async fn tell_repair(&mut self) -> Result<()> {
+        if self.here.is_none() {
+            return Ok(());
+        }
+        let Reporter { name, site_code, .. } = self.reporter;
+        repair::point_repaired(self.tx, site_code, name, &self.fact.package_id, self.at).await
     }
 }

@@ -17,7 +17,7 @@ use crate::status::{self, Message};
 const SITES_MAX: i64 = 1024;
 const NAME_CHARS_MAX: usize = 50;
 const KEY_BYTES: usize = 32;
-const FILE_CHARS_MAX: usize = 1024;
+const DP_CHARS_MAX: usize = 255;
 const TIME_CHARS_MAX: usize = 64;
 const ENDORSEMENTS_CHARS_MAX: usize = 64 * 1024;
 
@@ -73,7 +73,10 @@ impl Apply<'_> {
             let is_own = package
                 .is_some_and(|package| self.topology.next_hop(&package.source_site) == Some(NextHop::Own));
             if is_below || is_own {
-                let message = Message::site_repair(&record.site_code, repair);
+                let message = match &repair.dp {
+                    Some(dp) => Message::point_repair(&record.site_code, dp, repair),
+                    None => Message::site_repair(&record.site_code, repair),
+                };
                 status::add(self.tx, self.now, message).await?;
             }
         }
@@ -141,7 +144,8 @@ fn is_sound(repair: &RepairRecord) -> bool {
     is_package_id(&repair.package_id)
         && (repair.from_site.is_empty() || is_site_code(&repair.from_site))
         && repair.files.len() <= REPAIR_FILES_MAX
-        && repair.files.iter().all(|file| fits(file, FILE_CHARS_MAX))
+        && repair.files.iter().all(|file| fits(file, repair::FILE_CHARS_MAX))
+        && repair.dp.as_ref().is_none_or(|dp| fits(dp, DP_CHARS_MAX))
         && fits(&repair.found_at, TIME_CHARS_MAX)
         && repair.repaired_at.as_ref().is_none_or(|at| fits(at, TIME_CHARS_MAX))
 }
