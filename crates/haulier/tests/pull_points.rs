@@ -175,7 +175,7 @@ async fn a_window_at_the_source_pauses_its_puller_and_lets_the_urgent_pass() {
     hierarchy.text(&["site", "route", "set", "--dp", one, "--window", "daily 00-24 high"]).await;
     let source = write(&hierarchy, 1);
     let package = hierarchy.create_package("Pulled", &source).await;
-    hierarchy.text(&["package", "distribute", &package, "--dp", two]).await;
+    hierarchy.text(&["package", "distribute", &package, two]).await;
     let state = async || {
         let query = format!(
             "SELECT PausedReason, State, Attempts FROM Haulier_DistributionState WHERE PackageID='{package}'"
