@@ -13,7 +13,7 @@ SELECT
         JOIN dp x ON x.id = d.dp_id
         JOIN site_node n ON n.site_code = x.site_code
         JOIN site own ON own.site_code IN (n.site_code, n.parent_code)
-            OR n.parent_code IN (SELECT c.site_code FROM site_node c WHERE c.parent_code = own.site_code)
+            OR EXISTS (SELECT 1 FROM site_node c WHERE c.site_code = n.parent_code AND c.parent_code = own.site_code)
         WHERE d.package_id = p.package_id AND d.absent = 0 AND d.cancelled = 0
             AND (p.source_site = own.site_code OR NOT EXISTS (
                 SELECT 1 FROM site_node owner
