@@ -202,5 +202,5 @@ async fn takes_in_at_the_site(hierarchy: &Hierarchy, file: &str, site_data: &str
     let data = other.site.data.to_str().unwrap();
     let unknown = other.haulier(&["site", "import", file, "--data", data]).await;
     let text = String::from_utf8_lossy(&unknown.stderr);
-    assert!(!unknown.status.success() && text.contains("no version 2"), "{text}");
+    assert!(!unknown.status.success() && text.contains("does not know version 2"), "{text}");
 }

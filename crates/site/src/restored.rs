@@ -1,7 +1,8 @@
 //! After a backup was restored: numbers that were given away since it was made, and that stand for something elsewhere.
 //!
-//! Distribution points and other sites may hold a version, or a whole package, that this database has never heard of. The same
-//! number for other content would be taken for what they have, so none that may have been used is given again.
+//! Other sites may hold a version, or a whole package, that this database has never heard of. The same number for other content
+//! would be taken for what they have, so none that may have been used is given again once a neighbor says that it knows more.
+//! Distribution points tell versions apart by their manifests, and one that lies about it would change everybody's numbers.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -27,20 +28,6 @@ impl Restored {
     /// After the transaction of [`pass_over_numbers`].
     pub(crate) fn committed(&self) {
         self.0.store(true, Ordering::Release);
-    }
-}
-
-impl Site {
-    /// Somebody has seen what this site never gave.
-    pub(crate) async fn was_restored(&self) -> Result<()> {
-        if self.restored().is_known() {
-            return Ok(());
-        }
-        let mut tx = self.db().write().await?;
-        pass_over_numbers(&mut tx, self).await?;
-        tx.commit().await?;
-        self.restored().committed();
-        Ok(())
     }
 }
 

@@ -41,7 +41,7 @@ pub(crate) enum SiteCommand {
     },
     /// Take a child site that is gone for good out of the hierarchy, with the sites and distribution points below it. Revoke
     /// it first; its packages belong to its parent then.
-    #[command(after_help = "Example: haulier site revoke S01; haulier site remove S01")]
+    #[command(after_help = "Example: haulier site remove S01")]
     Remove {
         /// The data folder of its parent, to do it there without signing in.
         #[arg(long, value_name = "DIR")]

@@ -21,11 +21,7 @@ impl Site {
     pub async fn desired(&self, dp: DpId, after: i64) -> Result<DesiredReply> {
         let _turn = self.turns().read().await;
         // Before the rows: revisions become visible in their order, so no row of an earlier one is missed.
-        let (told, known) = self.settings_told(dp, after).await?;
-        if after > known {
-            self.was_restored().await?;
-        }
-        let after = known;
+        let (told, after) = self.settings_told(dp, after).await?;
         let limit = DESIRED_MAX as u64 + 1;
         let mut rows = self.db().all(select(dp, after).limit(limit)).await?;
         let more = rows.len() > DESIRED_MAX;
