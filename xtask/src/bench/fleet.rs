@@ -1,7 +1,9 @@
 //! Ten thousand distribution points on one site: what they cost while nothing happens, and how long it takes until each of
-//! them knows of a refresh. One real site over loopback without TLS; one program that holds all their requests.
+//! them knows of a refresh. One real site, over loopback without TLS and then as a network sees it, with TLS and a certificate
+//! of each; one program that holds all their requests, with the client that a distribution point has.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
@@ -35,15 +37,29 @@ pub(crate) fn ten_thousand(workshop: &Workshop, report: &mut Report) -> Result<(
     prepare.arg("prepare").arg(&data).arg(POINTS.to_string()).arg(&source);
     println!("making {POINTS} distribution points");
     let package = output(&mut prepare)?.trim().to_owned();
+    for is_secure in [false, true] {
+        measure(workshop, &data, &package, is_secure)?.report(report, is_secure)?;
+    }
+    Ok(())
+}
+
+/// Runs the site, and the fleet against it.
+fn measure(workshop: &Workshop, data: &Path, package: &str, is_secure: bool) -> Result<Figures> {
     let mut run = command(&workshop.haulier);
-    let site = Server::start(run.args(["site", "run", "--listen", "127.0.0.1:0", "--data"]).arg(&data))?;
-    let mut measure = command(&workshop.fleet);
-    measure.arg("measure").arg(&data).arg(site.address()?.to_string()).arg(site.pid().to_string());
-    measure.arg(&workshop.haulier).args(["package", "refresh", &package]);
-    site.let_administer(&mut measure);
-    let figures = Figures::read(&output(&mut measure)?)?;
+    // At an address of this machine alone there is no TLS.
+    let listen = if is_secure { "0.0.0.0:0" } else { "127.0.0.1:0" };
+    let mut site = Server::start(run.args(["site", "run", "--listen", listen, "--data"]).arg(data))?;
+    site.url = site.url.replace("0.0.0.0", "127.0.0.1");
+    let authority = data.join("authority.pem");
+    let mut print = command(&workshop.haulier);
+    std::fs::write(&authority, output(print.args(["site", "ca", "--data"]).arg(data))?)?;
+    let mut fleet = command(&workshop.fleet);
+    fleet.arg("measure").arg(data).arg(&site.url).arg(site.pid().to_string());
+    fleet.arg(&workshop.haulier).args(["package", "refresh", package]);
+    site.let_administer(&mut fleet);
+    let figures = Figures::read(&output(fleet.env("HAULIER_CA", &authority))?)?;
     ensure!(figures.one("fleet")? == POINTS as f64, "not everybody waited");
-    figures.report(report)
+    Ok(figures)
 }
 
 /// What the program printed: names, each with figures, some more than once.
@@ -70,25 +86,26 @@ impl Figures {
         Ok(self.column(name, 0)?[0])
     }
 
-    fn report(&self, report: &mut Report) -> Result<()> {
+    fn report(&self, report: &mut Report, is_secure: bool) -> Result<()> {
+        let how = if is_secure { ", TLS" } else { "" };
         let mut limited = |what: String, unit, ours, limit| {
             report.add(Line { what, unit, ours, peer: "limit".to_owned(), theirs: vec![limit] });
         };
         let (before, held) = (self.one("memory_bytes_before")?, self.one("memory_bytes")?);
         println!("a request that waits takes {:.1} KiB", (held - before) / POINTS as f64 / 1024.0);
         limited(
-            format!("memory of a site with {POINTS} waiting DPs"),
+            format!("memory of a site with {POINTS} waiting DPs{how}"),
             "MB",
             vec![held / MB],
             LIMIT_BYTES / MB,
         );
         let after: Vec<f64> = self.column("refresh", 3)?.into_iter().map(|bytes| bytes / MB).collect();
         println!("after each refresh it is {after:.0?} MB");
-        limited("the same after refreshes".to_owned(), "MB", after, LIMIT_BYTES / MB);
+        limited(format!("the same after refreshes{how}"), "MB", after, LIMIT_BYTES / MB);
         let idle = self.column("idle_cores", 0)?;
-        limited(format!("cores in use while {POINTS} DPs wait"), "cores", idle, IDLE_CORES_MAX);
+        limited(format!("cores in use while {POINTS} DPs wait{how}"), "cores", idle, IDLE_CORES_MAX);
         for (what, at) in [("first", 0), ("last", 1)] {
-            let what = format!("from the refresh until the {what} of {POINTS} DPs knows");
+            let what = format!("from the refresh until the {what} of {POINTS} DPs knows{how}");
             limited(what, "s", self.column("refresh", at)?, KNOWN_S_MAX);
         }
         let spent = self.column("refresh", 2)?;
