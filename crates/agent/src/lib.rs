@@ -114,6 +114,14 @@ pub struct DesiredReply {
     pub untold: Vec<String>,
 }
 
+impl DesiredReply {
+    /// Whether it says anything that was not known.
+    #[must_use]
+    pub fn is_news(&self) -> bool {
+        !self.packages.is_empty() || self.pullers.is_some()
+    }
+}
+
 /// A distribution point that may fetch content through another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Puller {

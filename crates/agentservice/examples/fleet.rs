@@ -15,7 +15,8 @@ use std::time::Duration;
 
 use agent::{DesiredReply, EnrolRequest, Goal};
 use clock::{Clock, SystemClock};
-use net::{AgentKey, Client, ClientOptions, Endpoint, Identity, SiteCa};
+use net::ca::{AgentKey, SiteCa};
+use net::{Client, ClientOptions, Endpoint, Identity};
 use serde::{Deserialize, Serialize};
 use site::{Actor, NewPackage, Role, Site, SiteOptions};
 use tokio::sync::{Semaphore, mpsc};

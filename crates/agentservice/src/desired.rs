@@ -36,20 +36,16 @@ pub(crate) async fn desired(
         Ok(waiting) => waiting,
         // Whoever may not wait hears news all the same.
         Err(refused) => {
-            return told().await.and_then(|reply| if is_news(&reply) { Ok(reply) } else { Err(refused) });
+            return told().await.and_then(|reply| if reply.is_news() { Ok(reply) } else { Err(refused) });
         }
     };
-    tokio::select! {
-        changed = shared.site.wait_for_change(dp, after, wait) => drop(changed?),
+    let reply = tokio::select! {
+        reply = shared.site.wait_for_change(dp, after, wait) => Json(reply?),
         // Answered early, so that the server's stop need not cut it.
-        () = shutdown.requested() => {}
-    }
+        () = shutdown.requested() => told().await?,
+    };
     waiting.done();
-    told().await
-}
-
-fn is_news(reply: &DesiredReply) -> bool {
-    !reply.packages.is_empty() || reply.pullers.is_some()
+    Ok(reply)
 }
 
 /// How many requests wait, for each agent or child site that has any.

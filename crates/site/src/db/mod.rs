@@ -79,6 +79,7 @@ impl Database {
             .max_connections(1)
             .acquire_timeout(BUSY_TIMEOUT)
             .acquire_slow_threshold(BUSY_TIMEOUT)
+            .test_before_acquire(false)
             .connect_with(options.clone())
             .await?;
         migrations::sqlite().run(&writer).await?;
@@ -87,6 +88,8 @@ impl Database {
             .max_connections(SQLITE_READERS_MAX)
             .acquire_timeout(BUSY_TIMEOUT)
             .acquire_slow_threshold(BUSY_TIMEOUT)
+            // No network lies between; it is tested when it is given back. Each test is a turn of two threads.
+            .test_before_acquire(false)
             .connect_with(options.pragma("query_only", "ON"))
             .await?;
         Ok(Self::Sqlite { writer, reader })

@@ -19,6 +19,11 @@ impl Site {
     /// A revision that this site never gave (its database was restored) counts as 0: everything is told.
     /// A package whose first version is not published yet is not told; it follows when it is.
     pub async fn desired(&self, dp: DpId, after: i64) -> Result<DesiredReply> {
+        Ok(self.look(dp, after).await?.0)
+    }
+
+    /// The same, and whether the distribution point has an identity still.
+    async fn look(&self, dp: DpId, after: i64) -> Result<(DesiredReply, bool)> {
         let _turn = self.turns().read().await;
         // Before the rows: revisions become visible in their order, so no row of an earlier one is missed.
         let (told, after) = self.settings_told(dp, after).await?;
@@ -30,14 +35,15 @@ impl Site {
             Some(last) => last.get("revision")?,
             None => after,
         };
-        Ok(DesiredReply {
+        let reply = DesiredReply {
             revision: if more { revision } else { Ord::max(revision, told.revision) },
             more,
             packages: rows.iter().map(read).collect::<Result<_>>()?,
             maintenance: told.maintenance,
             pullers: if told.revision > after { Some(self.pullers(dp).await?) } else { None },
             untold: if after == 0 { self.untold(dp).await? } else { Vec::new() },
-        })
+        };
+        Ok((reply, told.has_identity))
     }
 
     /// The settings that the agent is told, and the revision after which it asks: 0 for one that this site never gave.
@@ -51,8 +57,8 @@ impl Site {
             .and_where(Expr::col(("dp", "id")).eq(dp.0))
             .to_owned();
         let row = self.db().optional(&select).await?.ok_or(SiteError::AgentUnknown)?;
-        let is_known = (0..=row.get("value")?).contains(&after);
-        Ok((Told::read(&row)?, if is_known { after } else { 0 }))
+        let is_given = (0..=row.get("value")?).contains(&after);
+        Ok((Told::read(&row)?, if is_given { after } else { 0 }))
     }
 
     /// Packages that the distribution point may hold, though the site knows no bytes of the version that it should hold.
@@ -67,34 +73,30 @@ impl Site {
         self.db().all(&select).await?.iter().map(|row| row.get("package_id")).collect()
     }
 
-    /// Waits until something changed after a revision, at most `wait`. Returns whether it did.
+    /// As [`Site::desired`], as soon as something changed after the revision, or after `wait` with no news.
     ///
     /// Errors: [`SiteError::Busy`] when too many agents wait, [`SiteError::AgentUnknown`] when the
     /// distribution point is removed or its identity revoked meanwhile.
-    pub async fn wait_for_change(&self, dp: DpId, after: i64, wait: Duration) -> Result<bool> {
+    pub async fn wait_for_change(&self, dp: DpId, after: i64, wait: Duration) -> Result<DesiredReply> {
         let _waiter = self.turns().wait()?;
         let wait = wait.min(Duration::from_secs(agent::WAIT_S_MAX));
         // The order matters: who subscribes after looking misses what comes between.
         let mut changed = self.changes().subscribe(dp);
         let mut end = self.clock().sleep(wait);
         loop {
-            if self.has_changes(dp, after).await? {
-                return Ok(true);
+            let (reply, has_identity) = self.look(dp, after).await?;
+            if !has_identity {
+                return Err(SiteError::AgentUnknown);
+            }
+            if reply.is_news() {
+                return Ok(reply);
             }
             tokio::select! {
                 _ = changed.changed() => {}
-                () = &mut end => return Ok(false),
+                // Nothing woke it since it looked, so that is true still.
+                () = &mut end => return Ok(reply),
             }
         }
-    }
-
-    async fn has_changes(&self, dp: DpId, after: i64) -> Result<bool> {
-        let _turn = self.turns().read().await;
-        let (told, after) = self.settings_told(dp, after).await?;
-        if !told.is_known {
-            return Err(SiteError::AgentUnknown);
-        }
-        Ok(told.revision > after || self.db().optional(select(dp, after).limit(1)).await?.is_some())
     }
 
     /// As [`Site::route`], for a distribution point that shall hold the package.

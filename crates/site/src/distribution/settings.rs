@@ -69,7 +69,7 @@ pub(super) struct Told {
     pub(super) revision: i64,
     pub(super) maintenance: bool,
     /// Whether it has an identity; one that was revoked has none.
-    pub(super) is_known: bool,
+    pub(super) has_identity: bool,
 }
 
 impl Told {
@@ -80,7 +80,7 @@ impl Told {
         Ok(Self {
             revision: row.get("settings_revision")?,
             maintenance: row.time_or_null("maintenance_since")?.is_some(),
-            is_known: row.get::<Option<String>>("secret_hash")?.is_some(),
+            has_identity: row.get::<Option<String>>("secret_hash")?.is_some(),
         })
     }
 }

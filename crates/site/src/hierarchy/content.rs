@@ -7,7 +7,7 @@
 use agent::Route;
 use agent::link::DpName;
 use agent::trust::VersionSignature;
-use sea_query::{Expr, ExprTrait, JoinType, OnConflict, Order, Query};
+use sea_query::{Expr, ExprTrait, JoinType, OnConflict, Order, Query, SelectStatement};
 
 use super::rows;
 use super::topology::{Neighbor, NextHop, Topology};
@@ -148,19 +148,11 @@ impl Site {
         let topology = Topology::load(&mut tx, self).await?;
         let owner =
             Query::select().column("source_site").from("package").and_where(by_id(package_id)).to_owned();
-        let select = Query::select()
-            .distinct()
-            .column(("x", "site_code"))
-            .from_as("distribution", "d")
-            .join_as(JoinType::InnerJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
-            .and_where(Expr::col(("d", "package_id")).eq(package_id))
-            .and_where(Expr::col(("d", "absent")).eq(0i64))
-            .to_owned();
         // It may have become the child's own, or another site's below it, since the version was published.
         let owner: Option<String> =
             tx.optional(&owner).await?.map(|row| row.get("source_site")).transpose()?;
         let mut is_needed = owner.is_some_and(|owner| topology.lies_towards(&owner, child));
-        for row in tx.all(&select).await? {
+        for row in tx.all(&sites_of_destinations(package_id)).await? {
             is_needed |= topology.lies_towards(&row.get::<String>("site_code")?, child);
         }
         tx.commit().await?;
@@ -169,6 +161,18 @@ impl Site {
         }
         self.route(package_id, version).await
     }
+}
+
+/// The sites whose distribution points shall hold the package, as `x.site_code` of `distribution d`.
+pub(super) fn sites_of_destinations(package_id: &str) -> SelectStatement {
+    Query::select()
+        .distinct()
+        .column(("x", "site_code"))
+        .from_as("distribution", "d")
+        .join_as(JoinType::InnerJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
+        .and_where(Expr::col(("d", "package_id")).eq(package_id))
+        .and_where(Expr::col(("d", "absent")).eq(0i64))
+        .to_owned()
 }
 
 /// The neighbor that a version has to come from, if the row's distribution points or the package's owner make it be needed.
@@ -195,7 +199,7 @@ fn signature(row: &Row) -> Result<Option<VersionSignature>> {
 
 /// Versions that other sites published and that are not here, with a site whose distribution points shall hold each, the
 /// newest demand first; of packages that were given away there need be none.
-fn select_needs() -> sea_query::SelectStatement {
+fn select_needs() -> SelectStatement {
     let standing = same_package("d", "o")
         .and(Expr::col(("d", "absent")).eq(0i64))
         .and(Expr::col(("d", "cancelled")).eq(0i64));

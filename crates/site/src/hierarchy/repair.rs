@@ -12,7 +12,7 @@ use content::{Lost, VerifyReport};
 use jiff::Timestamp;
 use sea_query::{Expr, ExprTrait, JoinType, Order, Query};
 
-use super::content::{Need, source};
+use super::content::{Need, sites_of_destinations, source};
 use super::node::by_code;
 use super::rows::{from_json, json};
 use super::topology::{Neighbor, NextHop, Topology};
@@ -224,13 +224,7 @@ async fn holder(
     package_id: &str,
     version: i64,
 ) -> Result<Option<Neighbor>> {
-    let select = Query::select()
-        .distinct()
-        .column(("x", "site_code"))
-        .from_as("distribution", "d")
-        .join_as(JoinType::InnerJoin, "dp", "x", Expr::col(("x", "id")).equals(("d", "dp_id")))
-        .and_where(Expr::col(("d", "package_id")).eq(package_id))
-        .and_where(Expr::col(("d", "absent")).eq(0i64))
+    let select = sites_of_destinations(package_id)
         .and_where(Expr::col(("d", "installed_version")).eq(version))
         .and_where(Expr::col(("x", "site_code")).ne(topology.own()))
         .order_by(("x", "site_code"), Order::Asc)

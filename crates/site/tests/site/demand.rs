@@ -161,8 +161,8 @@ on_both! {
             tokio::task::yield_now().await;
             stage.assign(&package, &[&point]).await;
         });
-        assert!(changed.unwrap());
-        assert!(stage.site.wait_for_change(point.id, revision, wait).await.unwrap(), "what changed before counts");
+        assert!(changed.unwrap().is_news());
+        assert!(stage.site.wait_for_change(point.id, revision, wait).await.unwrap().is_news(), "what changed before counts");
         let revision = stage.site.desired(point.id, 0).await.unwrap().revision;
         let waiting = stage.site.wait_for_change(point.id, revision, wait);
         let (changed, ()) = tokio::join!(waiting, async {
@@ -170,7 +170,7 @@ on_both! {
             stage.assign(&package, &[&other]).await;
             stage.clock.advance(wait);
         });
-        assert!(!changed.unwrap());
+        assert!(!changed.unwrap().is_news());
         let waiting = stage.site.wait_for_change(point.id, revision, wait);
         let (ended, ()) = tokio::join!(waiting, async {
             tokio::task::yield_now().await;

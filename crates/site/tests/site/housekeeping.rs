@@ -18,11 +18,11 @@ on_both! {
         let running = async { stage.site.run_workers(stop.clone()).await };
         let watching = async {
             // The published version wakes the agent; the clock stands still, so nothing else does.
-            assert!(stage.site.wait_for_change(point.id, 0, Duration::from_secs(60)).await.unwrap());
+            assert!(stage.site.wait_for_change(point.id, 0, Duration::from_secs(60)).await.unwrap().is_news());
             write(&stage.source("dell", &[]).join("b.inf"), "b");
             let seen = stage.site.desired(point.id, 0).await.unwrap().revision;
             stage.site.refresh_package(&admin(), &package.package_id).await.unwrap();
-            assert!(stage.site.wait_for_change(point.id, seen, Duration::from_secs(60)).await.unwrap());
+            assert!(stage.site.wait_for_change(point.id, seen, Duration::from_secs(60)).await.unwrap().is_news());
             assert_eq!(code(stage.reopen().await.run_workers(stop.clone()).await), "already_running");
             stop.cancel();
         };
@@ -75,7 +75,7 @@ on_both! {
                     tokio::task::yield_now().await;
                 }
             });
-            assert!(changed.unwrap());
+            assert!(changed.unwrap().is_news());
             stop.cancel();
         };
         let (ran, ()) = tokio::join!(running, watching);

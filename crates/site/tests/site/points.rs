@@ -35,11 +35,11 @@ on_both! {
         for _ in 0..2 {
             stage.site.set_maintenance(&admin(), &point.nal, true).await.unwrap();
         }
-        assert!(stage.site.wait_for_change(point.id, before.revision, Duration::ZERO).await.unwrap());
+        assert!(stage.site.wait_for_change(point.id, before.revision, Duration::ZERO).await.unwrap().is_news());
         let told = stage.site.desired(point.id, before.revision).await.unwrap();
         assert!(told.maintenance);
         assert!(told.revision > before.revision);
-        assert!(!stage.site.wait_for_change(point.id, told.revision, Duration::ZERO).await.unwrap());
+        assert!(!stage.site.wait_for_change(point.id, told.revision, Duration::ZERO).await.unwrap().is_news());
         assert!(stage.site.is_in_maintenance(point.id).await.unwrap());
 
         // What is wanted goes on changing, and is told as ever.

@@ -187,7 +187,7 @@ on_both! {
         let waiting = tokio::spawn(async move { site.wait_for_change(id, revision, Duration::from_secs(60)).await });
         tokio::task::yield_now().await;
         stage.site.set_route(&admin(), &to("dp1"), &always(Availability::MediumAndHigh)).await.unwrap();
-        assert!(waiting.await.unwrap().unwrap(), "at once");
+        assert!(waiting.await.unwrap().unwrap().is_news(), "at once");
         assert!(is_told(stage, &package, &point, revision).await);
         // It said that it waits when the window was open already: it missed that, and is told again.
         let revision = stage.site.desired(point.id, 0).await.unwrap().revision;
