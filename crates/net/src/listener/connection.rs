@@ -94,11 +94,12 @@ impl Shared {
         acceptor: &TlsAcceptor,
         socket: Socket,
         addr: SocketAddr,
-    ) -> Option<TlsStream<Socket>> {
+    ) -> Option<Box<TlsStream<Socket>>> {
         let handshake = acceptor.accept(socket);
         tokio::select! {
             result = handshake => match result {
-                Ok(stream) => Some(stream),
+                // It is a kilobyte, and each of the futures that it passes through would keep room for it.
+                Ok(stream) => Some(Box::new(stream)),
                 Err(e) => {
                     self.stats.handshakes_failed.inc();
                     tracing::debug!(peer = %addr, error = %e, "The TLS handshake failed");
