@@ -17,7 +17,7 @@ const MB: f64 = 1e6;
 const VERIFYING: u64 = 8;
 const SERVED: PackSpec = PackSpec { seed: 62, drivers: 1, large_files: 1, large_file_bytes: 512 << 20 };
 /// Enough that its validation outlasts all downloads.
-const VALIDATED: PackSpec = PackSpec { seed: 64, drivers: 1, large_files: 4, large_file_bytes: 512 << 20 };
+const VALIDATED: PackSpec = PackSpec { seed: 64, drivers: 1, large_files: 8, large_file_bytes: 512 << 20 };
 const FILE: &str = "Large Images/image00.img";
 const URL_PATH: &str = "Large%20Images/image00.img";
 
@@ -44,7 +44,7 @@ pub(crate) fn cost(workshop: &Workshop, report: &mut Report) -> Result<()> {
             without.push(once()?);
         }
         let point = super::rig::POINT;
-        rig.haulier(&["package", "redistribute", &read_anew, point])?;
+        rig.haulier(&["dp", "validate", point, "--package", &read_anew])?;
         rig.wait_for_state(&read_anew, VERIFYING)?;
         for _ in 0..REPETITIONS {
             with.push(once()?);
