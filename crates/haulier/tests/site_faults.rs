@@ -58,6 +58,8 @@ async fn a_full_disk_at_a_child_site_is_told_and_holds_up_nobody_else() {
     let outside = tempfile::tempdir().unwrap();
     let mut child = parent.child_in(disk.folder(), "S01", "primary").await;
     child.add_point_in(BELOW, &outside.path().join("dp1")).await;
+    // It joins while there is room: on a full disk a site takes nobody in.
+    child.add_point_in("dp2.s01.example.test", &outside.path().join("dp2")).await;
     let [small, large] = ["small", "large"].map(|name| parent.folder.path().join(name));
     write(&small, 1, FILE_BYTES);
     write(&large, 2, LARGE_BYTES);
@@ -79,7 +81,6 @@ async fn a_full_disk_at_a_child_site_is_told_and_holds_up_nobody_else() {
     assert_eq!(served, None, "nothing is served in part");
 
     // What the child holds goes on to others of its own meanwhile.
-    child.add_point_in("dp2.s01.example.test", &outside.path().join("dp2")).await;
     parent.knows_point("dp2.s01.example.test").await;
     parent.text(&["package", "distribute", &held, "dp2.s01.example.test"]).await;
     holds(&parent, &held, "dp2.s01.example.test", 1).await;
