@@ -4,6 +4,7 @@
 use anyhow::{Context, Result};
 use clock::{Clock, SystemClock};
 
+use crate::postgres::Cluster;
 use crate::process::{cargo, succeeds};
 
 /// Enough for about half an hour.
@@ -18,15 +19,19 @@ const SIMULATIONS: [(u64, usize); 2] = [(1_000, 6), (3, 3_000)];
 /// Seeds of a hierarchy whose messages get lost, come twice and late.
 const CONVERGENCES: u64 = 300;
 
-/// The crates with property tests.
-const PROPERTY_CRATES: [&str; 6] = ["cim", "driver", "content", "site", "agentservice", "adminservice"];
+/// The crates with property tests in programs beside their own tests.
+const WITH_PROGRAMS: [&str; 4] = ["cim", "content", "driver", "negotiate"];
+/// Those with property tests only among their own; the programs beside them drive other people's clients.
+const WITHOUT_PROGRAMS: [&str; 7] = ["adminservice", "cimxml", "signin", "site", "trust", "wsman", "xml"];
 
 /// Draws new cases, lives new seeds, then kills processes so many times; whether every property held, nothing was lost and no byte was
 /// wrong.
 pub(crate) fn run(kills: Option<&str>) -> Result<bool> {
     let kills: u64 = kills.map_or(Ok(KILLS_DEFAULT), str::parse).context("how many kills? give a number")?;
     let seed = SystemClock.now().as_second();
-    if !properties()? || !simulations(seed)? || !convergences(seed)? {
+    // For the crates whose tests run on both databases.
+    let cluster = Cluster::start()?;
+    if !properties(&cluster)? || !simulations(seed)? || !convergences(&cluster, seed)? {
         return Ok(false);
     }
     println!("{kills} kills in the order of HAULIER_SEED={seed}");
@@ -34,14 +39,20 @@ pub(crate) fn run(kills: Option<&str>) -> Result<bool> {
     succeeds(test.env("HAULIER_KILLS", kills.to_string()).env("HAULIER_SEED", seed.to_string()))
 }
 
-/// Property tests by the name of what they have in common: their modules' or their own.
-fn properties() -> Result<bool> {
+/// All tests of the programs that have property tests: only those draw more cases.
+fn properties(cluster: &Cluster) -> Result<bool> {
     println!("{PROPERTY_CASES} cases of each property test");
-    let mut test = cargo(&["test", "--release"]);
-    for name in PROPERTY_CRATES {
-        test.args(["--package", name]);
+    for (packages, target) in [(&WITH_PROGRAMS[..], "--tests"), (&WITHOUT_PROGRAMS[..], "--lib")] {
+        let mut test = cargo(&["test", "--release", target]);
+        for name in packages {
+            test.args(["--package", name]);
+        }
+        test.env("PROPTEST_CASES", PROPERTY_CASES.to_string());
+        if !succeeds(test.env("HAULIER_TEST_POSTGRES", cluster.url()))? {
+            return Ok(false);
+        }
     }
-    succeeds(test.env("PROPTEST_CASES", PROPERTY_CASES.to_string()))
+    Ok(true)
 }
 
 /// Weeks of a site on a simulated clock, from a seed on.
@@ -60,9 +71,31 @@ fn simulations(first: i64) -> Result<bool> {
 }
 
 /// Sites that come to the same truth, from a seed on.
-fn convergences(first: i64) -> Result<bool> {
+fn convergences(cluster: &Cluster, first: i64) -> Result<bool> {
     println!("{CONVERGENCES} seeds of a hierarchy of sites, from {first} on");
     let mut test = cargo(&["test", "--release", "--package", "site", "--lib", "whatever_the_seed"]);
-    test.env("HAULIER_CONVERGENCE_SEED", first.to_string());
+    test.env("HAULIER_CONVERGENCE_SEED", first.to_string()).env("HAULIER_TEST_POSTGRES", cluster.url());
     succeeds(test.env("HAULIER_CONVERGENCE_SEEDS", CONVERGENCES.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_crate_with_property_tests_is_soaked() {
+        let mut soaked: Vec<_> =
+            WITH_PROGRAMS.iter().chain(&WITHOUT_PROGRAMS).map(|&name| name.to_owned()).collect();
+        soaked.sort_unstable();
+        let mut declared = Vec::new();
+        for entry in std::fs::read_dir(crate::root().join("crates")).unwrap() {
+            let folder = entry.unwrap().path();
+            let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap();
+            if manifest.lines().any(|line| line.starts_with("proptest")) {
+                declared.push(folder.file_name().unwrap().to_str().unwrap().to_owned());
+            }
+        }
+        declared.sort_unstable();
+        assert_eq!(soaked, declared);
+    }
 }

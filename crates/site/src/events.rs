@@ -108,8 +108,7 @@ impl Site {
     /// Where things stand now, or where a reader was that goes on. A number that this site never gave (its database was
     /// restored) counts as the present one.
     pub async fn event_cursor(&self, known: Option<EventCursor>) -> Result<EventCursor> {
-        let now =
-            EventCursor { record_id: self.newest_record().await?, revision: self.newest_revision().await? };
+        let now = self.newest_event().await?;
         let Some(known) = known else { return Ok(now) };
         let or_now = |known: i64, now: i64| if known <= now { known } else { now };
         let (record_id, revision) =
@@ -135,11 +134,20 @@ impl Site {
         }
     }
 
-    async fn newest_record(&self) -> Result<i64> {
-        let newest =
-            Query::select().expr_as(Expr::col("id").max(), "newest").from("status_message").to_owned();
-        let row = self.db().optional(&newest).await?;
-        Ok(row.map(|row| row.get::<Option<i64>>("newest")).transpose()?.flatten().unwrap_or(0))
+    /// Both numbers of one moment, so that a change never comes in halves.
+    async fn newest_event(&self) -> Result<EventCursor> {
+        let record = Query::select().expr(Expr::col("id").max()).from("status_message").to_owned();
+        let newest = Query::select()
+            .expr_as(Expr::SubQuery(None, Box::new(record.into())), "record_id")
+            .column("value")
+            .from("counter")
+            .and_where(Expr::col("name").eq("revision"))
+            .to_owned();
+        let row = self.db().optional(&newest).await?.ok_or_else(|| SiteError::corrupt("counter"))?;
+        Ok(EventCursor {
+            record_id: row.get::<Option<i64>>("record_id")?.unwrap_or(0),
+            revision: row.get("value")?,
+        })
     }
 }
 

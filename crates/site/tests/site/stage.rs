@@ -321,7 +321,12 @@ async fn create_database(template: &str) -> (String, String) {
     let name = format!("site_{}", uuid::Uuid::new_v4().simple());
     let mut connection =
         PgConnection::connect(&url).await.expect("the cluster of HAULIER_TEST_POSTGRES answers");
-    let create = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    // Copying files takes a quarter of what logging every page does; before version 15 it is the only way.
+    let strategy = match connection.server_version_num() {
+        Some(version) if version >= 150_000 => "STRATEGY file_copy",
+        _ => "",
+    };
+    let create = format!("CREATE DATABASE {name} TEMPLATE {template} {strategy}");
     sqlx::query(AssertSqlSafe(create)).execute(&mut connection).await.unwrap();
     let (server, _) = url.rsplit_once('/').expect("the URL ends in /database");
     (name.clone(), format!("{server}/{name}"))
