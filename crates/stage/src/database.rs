@@ -2,10 +2,10 @@
 
 use std::cell::Cell;
 use std::path::Path;
+use std::process::Command;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::process::Command;
 
 use crate::clients::NotRun;
 
@@ -17,6 +17,23 @@ thread_local! {
 /// A database that is there for one test.
 pub(crate) struct PostgresDatabase {
     pub(crate) url: String,
+    name: String,
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        let Some(cluster) = cluster() else { return };
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        // The cluster goes away with what is left.
+        let _ = psql(&drop, &cluster).status();
+    }
+}
+
+/// Runs one statement, on the cluster that the URL names.
+fn psql(statement: &str, cluster: &str) -> Command {
+    let mut psql = Command::new("psql");
+    psql.args(["--no-psqlrc", "--quiet", "--command", statement, cluster]);
+    psql
 }
 
 /// Runs tests whose sites keep their data in PostgreSQL, one after the other: each has its own site and database.
@@ -49,11 +66,10 @@ pub(crate) async fn for_this_test() -> Option<PostgresDatabase> {
     let cluster = cluster().expect("asked before the test began");
     let name = format!("stage_{}", uuid::Uuid::new_v4().simple());
     let create = format!("CREATE DATABASE {name}");
-    let psql = Command::new("psql").args(["--no-psqlrc", "--quiet", "--command", &create, &cluster]).output();
-    let made = psql.await.unwrap();
+    let made = tokio::process::Command::from(psql(&create, &cluster)).output().await.unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let (server, _) = cluster.rsplit_once('/').expect("the URL ends in /database");
-    Some(PostgresDatabase { url: format!("{server}/{name}") })
+    Some(PostgresDatabase { url: format!("{server}/{name}"), name })
 }
 
 /// Writes beside the site, whose data is in `data_dir` or in the database.

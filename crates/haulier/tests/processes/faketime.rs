@@ -7,6 +7,11 @@ use tokio::process::Command;
 /// Where Debian puts the library that tells a process another time.
 const LIBRARY: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1";
 
+/// Where the library keeps what a process and its children share, under the process's number.
+const SHARED: &str = "/dev/shm";
+/// What it calls them.
+const SHARED_NAMES: [&str; 2] = ["faketime_shm_", "sem.faketime_sem_"];
+
 /// The clock of the processes that have its variables.
 pub(crate) struct FakeClock(PathBuf);
 
@@ -41,5 +46,19 @@ impl FakeClock {
         let mut date = Command::new("date");
         let told = date.arg("+%s").envs(self.variables()).output().await.expect("date runs").stdout;
         String::from_utf8_lossy(&told).trim().parse().expect("a number")
+    }
+}
+
+/// Whom the test killed could not tidy up.
+impl Drop for FakeClock {
+    fn drop(&mut self) {
+        for entry in std::fs::read_dir(SHARED).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let number = SHARED_NAMES.iter().find_map(|prefix| name.to_str()?.strip_prefix(prefix));
+            if number.is_some_and(|number| !Path::new("/proc").join(number).exists()) {
+                // Another test's clock may have been faster.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 }
