@@ -43,7 +43,7 @@ pub(crate) fn run(kills: Option<&str>) -> Result<bool> {
 fn properties(cluster: &Cluster) -> Result<bool> {
     println!("{PROPERTY_CASES} cases of each property test");
     for (packages, target) in [(&WITH_PROGRAMS[..], "--tests"), (&WITHOUT_PROGRAMS[..], "--lib")] {
-        let mut test = cargo(&["test", "--release", target]);
+        let mut test = cargo(&["test", "--release", "--no-fail-fast", target]);
         for name in packages {
             test.args(["--package", name]);
         }
