@@ -355,6 +355,8 @@ impl Point {
             for _ in 0..self.outbox.len() {
                 let (one, other) = (random.below(self.outbox.len()), random.below(self.outbox.len()));
                 self.outbox.swap(one, other);
+                // Nor is what happened in another order.
+                self.has_lied |= one != other;
             }
         }
         if random.below(8) == 0 {
