@@ -13,7 +13,9 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{AssertSqlSafe, Executor, PgConnection, Postgres, Sqlite, Transaction};
+use sqlx::{
+    AssertSqlSafe, Connection, Executor, PgConnection, Postgres, Sqlite, SqliteConnection, Transaction,
+};
 
 pub(crate) mod counter;
 mod migrations;
@@ -83,6 +85,7 @@ impl Database {
             .acquire_timeout(BUSY_TIMEOUT)
             .acquire_slow_threshold(BUSY_TIMEOUT)
             .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(is_at_rest(connection)))
             .connect_with(options.clone())
             .await?;
         migrations::sqlite().run(&writer).await?;
@@ -93,6 +96,7 @@ impl Database {
             .acquire_slow_threshold(BUSY_TIMEOUT)
             // No network lies between; it is tested when it is given back. Each test is a turn of two threads.
             .test_before_acquire(false)
+            .before_acquire(|connection, _| Box::pin(is_at_rest(connection)))
             .connect_with(options.pragma("query_only", "ON"))
             .await?;
         Ok(Self::Sqlite { writer, reader })
@@ -132,7 +136,7 @@ impl Database {
         match self {
             Self::Sqlite { writer, .. } => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
             Self::Postgres { writer, .. } => {
-                let mut transaction = writer.begin().await?;
+                let mut transaction = begun(writer, "BEGIN").await?;
                 sqlx::query(POSTGRES_WRITER_LOCK).execute(&mut *transaction).await?;
                 Ok(Tx::Postgres(transaction))
             }
@@ -145,7 +149,7 @@ impl Database {
             Self::Sqlite { reader, .. } => Ok(Tx::Sqlite(reader.begin().await?)),
             Self::Postgres { reader, .. } => {
                 let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                Ok(Tx::Postgres(reader.begin_with(begin).await?))
+                Ok(Tx::Postgres(begun(reader, begin).await?))
             }
         }
     }
@@ -235,6 +239,21 @@ impl Tx {
     }
 }
 
+/// Whether no transaction is left on a connection that is about to be used again. SQLite rolls back by itself when the disk is
+/// full or broken; the ROLLBACK that follows fails, and the connection would refuse to begin for as long as it lives.
+async fn is_at_rest(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    Ok(!connection.is_in_transaction())
+}
+
+/// Begins in a task of its own, which goes on when the caller leaves: a BEGIN that is dropped before it is answered would stay on
+/// the connection, and whoever reads there next would be told of that moment, not of theirs.
+async fn begun(pool: &PgPool, begin: &'static str) -> Result<Transaction<'static, Postgres>> {
+    let pool = pool.clone();
+    let task = tokio::spawn(async move { pool.begin_with(begin).await });
+    // A task ends without an answer only when the process does.
+    Ok(task.await.unwrap_or(Err(sqlx::Error::PoolClosed))?)
+}
+
 async fn look_for_clients(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     if let Err(error) = connection.execute(POSTGRES_LOOK).await {
         tracing::debug!(%error, "PostgreSQL does not notice clients that have left");
@@ -251,11 +270,12 @@ fn render(dialect: Dialect, statement: &impl SqlxBinder) -> (String, SqlxValues)
 
 #[cfg(test)]
 mod tests {
+    use futures_util::TryStreamExt;
     use futures_util::future::join_all;
-    use sea_query::{Expr, Func, Query};
+    use sea_query::{Expr, ExprTrait, Func, Query};
 
     use super::*;
-    use crate::stage::Stage;
+    use crate::stage::{Stage, kill_after};
 
     async fn setting(stage: &Stage, name: &'static str) -> String {
         let setting = Func::cust("current_setting").arg(name);
@@ -263,7 +283,65 @@ mod tests {
         stage.site.db().optional(&select).await.unwrap().unwrap().get("setting").unwrap()
     }
 
+    /// Several for each connection.
+    const KILLS: u32 = 5 * POSTGRES_READERS_MAX;
+
+    /// What each reading connection sees of the last revision, all of them held at once.
+    async fn revisions_seen(db: &Database) -> Vec<i64> {
+        let connections = match db {
+            Database::Sqlite { .. } => SQLITE_READERS_MAX,
+            Database::Postgres { .. } => POSTGRES_READERS_MAX,
+        };
+        let revision = Expr::col("name").eq("revision");
+        let select = Query::select().column("value").from("counter").and_where(revision).to_owned();
+        let readers = join_all((0..connections).map(|_| db.reader())).await;
+        let reading = readers.into_iter().map(async |reader| {
+            let mut reader = reader.unwrap();
+            let rows: Vec<Row> = reader.rows(&select).try_collect().await.unwrap();
+            reader.finish().await.unwrap();
+            rows[0].get("value").unwrap()
+        });
+        join_all(reading).await
+    }
+
     on_both! {
+        async fn who_leaves_while_a_transaction_begins_leaves_none_behind(stage: &Stage) {
+            let db = stage.site.db();
+            for polls in 1.. {
+                let (mut read, mut written) = (true, true);
+                // How many polls go by until BEGIN is sent, but not answered, depends on the server's speed.
+                for _ in 0..KILLS {
+                    read &= kill_after(polls, db.read()).await.is_some();
+                    written &= kill_after(polls, db.write()).await.is_some();
+                }
+                revisions_seen(db).await;
+                let mut tx = db.write().await.unwrap();
+                let number = counter::next(&mut tx, "revision").await.unwrap();
+                tx.commit().await.unwrap();
+                let seen = revisions_seen(db).await;
+                assert!(seen.iter().all(|seen| *seen == number), "dropped after {polls} polls: {seen:?}");
+                if read && written {
+                    assert!(polls > 1, "nothing was dropped");
+                    break;
+                }
+            }
+        }
+
+        async fn what_the_database_rolled_back_by_itself_is_forgotten(stage: &Stage) {
+            let Database::Sqlite { writer, .. } = stage.site.db() else { return };
+            sqlx::query("PRAGMA max_page_count = 1").execute(writer).await.unwrap();
+            let fill = "INSERT INTO counter (name, value) VALUES (hex(zeroblob(1000000)), 0)";
+            let mut tx = stage.site.db().write().await.unwrap();
+            let Tx::Sqlite(filling) = &mut tx else { unreachable!("it is SQLite") };
+            let error = sqlx::query(fill).execute(&mut **filling).await.unwrap_err();
+            assert!(error.to_string().contains("full"), "{error}");
+            drop(tx);
+
+            let mut tx = stage.site.db().write().await.unwrap();
+            counter::next(&mut tx, "revision").await.unwrap();
+            tx.commit().await.unwrap();
+        }
+
         async fn writers_that_wait_do_not_stop_readers(stage: &Stage) {
             let db = stage.site.db();
             let writing = db.write().await.unwrap();

@@ -1,39 +1,11 @@
 //! Work that ends at any step: nothing accepted is lost, nothing is published twice or by halves.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
-
 use site::{ImportState, Site};
 
 use crate::drivers::rows;
 use crate::imports::request;
 use crate::inf::{INVALID, driver_folder, unc};
-use crate::stage::{Stage, admin, write};
-
-/// Polls a future so many times, then drops it wherever it is.
-struct Killed<F> {
-    work: Option<Pin<Box<F>>>,
-    polls_left: u32,
-}
-
-impl<F: Future> Future for Killed<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.polls_left == 0 {
-            self.work = None;
-            return Poll::Ready(None);
-        }
-        self.polls_left -= 1;
-        let Some(work) = self.work.as_mut() else { return Poll::Ready(None) };
-        work.as_mut().poll(context).map(Some)
-    }
-}
-
-async fn kill_after<F: Future>(polls: u32, work: F) -> Option<F::Output> {
-    pin!(Killed { work: Some(Box::pin(work)), polls_left: polls }).await
-}
+use crate::stage::{Stage, admin, kill_after, write};
 
 /// A new process on the same data. The old one's blocking thread may still hold the library for a moment.
 async fn restart(stage: &Stage) -> Site {

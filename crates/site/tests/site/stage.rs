@@ -1,8 +1,10 @@
 //! A site on a stage: a database of its own, a clock that stands still, sources and distribution points.
 
+use std::future::poll_fn;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::Poll;
 
 use agent::{EnrolRequest, Event, Fact, Fault, Goal};
 use clock::ManualClock;
@@ -246,6 +248,20 @@ pub(crate) fn failed(attempt: u32) -> Event {
 pub(crate) fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
+}
+
+/// Polls a future so many times, then drops it wherever it is.
+pub(crate) async fn kill_after<F: Future>(polls: u32, work: F) -> Option<F::Output> {
+    let mut work = Box::pin(work);
+    let mut polls_left = polls;
+    poll_fn(|context| {
+        if polls_left == 0 {
+            return Poll::Ready(None);
+        }
+        polls_left -= 1;
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
 }
 
 pub(crate) fn code<T>(result: Result<T, site::SiteError>) -> &'static str {

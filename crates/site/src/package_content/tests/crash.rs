@@ -1,9 +1,6 @@
 //! Operations that end at any step: each content is there whole or not at all, and the rows say which.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
 use std::sync::mpsc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use content::tree::STAGING_PREFIX;
@@ -14,30 +11,7 @@ use crate::Site;
 use crate::package::source::SourcePath;
 use crate::package_content::files::{new_name, old_name};
 use crate::package_content::hold::Turn;
-
-/// Polls a future so many times, then drops it wherever it is.
-struct Killed<F> {
-    work: Option<Pin<Box<F>>>,
-    polls_left: u32,
-}
-
-impl<F: Future> Future for Killed<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if self.polls_left == 0 {
-            self.work = None;
-            return Poll::Ready(None);
-        }
-        self.polls_left -= 1;
-        let Some(work) = self.work.as_mut() else { return Poll::Ready(None) };
-        work.as_mut().poll(context).map(Some)
-    }
-}
-
-async fn kill_after<F: Future>(polls: u32, work: F) -> Option<F::Output> {
-    pin!(Killed { work: Some(Box::pin(work)), polls_left: polls }).await
-}
+use crate::stage::kill_after;
 
 /// As when the process died: its threads end, its claims too, and another one starts.
 async fn restart(stage: &Stage, dead: Site) -> Site {
