@@ -7,6 +7,21 @@ use anyhow::{Context, Result, bail};
 
 use crate::process::{command, output, succeeds};
 
+/// Where files are kept in memory.
+const MEMORY: &str = "/dev/shm";
+/// What has to be free there: several times what a whole run takes.
+const MEMORY_FREE_BYTES: u64 = 2 << 30;
+
+/// Where short-lived files go whose durability nobody tests: in memory where there is room (a container often has 64 MB).
+pub(crate) fn fast_folder() -> PathBuf {
+    let df = output(command("df").args(["--block-size=1", "--output=avail", MEMORY])).unwrap_or_default();
+    let free_bytes = df.lines().last().and_then(|text| text.trim().parse::<u64>().ok());
+    match free_bytes {
+        Some(bytes) if bytes >= MEMORY_FREE_BYTES => MEMORY.into(),
+        _ => std::env::temp_dir(),
+    }
+}
+
 /// Whether we may install packages.
 pub(crate) fn is_root() -> bool {
     output(command("id").arg("-u")).is_ok_and(|id| id.trim() == "0")

@@ -17,11 +17,6 @@ use crate::process::{command, output};
 const CONNECTIONS_MAX: u32 = 300;
 /// The write-ahead log, which is kept in memory too.
 const WAL_MB_MAX: u32 = 256;
-/// Where files are kept in memory. Each test has a database of a thousand files, and ext4 is slow to make files where
-/// others were deleted: the tests of the site take half the time here.
-const MEMORY: &str = "/dev/shm";
-/// What has to be free there: several times what a whole run takes.
-const MEMORY_FREE_BYTES: u64 = 2 << 30;
 
 /// A running cluster; dropping it stops and deletes it.
 pub(crate) struct Cluster {
@@ -36,8 +31,10 @@ impl Cluster {
         let programs = programs()?;
         // PostgreSQL refuses to run as root.
         let user = machine::is_root().then_some("postgres");
-        // The socket's path must stay below 107 bytes, so not in the target folder.
-        let folder = tempfile::Builder::new().prefix("haulier-postgres-").tempdir_in(place())?.keep();
+        // Each test has a database of a thousand files, and ext4 is slow to make files where others were deleted: the tests of
+        // the site take half the time in memory. The socket's path must stay below 107 bytes, so not in the target folder.
+        let folder =
+            tempfile::Builder::new().prefix("haulier-postgres-").tempdir_in(machine::fast_folder())?.keep();
         if let Some(user) = user {
             output(command("chown").arg(user).arg(&folder))?;
         }
@@ -83,16 +80,6 @@ impl Drop for Cluster {
         if let Err(error) = self.guard.wait() {
             eprintln!("The PostgreSQL cluster in {} may be left: {error}", self.folder.display());
         }
-    }
-}
-
-/// In memory where there is room: a container often has 64 MB.
-fn place() -> PathBuf {
-    let df = output(command("df").args(["--block-size=1", "--output=avail", MEMORY])).unwrap_or_default();
-    let free_bytes = df.lines().last().and_then(|text| text.trim().parse::<u64>().ok());
-    match free_bytes {
-        Some(bytes) if bytes >= MEMORY_FREE_BYTES => MEMORY.into(),
-        _ => std::env::temp_dir(),
     }
 }
 

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result};
 use clock::{Clock, SystemClock};
 
+use crate::machine;
 use crate::postgres::Cluster;
 use crate::process::{cargo, succeeds};
 
@@ -42,12 +43,14 @@ pub(crate) fn run(kills: Option<&str>) -> Result<bool> {
 /// All tests of the programs that have property tests: only those draw more cases.
 fn properties(cluster: &Cluster) -> Result<bool> {
     println!("{PROPERTY_CASES} cases of each property test");
+    // Those that install whole packages would wait for a disk for an hour.
+    let folder = tempfile::tempdir_in(machine::fast_folder())?;
     for (packages, target) in [(&WITH_PROGRAMS[..], "--tests"), (&WITHOUT_PROGRAMS[..], "--lib")] {
         let mut test = cargo(&["test", "--release", "--no-fail-fast", target]);
         for name in packages {
             test.args(["--package", name]);
         }
-        test.env("PROPTEST_CASES", PROPERTY_CASES.to_string());
+        test.env("PROPTEST_CASES", PROPERTY_CASES.to_string()).env("TMPDIR", folder.path());
         if !succeeds(test.env("HAULIER_TEST_POSTGRES", cluster.url()))? {
             return Ok(false);
         }

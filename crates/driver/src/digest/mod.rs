@@ -190,6 +190,9 @@ mod tests {
         }
     }
 
+    /// What images say of the size of their headers, in which no certificate table can be.
+    const HEADERS_BYTES: u32 = 512;
+
     /// An image without sections: `header` is where the PE header lies, `table` place and size of the certificate table.
     fn image(
         size_bytes: usize,
@@ -208,7 +211,7 @@ mod tests {
         put(header + 6, &0_u16.to_le_bytes());
         put(header + 20, &240_u16.to_le_bytes());
         put(optional, &if pe32_plus { 0x20B_u16 } else { 0x10B }.to_le_bytes());
-        put(optional + 60, &512_u32.to_le_bytes());
+        put(optional + 60, &HEADERS_BYTES.to_le_bytes());
         put(entries - 4, &directories.to_le_bytes());
         put(entries + 32, &table.0.to_le_bytes());
         put(entries + 36, &table.1.to_le_bytes());
@@ -251,7 +254,8 @@ mod tests {
         ) {
             let entry = header + 24 + if pe32_plus { 144 } else { 128 };
             let table = (size_bytes as u32).saturating_sub(table_bytes);
-            let table = if (table as usize) < header + 264 { (0, table_bytes) } else { (table, table_bytes) };
+            let headers_end = (header + 264).max(HEADERS_BYTES as usize) as u32;
+            let table = if table < headers_end { (0, table_bytes) } else { (table, table_bytes) };
             let file = image(size_bytes, header, pe32_plus, directories, table);
             let entry = (directories > 4).then_some(entry);
             let digests = digest(&file);
